@@ -1,0 +1,297 @@
+"""The ten activities: plain async functions from JSON values to JSON values, each given the step it runs in.
+
+They know nothing of the engine that calls them, and get their gates from outside.
+"""
+
+import asyncio
+import errno
+import functools
+import hashlib
+import json
+import shutil
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import structlog
+
+from docpipe import report
+from docpipe.archive import Downloader, Limits, extract
+from docpipe.errors import RunError, WorkerError
+from docpipe.exchange import DocumentExchange
+from docpipe.model import Clock, Json, Outcome, Patient, Step, Wait, WaitKind
+from docpipe.lines import Slots
+from docpipe.patients import PatientDatabase
+from docpipe.storage import FolderStorage
+from docpipe.tracker import TaskTracker
+from docpipe.workers import Workers
+
+log = structlog.get_logger(__name__)
+
+_T = TypeVar("_T")
+Place = tuple[str, str, str]
+"""Patient id, run id, and the number of the document within the run."""
+_DISK_FULL_S: Final = 10.0
+_KEPT: Final = (Outcome.CONVERTED, Outcome.STORED)
+
+
+@dataclass(frozen=True, slots=True)
+class Activities:
+    """What the ten activities need; each method is one of them."""
+
+    patients: PatientDatabase
+    exchange: DocumentExchange
+    tracker: TaskTracker
+    downloader: Downloader
+    downloads: Slots
+    workers: Workers
+    storage: FolderStorage
+    spool: Path
+    clock: Clock
+    limits: Limits
+
+    async def get_patient(self, step: Step, patient_id: str) -> Json:
+        """GetPatientFromDB: the patient's row."""
+        return asdict(await self.patients.get(patient_id, step.ticket))
+
+    async def create_task(self, step: Step, run_id: str, patient_id: str) -> Json:
+        """TaskTracker_Create: {"task_id"}."""
+        return await self.tracker.create(step, run_id, f"Documents of patient {patient_id}")
+
+    async def search(self, step: Step, patient: Json) -> Json:
+        """DocEx_Search: what is needed to ask after the search."""
+        return await self.exchange.search(step, Patient(**patient))
+
+    async def wait_until_ready(self, step: Step, search: Json, patient: Json) -> Json:
+        """DocEx_CheckStatus: {"state": "ready", "archive", "documents"} or {"state": "expired"}."""
+        return await self.exchange.wait_until_ready(step, search, Patient(**patient))
+
+    async def download_and_extract(self, step: Step, run_id: str, search: Json, ready: Json) -> Json:
+        """DocEx_DownloadAndExtract: {"state": "ready", "size", "sha256", "members"}, or "expired"."""
+        if ready["archive"] is None:
+            return {"state": "ready", "size": 0, "sha256": None, "members": []}
+        folder = self.spool / run_id
+        folder.mkdir(mode=0o700, exist_ok=True)
+        wait = Wait(WaitKind.DOWNLOAD, "", self.clock())
+        async with self.downloads.hold(step.ticket, wait):
+            path = folder / "archive.zip"
+            found = await self.downloader.fetch(
+                step, ready["archive"], path, lambda: self.exchange.fresh_archive(step, search)
+            )
+            if found is None:
+                return {"state": "expired"}
+            members = await self._extract(path, folder / "files")
+        told = {item.get("path"): item for item in ready["documents"]}
+        for member in members:
+            member["told"] = _told(told.get(member["path"], {}))
+            member["file"] = member["file"] and f"files/{member['file']}"
+        return {"state": "ready", **found, "members": members}
+
+    async def _extract(self, archive: Path, folder: Path) -> list[dict[str, Any]]:
+        """Extract in a thread, which stops soon after this is cancelled."""
+        cancelled = False
+
+        def work() -> list[dict[str, Any]]:
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir(mode=0o700)
+            return extract(archive, folder, self.limits, stop=lambda: cancelled)
+
+        try:
+            return await asyncio.to_thread(work)
+        except asyncio.CancelledError:
+            cancelled = True
+            raise
+
+    def extracted(self, run_id: str) -> Callable[[Json], bool]:
+        """Whether what a checkpoint of the extraction points to is still there."""
+        return lambda done: self._there(run_id, [member["file"] for member in done.get("members", [])])
+
+    def converted(self, run_id: str, item: str) -> Callable[[Json], bool]:
+        """Whether what a checkpoint of a conversion points to is still there."""
+        return lambda done: (
+            done["reused"]
+            or self._there(
+                run_id,
+                [f"out/{item}/{name}" for name in done["outputs"]]
+                + [part["file"] for part in done["embedded"]],
+            )
+        )
+
+    def _there(self, run_id: str, files: list[str | None]) -> bool:
+        return all((self.spool / run_id / file).exists() for file in files if file)
+
+    async def convert(self, step: Step, place: Place, member: Json, siblings: Json) -> Json:
+        """ConvertFile: what became of one document, its outputs in the spool unless it was stored before.
+
+        `siblings` are the files of the same archive by path, for documents that refer to them.
+        """
+        patient_id, run_id, item = place
+        if (known := await self._stored(patient_id, member["id"])) is not None:
+            return {**_of_metadata(known), "reused": True}
+        folder = self.spool / run_id / "out" / item
+        await asyncio.to_thread(_emptied, folder)
+        path = self.spool / run_id / member["file"]
+        job = {
+            "path": str(path),
+            "name": member["path"],
+            "declared": member["told"].get("media_type"),
+            "folder": str(folder),
+            "siblings": {name: str(self.spool / run_id / file) for name, file in siblings.items()},
+            "facts": member["told"],
+        }
+        try:
+            done = await self.workers.run(job, step.ticket)
+        except WorkerError as error:
+            done = await asyncio.to_thread(_not_converted, path, member, str(error))
+        embedded = await asyncio.to_thread(_embedded, self.spool / run_id, member, done["embedded"])
+        return {**done, "embedded": embedded, "reused": False}
+
+    async def _stored(self, patient_id: str, document_id: str) -> dict[str, Any] | None:
+        """The metadata of a document that is there with all that came out of it, unless it failed."""
+        known = await self.storage.find_document(patient_id, document_id)
+        if known is None or known.get("outcome") not in _KEPT:
+            return None
+        for part in known["embedded"]:
+            if await self._stored(patient_id, part["id"]) is None:
+                return None
+        return known
+
+    async def store(self, step: Step, place: Place, member: Json, done: Json) -> Json:
+        """PutToStorage: {"key"} of the document, its original, readable forms and metadata in place."""
+        patient_id, run_id, item = place
+        if done["reused"]:
+            return {"key": self.storage.key(patient_id, member["id"])}
+        spool = self.spool / run_id
+        files = {f"original{done['extension']}": spool / member["file"]}
+        files |= {name: spool / "out" / item / name for name in done["outputs"]}
+        metadata = {
+            "document_id": member["id"],
+            "sha256": member["sha256"],
+            "size": member["size"],
+            "name": member["path"],
+            "derived_from": member.get("derived_from"),
+            "outcome": done["outcome"],
+            "reason": done["reason"],
+            "original": f"original{done['extension']}",
+            "outputs": done["outputs"],
+            "embedded": [{"id": part["id"], "path": part["path"]} for part in done["embedded"]],
+            **done["metadata"],
+        }
+        put = await self._written(
+            step, lambda: self.storage.put_document(patient_id, member["id"], files, metadata)
+        )
+        return {"key": put["key"]}
+
+    async def _written(self, step: Step, write: Callable[[], Awaitable[_T]]) -> _T:
+        """Write to the storage; where the disk is full, wait until there is room."""
+        while True:
+            try:
+                return await write()
+            except OSError as error:
+                if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                    raise RunError(f"The storage cannot be written: {error.strerror}.") from error
+                log.warning("disk_full", what="storage", run_id=step.ticket.run_id, retry_s=_DISK_FULL_S)
+                now = self.clock()
+                step.ticket.wait = Wait(WaitKind.DISK, "storage", now, now + _DISK_FULL_S)
+                await asyncio.sleep(_DISK_FULL_S)
+                step.ticket.wait = None
+
+    async def update_status(self, step: Step, task_id: str, state: str, note: str) -> Json:
+        """TaskTracker_UpdateStatus: {"status", "problem"}."""
+        return await self.tracker.update_status(step, task_id, state, note)
+
+    async def report(self, step: Step, facts: Json) -> Json:
+        """GenerateReport: report.html, report.json and, last, manifest.json written; {"digest", "link"}."""
+        patient_id, run_id = facts["run"]["patient_id"], facts["run"]["run_id"]
+        facts["run"]["finished"] = datetime.fromtimestamp(self.clock(), UTC).isoformat(timespec="seconds")
+        written, html, digest = await asyncio.to_thread(report.build, facts)
+        manifest = {
+            "schema_version": 1,
+            "run": facts["run"],
+            "counts": facts["counts"],
+            "archive": facts["archive"],
+            "files": facts["documents"],
+        }
+        for name, data in (
+            ("report.html", html.encode()),
+            ("report.json", _pretty(written)),
+            ("manifest.json", _pretty(manifest)),
+        ):
+            put = functools.partial(self.storage.put_run_file, patient_id, run_id, name, data)
+            await self._written(step, put)
+        return {"digest": digest, "link": f"{self.storage.location(patient_id, run_id=run_id)}/report.html"}
+
+    async def append_report(self, step: Step, task_id: str, made: Json) -> Json:
+        """TaskTracker_AppendReport: {"appended", "problem"}."""
+        return await self.tracker.append_report(step, task_id, made["digest"], made["link"])
+
+    async def clear_spool(self, run_id: str) -> None:
+        """Remove what a finished run left in the spool."""
+        await asyncio.to_thread(shutil.rmtree, self.spool / run_id, ignore_errors=True)
+
+
+def _told(item: Json) -> dict[str, str]:
+    """What the exchange says of a file, as far as it is text."""
+    names = ("media_type", "title", "author", "created")
+    return {name: item[name][:1000] for name in names if isinstance(item.get(name), str)}
+
+
+def _emptied(folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True, mode=0o700)
+
+
+def _of_metadata(known: dict[str, Any]) -> dict[str, Any]:
+    """The result of a conversion as a stored document remembers it."""
+    return {
+        "outcome": known["outcome"],
+        "reason": known["reason"],
+        "media_type": known["media_type"],
+        "extension": Path(known["original"]).suffix,
+        "outputs": known["outputs"],
+        "metadata": known,
+        "embedded": [{**part, "file": None, "size": None, "sha256": None} for part in known["embedded"]],
+    }
+
+
+def _not_converted(path: Path, member: Json, reason: str) -> dict[str, Any]:
+    """The result for a document whose worker did not survive it."""
+    media_type, extension = detect(path, member["path"])
+    return {
+        "outcome": Outcome.FAILED,
+        "reason": reason,
+        "media_type": media_type,
+        "extension": extension,
+        "outputs": [],
+        "metadata": {"media_type": media_type, "warnings": []},
+        "embedded": [],
+    }
+
+
+def _embedded(spool: Path, member: Json, parts: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The documents found in a document, as members of the archive in their own right."""
+    members = []
+    for part in parts:
+        path = Path(part["path"])
+        with path.open("rb") as file:
+            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+        members.append(
+            {
+                "path": f"{member['path']}/{part['name']}",
+                "file": str(path.relative_to(spool)),
+                "size": path.stat().st_size,
+                "sha256": sha256,
+                "id": sha256[:16],
+                "outcome": None,
+                "reason": None,
+                "derived_from": member["id"],
+                "told": {"media_type": part["declared"]} if part.get("declared") else {},
+            }
+        )
+    return members
+
+
+def _pretty(value: Json) -> bytes:
+    return json.dumps(value, indent=1, ensure_ascii=False).encode(errors="replace")

@@ -1,0 +1,193 @@
+"""Downloads an archive to a spool file: resumed where it broke off, verified by length and SHA-256."""
+
+import asyncio
+import errno
+import hashlib
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urljoin
+
+import structlog
+
+from docpipe.errors import ArchiveError
+from docpipe.exchange import NAME, refusal
+from docpipe.gates import Gate
+from docpipe.http import Answer, Download, DownloadError, Http
+from docpipe.model import Clock, Json, Step, Wait, WaitKind
+
+log = structlog.get_logger(__name__)
+
+LARGEST: Final = 16 * 2**30
+"""Bytes. No archive of documents is larger; a body that goes on beyond is hostile."""
+TRIES_DAMAGED: Final = 3
+TRIES_LINK: Final = 5
+_DISK_FULL_S: Final = 10.0
+_BLOCK: Final = 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class Downloader:
+    """Fetches archives, each to a file of its own."""
+
+    http: Http
+    base_url: str
+    token: str | None
+    gate_of: Callable[[str], Gate]
+    """The gate of an origin."""
+    allowed: Callable[[str], bool]
+    """Whether an archive may come from an origin."""
+    clock: Clock
+
+    async def fetch(
+        self, step: Step, archive: Json, path: Path, fresh_link: Callable[[], Awaitable[Json | None]]
+    ) -> Json | None:
+        """Download, verify, and leave the archive at `path`.
+
+        Args:
+            step: the activity's try.
+            archive: what the exchange says of it: url, and perhaps size and sha256.
+            path: where to; what an earlier try left there is gone on with.
+            fresh_link: asks the exchange for a new link; None when the search is gone.
+
+        Returns:
+            {"size", "sha256"}, or None when the search is gone.
+
+        Raises:
+            ArchiveError: if it stays damaged, or its links never work.
+            ServiceError: if it comes from an origin that is not allowed.
+        """
+        damaged = links = 0
+        if (
+            archive.get("sha256") and path.exists()
+        ):  # an earlier try was stopped between here and the checkpoint
+            found = await asyncio.to_thread(_digest, path)
+            if _as_told(found, archive):
+                return found
+        while True:
+            part = _Part.of(path, archive, step.state)
+            try:
+                answer = await self._more(step, archive, part)
+            except DownloadError:  # broken off; the gate has seen it and decides when to go on
+                continue
+            except OSError as error:
+                await self._disk_full(step, error)
+                continue
+            if answer.status in (HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND, HTTPStatus.GONE):
+                links += 1
+                if links > TRIES_LINK:
+                    raise ArchiveError(f"The exchange gave {links} links to the archive, and none worked.")
+                fresh = await fresh_link()
+                if fresh is None:
+                    return None
+                archive = fresh
+                continue
+            if answer.status not in (HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT, 416):
+                raise refusal("The exchange", NAME, answer, "the download of the archive")
+            found = await asyncio.to_thread(_digest, path)
+            if _as_told(found, archive):
+                return found
+            damaged += 1
+            log.warning("archive_damaged", run_id=step.ticket.run_id, size=found["size"], tries=damaged)
+            await asyncio.to_thread(path.unlink, missing_ok=True)
+            if damaged == TRIES_DAMAGED:
+                raise ArchiveError(
+                    f"The archive arrived damaged {damaged} times: its length or checksum is not what the "
+                    "exchange says."
+                )
+
+    async def _more(self, step: Step, archive: Json, part: "_Part") -> Answer:
+        async with self.http.download(
+            urljoin(self.base_url, archive["url"]),
+            gate_of=self.gate_of,
+            allowed=self.allowed,
+            ticket=step.ticket,
+            token=self.token,
+            token_origin=self.base_url,
+            headers=part.headers(),
+        ) as response:
+            if response.status in (HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT):
+                start = part.start(response)
+                step.note({"etag": response.headers.get("ETag")})
+                await _write(part.path, start, response.chunks())
+            return Answer(response.status, response.headers, None)
+
+    async def _disk_full(self, step: Step, error: OSError) -> None:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise ArchiveError(f"The spool cannot be written: {error.strerror}.") from error
+        now = self.clock()
+        log.warning("disk_full", what="spool", run_id=step.ticket.run_id, retry_s=_DISK_FULL_S)
+        step.ticket.wait = Wait(WaitKind.DISK, "spool", now, now + _DISK_FULL_S)
+        await asyncio.sleep(_DISK_FULL_S)
+        step.ticket.wait = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """What is there already: a file that a try before this one began."""
+
+    path: Path
+    size: int
+    etag: str | None
+
+    @classmethod
+    def of(cls, path: Path, archive: Json, state: Json | None) -> "_Part":
+        size = path.stat().st_size if path.exists() else 0
+        etag = (state or {}).get("etag")
+        whole = archive.get("size") == size
+        strong = isinstance(etag, str) and etag.startswith('"')  # only a strong one may join bytes (RFC 9110)
+        return cls(path, size if strong and not whole else 0, etag if strong else None)
+
+    def headers(self) -> dict[str, str]:
+        if not self.size or self.etag is None:
+            return {}
+        return {"Range": f"bytes={self.size}-", "If-Range": self.etag}
+
+    def start(self, response: Download) -> int:
+        """Where the body belongs in the file."""
+        told = response.headers.get("Content-Range", "")
+        if response.status == HTTPStatus.PARTIAL_CONTENT and told.startswith(f"bytes {self.size}-"):
+            return self.size
+        return 0
+
+
+async def _write(path: Path, start: int, chunks: AsyncIterator[bytes]) -> None:
+    file = os.open(path, os.O_WRONLY | os.O_CREAT, 0o600)
+    try:
+        os.ftruncate(file, start)
+        os.lseek(file, start, os.SEEK_SET)
+        size, block = start, bytearray()
+        async for chunk in chunks:
+            block += chunk
+            if len(block) >= _BLOCK:
+                size += len(block)
+                if size > LARGEST:
+                    raise ArchiveError(
+                        f"The archive is larger than {LARGEST >> 30} GiB, which docpipe refuses."
+                    )
+                await asyncio.to_thread(_write_all, file, block)
+                block = bytearray()
+        await asyncio.to_thread(_write_all, file, block)
+    finally:
+        os.close(file)
+
+
+def _write_all(file: int, block: bytearray) -> None:
+    rest = memoryview(block)
+    while rest:
+        rest = rest[os.write(file, rest) :]
+
+
+def _digest(path: Path) -> dict[str, Any]:
+    """Size and SHA-256 of what is on the disk, whatever pieces it came in."""
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256")
+        return {"size": file.tell(), "sha256": digest.hexdigest()}
+
+
+def _as_told(found: dict[str, Any], archive: Json) -> bool:
+    size, sha256 = archive.get("size"), archive.get("sha256")
+    return size in (None, found["size"]) and str(sha256 or found["sha256"]).lower() == found["sha256"]

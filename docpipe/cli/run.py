@@ -1,0 +1,144 @@
+"""`docpipe run` and `docpipe resume`."""
+
+import argparse
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+from typing import Final
+
+from docpipe import service
+from docpipe.checkpoints import StoredRun
+from docpipe.cli.progress import Progress
+from docpipe.cli.words import as_json, told_counts
+from docpipe.config import Config, load
+from docpipe.engine import Engine
+from docpipe.errors import UsageError
+from docpipe.model import Json, Outcome, RunState
+from docpipe.patients import csv_rows
+
+_PROBLEMS: Final = (Outcome.FAILED, Outcome.REFUSED)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run or resume patients; returns the exit status."""
+    return asyncio.run(_run(args, load(args.config)), debug=args.debug)
+
+
+async def _run(args: argparse.Namespace, config: Config) -> int:
+    patient_ids = await _wanted(args)
+    async with service.opened(config) as docpipe, _stopping(docpipe.engine) as stopped:
+        engine = docpipe.engine
+        if args.command == "resume":
+            runs = await engine.resume(patient_ids)
+        else:
+            runs = await engine.submit(patient_ids, args.priority)
+        with Progress(engine, len(runs)):
+            await engine.wait()
+        ended = await docpipe.checkpoints.runs([run.run_id for run in runs])
+        if args.json:
+            _say(json.dumps({"runs": [as_json(run) for run in ended]}))
+        else:
+            await _tell(docpipe, ended)
+    if any(not run.state.finished for run in ended):
+        _hint(ended, args.config)
+    if stopped:
+        return 128 + stopped[0]
+    return 1 if any(run.state is RunState.FAILED for run in ended) else 0
+
+
+async def _wanted(args: argparse.Namespace) -> list[str]:
+    """The patients that the command names."""
+    patient_ids: list[str] = list(args.patient)
+    file: Path | None = getattr(args, "patients", None)
+    if file is not None:
+        patient_ids += await _ids_in(file)
+    if args.command == "run" and not patient_ids:
+        raise UsageError("Name a patient with --patient ID, or a file of patients with --patients FILE.")
+    if bad := [
+        patient_id for patient_id in patient_ids if not patient_id.strip() or not patient_id.isprintable()
+    ]:
+        raise UsageError(f"{len(bad)} of the patient ids given are empty or hold control characters.")
+    return patient_ids
+
+
+async def _ids_in(path: Path) -> list[str]:
+    """Patient ids of a file: a column `id` where its first line names one, else one a line."""
+    try:
+        lines = path.read_text("utf-8-sig").splitlines()  # noqa: ASYNC240 -- before anything runs
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}.") from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path} is not UTF-8 text: save it as UTF-8.") from error
+    header = lines[0].lower().replace(";", ",").replace('"', "").split(",") if lines else []
+    if "id" not in [name.strip() for name in header]:
+        return [line.strip() for line in lines if line.strip()]
+    ids = []
+    async for number, row in csv_rows(path, ("id",)):
+        if row is None or not row["id"].strip():
+            _warn(f"{path}, line {number}: refused, it has no id or not the header's number of fields.")
+        else:
+            ids.append(row["id"].strip())
+    return ids
+
+
+@contextlib.asynccontextmanager
+async def _stopping(engine: Engine) -> AsyncIterator[list[int]]:
+    """Stop cleanly at the first SIGINT or SIGTERM, leave at once at the second; yields the signals seen."""
+    loop = asyncio.get_running_loop()
+    seen: list[int] = []
+    tasks: list[asyncio.Task[None]] = []
+
+    def handle(number: int) -> None:
+        seen.append(number)
+        if len(seen) > 1:
+            os._exit(128 + number)
+        _warn("docpipe: stopping; what is under way gets a few seconds. Once more leaves at once.")
+        tasks.append(asyncio.create_task(engine.stop(), name="stop"))
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, handle, int(number))
+    try:
+        yield seen
+    finally:
+        await asyncio.gather(*tasks)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)
+
+
+async def _tell(docpipe: service.Docpipe, runs: Sequence[StoredRun]) -> None:
+    """Say what was made, and where it lies."""
+    if not runs:
+        _say("Nothing to do: no run is unfinished.")
+    for stored in runs:
+        _say(f"\nPatient {stored.patient_id}: {stored.state.replace('_', ' ')}")
+        if stored.error:
+            _say(f"  reason     {stored.error}")
+        manifest = await docpipe.storage.get_run_file(stored.patient_id, stored.run_id, "manifest.json")
+        if manifest is None:
+            continue
+        _say(f"  found      {told_counts(stored.counts)}")
+        for file in json.loads(manifest)["files"]:
+            if file["outcome"] in _PROBLEMS:
+                _say(f"  {file['outcome']:<9}  {file['path']}: {file['reason']}")
+        _say(f"  documents  {docpipe.storage.location(stored.patient_id)}")
+        _say(f"  report     {docpipe.storage.location(stored.patient_id, run_id=stored.run_id)}/report.html")
+
+
+def _hint(runs: Sequence[StoredRun], config: Path | None) -> None:
+    unfinished = sum(not run.state.finished for run in runs)
+    option = f" --config {config}" if config else ""
+    told = "1 run is unfinished" if unfinished == 1 else f"{unfinished} runs are unfinished"
+    _warn(f"docpipe: {told}: `docpipe resume{option}` goes on where it stopped.")
+
+
+def _say(text: Json) -> None:
+    print(text, flush=True)
+
+
+def _warn(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)

@@ -1,0 +1,38 @@
+"""`docpipe status`: reads the checkpoint database, and disturbs nobody."""
+
+import argparse
+import json
+import time
+
+from docpipe.checkpoints import StoredRun, read_runs
+from docpipe.cli.words import as_json, told_counts, told_time, told_wait
+from docpipe.config import load
+from docpipe.errors import UsageError
+
+
+def status(args: argparse.Namespace) -> int:
+    """Print where runs stand; returns the exit status."""
+    config = load(args.config)
+    runs = read_runs(config.state_dir, args.which)
+    if args.which and not runs:
+        raise UsageError(f"There is no run {args.which}, and no run of a patient with this id.")
+    if args.json:
+        print(json.dumps({"runs": [as_json(run) | {"doing": run.doing or None} for run in runs]}))
+        return 0
+    if not runs:
+        print("There are no runs yet: `docpipe run --patient ID` starts one.")
+    for run in runs:
+        print("  ".join(filter(None, (run.run_id, f"{run.patient_id:<12}", _told(run)))))
+    return 0
+
+
+def _told(run: StoredRun) -> str:
+    if run.state.finished:
+        ended = told_time(run.finished_at) if run.finished_at else ""
+        what = run.error or told_counts(run.counts)
+        return f"{run.state.replace('_', ' ')}, {ended}  {what}"
+    doing = run.doing
+    if not doing:
+        return str(run.state)
+    wait = told_wait(doing["wait"], time.time())
+    return f"{run.state}  {doing['activity']} since {told_time(doing['since'])}{f'; {wait}' if wait else ''}"

@@ -1,0 +1,87 @@
+"""The errors of docpipe. Each message is one sentence for a person: the cause and, if there is one, the cure.
+
+    DocpipeError                  exit status 1
+    ├── UsageError                2: the command line, a file given on it
+    │   └── ConfigError           2: config.toml or the environment
+    ├── StateError                2: the state folder cannot be used (permissions, lock, corrupt database)
+    ├── RunError                  what stops one patient; the run ends as failed, the others go on
+    │   ├── PatientError          no such patient, or a row that cannot be used
+    │   ├── ServiceError          the service answered, and the answer is final
+    │   │   └── PoisonedError     this request alone keeps failing while others succeed
+    │   └── ArchiveError          the archive cannot be had or opened as a whole
+    ├── SearchExpiredError        the exchange forgot the search: a new one is needed (never reaches a person)
+    └── WorkerError               one document: the worker process did not survive it
+        ├── WorkerCrashedError
+        ├── WorkerTimeoutError
+        └── WorkerMemoryError
+
+No message bears a patient's name or birth date.
+"""
+
+from typing import ClassVar
+
+
+class DocpipeError(Exception):
+    """Something docpipe knows how to tell; `str(error)` is the sentence to print."""
+
+    exit_status: ClassVar[int] = 1
+
+
+class UsageError(DocpipeError):
+    """The command was given something it cannot use."""
+
+    exit_status = 2
+
+
+class ConfigError(UsageError):
+    """A key of the configuration is unknown, missing or has a bad value."""
+
+
+class StateError(DocpipeError):
+    """The state folder cannot be used; nothing in it was changed."""
+
+    exit_status = 2
+
+
+class RunError(DocpipeError):
+    """What stops a whole patient."""
+
+
+class PatientError(RunError):
+    """The patient is not in the database, or the row cannot be used."""
+
+
+class ServiceError(RunError):
+    """A service answered, and trying again will not help."""
+
+    def __init__(self, message: str, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class PoisonedError(ServiceError):
+    """One request keeps failing while the service answers others."""
+
+
+class ArchiveError(RunError):
+    """The archive cannot be downloaded or opened as a whole."""
+
+
+class SearchExpiredError(DocpipeError):
+    """The exchange no longer knows the search, or its archive."""
+
+
+class WorkerError(DocpipeError):
+    """A worker process did not survive a document."""
+
+
+class WorkerCrashedError(WorkerError):
+    """The worker process died while it converted the document."""
+
+
+class WorkerTimeoutError(WorkerError):
+    """The document took longer than the limit, and its worker was stopped."""
+
+
+class WorkerMemoryError(WorkerError):
+    """The document needed more memory than the limit, and its worker was stopped."""

@@ -1,0 +1,224 @@
+"""The DocumentExchange: searches and what becomes of them. Downloads are in archive.download."""
+
+import asyncio
+import re
+from dataclasses import dataclass
+from typing import Any, Final
+from urllib.parse import quote, urljoin, urlsplit
+
+import structlog
+
+from docpipe.config import Docex
+from docpipe.errors import ServiceError
+from docpipe.gates import Gate
+from docpipe.http import Answer, Http, retry_after
+from docpipe.model import Clock, Json, Patient, Step, Wait, WaitKind
+
+log = structlog.get_logger(__name__)
+
+NAME: Final = "docex"
+POLL_FASTEST_S: Final = 1.0
+POLL_SLOWEST_S: Final = 60.0
+POLL_PART: Final = 0.1
+"""The next question comes after this part of the time already waited."""
+REMAINING_PART: Final = 0.5
+"""Where the exchange tells its progress, half the time it seems to need is slept through."""
+_LONGEST_REASON: Final = 300
+_WAITING_STATES: Final = ("queued", "running")
+
+
+def next_poll(waited: float, progress: float | None, told: float | None) -> float:
+    """Seconds until the next question.
+
+    Args:
+        waited: seconds since the search was accepted.
+        progress: what part is done, 0 to 1, as the exchange says; None if it does not.
+        told: the Retry-After of the last answer in seconds; it is obeyed.
+    """
+    if told is not None:
+        return max(POLL_FASTEST_S, told)
+    pause = waited * POLL_PART
+    if progress is not None and 0 < progress < 1:
+        pause = max(pause, waited * (1 - progress) / progress * REMAINING_PART)
+    return min(POLL_SLOWEST_S, max(POLL_FASTEST_S, pause))
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentExchange:
+    """Client of the exchange. What it returns are plain JSON values."""
+
+    http: Http
+    config: Docex
+    searching: Gate
+    asking: Gate
+    clock: Clock
+
+    def _token(self) -> str | None:
+        return self.config.token.reveal() if self.config.token else None
+
+    async def search(self, step: Step, patient: Patient) -> Json:
+        """Start a search.
+
+        Returns:
+            {"search_id", "path" of its status, "at" when it was accepted, "ask_after" seconds or None}.
+
+        Raises:
+            ServiceError: if the exchange refuses it.
+        """
+        if step.state is None:  # from here on a crash cannot tell whether the search was started
+            await step.save({"sent": self.clock()})
+        fields = ("id", "given", "family", "birth_date", "sex", "postal_code")
+        body = {"patient": {name: value for name in fields if (value := getattr(patient, name))}}
+        pause = 1.0
+        while True:
+            answer = await self.http.call(
+                "POST",
+                f"{self.config.base_url}/v1/searches",
+                gate=self.searching,
+                ticket=step.ticket,
+                token=self._token(),
+                json=body,
+                headers={"Idempotency-Key": step.key},
+                check=_is_search,
+            )
+            if answer.status != 409:  # noqa: PLR2004 -- conflict: our first request is still being handled
+                break
+            await self._pause(step, pause)
+            pause = min(2 * pause, POLL_SLOWEST_S)
+        if not answer.ok:
+            raise refusal("The exchange", NAME, answer, "the search")
+        return {
+            "search_id": answer.body["id"],
+            "path": self._status_path(answer),
+            "at": self.clock(),
+            "ask_after": retry_after(answer.headers, self.clock(), self.config.max_retry_after),
+        }
+
+    async def _pause(self, step: Step, seconds: float) -> None:
+        now = self.clock()
+        step.ticket.wait = Wait(WaitKind.RETRY, "docex.search", now, now + seconds)
+        await asyncio.sleep(seconds)
+        step.ticket.wait = None
+
+    def _status_path(self, answer: Answer) -> str:
+        """Where to ask, below the base URL: the exchange may have another port after a restart."""
+        usual = f"/v1/searches/{quote(answer.body['id'], safe='')}"
+        base = urlsplit(self.config.base_url)
+        place = urlsplit(urljoin(f"{self.config.base_url}/v1/searches", answer.headers.get("Location", "")))
+        if (place.scheme, place.netloc) != (base.scheme, base.netloc) or not place.path.startswith(base.path):
+            return usual
+        path = place.path.removeprefix(base.path) + (f"?{place.query}" if place.query else "")
+        return usual if path.rstrip("/") == "/v1/searches" else path
+
+    async def wait_until_ready(self, step: Step, search: Json, patient: Patient) -> Json:
+        """Ask until the search is over. When to ask next is kept, so a restart neither forgets nor hurries.
+
+        Returns:
+            {"state": "ready", "archive": {...} or None, "documents": [...], "polls": n}
+            or {"state": "expired", "polls": n}.
+
+        Raises:
+            ServiceError: if the search failed.
+        """
+        first = search["ask_after"] if search["ask_after"] is not None else POLL_FASTEST_S
+        poll = step.state or {"polls": 0, "next": search["at"] + first, "progress": None, "asked": []}
+        while True:
+            await self._sleep_until(step, poll["next"])
+            answer = await self._ask(step, search)
+            now = self.clock()
+            asked = [*poll["asked"], round(now - search["at"], 1)][-200:]
+            if answer.body["state"] not in _WAITING_STATES:
+                over = self._over(answer.body, patient)
+                if over is not None:
+                    return {**over, "polls": poll["polls"] + 1, "asked": asked}
+                log.warning(
+                    "search_state_unknown", run_id=step.ticket.run_id, state=answer.body["state"][:40]
+                )
+            progress = answer.body.get("progress")
+            told = retry_after(answer.headers, now, self.config.max_retry_after)
+            pause = next_poll(now - search["at"], progress, told)
+            poll = {"polls": poll["polls"] + 1, "next": now + pause, "progress": progress, "asked": asked}
+            step.note(poll)
+
+    async def _sleep_until(self, step: Step, when: float) -> None:
+        now = self.clock()
+        if when > now:
+            step.ticket.wait = Wait(WaitKind.POLL, "docex.status", now, when)
+            await asyncio.sleep(min(when - now, self.config.max_retry_after))
+            step.ticket.wait = None
+
+    async def _ask(self, step: Step, search: Json) -> Answer:
+        answer = await self.http.call(
+            "GET",
+            self.config.base_url + search["path"],
+            gate=self.asking,
+            ticket=step.ticket,
+            token=self._token(),
+            check=_is_search,
+        )
+        if answer.status in (404, 410):
+            return Answer(answer.status, answer.headers, {"id": search["search_id"], "state": "expired"})
+        if not answer.ok:
+            raise refusal("The exchange", NAME, answer, "the question after the search")
+        return answer
+
+    @staticmethod
+    def _over(body: Json, patient: Patient) -> dict[str, Any] | None:
+        """What a final state means; None for a state that the contract does not know."""
+        match body["state"]:
+            case "ready":
+                return {
+                    "state": "ready",
+                    "archive": body.get("archive"),
+                    "documents": body.get("documents") or [],
+                }
+            case "expired":
+                return {"state": "expired"}
+            case "failed":
+                told = scrubbed(body.get("error"), patient)
+                raise ServiceError(f"The exchange could not complete the search: {told}.")
+        return None
+
+    async def fresh_archive(self, step: Step, search: Json) -> Json | None:
+        """Ask for a fresh link to the archive; None when the search is gone."""
+        answer = await self._ask(step, search)
+        return answer.body.get("archive") if answer.body["state"] == "ready" else None
+
+
+def refusal(who: str, section: str, answer: Answer, what: str) -> ServiceError:
+    """The sentence for a final refusal. What the service wrote may quote the patient's data: it stays out."""
+    if answer.status in (401, 403):
+        cure = f"check {section}.token (DOCPIPE_{section.upper()}__TOKEN)"
+        return ServiceError(f"{who} refused the token ({answer.status}): {cure}.", answer.status)
+    reasons = {
+        400: "the data in it are malformed or incomplete",
+        413: "it is too large",
+        422: "its key was used with other data before",
+    }
+    why = reasons.get(answer.status, "trying again would not help")
+    return ServiceError(f"{who} refused {what} with status {answer.status}: {why}.", answer.status)
+
+
+def scrubbed(text: Any, patient: Patient) -> str:
+    """What a service wrote, without the patient's names and dates, on one line, cut to a sentence."""
+    if not isinstance(text, str) or not text.strip():
+        return "it gave no reason"
+    line = "".join(char if char.isprintable() else " " for char in text)
+    for private in (patient.given, patient.family, *patient.given.split(), *patient.family.split()):
+        line = re.sub(re.escape(private), "[…]", line, flags=re.IGNORECASE)
+    line = re.sub(r"\d{1,4}[-/. ]\d{1,2}[-/. ]\d{1,4}|\d{8}", "[…]", line)
+    return " ".join(line.split())[:_LONGEST_REASON].rstrip(". ")
+
+
+def _is_search(body: Json) -> bool:
+    """Whether an answer keeps the contract as far as docpipe relies on it."""
+    if not isinstance(body, dict) or not isinstance(body.get("state"), str):
+        return False
+    archive, progress, documents = body.get("archive"), body.get("progress"), body.get("documents") or []
+    return (
+        isinstance(body.get("id"), str)
+        and (archive is None or (isinstance(archive, dict) and isinstance(archive.get("url"), str)))
+        and (progress is None or isinstance(progress, int | float))
+        and isinstance(documents, list)
+        and all(isinstance(item, dict) for item in documents)
+    )

@@ -1,0 +1,59 @@
+"""The state folder: private, and owned by one process at a time."""
+
+import fcntl
+import json
+import os
+from pathlib import Path
+from typing import Self
+
+from docpipe.errors import StateError
+
+
+class StateFolder:
+    """The state folder, locked while this is entered. The lock dies with the process."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.spool = path / "spool"
+        self._lock = -1
+
+    def __enter__(self) -> Self:
+        """Make the folder where it is missing, and lock it.
+
+        Raises:
+            StateError: if it cannot be written, or another process holds it.
+        """
+        try:
+            for folder in (self.path, self.spool):
+                folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+                folder.chmod(0o700)
+            self._lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise StateError(
+                f"The state folder {self.path} cannot be written ({error.strerror}): "
+                "set state.dir to a folder that is yours, or mend its permissions."
+            ) from error
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            os.close(self._lock)
+            raise StateError(
+                f"The state folder {self.path} is in use by {holder(self.path)}: wait for it or stop it. "
+                "`docpipe status` can look on meanwhile."
+            ) from error
+        os.ftruncate(self._lock, 0)
+        os.write(self._lock, json.dumps({"pid": os.getpid()}).encode())
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.ftruncate(self._lock, 0)
+        os.close(self._lock)
+
+
+def holder(folder: Path) -> str:
+    """Who holds the lock, in words."""
+    try:
+        pid = json.loads((folder / "lock").read_bytes())["pid"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return "another process"
+    return f"process {pid}"

@@ -1,0 +1,161 @@
+"""The checkpoint database: durable, grouped, versioned, readable from outside."""
+
+import asyncio
+import os
+import sqlite3
+import time
+from pathlib import Path
+
+import pytest
+
+from docpipe.checkpoints import open_database, read_runs
+from docpipe.checkpoints.schema import APPLICATION_ID, VERSION
+from docpipe.errors import StateError
+from docpipe.model import RunState
+
+
+async def test_steps_come_back_as_they_were(tmp_path: Path) -> None:
+    """States and results survive; tries are counted; a result is in the order of beginning."""
+    async with open_database(tmp_path, time.time) as store:
+        await store.create_run("R1", "P1", 3)
+        store.begin_step("R1", "Search", "")
+        await store.save_step("R1", "Search", "", {"sent": 1})
+        store.begin_step("R1", "Search", "")
+        store.note_step("R1", "Search", "", {"sent": 2})
+        await store.finish_step("R1", "Search", "", {"id": "é\0"})
+        store.begin_step("R1", "Convert", "2")
+    async with open_database(tmp_path, time.time) as store:
+        search, convert = await store.steps("R1")
+        assert (search.attempts, search.state, search.result) == (2, {"sent": 2}, {"id": "é\0"})
+        assert (convert.item, convert.result, convert.finished_at) == ("2", None, None)
+        assert [run.run_id for run in await store.unfinished()] == ["R1"]
+
+
+async def test_one_unfinished_run_a_patient(tmp_path: Path) -> None:
+    """A patient has one unfinished run at most; after its end another may begin."""
+    async with open_database(tmp_path, time.time) as store:
+        await store.create_run("R1", "P1", 0)
+        await store.create_run("R2", "P1", 0)
+        assert [run.run_id for run in await store.unfinished()] == ["R1"]
+        await store.finish_run("R1", RunState.FAILED, {"converted": 2}, "T1", "because")
+        await store.create_run("R3", "P1", 0)
+        (run,) = await store.runs(["R1", "unknown"])
+        assert (run.state, run.counts, run.task_id, run.error) == (
+            RunState.FAILED,
+            {"converted": 2},
+            "T1",
+            "because",
+        )
+    assert [(run.run_id, run.state) for run in read_runs(tmp_path, "P1")] == [
+        ("R1", RunState.FAILED),
+        ("R3", RunState.QUEUED),
+    ]
+
+
+async def test_writes_are_grouped(tmp_path: Path) -> None:
+    """A thousand writers at once share a few commits."""
+    async with open_database(tmp_path, time.time) as store:
+        commits = []
+        store._db.set_trace_callback(lambda sql: commits.append(sql) if sql == "COMMIT" else None)
+        await asyncio.gather(*(store.create_run(f"R{n}", f"P{n}", 0) for n in range(1000)))
+        assert len(commits) <= 3
+        assert len(await store.unfinished()) == 1000
+
+
+async def test_durable_settings(tmp_path: Path) -> None:
+    """WAL and FULL: what was promised survives a power cut; nobody else can read the file."""
+    async with open_database(tmp_path, time.time) as store:
+        assert store._db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+        assert store._db.execute("PRAGMA synchronous").fetchone() == (2,)
+        await store.create_run("R1", "P1", 0)
+        assert not [path for path in os.listdir(tmp_path) if os.stat(tmp_path / path).st_mode & 0o077]
+
+
+async def test_readers_look_on(tmp_path: Path) -> None:
+    """Another process reads while this one writes, and sees what a run is at."""
+    async with open_database(tmp_path, time.time) as store:
+        await store.create_run("R1", "P1", 0)
+        store.start_run("R1")
+        store.note_doing("R1", {"activity": "DocEx_Search"})
+        await store.create_run("R2", "P2", 0)  # committed with or after the notes
+        assert read_runs(tmp_path, "R1")[0].doing == {"activity": "DocEx_Search"}
+        assert len(read_runs(tmp_path)) == 2
+
+
+async def test_grants_are_remembered(tmp_path: Path) -> None:
+    """A quota finds after a restart what was spent, answered or not."""
+    async with open_database(tmp_path, time.time) as store:
+        first = await store.granted("docex.search", 100.0)
+        await store.granted("docex.search", 101.0)
+        await store.granted("other", 102.0)
+        store.answered("docex.search", first, 100.5)
+        store.note_alive()
+    async with open_database(tmp_path, time.time) as store:
+        found = await store.grants("docex.search", since=100.2)
+        assert [(grant.at, grant.answered) for grant in found] == [(100.0, 100.5), (101.0, None)]
+        assert await store.granted("docex.search", 103.0) == 4
+        assert await store.last_alive() is not None
+
+
+def damaged(folder: Path) -> None:
+    (folder / "checkpoints.db").write_bytes(b"SQLite format 3\0" + b"\xff" * 5000)
+
+
+def foreign(folder: Path) -> None:
+    with sqlite3.connect(folder / "checkpoints.db") as db:
+        db.execute("CREATE TABLE songs (title)")
+    db.close()
+
+
+def newer(folder: Path) -> None:
+    with sqlite3.connect(folder / "checkpoints.db") as db:
+        db.executescript(
+            f"CREATE TABLE runs (x); PRAGMA application_id = {APPLICATION_ID}; "
+            f"PRAGMA user_version = {VERSION + 1};"
+        )
+    db.close()
+
+
+@pytest.mark.parametrize(
+    ("spoil", "told"),
+    [(damaged, "damaged"), (foreign, "not a checkpoint database"), (newer, "newer docpipe")],
+)
+async def test_unusable_databases_are_refused_and_kept(tmp_path: Path, spoil, told: str) -> None:
+    """A damaged, foreign or newer file is refused in a sentence with the cure, and not changed."""
+    spoil(tmp_path)
+    before = (tmp_path / "checkpoints.db").read_bytes()
+    with pytest.raises(StateError, match=told) as refused:
+        open_database(tmp_path, time.time)
+    assert "Nothing was changed" in str(refused.value)
+    assert (tmp_path / "checkpoints.db").read_bytes() == before
+
+
+async def test_a_failed_write_reaches_its_writer(tmp_path: Path) -> None:
+    """An error of SQLite is raised where the write was awaited, and later writes go on."""
+    async with open_database(tmp_path, time.time) as store:
+        with pytest.raises(sqlite3.IntegrityError):
+            await store._commit("INSERT INTO runs (run_id) VALUES (NULL)")
+        await store.create_run("R1", "P1", 0)
+        assert len(await store.unfinished()) == 1
+
+
+async def test_a_full_disk_is_waited_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A full disk delays a commit and loses nothing."""
+    monkeypatch.setattr("docpipe.checkpoints.store._RETRY_FULL_S", 0.01)
+    async with open_database(tmp_path, time.time) as store:
+        await store.create_run("R1", "P1", 0)
+        pages = store._db.execute("PRAGMA page_count").fetchone()[0]
+        store._db.execute(f"PRAGMA max_page_count = {pages}")
+        big = asyncio.create_task(_big(store))
+        while store.full_since is None:
+            await asyncio.sleep(0)
+        assert not big.done()
+        store._write_thread.submit(store._db.execute, "PRAGMA max_page_count = 1000000").result()
+        await big
+        assert store.full_since is None
+        assert (await store.steps("R1"))[0].state == "x" * 100_000
+
+
+async def _big(store) -> None:
+    store.begin_step("R1", "Search", "")
+    await store.save_step("R1", "Search", "", "x" * 100_000)

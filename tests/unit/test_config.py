@@ -1,0 +1,150 @@
+"""The configuration: read, overlaid, refused."""
+
+import re
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from docpipe.config import SECTIONS, Config, load, parse_duration, parse_rate, parse_size
+from docpipe.errors import ConfigError
+from docpipe.model import Rate
+
+ROOT = Path(__file__).parents[2]
+GOOD = '[docex]\nbase_url = "https://exchange.example/"\n[tasktracker]\nbase_url = "fake"\n'
+
+
+def written(folder: Path, text: str) -> Path:
+    path = folder / "docpipe.toml"
+    path.write_text(text, "utf-8")
+    return path
+
+
+def test_defaults(tmp_path: Path) -> None:
+    """Only the two addresses are needed; the rest is as the design says."""
+    config = load(written(tmp_path, GOOD), {})
+    assert config.docex.base_url == "https://exchange.example"
+    assert config.docex.search_rate == Rate(10, 60)
+    assert config.docex.status_rate == Rate(10, 1)
+    assert config.tasktracker.rate == Rate(10, 1)
+    assert config.convert.workers is None
+    assert (config.convert.memory, config.convert.timeout) == (2**30, 300)
+    assert config.folder == tmp_path
+
+
+def test_environment_goes_over_the_file(tmp_path: Path) -> None:
+    """A variable wins over the file, and an empty one is as good as none."""
+    env = {
+        "DOCPIPE_DOCEX__BASE_URL": "http://127.0.0.1:9",
+        "DOCPIPE_DOCEX__SEARCH_RATE": "none",
+        "DOCPIPE_CONVERT__WORKERS": "3",
+        "DOCPIPE_TASKTRACKER__TOKEN": "",
+        "UNRELATED__KEY": "1",
+    }
+    config = load(written(tmp_path, GOOD), env)
+    assert (config.docex.base_url, config.docex.search_rate) == ("http://127.0.0.1:9", None)
+    assert (config.convert.workers, config.tasktracker.token) == (3, None)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ('[docex]\nbase_ulr = "x"', r"docex\.base_ulr.*no such key.*base_url"),
+        ('[doxec]\nbase_url = "x"', r"doxec.*no section.*docex"),
+        ('name = "x"', r"`name` stands outside a section"),
+        (GOOD.replace("fake", "ftp://x"), r"tasktracker\.base_url.*https://"),
+        (GOOD + '[convert]\nmemory = "1 barrel"', r"convert\.memory: '1 barrel'.*1GiB"),
+        (GOOD + '[convert]\nmemory = "1MiB"', r"convert\.memory.*256MiB"),
+        (GOOD + '[convert]\ntimeout = "0s"', r"convert\.timeout.*5min"),
+        (GOOD + "[convert]\nworkers = 0", r"convert\.workers.*1 to 1024"),
+        (GOOD + "[convert]\nworkers = true", r"convert\.workers.*1 to 1024"),
+        (GOOD + "[service]\nport = 70000", r"service\.port.*65535"),
+        (GOOD.replace("[task", 'search_rate = "10/week"\n[task'), r"docex\.search_rate: '10/week'.*10/min"),
+        (GOOD.replace("[task", 'archive_origins = ["x"]\n[task'), r"docex\.archive_origins.*list of origins"),
+        ("[docex", r"not valid TOML"),
+        ('[tasktracker]\nbase_url = "fake"', r"docex\.base_url is missing.*DOCPIPE_DOCEX__BASE_URL"),
+        (
+            GOOD.replace("[task", 'token_file = "nowhere"\n[task'),
+            r"docex\.token_file: nowhere cannot be read",
+        ),
+    ],
+)
+def test_refusals_name_key_and_cure(tmp_path: Path, text: str, told: str) -> None:
+    """What cannot be used is refused with the key's name and what would be right."""
+    with pytest.raises(ConfigError, match=told) as refused:
+        load(written(tmp_path, text), {})
+    assert refused.value.exit_status == 2
+
+
+def test_environment_is_refused_by_its_own_name(tmp_path: Path) -> None:
+    """Who set a variable looks for the variable."""
+    with pytest.raises(ConfigError, match="DOCPIPE_CONVERT__TIMEOUT"):
+        load(written(tmp_path, GOOD), {"DOCPIPE_CONVERT__TIMEOUT": "soon"})
+
+
+def test_missing_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that was named has to be there; ./config.toml need not."""
+    with pytest.raises(ConfigError, match="no configuration file"):
+        load(tmp_path / "none.toml", {})
+    monkeypatch.chdir(tmp_path)
+    env = {"DOCPIPE_DOCEX__BASE_URL": "fake", "DOCPIPE_TASKTRACKER__BASE_URL": "fake"}
+    assert load(None, env).folder == tmp_path
+
+
+def test_tokens_are_never_shown(tmp_path: Path) -> None:
+    """Neither the configuration's repr nor a refusal prints a token or an address with a password."""
+    (tmp_path / "token").write_text("s3cret\n", "utf-8")
+    text = GOOD.replace("[task", 'token_file = "token"\n[task')
+    config = load(written(tmp_path, text), {"DOCPIPE_TASKTRACKER__TOKEN": "hunter2"})
+    assert config.docex.token is not None
+    assert config.docex.token.reveal() == "s3cret"
+    assert "s3cret" not in repr(config)
+    assert "hunter2" not in repr(config)
+    for text in (
+        GOOD.replace("[task", 'token = "has space"\n[task'),
+        GOOD.replace("https://", "https://me:pw@"),
+    ):
+        with pytest.raises(ConfigError) as refused:
+            load(written(tmp_path, text), {})
+        assert not re.search("has space|pw", str(refused.value))
+
+
+def test_values_with_units() -> None:
+    """Rates, times and sizes as people write them."""
+    assert parse_rate("600/hour") == Rate(600, 3600)
+    assert parse_rate("none") is None
+    assert [parse_duration(text) for text in ("30s", "5min", "2 h", "90 days", 7)] == [
+        30,
+        300,
+        7200,
+        7776000,
+        7,
+    ]
+    assert [parse_size(text) for text in ("1GiB", "512 MiB", 7, "1.5 kb")] == [2**30, 2**29, 7, 1500]
+
+
+@given(st.text(max_size=20))
+def test_parsers_refuse_with_value_errors_only(text: str) -> None:
+    """Whatever is written there, a parser reads it or says what would be right."""
+    for parse in (parse_rate, parse_duration, parse_size):
+        try:
+            parse(text)
+        except ValueError as error:
+            assert "such as" in str(error)  # noqa: PT017 -- both outcomes are right
+
+
+def test_every_key_is_documented() -> None:
+    """config.toml and the README tell of every key; the repository's own file is a first try."""
+    for path in ("config.toml", "README.md"):
+        text = (ROOT / path).read_text("utf-8")
+        for section, cls in SECTIONS.items():
+            assert section in text, f"{path} does not tell of [{section}]"
+            for field in fields(cls):
+                assert re.search(rf"\b{field.name}\b", text), (
+                    f"{path} does not tell of {section}.{field.name}"
+                )
+    config = load(ROOT / "config.toml", {})
+    assert config.docex.base_url == config.tasktracker.base_url == config.patients.url == "fake"
+    assert {field.name for field in fields(Config)} - {"source"} == set(SECTIONS)

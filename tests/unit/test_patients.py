@@ -1,0 +1,134 @@
+"""Patients: imported, looked up, refused one by one."""
+
+import sqlite3
+import time
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from docpipe.errors import ConfigError, PatientError, UsageError
+from docpipe.model import Patient, Ticket
+from docpipe.patients import PatientDatabase, checked, read_csv
+
+HEADER = "id,given,family,birth_date,sex,postal_code\n"
+
+
+def written(folder: Path, data: bytes | str) -> Path:
+    path = folder / "patients.csv"
+    path.write_bytes(data.encode() if isinstance(data, str) else data)
+    return path
+
+
+async def test_bad_rows_are_refused_with_their_line(tmp_path: Path) -> None:
+    """Each bad row is told by its line and what is wrong, without its values; the rest goes in."""
+    text = HEADER + (
+        "P1,José,Nuñez,1957-03-31,m,12345\n"
+        "P2,Ann,Lee,31.03.1957,female,\n"
+        ",Ann,Lee,1957-03-31,female,\n"
+        "P4,Ann,Lee,1957-03-31\n"
+        "\n"
+        'P5,"Anna\nMaria",Lee,1957-03-31,female,\n'
+        "P1,Other,Person,1957-03-31,female,\n"
+        "P7,Ann,Lee,1957-03-31,robot,\n"
+        "P8,Zoë,Lee,1957-03-31T00:00:00,,\n"
+    )
+    good, refused = await read_csv(written(tmp_path, text))
+    assert [patient.id for patient in good] == ["P1", "P8"]
+    assert good[0] == Patient("P1", "José", "Nuñez", "1957-03-31", "male", "12345")
+    assert [(row.line, row.reason.split()[0]) for row in refused] == [
+        (3, "birth_date"),
+        (4, "id"),
+        (5, "the"),
+        (8, "given"),
+        (9, "the"),
+        (10, "sex"),
+    ]
+    assert not any("Lee" in row.reason or "Person" in row.reason for row in refused)
+
+
+async def test_files_as_spreadsheets_write_them(tmp_path: Path) -> None:
+    """A byte-order mark, semicolons and columns in another order are read; another encoding is refused."""
+    text = "\ufeffFamily;Given;ID;birth_date\r\nLee;Zoë;P1;1957-03-31\r\n"
+    good, refused = await read_csv(written(tmp_path, text))
+    assert (good, refused) == ([Patient("P1", "Zoë", "Lee", "1957-03-31")], [])
+    good, refused = await read_csv(written(tmp_path, (HEADER + "P1,Zoë,Lee,1957-03-31,,\n").encode("cp1252")))
+    assert not good
+    assert "not UTF-8" in refused[0].reason
+
+
+@pytest.mark.parametrize("data", ["", "id,given\nP1,Ann\n", "\n\n"])
+async def test_files_without_the_columns_are_refused(tmp_path: Path, data: str) -> None:
+    """A file that lacks a column is refused as a whole, naming what is missing."""
+    with pytest.raises(UsageError, match="birth_date"):
+        await read_csv(written(tmp_path, data))
+    with pytest.raises(UsageError, match="cannot be read"):
+        await read_csv(tmp_path / "none.csv")
+
+
+async def test_lookup(tmp_path: Path) -> None:
+    """A patient who was put in is found; an import again makes the row new."""
+    database = PatientDatabase(f"sqlite:///{tmp_path}/db/patients.db", time.time)
+    with pytest.raises(PatientError, match="docpipe patients import"):
+        await database.get("P1", Ticket())
+    await database.put([checked({"id": "P1", "given": "Ann", "family": "Lee", "birth_date": "1957-03-31"})])
+    await database.put(
+        [Patient("P1", "Ann", "Moss", "1957-03-31"), Patient("P'2;--", "A", "B", "2001-01-01")]
+    )
+    assert (await database.get("P1", Ticket())).family == "Moss"
+    assert (await database.get("P'2;--", Ticket())).given == "A"
+    with pytest.raises(PatientError, match="There is no patient P9"):
+        await database.get("P9", Ticket())
+    assert [row["id"] for row in await database.all()] == ["P'2;--", "P1"]
+    assert (tmp_path / "db" / "patients.db").stat().st_mode & 0o077 == 0
+    await database.close()
+
+
+async def test_rows_that_cannot_be_used_fail_alone(tmp_path: Path) -> None:
+    """A NULL birth date or two rows for one id fail that patient, naming the column, not the data."""
+    path = tmp_path / "foreign.db"
+    with sqlite3.connect(path) as db:
+        db.execute("CREATE TABLE patients (id, given, family, birth_date, sex, postal_code)")
+        db.executemany(
+            "INSERT INTO patients VALUES (?, ?, ?, ?, ?, ?)",
+            [
+                ("P1", "Ann", "Lee", None, None, None),
+                ("P2", "Ann", "Lee", "1957-03-31", None, 12345),
+                ("P3", "Ann", "Lee", "1957-03-31", None, None),
+                ("P3", "Bob", "Lee", "1957-03-31", None, None),
+            ],
+        )
+    db.close()
+    database = PatientDatabase(f"sqlite:///{path}", time.time)
+    with pytest.raises(PatientError, match="patient P1 cannot be used: birth_date is empty"):
+        await database.get("P1", Ticket())
+    with pytest.raises(PatientError, match="2 rows for patient P3"):
+        await database.get("P3", Ticket())
+    assert await database.get("P2", Ticket()) == Patient("P2", "Ann", "Lee", "1957-03-31", "unknown", "12345")
+    await database.close()
+
+
+async def test_missing_column_and_bad_urls(tmp_path: Path) -> None:
+    """A table without a column, and a URL nobody understands, are told in a sentence."""
+    with sqlite3.connect(tmp_path / "x.db") as db:
+        db.execute("CREATE TABLE patients (id, given)")
+    db.close()
+    database = PatientDatabase(f"sqlite:///{tmp_path}/x.db", time.time)
+    with pytest.raises(PatientError, match="cannot be read"):
+        await database.get("P1", Ticket())
+    await database.close()
+    for url in ("nonsense", "oracle+nodriver://x/y"):
+        with pytest.raises(ConfigError, match=r"patients\.url"):
+            PatientDatabase(url, time.time)
+
+
+@given(st.dictionaries(st.sampled_from(["id", "given", "family", "birth_date", "sex"]), st.text(max_size=30)))
+def test_any_row_is_read_or_refused(row: dict[str, str]) -> None:
+    """Whatever stands in a row, it becomes a patient or a ValueError."""
+    try:
+        patient = checked(row)
+    except ValueError:
+        return
+    assert patient.id
+    assert len(patient.birth_date) == 10

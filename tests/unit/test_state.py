@@ -1,0 +1,40 @@
+"""The state folder: one owner, private, refused in a sentence."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from docpipe.errors import StateError
+from docpipe.state import StateFolder
+
+
+def test_second_process_is_told_who_holds_it(tmp_path: Path) -> None:
+    """Another process is refused with the holder's number; after the holder's end it gets in."""
+    code = (
+        "import sys; from pathlib import Path; from docpipe.state import StateFolder\n"
+        "with StateFolder(Path(sys.argv[1])): print('held', flush=True); sys.stdin.read()"
+    )
+    words = [sys.executable, "-c", code, str(tmp_path)]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout.readline() == "held\n"
+        with pytest.raises(StateError, match=f"in use by process {holder.pid}"), StateFolder(tmp_path):
+            pass
+        holder.kill()
+        holder.wait()
+        holder.stdin.close()
+    with StateFolder(tmp_path):
+        assert tmp_path.stat().st_mode & 0o777 == 0o700
+
+
+def test_folder_that_cannot_be_written(tmp_path: Path) -> None:
+    """A file in the way, or a folder that is not ours, is told with the cure."""
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StateError, match=r"state\.dir"), StateFolder(tmp_path / "file"):
+        pass
+    if os.getuid():
+        (tmp_path / "closed").mkdir(mode=0o500)
+        with pytest.raises(StateError, match="permissions"), StateFolder(tmp_path / "closed" / "state"):
+            pass
