@@ -116,7 +116,7 @@ class ActivityLog:
             (
                 now,
                 entry.run_id,
-                entry.patient_id,
+                patient,
                 entry.activity,
                 event,
                 entry.attempt,

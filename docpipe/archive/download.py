@@ -25,6 +25,8 @@ LARGEST: Final = 16 * 2**30
 """Bytes. No archive of documents is larger; a body that goes on beyond is hostile."""
 TRIES_DAMAGED: Final = 3
 TRIES_LINK: Final = 5
+_RANGE_REFUSED: Final = 416
+_LINK_IS_OVER: Final = (HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND, HTTPStatus.GONE)
 _DISK_FULL_S: Final = 10.0
 _BLOCK: Final = 2**20
 
@@ -60,44 +62,48 @@ class Downloader:
             ArchiveError: if it stays damaged, or its links never work.
             ServiceError: if it comes from an origin that is not allowed.
         """
+        if (found := await self._verified(archive, path)) is not None and archive.get("sha256"):
+            return found  # an earlier try was stopped between here and its checkpoint
         damaged = links = 0
-        if (
-            archive.get("sha256") and path.exists()
-        ):  # an earlier try was stopped between here and the checkpoint
-            found = await asyncio.to_thread(_digest, path)
-            if _as_told(found, archive):
-                return found
         while True:
-            part = _Part.of(path, archive, step.state)
-            try:
-                answer = await self._more(step, archive, part)
-            except DownloadError:  # broken off; the gate has seen it and decides when to go on
-                continue
-            except OSError as error:
-                await self._disk_full(step, error)
-                continue
-            if answer.status in (HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND, HTTPStatus.GONE):
+            status = await self._try(step, archive, path)
+            if status in _LINK_IS_OVER:
                 links += 1
                 if links > TRIES_LINK:
                     raise ArchiveError(f"The exchange gave {links} links to the archive, and none worked.")
-                fresh = await fresh_link()
-                if fresh is None:
+                if (fresh := await fresh_link()) is None:
                     return None
                 archive = fresh
-                continue
-            if answer.status not in (HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT, 416):
-                raise refusal("The exchange", NAME, answer, "the download of the archive")
-            found = await asyncio.to_thread(_digest, path)
-            if _as_told(found, archive):
-                return found
-            damaged += 1
-            log.warning("archive_damaged", run_id=step.ticket.run_id, size=found["size"], tries=damaged)
-            await asyncio.to_thread(path.unlink, missing_ok=True)
-            if damaged == TRIES_DAMAGED:
-                raise ArchiveError(
-                    f"The archive arrived damaged {damaged} times: its length or checksum is not what the "
-                    "exchange says."
-                )
+            elif status is not None:
+                if (found := await self._verified(archive, path)) is not None:
+                    return found
+                damaged += 1
+                log.warning("archive_damaged", run_id=step.ticket.run_id, tries=damaged)
+                await asyncio.to_thread(path.unlink, missing_ok=True)
+                if damaged == TRIES_DAMAGED:
+                    raise ArchiveError(
+                        f"The archive arrived damaged {damaged} times: its length or checksum is not what the "
+                        "exchange says."
+                    )
+
+    async def _try(self, step: Step, archive: Json, path: Path) -> int | None:
+        """Fetch what is missing; the status, or None when it broke off and is to be gone on with."""
+        try:
+            answer = await self._more(step, archive, _Part.of(path, archive, step.state))
+        except DownloadError:  # the gate has seen it, and decides when to go on
+            return None
+        except OSError as error:
+            await self._disk_full(step, error)
+            return None
+        if answer.status not in (HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT, _RANGE_REFUSED, *_LINK_IS_OVER):
+            raise refusal("The exchange", NAME, answer, "the download of the archive")
+        return answer.status
+
+    @staticmethod
+    async def _verified(archive: Json, path: Path) -> dict[str, Any] | None:
+        """Size and SHA-256 of the file, None when they are not what the exchange says."""
+        found = await asyncio.to_thread(_digest, path)
+        return found if found is not None and _as_told(found, archive) else None
 
     async def _more(self, step: Step, archive: Json, part: "_Part") -> Answer:
         async with self.http.download(
@@ -181,8 +187,10 @@ def _write_all(file: int, block: bytearray) -> None:
         rest = rest[os.write(file, rest) :]
 
 
-def _digest(path: Path) -> dict[str, Any]:
-    """Size and SHA-256 of what is on the disk, whatever pieces it came in."""
+def _digest(path: Path) -> dict[str, Any] | None:
+    """Size and SHA-256 of what is on the disk, whatever pieces it came in; None for no file."""
+    if not path.exists():
+        return None
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256")
         return {"size": file.tell(), "sha256": digest.hexdigest()}

@@ -1,7 +1,6 @@
 """The checkpoint database: durable, grouped, versioned, readable from outside."""
 
 import asyncio
-import os
 import sqlite3
 import time
 from pathlib import Path
@@ -68,7 +67,7 @@ async def test_durable_settings(tmp_path: Path) -> None:
         assert store._db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
         assert store._db.execute("PRAGMA synchronous").fetchone() == (2,)
         await store.create_run("R1", "P1", 0)
-        assert not [path for path in os.listdir(tmp_path) if os.stat(tmp_path / path).st_mode & 0o077]
+        assert not [path for path in tmp_path.iterdir() if path.stat().st_mode & 0o077]
 
 
 async def test_readers_look_on(tmp_path: Path) -> None:
