@@ -19,14 +19,17 @@ import structlog
 
 from docpipe import report
 from docpipe.archive import Downloader, Limits, extract
+from docpipe.convert.detect import detect
+from docpipe.convert.kinds import kind_of
 from docpipe.errors import RunError, WorkerError
 from docpipe.exchange import DocumentExchange
-from docpipe.model import Clock, Json, Outcome, Patient, Step, Wait, WaitKind
 from docpipe.lines import Slots
+from docpipe.model import Clock, Json, Outcome, Patient, Step, Wait, WaitKind
 from docpipe.patients import PatientDatabase
 from docpipe.storage import FolderStorage
 from docpipe.tracker import TaskTracker
-from docpipe.workers import Workers
+from docpipe.workers.inline import InlineWorkers
+from docpipe.workers.pool import Workers
 
 log = structlog.get_logger(__name__)
 
@@ -46,7 +49,7 @@ class Activities:
     tracker: TaskTracker
     downloader: Downloader
     downloads: Slots
-    workers: Workers
+    workers: Workers | InlineWorkers
     storage: FolderStorage
     spool: Path
     clock: Clock
@@ -258,7 +261,8 @@ def _of_metadata(known: dict[str, Any]) -> dict[str, Any]:
 
 def _not_converted(path: Path, member: Json, reason: str) -> dict[str, Any]:
     """The result for a document whose worker did not survive it."""
-    media_type, extension = detect(path, member["path"])
+    media_type = detect(path, member["path"], member["told"].get("media_type"))
+    extension = kind_of(media_type).extension
     return {
         "outcome": Outcome.FAILED,
         "reason": reason,

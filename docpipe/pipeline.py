@@ -60,7 +60,7 @@ class Ending:
 
     state: RunState
     counts: dict[str, int]
-    task_id: str
+    task_id: str | None
     error: str | None
 
 

@@ -2,10 +2,11 @@
 
 import asyncio
 import contextlib
+import functools
 import random
 import shutil
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -22,12 +23,14 @@ from docpipe.exchange import DocumentExchange
 from docpipe.gates import Gate, Quota, Service
 from docpipe.http import Http, origin_of
 from docpipe.lines import Slots
-from docpipe.model import Clock, Rate, RunIds
+from docpipe.model import Clock, RunIds
 from docpipe.patients import PatientDatabase, checked
 from docpipe.state import StateFolder
 from docpipe.storage import FolderStorage
 from docpipe.tracker import TaskTracker
-from docpipe.workers import Workers, default_workers
+from docpipe.workers.inline import InlineWorkers
+from docpipe.workers.machine import default_workers
+from docpipe.workers.pool import Workers
 
 CONVERTER: Final = "docpipe.convert.document:convert"
 PRELOAD: Final = "docpipe.convert.preload"
@@ -42,16 +45,28 @@ class Docpipe:
     checkpoints: Checkpoints
     storage: FolderStorage
     patients: PatientDatabase
-    workers: Workers
+    workers: Workers | InlineWorkers
     services: dict[str, Service]
     quotas: dict[str, Quota]
 
 
 @contextlib.asynccontextmanager
 async def opened(
-    config: Config, *, clock: Clock = time.time, rng: random.Random | None = None
+    config: Config,
+    *,
+    clock: Clock = time.time,
+    rng: random.Random | None = None,
+    converter: str = CONVERTER,
+    inline: bool = False,
 ) -> AsyncIterator[Docpipe]:
     """Build everything and hold it open.
+
+    Args:
+        config: the configuration.
+        clock: the wall clock.
+        rng: spreads retries and makes run ids.
+        converter: `module:function` that converts a document.
+        inline: whether it runs inside this process, without limits, instead of in worker processes.
 
     Raises:
         ConfigError: if a value of the configuration cannot be used.
@@ -66,9 +81,10 @@ async def opened(
         checkpoints = await stack.enter_async_context(open_database(state.path, clock))
         activity_log = await stack.enter_async_context(ActivityLog(state.path, clock))
         patients = await _patients(config, clock, stack)
-        http = await stack.enter_async_context(Http(clock=clock, rng=rng))
-        workers = await stack.enter_async_context(_workers(config, clock))
-        gates = await _Gates.built(config, checkpoints, clock, rng, stack)
+        http = await stack.enter_async_context(Http())
+        workers = _workers(config, clock, converter, inline=inline)
+        await stack.enter_async_context(workers)
+        gates = await _gates(config, checkpoints, clock, rng, stack)
         activities = Activities(
             patients=patients,
             exchange=DocumentExchange(http, config.docex, gates.searching, gates.asking, clock),
@@ -154,10 +170,12 @@ async def _with_fakes(config: Config, stack: contextlib.AsyncExitStack) -> Confi
     return replace(config, docex=docex, tasktracker=tracker)
 
 
-def _workers(config: Config, clock: Clock) -> Workers:
+def _workers(config: Config, clock: Clock, converter: str, *, inline: bool) -> Workers | InlineWorkers:
     convert = config.convert
+    if inline:
+        return InlineWorkers(converter, clock=clock)
     return Workers(
-        CONVERTER,
+        converter,
         preload=PRELOAD,
         size=convert.workers or default_workers(convert.memory),
         memory=convert.memory,
@@ -166,67 +184,57 @@ def _workers(config: Config, clock: Clock) -> Workers:
     )
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Gates:
     """The gates of both services, and of each origin that archives come from."""
 
     searching: Gate
     asking: Gate
     tracker: Gate
+    archives: Callable[[str], Gate]
     services: dict[str, Service]
     quotas: dict[str, Quota]
-    clock: Clock
-    rng: random.Random
-    retry_after: float
-    archives: dict[str, Gate]
 
-    @classmethod
-    async def built(
-        cls,
-        config: Config,
-        checkpoints: Checkpoints,
-        clock: Clock,
-        rng: random.Random,
-        stack: contextlib.AsyncExitStack,
-    ) -> "_Gates":
-        async def quota(name: str, rate: Rate | None) -> Quota:
-            return await stack.enter_async_context(await Quota.restored(name, rate, clock, checkpoints))
 
-        services = {name: Service(name, clock=clock, rng=rng) for name in ("docex", "tasktracker")}
-        quotas = {
-            "docex.search": await quota("docex.search", config.docex.search_rate),
-            "docex.status": await quota("docex.status", config.docex.status_rate),
-            "tasktracker": await quota("tasktracker", config.tasktracker.rate),
-        }
-        docex = {"timeout": config.docex.timeout, "max_retry_after": config.docex.max_retry_after}
-        tracker = {
-            "timeout": config.tasktracker.timeout,
-            "max_retry_after": config.tasktracker.max_retry_after,
-        }
-        return cls(
-            searching=Gate(services["docex"], quotas["docex.search"], **docex),
-            asking=Gate(services["docex"], quotas["docex.status"], **docex),
-            tracker=Gate(services["tasktracker"], quotas["tasktracker"], **tracker),
-            services=services,
-            quotas=quotas,
-            clock=clock,
-            rng=rng,
-            retry_after=config.docex.max_retry_after,
-            archives={},
-        )
+async def _gates(
+    config: Config,
+    checkpoints: Checkpoints,
+    clock: Clock,
+    rng: random.Random,
+    stack: contextlib.AsyncExitStack,
+) -> _Gates:
+    """Build the gates; each quota waits out what an earlier process may have spent."""
+    docex, tracker = config.docex, config.tasktracker
+    services = {name: Service(name, clock=clock, rng=rng) for name in ("docex", "tasktracker")}
+    rates = {
+        "docex.search": docex.search_rate,
+        "docex.status": docex.status_rate,
+        "tasktracker": tracker.rate,
+    }
+    quotas = {}
+    for name, rate in rates.items():
+        quota = await Quota.restored(name, rate, clock, checkpoints)
+        quotas[name] = await stack.enter_async_context(quota)
 
-    def archive(self, origin: str) -> Gate:
-        """The gate of an origin that archives come from: no quota, an outage state of its own."""
-        if origin not in self.archives:
-            name = f"archive {urlsplit(origin).netloc}"
-            self.services[name] = Service(name, clock=self.clock, rng=self.rng)
-            self.archives[origin] = Gate(
-                self.services[name],
-                Quota(name, None, clock=self.clock),
-                timeout=60.0,
-                max_retry_after=self.retry_after,
-            )
-        return self.archives[origin]
+    def gate(service: Service, quota: Quota, timeout: float) -> Gate:
+        longest = tracker.max_retry_after if service.name == "tasktracker" else docex.max_retry_after
+        return Gate(service, quota, timeout=timeout, max_retry_after=longest)
+
+    @functools.cache
+    def archives(origin: str) -> Gate:
+        """No quota, but an outage state of its own."""
+        name = f"archives of {urlsplit(origin).netloc}"
+        services[name] = Service(name, clock=clock, rng=rng)
+        return gate(services[name], Quota(name, None, clock=clock), docex.timeout)
+
+    return _Gates(
+        searching=gate(services["docex"], quotas["docex.search"], docex.timeout),
+        asking=gate(services["docex"], quotas["docex.status"], docex.timeout),
+        tracker=gate(services["tasktracker"], quotas["tasktracker"], tracker.timeout),
+        archives=archives,
+        services=services,
+        quotas=quotas,
+    )
 
 
 def _downloader(config: Config, http: Http, gates: _Gates, clock: Clock) -> Downloader:
@@ -241,7 +249,7 @@ def _downloader(config: Config, http: Http, gates: _Gates, clock: Clock) -> Down
         http=http,
         base_url=config.docex.base_url,
         token=token.reveal() if token else None,
-        gate_of=gates.archive,
+        gate_of=gates.archives,
         allowed=allowed,
         clock=clock,
     )

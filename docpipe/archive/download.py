@@ -16,7 +16,7 @@ import structlog
 from docpipe.errors import ArchiveError
 from docpipe.exchange import NAME, refusal
 from docpipe.gates import Gate
-from docpipe.http import Answer, Download, DownloadError, Http
+from docpipe.http import Answer, Download, DownloadError, Fetch, Http
 from docpipe.model import Clock, Json, Step, Wait, WaitKind
 
 log = structlog.get_logger(__name__)
@@ -64,9 +64,16 @@ class Downloader:
         """
         if (found := await self._verified(archive, path)) is not None and archive.get("sha256"):
             return found  # an earlier try was stopped between here and its checkpoint
+        fetch = self.http.fetch(
+            step.ticket,
+            gate_of=self.gate_of,
+            allowed=self.allowed,
+            token=self.token,
+            token_origin=self.base_url,
+        )
         damaged = links = 0
         while True:
-            status = await self._try(step, archive, path)
+            status = await self._try(step, fetch, archive, path)
             if status in _LINK_IS_OVER:
                 links += 1
                 if links > TRIES_LINK:
@@ -86,10 +93,10 @@ class Downloader:
                         "exchange says."
                     )
 
-    async def _try(self, step: Step, archive: Json, path: Path) -> int | None:
+    async def _try(self, step: Step, fetch: Fetch, archive: Json, path: Path) -> int | None:
         """Fetch what is missing; the status, or None when it broke off and is to be gone on with."""
         try:
-            answer = await self._more(step, archive, _Part.of(path, archive, step.state))
+            answer = await self._more(step, fetch, archive, _Part.of(path, archive, step.state))
         except DownloadError:  # the gate has seen it, and decides when to go on
             return None
         except OSError as error:
@@ -105,16 +112,8 @@ class Downloader:
         found = await asyncio.to_thread(_digest, path)
         return found if found is not None and _as_told(found, archive) else None
 
-    async def _more(self, step: Step, archive: Json, part: "_Part") -> Answer:
-        async with self.http.download(
-            urljoin(self.base_url, archive["url"]),
-            gate_of=self.gate_of,
-            allowed=self.allowed,
-            ticket=step.ticket,
-            token=self.token,
-            token_origin=self.base_url,
-            headers=part.headers(),
-        ) as response:
+    async def _more(self, step: Step, fetch: Fetch, archive: Json, part: "_Part") -> Answer:
+        async with fetch.open(urljoin(self.base_url, archive["url"]), part.headers()) as response:
             if response.status in (HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT):
                 start = part.start(response)
                 step.note({"etag": response.headers.get("ETag")})

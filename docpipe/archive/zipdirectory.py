@@ -1,0 +1,292 @@
+"""The directory of a ZIP, and what can be recovered where it is damaged (APPNOTE.TXT 6.3.10).
+
+The standard library's zipfile refuses an archive as a whole for one bad record, decodes names by guess, and
+unpacks bzip2 and LZMA without a bound; hence this.
+"""
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import BinaryIO, Final
+
+from docpipe.archive.member import BLOCK, NotAnArchiveError
+
+LOCAL: Final = b"PK\x03\x04"
+_CENTRAL: Final = b"PK\x01\x02"
+_END: Final = b"PK\x05\x06"
+_DESCRIPTOR: Final = b"PK\x07\x08"
+_LOCAL_HEADER: Final = struct.Struct("<4s5H3L2H")
+_CENTRAL_HEADER: Final = struct.Struct("<4s6H3L5H2L")
+_END_RECORD: Final = struct.Struct("<4s4H2LH")
+_END_RECORD_64: Final = struct.Struct("<4sQ2H2L4Q")
+_LOCATOR_64: Final = struct.Struct("<4sLQL")
+_FULL_16: Final = 0xFFFF
+_FULL_32: Final = 0xFFFF_FFFF
+_HAS_DESCRIPTOR: Final = 0x8
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One record of the directory. Offsets are of the file, numbers as the archive claims them."""
+
+    raw_name: bytes
+    flags: int
+    method: int
+    crc: int | None
+    packed: int
+    size: int
+    offset: int
+    mode: int = 0
+    """The file's mode under Unix, 0 where it was not packed there."""
+    folder: bool = False
+    """Marked as a folder under DOS."""
+    stamp: int = 0
+    """The day of its last change, as DOS writes it."""
+    extra: bytes = b""
+
+
+@dataclass(slots=True)
+class Directory:
+    """All records, at most as many as were asked for."""
+
+    entries: list[Entry] = field(default_factory=list)
+    more: int = 0
+    damaged: bool = False
+
+
+def read(file: BinaryIO, most: int) -> Directory:
+    """The directory of a ZIP, or its local headers where the directory is damaged.
+
+    Raises: NotAnArchiveError when there is neither; OSError when the file cannot be read.
+    """
+    size = file.seek(0, 2)
+    listed = _listed(file, size, most)
+    if listed is not None and not listed.damaged:
+        _mend(file, size, listed, most)
+        return listed
+    found = _recovered(file, size, most)
+    best = found if listed is None or len(found.entries) >= len(listed.entries) else listed
+    if not best.entries:
+        raise NotAnArchiveError
+    best.damaged = True
+    return best
+
+
+def body_offset(file: BinaryIO, entry: Entry) -> int | None:
+    """Where the bytes of an entry begin, None when there is no local header where the directory says."""
+    header = _local_header(file, entry.offset)
+    if header is None:
+        return None
+    return entry.offset + _LOCAL_HEADER.size + header[-2] + header[-1]
+
+
+def _local_header(file: BinaryIO, offset: int) -> tuple[int, ...] | None:
+    file.seek(offset)
+    header = file.read(_LOCAL_HEADER.size)
+    if len(header) < _LOCAL_HEADER.size or not header.startswith(LOCAL):
+        return None
+    return _LOCAL_HEADER.unpack(header)
+
+
+def _mend(file: BinaryIO, size: int, directory: Directory, most: int) -> None:
+    """Where the directory points to the wrong place, go by the local header of the same name.
+
+    Some packers forget that they wrote data descriptors, and all offsets after the first are off.
+    """
+    lost = [index for index, entry in enumerate(directory.entries) if not _is_there(file, size, entry)]
+    if not lost:
+        return
+    by_name: dict[bytes, list[Entry]] = {}
+    for found in reversed(_recovered(file, size, most).entries):
+        by_name.setdefault(found.raw_name, []).append(found)
+    for index in lost:
+        entry = directory.entries[index]
+        if same := by_name.get(entry.raw_name):
+            found = same.pop()
+            directory.entries[index] = replace(
+                entry,
+                method=found.method,
+                crc=entry.crc if found.crc is None else found.crc,
+                packed=found.packed,
+                size=found.size or entry.size,
+                offset=found.offset,
+            )
+
+
+def _is_there(file: BinaryIO, size: int, entry: Entry) -> bool:
+    start = body_offset(file, entry)
+    if start is None or start + entry.packed > size:
+        return False
+    file.seek(entry.offset + _LOCAL_HEADER.size)
+    return file.read(len(entry.raw_name)) == entry.raw_name
+
+
+@dataclass(frozen=True, slots=True)
+class _End:
+    position: int
+    count: int
+    size: int
+    offset: int
+
+
+def _listed(file: BinaryIO, size: int, most: int) -> Directory | None:
+    end = _end(file, size)
+    if end is None:
+        return None
+    before = end.position - end.size - end.offset  # bytes that somebody put before the archive
+    for shift in dict.fromkeys((max(before, 0), 0)):
+        directory, count = _records(file, end, shift, most)
+        if directory.entries:
+            break
+    # A count of 16 bits wraps in archives of more than 65,535 files written without ZIP64.
+    directory.damaged = count % 2**16 != end.count % 2**16 or (not count and end.position > 0)
+    return directory
+
+
+def _end(file: BinaryIO, size: int) -> _End | None:
+    start = max(0, size - _END_RECORD.size - 2**16)
+    file.seek(start)
+    tail = file.read(size - start)
+    at = tail.rfind(_END, 0, max(0, len(tail) - _END_RECORD.size + len(_END)))
+    if at < 0:
+        return None
+    _, _, _, _, count, length, offset, _ = _END_RECORD.unpack_from(tail, at)
+    end = _End(start + at, count, length, offset)
+    return _end_64(file, end) or end
+
+
+def _end_64(file: BinaryIO, end: _End) -> _End | None:
+    at = end.position - _LOCATOR_64.size
+    if at < 0:
+        return None
+    file.seek(at)
+    locator = file.read(_LOCATOR_64.size)
+    if not locator.startswith(b"PK\x06\x07"):
+        return None
+    _, _, told, _ = _LOCATOR_64.unpack(locator)
+    for position in (told, at - _END_RECORD_64.size):
+        if 0 <= position < at:
+            file.seek(position)
+            record = file.read(_END_RECORD_64.size)
+            if len(record) == _END_RECORD_64.size and record.startswith(b"PK\x06\x06"):
+                *_, count, length, offset = _END_RECORD_64.unpack(record)
+                return _End(position, count, length, offset)
+    return None
+
+
+def _records(file: BinaryIO, end: _End, shift: int, most: int) -> tuple[Directory, int]:
+    """The records from where the directory should begin, and how many there are."""
+    directory, count = Directory(), 0
+    file.seek(end.offset + shift)
+    while file.tell() < end.position:
+        header = file.read(_CENTRAL_HEADER.size)
+        if len(header) < _CENTRAL_HEADER.size or not header.startswith(_CENTRAL):
+            break
+        fields = _CENTRAL_HEADER.unpack(header)
+        rest = file.read(sum(fields[10:13]))
+        if len(rest) < sum(fields[10:13]):
+            break
+        count += 1
+        if count <= most:
+            directory.entries.append(_of_record(fields, rest, shift))
+    directory.more = max(0, count - most)
+    return directory, count
+
+
+def _of_record(fields: tuple[int, ...], rest: bytes, shift: int) -> Entry:
+    (_, made, _, flags, method, _, day, crc, packed, size, name, extra, _, _, _, attributes, offset) = fields
+    raw_extra = rest[name : name + extra]
+    size, packed, offset = _widened(raw_extra, (size, packed, offset))
+    return Entry(
+        raw_name=rest[:name],
+        flags=flags,
+        method=method,
+        crc=crc,
+        packed=packed,
+        size=size,
+        offset=offset + shift,
+        mode=attributes >> 16,
+        folder=made >> 8 in (0, 10, 11) and bool(attributes & 0x10),
+        stamp=day,
+        extra=raw_extra,
+    )
+
+
+def extras(raw: bytes) -> Iterator[tuple[int, bytes]]:
+    """The extra fields of an entry; a damaged tail is left out."""
+    at = 0
+    while at + 4 <= len(raw):
+        kind, length = struct.unpack_from("<2H", raw, at)
+        yield kind, raw[at + 4 : at + 4 + length]
+        at += 4 + length
+
+
+def _widened(extra: bytes, numbers: tuple[int, ...]) -> tuple[int, ...]:
+    """Numbers that did not fit into 32 bits, from the ZIP64 field."""
+    wide = next((data for kind, data in extras(extra) if kind == 1), b"")
+    widened, at = [], 0
+    for number in numbers:
+        if number == _FULL_32 and at + 8 <= len(wide):
+            widened.append(int.from_bytes(wide[at : at + 8], "little"))
+            at += 8
+        else:
+            widened.append(number)
+    return tuple(widened)
+
+
+def _recovered(file: BinaryIO, size: int, most: int) -> Directory:
+    """What the local headers tell. A member of unknown length ends at the next signature."""
+    directory, at = Directory(), 0
+    while (next_at := _find(file, at, LOCAL)) is not None:
+        at = next_at
+        header = _local_header(file, at)
+        if header is None:  # cut short
+            break
+        _, _, flags, method, _, day, crc, packed, length, name, extra = header
+        raw_name, raw_extra = file.read(name), file.read(extra)
+        length, packed = _widened(raw_extra, (length, packed))
+        start = at + _LOCAL_HEADER.size + name + extra
+        told: int | None = crc
+        if flags & _HAS_DESCRIPTOR and not packed:
+            packed, told, length = _until_signature(file, start, size)
+        elif start + packed > size:
+            packed, _, length = _until_signature(file, start, size)
+        if len(directory.entries) == most:
+            directory.more = 1  # at least; counting on would take a hostile file's time
+            break
+        directory.entries.append(
+            Entry(raw_name, flags, method, told, packed, length, at, stamp=day, extra=raw_extra)
+        )
+        at = max(start + packed, at + len(LOCAL))
+    return directory
+
+
+def _until_signature(file: BinaryIO, start: int, size: int) -> tuple[int, int | None, int]:
+    """Packed size, checksum and size of a member that does not know them itself."""
+    end = _find(file, start, _DESCRIPTOR, LOCAL, _CENTRAL, _END)
+    if end is None:
+        return max(0, size - start), None, 0
+    file.seek(end)
+    found = file.read(16)
+    if found.startswith(_DESCRIPTOR) and len(found) == len(_DESCRIPTOR) + 12:
+        crc, _, length = struct.unpack_from("<3L", found, len(_DESCRIPTOR))
+        return end - start, crc, length
+    return end - start, None, 0
+
+
+def _find(file: BinaryIO, start: int, *signatures: bytes) -> int | None:
+    """Where the first of the signatures stands, at or after `start`."""
+    keep, step = len(LOCAL) - 1, 1024
+    file.seek(start)
+    block, at = file.read(step), start
+    while block:
+        hits = [hit for signature in signatures if (hit := block.find(signature)) >= 0]
+        if hits:
+            return at + min(hits)
+        step = min(2 * step, BLOCK)  # most are near, and each search begins anew
+        more = file.read(step)
+        if not more:
+            return None
+        at += max(0, len(block) - keep)
+        block = block[-keep:] + more
+    return None

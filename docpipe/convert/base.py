@@ -1,0 +1,81 @@
+"""What every reader takes and gives: a source, and its content."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from docpipe.convert.blocks import Block
+from docpipe.errors import DocpipeError
+
+
+class UnreadableError(DocpipeError):
+    """The document cannot be read; the message is the reason, in a sentence that a nurse understands."""
+
+
+class NothingToReadError(DocpipeError):
+    """The document is sound, but has nothing that a converter could show; it is kept as it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One document to read. Its name and declared type come from others: hints, never to be trusted."""
+
+    path: Path
+    media_type: str
+    name: str = ""
+    declared: str | None = None
+    siblings: Mapping[str, str] = field(default_factory=dict)
+    """Other members of the same archive by name."""
+
+    def data(self) -> bytes:
+        """The whole document."""
+        return self.path.read_bytes()
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a document says of itself. Dates are ISO 8601, as exact as the document is."""
+
+    title: str | None = None
+    date: str | None = None
+    author: str | None = None
+    custodian: str | None = None
+    loinc: Mapping[str, str | None] | None = None
+    """{"code", "display"} of the document's type."""
+    language: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Embedded:
+    """A document inside of another. Its name is for people; it never becomes a path."""
+
+    name: str
+    declared: str | None
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What a reader found in a document."""
+
+    blocks: tuple[Block, ...]
+    pdf: Path | bytes | None = None
+    """The document as a PDF, None where it is to be set from the blocks."""
+    facts: Facts = field(default_factory=Facts)
+    embedded: tuple[Embedded, ...] = ()
+    warnings: tuple[str, ...] = ()
+    claimed: str | None = None
+    """The PDF/A level the original claims, such as `PDF/A-1b`."""
+    proven: str | None = None
+    """The PDF/A level that `pdf` was checked against and met."""
+    libraries: tuple[str, ...] = ()
+    """The distributions that did the reading."""
+
+
+SCANNED = "scanned pages were not read"
+"""The warning for pages that are pictures of text."""
+
+
+def each_once(warnings: Iterator[str] | list[str]) -> tuple[str, ...]:
+    """The warnings in their order, each one once."""
+    return tuple(dict.fromkeys(warnings))

@@ -1,0 +1,28 @@
+"""Importing this loads the heavy libraries once, before workers are forked: those that start no threads.
+
+One thread per library: as many documents run at once as there are processors. The environment is set before
+the imports, since libraries read it as they load.
+"""
+
+import os
+
+for _name in (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "RAYON_NUM_THREADS",
+    "TOKIO_WORKER_THREADS",
+    "QPDF_NUM_THREADS",
+):
+    os.environ[_name] = "1"
+
+import img2pdf  # noqa: E402, F401
+import lxml.etree  # noqa: E402, F401
+import pikepdf.pdfa  # noqa: E402, F401
+import PIL.Image  # noqa: E402
+import pypdfium2  # noqa: E402, F401
+import selectolax.lexbor  # noqa: E402, F401
+import typst  # noqa: E402, F401
+
+import docpipe.convert.document  # noqa: E402, F401
+
+PIL.Image.init()

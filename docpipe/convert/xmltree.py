@@ -1,0 +1,154 @@
+"""XML from strangers: parsed without entities, external files or the network, and mended once where it is
+broken.
+"""
+
+import html.entities
+import re
+import sys
+from dataclasses import dataclass
+from typing import Final
+
+from lxml import etree
+
+from docpipe.convert.base import UnreadableError
+from docpipe.convert.encoding import decode, known
+
+Element = etree._Element  # noqa: SLF001 - lxml has no public name for what it hands out
+
+MENDED: Final = "the XML was not well-formed and was mended; check it against the original"
+_LARGEST: Final = 300_000_000
+"""Bytes of XML that are parsed at all: a tree takes several times its file."""
+_DECLARED: Final = re.compile(rb"^\s*<\?xml[^>]{0,200}?encoding\s*=\s*[\"']([\w.:-]+)", re.IGNORECASE)
+_AMPERSAND: Final = re.compile(r"&(?:#([0-9]{1,7}|[xX][0-9A-Fa-f]{1,6});|([A-Za-z_][\w.-]*);|)")
+_INVALID: Final = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_PREDEFINED: Final = frozenset({"amp", "lt", "gt", "quot", "apos"})
+_TAG_START: Final = re.compile(r"<(?![A-Za-z_/!?:])")
+_PREFIX: Final = re.compile(r"</?([A-Za-z_][\w.-]*):|\s([A-Za-z_][\w.-]*):[\w.-]+\s*=")
+_KNOWN_PREFIXES: Final = {
+    "xsi": "http://www.w3.org/2001/XMLSchema-instance",
+    "sdtc": "urn:hl7-org:sdtc",
+    "voc": "urn:hl7-org:v3/voc",
+    "cda": "urn:hl7-org:v3",
+    "n1": "urn:hl7-org:v3",
+    "hl7": "urn:hl7-org:v3",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """The root, and whether the file had to be mended."""
+
+    root: Element
+    mended: bool = False
+
+
+def parse(data: bytes) -> Parsed:
+    """The tree of an XML file.
+
+    Raises: UnreadableError with what is wrong and where, never with the file's text.
+    """
+    if len(data) > _LARGEST:
+        raise UnreadableError("The XML is too large to be read in one piece.")
+    data = data.strip(b"\0 \t\r\n")
+    try:
+        return Parsed(_strictly(data))
+    except etree.XMLSyntaxError as error:
+        _refuse_hopeless(error)
+        first = error
+    try:
+        return Parsed(_strictly(_mended(data)), mended=True)
+    except etree.XMLSyntaxError as error:
+        _refuse_hopeless(error)
+    raise UnreadableError(_plainly(first, data)) from first
+
+
+def local(element: Element) -> str:
+    """The name of an element without its namespace, empty for comments and instructions."""
+    tag = element.tag
+    return tag.rpartition("}")[2] if isinstance(tag, str) else ""
+
+
+def _strictly(data: bytes) -> Element:
+    try:
+        return _root(data, huge=False)
+    except etree.XMLSyntaxError as error:
+        # Text over 10 MB is refused, so that a large embedded PDF fails. Huge trees are let in where no
+        # entity is declared: with them, libxml2 stops looking out for entity bombs.
+        if "uge" not in str(error) or b"<!ENTITY" in data or b"<!DOCTYPE" in data or _too_deep(error):
+            raise
+        return _root(data, huge=True)
+
+
+def _root(data: bytes, *, huge: bool) -> Element:
+    parser = etree.XMLParser(
+        resolve_entities=False,
+        no_network=True,
+        load_dtd=False,
+        huge_tree=huge,
+        remove_comments=True,
+        remove_pis=True,
+    )
+    return etree.fromstring(data, parser)
+
+
+def _too_deep(error: etree.XMLSyntaxError) -> bool:
+    return "depth" in str(error)
+
+
+def _refuse_hopeless(error: etree.XMLSyntaxError) -> None:
+    text = str(error)
+    if _too_deep(error):
+        raise UnreadableError("The XML is nested too deeply to be read.") from error
+    if "amplification" in text or "entity reference loop" in text:
+        raise UnreadableError("The XML is made to exhaust memory and was not opened.") from error
+    if "unknown error" in text:  # what libxml2 says when memory ran out
+        raise MemoryError
+
+
+def _plainly(error: etree.XMLSyntaxError, data: bytes) -> str:
+    if not data.rstrip().endswith(b">") or "Premature end" in str(error):
+        return "The file is cut short."
+    return f"The XML is damaged at line {error.lineno}, column {error.offset}."
+
+
+def _mended(data: bytes) -> bytes:
+    """The file with what is often wrong put right: encoding, ampersands, entities, namespaces, rubbish."""
+    declared = _DECLARED.match(data)
+    text = decode(data, declared[1].decode() if declared else None).text
+    if declared and (encoding := known(declared[1].decode())) in {"utf-16", "utf-32"} and "<" not in text:
+        text = data.decode(encoding, "replace")
+    text = _INVALID.sub("", text)
+    text = text[max(text.find("<"), 0) :]
+    text = re.sub(r"^<\?xml[^>]*>", "", text)  # it is UTF-8 from here on
+    text = re.sub(r"<!DOCTYPE[^<>\[]*(\[.*?\]\s*)?>", "", text, count=1, flags=re.DOTALL | re.IGNORECASE)
+    text = _TAG_START.sub("&lt;", _AMPERSAND.sub(_entity, text))
+    return _with_namespaces(_to_last_tag(text)).encode()
+
+
+def _entity(found: re.Match[str]) -> str:
+    number, name = found.groups()
+    if number:
+        point = int(f"0{number}", 0) if number[0] in "xX" else int(number)
+        return "" if point > sys.maxunicode or _INVALID.match(chr(point)) else found[0]
+    if name in _PREDEFINED:
+        return found[0]
+    if name and (character := html.entities.html5.get(f"{name};")):
+        return character
+    return "&amp;" + found[0][1:]
+
+
+def _to_last_tag(text: str) -> str:
+    """The text up to where its root ends: some writers pad their files with rubbish."""
+    root = re.search(r"<([A-Za-z_:][\w:.-]*)", text)
+    end = text.rfind(f"</{root[1]}") if root else -1
+    close = text.find(">", end)
+    return text[: close + 1] if end >= 0 and close >= 0 else text
+
+
+def _with_namespaces(text: str) -> str:
+    used = {found[1] or found[2] for found in _PREFIX.finditer(text)} - {"xml", "xmlns"}
+    missing = sorted(prefix for prefix in used if f"xmlns:{prefix}" not in text)
+    declared = "".join(
+        f' xmlns:{prefix}="{_KNOWN_PREFIXES.get(prefix, "urn:undeclared:" + prefix)}"' for prefix in missing
+    )
+    return re.sub(r"<([A-Za-z_:][\w:.-]*)", lambda root: root[0] + declared, text, count=1)

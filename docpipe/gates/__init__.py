@@ -1,0 +1,35 @@
+"""Gates: what each HTTP attempt passes to reach a service, its quota and whether the service is up."""
+
+from docpipe.gates.door import Door, Outlet
+from docpipe.gates.gate import STREAMED, TROUBLE, Gate, Judge, Passage, failure_of
+from docpipe.gates.health import Health, Turn
+from docpipe.gates.ledger import ALIVE_EVERY_S, Ledger, Past, PastGrant
+from docpipe.gates.quota import Place, Quota, QuotaView
+from docpipe.gates.retry_after import retry_after
+from docpipe.gates.service import Call, Failure, Outage, Service, ServiceView
+
+__all__ = [
+    "ALIVE_EVERY_S",
+    "STREAMED",
+    "TROUBLE",
+    "Call",
+    "Door",
+    "Failure",
+    "Gate",
+    "Health",
+    "Judge",
+    "Ledger",
+    "Outage",
+    "Outlet",
+    "Passage",
+    "Past",
+    "PastGrant",
+    "Place",
+    "Quota",
+    "QuotaView",
+    "Service",
+    "ServiceView",
+    "Turn",
+    "failure_of",
+    "retry_after",
+]

@@ -1,0 +1,232 @@
+"""What every HTTP attempt passes: its service's health and its endpoint's quota, as a client middleware.
+
+A middleware sees each attempt on the wire, the retries that aiohttp hides included, so each is charged and
+observed. The attempt's timeout starts when it is sent: standing in line never counts against it.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Final, Self
+
+import aiohttp
+import structlog
+
+from docpipe.errors import PoisonedError
+from docpipe.gates.quota import Place, Quota
+from docpipe.gates.retry_after import retry_after
+from docpipe.gates.service import Call, Failure, Service
+from docpipe.lines import waiting
+from docpipe.model import Ticket, Wait, WaitKind
+
+log = structlog.get_logger(__name__)
+
+TROUBLE: Final = (aiohttp.ClientError, TimeoutError, OSError)
+"""What an attempt raises when the service or the way to it is at fault."""
+RETRY_STATUSES: Final = frozenset({408, 425})
+"""4xx by number, but they ask to try again, and a proxy sends 408 for a connection gone stale."""
+FIRST_RETRY_S: Final = 1.0
+LONGEST_RETRY_S: Final = 60.0
+STREAMED: Final = frozenset({200, 206})
+_TOO_MANY: Final = 429
+_SERVER_ERROR: Final = 500
+_CLOSED_AT_LEAST_S: Final = 1.0  # "Retry-After: 0" must not become a busy loop
+_CLOSED_UNTOLD_S: Final = 60.0
+_CLOSED_NO_RATE_S: Final = 5.0
+
+Judge = Callable[[aiohttp.ClientResponse], Awaitable[Failure | None]]
+"""Reads an answer within its attempt, and says what is wrong with it."""
+
+
+class Gate:
+    """The way to one endpoint of a service. Joins the quota to the service.
+
+    Args:
+        service: several gates may lead to one.
+        quota: one gate's own.
+        timeout: seconds for one attempt, from sending to the end of the answer.
+        max_retry_after: the most of a Retry-After that is obeyed, in seconds.
+    """
+
+    def __init__(
+        self,
+        service: Service,
+        quota: Quota,
+        *,
+        timeout: float = 30.0,
+        max_retry_after: float = 300.0,
+    ) -> None:
+        self.service = service
+        self.quota = quota
+        self.timeout = timeout
+        self._max_retry_after = max_retry_after
+        service.attach(quota)
+        quota.door = service
+
+    def call(self, ticket: Ticket) -> Call:
+        """A new request, to be sent until it is answered."""
+        return Call(ticket, asyncio.get_running_loop().time())
+
+    def passage(
+        self, call: Call, judge: Judge, *, stream: bool = False, timeout: float | None = None
+    ) -> "Passage":
+        """The middleware for one try of a call: `async with` it, and hand it to the request.
+
+        Args:
+            call: whose it is.
+            judge: reads the answer; not asked about 429 and 5xx.
+            stream: the body of a good answer is read later, and success is told then.
+            timeout: instead of the gate's own.
+        """
+        return Passage(self, call, judge, stream=stream, timeout=self.timeout if timeout is None else timeout)
+
+    async def enter(self, call: Call) -> Place:
+        """Wait for a place and for the service. What is got has to be given up, answered or handed back."""
+        while True:
+            place = self.quota.place(call.ticket, since=call.since, rank=call.failures)
+            await self.quota.enter(place)
+            if self.service.admit(call):
+                return place
+            place.unspent()  # the service went down meanwhile
+
+    async def pause(self, call: Call, failure: Failure) -> None:
+        """Wait after a failure. While the service is down the line does the waiting, and this none.
+
+        Raises:
+            PoisonedError: if the call alone is to blame.
+        """
+        self._accuse(call, failure)
+        if not self.service.up:
+            return
+        pause = min(LONGEST_RETRY_S, FIRST_RETRY_S * 2.0 ** min(call.failures - 1, 10))
+        pause = max(pause * self.service.rng.uniform(0.5, 1), failure.retry_after)
+        now = self.service.clock()
+        with waiting(call.ticket, Wait(WaitKind.RETRY, self.service.name, now, now + pause)):
+            await asyncio.sleep(pause)
+        self._accuse(call, failure)
+
+    def _accuse(self, call: Call, failure: Failure) -> None:
+        if self.service.poisoned(call):
+            raise PoisonedError(
+                f"{self.quota.name} failed {call.failures} times for this request alone "
+                f"(last: {failure.reason}), while it answered others.",
+                failure.status,
+            )
+
+    def verdict(self, response: aiohttp.ClientResponse) -> Failure | None:
+        """What the status alone says; a 429 closes the quota and is no failure of the service."""
+        status = response.status
+        if status == _TOO_MANY:
+            told = retry_after(response.headers, self.service.clock(), self._max_retry_after)
+            rate = self.quota.rate
+            if told is None:
+                told = min(rate.per, _CLOSED_UNTOLD_S) if rate else _CLOSED_NO_RATE_S
+            self.quota.close(max(told, _CLOSED_AT_LEAST_S), "429")
+            return None
+        if status >= _SERVER_ERROR or status in RETRY_STATUSES:
+            told = retry_after(response.headers, self.service.clock(), self._max_retry_after)
+            return Failure(f"status {status}", retry_after=told or 0.0, status=status)
+        return None
+
+    def report(self, call: Call, failure: Failure) -> None:
+        """Tell the service of a failed attempt."""
+        self.service.failed(call, failure)
+        log.info(
+            "request_failed",
+            service=self.service.name,
+            endpoint=self.quota.name,
+            run_id=call.ticket.run_id,
+            reason=failure.reason,
+            failures=call.failures,
+        )
+
+
+class Passage:
+    """An aiohttp client middleware. After the request `failure` tells how its last attempt went."""
+
+    def __init__(self, gate: Gate, call: Call, judge: Judge, *, stream: bool, timeout: float) -> None:
+        self._gate = gate
+        self._call = call
+        self._judge = judge
+        self._stream = stream
+        self._timeout = timeout
+        self._place: Place | None = None
+        self.failure: Failure | None = None
+
+    async def __aenter__(self) -> Self:
+        """Stand in line before the request is even made: that way a waiter costs 2 KB, not 10."""
+        self._place = await self._gate.enter(self._call)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._place is not None:  # the request never came to be sent
+            self._place.unspent()
+            self._gate.service.abandoned(self._call)
+
+    async def __call__(
+        self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+    ) -> aiohttp.ClientResponse:
+        """Make one attempt; one that aiohttp makes by itself stands in line here."""
+        place, self._place = self._place, None
+        if place is None:
+            place = await self._gate.enter(self._call)
+        try:
+            return await self._attempt(place, request, handler)
+        finally:
+            place.give_up()
+
+    async def _attempt(
+        self, place: Place, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+    ) -> aiohttp.ClientResponse:
+        response = None
+        try:
+            async with asyncio.timeout(self._timeout):
+                response = await handler(request)
+                place.answered()
+                self.failure = await self._judged(response)
+        except TROUBLE as error:
+            self.failure = failure_of(error)
+            if not self.failure.sent:
+                place.unspent()
+            self._gate.report(self._call, self.failure)
+            if response is None:
+                raise
+            response.close()
+        except BaseException:
+            self._gate.service.abandoned(self._call)
+            if response is not None:
+                response.close()
+            raise
+        else:
+            self._tell(response)
+        return response
+
+    async def _judged(self, response: aiohttp.ClientResponse) -> Failure | None:
+        failure = self._gate.verdict(response)
+        if failure is None and response.status != _TOO_MANY:
+            failure = await self._judge(response)
+        return failure
+
+    def _tell(self, response: aiohttp.ClientResponse) -> None:
+        if self.failure is not None:
+            self._gate.report(self._call, self.failure)
+        elif self._stream and response.status in STREAMED:
+            self._gate.service.responding()
+        else:
+            self._gate.service.answered(self._call)
+
+
+def failure_of(error: BaseException) -> Failure:
+    """What an exception of an attempt means, in a few words that quote nothing."""
+    match error:
+        case aiohttp.ClientConnectorCertificateError() | aiohttp.ClientSSLError():
+            return Failure("no secure connection: check the certificate", sent=False)
+        case aiohttp.ClientConnectorDNSError():
+            return Failure("its name is not known", sent=False)
+        case aiohttp.ClientConnectorError() | aiohttp.ConnectionTimeoutError():
+            return Failure("no connection", sent=False)
+        case TimeoutError():
+            return Failure("no answer in time")
+        case aiohttp.ClientConnectionError() | aiohttp.ClientPayloadError() | OSError():
+            return Failure("the connection broke off")
+        case _:
+            return Failure("an answer that is not HTTP")

@@ -1,0 +1,274 @@
+"""One service behind one gate: who may be sent, who probes while it is down, and who is to blame alone."""
+
+import asyncio
+import math
+import random
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+import structlog
+
+from docpipe.gates.door import Outlet
+from docpipe.gates.health import Health, Turn
+from docpipe.model import Clock, Ticket, Wait, WaitKind
+
+log = structlog.get_logger(__name__)
+
+POISONED_AFTER: Final = 5
+"""A request has to fail this often, each time followed by others' success, before it is to blame."""
+_BAD_LUCK: Final = 1e-6  # and so many failures in a row have to be less likely than this, as others fare
+_KEEP_OUTAGES: Final = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """An attempt that did not bring an answer that can be used."""
+
+    reason: str
+    """A few words without secrets or patient data."""
+    sent: bool = True
+    """Whether the request may have reached the service."""
+    retry_after: float = 0.0
+    status: int | None = None
+
+
+@dataclass(slots=True, eq=False)
+class Call:
+    """One request of one run to one service, through all its attempts. `since` is of the loop's clock."""
+
+    ticket: Ticket
+    since: float
+    failures: int = 0
+    """Own attempts that failed, all in a row: the first answer ends a call."""
+    suspicions: int = 0
+    """How many of them were followed by others' success and then failed again."""
+    mark: int = 0
+    """What the service's count of answers was at the last failure."""
+    answers_before: int = 0
+    failures_before: int = 0
+    """What the service's counts were before the first failure."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outage:
+    """A time when a service was down. Times are of the wall clock; `until` is None while it lasts."""
+
+    since: float
+    reason: str
+    probes: int
+    next_probe: float | None
+    until: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceView:
+    """How a service stands."""
+
+    name: str
+    up: bool
+    outage: Outage | None
+    past: tuple[Outage, ...]
+
+
+class Service:
+    """A service that can be down. Made and used inside one event loop.
+
+    It never waits itself: callers stand in the lines of its quotas, whose pumps ask here who may go.
+
+    Args:
+        name: such as `docex`.
+        clock: the wall clock, for what is shown.
+        rng: spreads probes and retries.
+        health: its thresholds and intervals.
+        listener: told of every turn, after the state has changed.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        clock: Clock,
+        rng: random.Random,
+        health: Health | None = None,
+        listener: Callable[[str, Turn, Outage], None] | None = None,
+    ) -> None:
+        self.name = name
+        self.rng = rng
+        self._health = health or Health(rng)
+        self.clock = clock
+        self._listener = listener
+        self._loop = asyncio.get_running_loop()
+        self._outlets: list[Outlet] = []
+        self._offered = False  # somebody was let go to probe, and has not yet come
+        self._prober: Call | None = None
+        self._probe_sent = 0.0
+        self._wait: Wait | None = None
+        self._answers = 0
+        self._failures = 0
+        # The latest answer, and the latest to another run than that: (run, count of answers then).
+        self._latest: tuple[tuple[str | int, int], tuple[str | int, int]] = (("", 0), ("", 0))
+        self._past: deque[Outage] = deque(maxlen=_KEEP_OUTAGES)
+
+    def attach(self, outlet: Outlet) -> None:
+        """Guard a quota: while the service is down, nobody but a prober gets a place under it."""
+        self._outlets.append(outlet)
+
+    @property
+    def up(self) -> bool:
+        """Whether everybody may be sent."""
+        return self._health.up
+
+    # The door of the quotas
+
+    def obstacle(self, outlet: Outlet, now: float) -> float:
+        """For how long nobody may pass from this line."""
+        if self._health.up:
+            return 0.0
+        if self._offered or self._prober is not None:
+            return math.inf
+        if (left := self._health.probe_at - now) > 0:
+            return left
+        best = min(other.rank(now) for other in self._outlets)
+        return 0.0 if outlet.rank(now) <= best else math.inf
+
+    def passing(self) -> None:
+        """Somebody was let go: while the service is down, to probe."""
+        self._offered = not self._health.up
+
+    def withdrawn(self) -> None:
+        """Somebody who was let go does not send after all, or left the line."""
+        if not self._health.up:
+            self._offered = False
+            self._poke()
+
+    def wait(self) -> Wait | None:
+        """What everybody waits for, None while the service is up."""
+        return self._wait
+
+    # What callers say
+
+    def admit(self, call: Call) -> bool:
+        """Whether the call, which has a place, may be sent now; while the service is down, as its probe."""
+        if self._health.up:
+            return True
+        self._offered = False
+        now = self._loop.time()
+        if self._prober is not None or now < self._health.probe_at:
+            return False
+        self._prober, self._probe_sent = call, now
+        return True
+
+    def answered(self, call: Call) -> None:
+        """The call was answered, well or not: the service is up."""
+        self._answers += 1
+        run = call.ticket.run_id or id(call.ticket)
+        latest, other = self._latest
+        self._latest = ((run, self._answers), other if latest[0] == run else latest)
+        self.responding()
+
+    def responding(self) -> None:
+        """An answer has begun, and may still break off: enough to let everybody go on."""
+        since = self._since()
+        if (turn := self._health.answered()) is not None:
+            self._offered, self._prober = False, None
+            self._turned(turn, since)
+
+    def failed(self, call: Call, failure: Failure) -> None:
+        """An attempt of the call failed."""
+        counts = self._weigh(call)
+        now, retry_after = self._loop.time(), failure.retry_after
+        if call is self._prober:
+            self._prober = None
+            turn = self._health.probe_failed(self._probe_sent, now, failure.reason, retry_after)
+            self._turned(turn, self._since())
+        elif counts and (tripped := self._health.failed(now, failure.reason, retry_after)) is not None:
+            self._turned(tripped, self._since())
+
+    def abandoned(self, call: Call) -> None:
+        """The call was cancelled in the middle: if it was the probe, another takes over."""
+        if call is self._prober:
+            self._prober = None
+            self._poke()
+
+    # Who is to blame
+
+    def _weigh(self, call: Call) -> bool:
+        """Note a failure of the call; tell whether it speaks against the service.
+
+        It does not if others were answered since the call failed before.
+        """
+        if not call.failures:
+            call.answers_before, call.failures_before = self._answers, self._failures
+        alone = bool(call.failures) and self._others_answered(call)
+        call.suspicions += alone
+        call.failures += 1
+        call.mark = self._answers
+        self._failures += 1
+        return not alone
+
+    def _others_answered(self, call: Call) -> bool:
+        """Whether another run was answered since the call failed last."""
+        run = call.ticket.run_id or id(call.ticket)
+        latest, other = self._latest
+        return (other if latest[0] == run else latest)[1] > call.mark
+
+    def poisoned(self, call: Call) -> bool:
+        """Whether the call alone is to blame for its failures.
+
+        Where others fail too, now and then, it takes more failures to be sure: a service that answers every
+        second request must not end anybody's run.
+        """
+        suspicions = call.suspicions + (call.failures > 0 and self._others_answered(call))
+        if suspicions < POISONED_AFTER:
+            return False
+        answers = self._answers - call.answers_before
+        failures = max(0, self._failures - call.failures_before - call.failures)
+        share = (failures + 1) / (answers + failures + 2)
+        return share**suspicions < _BAD_LUCK
+
+    # What it tells others
+
+    def _poke(self) -> None:
+        for outlet in self._outlets:
+            outlet.poke()
+
+    def _since(self) -> float:
+        since = self._health.down_since
+        return self._wall(self._loop.time() if since is None else since)
+
+    def _wall(self, moment: float) -> float:
+        return self.clock() + moment - self._loop.time()
+
+    def _turned(self, turn: Turn, since: float) -> None:
+        health = self._health
+        next_probe = None if health.up else self._wall(health.probe_at)
+        until = self.clock() if health.up else None
+        outage = Outage(since, health.reason, health.probes, next_probe, until)
+        if health.up:
+            self._wait = None
+            self._past.append(outage)
+            log.info(
+                "service_up", service=self.name, down_s=round(outage.until - since, 1) if outage.until else 0
+            )
+        else:
+            self._wait = Wait(WaitKind.OUTAGE, self.name, since, next_probe)
+            log.warning(
+                "service_down" if turn is Turn.DOWN else "service_probe_failed",
+                service=self.name,
+                reason=health.reason,
+                next_probe_s=round(health.probe_at - self._loop.time(), 1),
+            )
+        for outlet in self._outlets:
+            outlet.stir()
+        if self._listener is not None:
+            self._listener(self.name, turn, outage)
+
+    def view(self) -> ServiceView:
+        """How it stands now."""
+        outage = None
+        if not self._health.up:
+            next_probe = self._wall(self._health.probe_at)
+            outage = Outage(self._since(), self._health.reason, self._health.probes, next_probe)
+        return ServiceView(self.name, self._health.up, outage, tuple(self._past))

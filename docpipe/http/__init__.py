@@ -1,0 +1,18 @@
+"""HTTP: one client for all services, every attempt through a gate."""
+
+from docpipe.gates import retry_after
+from docpipe.http.answers import Answer, Check
+from docpipe.http.client import Http
+from docpipe.http.download import Download, DownloadError, Fetch
+from docpipe.http.redirects import origin_of
+
+__all__ = [
+    "Answer",
+    "Check",
+    "Download",
+    "DownloadError",
+    "Fetch",
+    "Http",
+    "origin_of",
+    "retry_after",
+]

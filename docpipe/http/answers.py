@@ -1,0 +1,62 @@
+"""Answers: read with a limit, as JSON, and held against the contract."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+import aiohttp
+
+from docpipe.gates import Failure
+from docpipe.model import Json
+
+LIMIT_B: Final = 4 * 2**20
+"""No answer of an API is larger than this; archives are streamed instead."""
+_CHUNK_B: Final = 64 * 2**10
+
+Check = Callable[[Json], bool]
+"""Whether the body of a good answer keeps the contract."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a service answered. `body` is the JSON value, None where there is none; headers ignore case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: Json = field(repr=False)
+
+    @property
+    def ok(self) -> bool:
+        """Whether the service did what it was asked."""
+        return 200 <= self.status < 300  # noqa: PLR2004 -- RFC 9110, 15.3
+
+
+class Reading:
+    """Reads one answer; `answer` is set when it is whole and keeps the contract."""
+
+    def __init__(self, check: Check | None = None) -> None:
+        self._check = check
+        self.answer: Answer | None = None
+
+    async def __call__(self, response: aiohttp.ClientResponse) -> Failure | None:
+        """Read the answer within its attempt, and say what is wrong with it."""
+        raw = bytearray()
+        async for chunk in response.content.iter_chunked(_CHUNK_B):
+            raw += chunk
+            if len(raw) > LIMIT_B:
+                response.close()
+                return Failure("an answer that is too large", status=response.status)
+        answer = Answer(response.status, response.headers, None)
+        try:
+            if raw:
+                answer = Answer(response.status, response.headers, json.loads(raw))
+            good = not answer.ok or self._check is None or self._check(answer.body)
+        except (ValueError, RecursionError):  # of json; of a refusal only the status counts
+            good = not answer.ok
+        except (TypeError, LookupError, AttributeError):  # of a check that met another shape
+            good = False
+        if not good:
+            return Failure("an answer that breaks the contract", status=response.status)
+        self.answer = answer
+        return None

@@ -1,0 +1,168 @@
+"""Requests to services: retried while there is an outage, each attempt through its gate."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, Self
+
+import aiohttp
+from yarl import URL
+
+from docpipe import __version__
+from docpipe.errors import ServiceError
+from docpipe.gates import TROUBLE, Call, Failure, Gate
+from docpipe.http.answers import Answer, Check, Reading
+from docpipe.http.download import Fetch
+from docpipe.http.redirects import MAX_REDIRECTS, REDIRECTS, follow, origin_of
+from docpipe.model import Json, Ticket
+
+CONNECT_S: Final = 10.0
+KEEPALIVE_S: Final = 4.0
+"""Below what common servers keep (gunicorn 2 to 5 s, uvicorn and Node 5 s): a POST that meets a connection
+which its server has just closed is a lost POST."""
+_TOO_MANY: Final = 429
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    method: str
+    url: URL
+    headers: Mapping[str, str] = field(repr=False)
+    json: Json = field(repr=False)
+
+
+class Http:
+    """The one HTTP client of a process. Use as an async context manager."""
+
+    def __init__(self) -> None:
+        self._session: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> Self:
+        self._session = aiohttp.ClientSession(
+            # Gates bound what is under way; a pool's limit would only add a line that nobody sees.
+            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEPALIVE_S),
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            # A body cut off within gzip reads as complete, so none is asked for.
+            headers={"User-Agent": f"docpipe/{__version__}", "Accept-Encoding": "identity"},
+            trust_env=False,
+        )
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._session is not None:
+            await self._session.close()
+
+    @property
+    def session(self) -> aiohttp.ClientSession:
+        """The session, while the client is open."""
+        if self._session is None:
+            raise RuntimeError("Http is used as an async context manager")
+        return self._session
+
+    async def call(
+        self,
+        method: str,
+        url: str,
+        *,
+        gate: Gate,
+        ticket: Ticket,
+        token: str | None = None,
+        json: Json = None,
+        params: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        check: Check | None = None,
+        before_retry: Callable[[], Awaitable[Answer | None]] | None = None,
+    ) -> Answer:
+        """Send a request until it is answered, however long the service is down.
+
+        Args:
+            method: in capitals.
+            url: of the service; it may redirect within its origin.
+            gate: to the endpoint.
+            ticket: who asks; bears what it waits for.
+            token: sent as bearer token, to this origin only.
+            json: the body.
+            params: the query.
+            headers: more of them, such as Idempotency-Key.
+            check: whether the body of a good answer keeps the contract. One that does not is a failure
+                of the service, as are one that is not JSON, one over 4 MiB, and one cut off.
+            before_retry: asked after a failure that may have had its effect; an answer from it ends the call.
+
+        Returns:
+            The answer; 2xx, or 4xx other than 408, 425 and 429.
+
+        Raises:
+            PoisonedError: if this request alone keeps failing while others succeed.
+            ServiceError: if it redirects where it must not.
+        """
+        target = URL(url).update_query(params) if params else URL(url)
+        bearer = {"Authorization": f"Bearer {token}"} if token else {}
+        request = _Request(method, target, {"Accept": "application/json", **(headers or {}), **bearer}, json)
+        call = gate.call(ticket)
+        while True:
+            result = await self._send(request, gate, call, check)
+            if isinstance(result, Answer):
+                return result
+            if result is None:  # 429: the quota is closed for a time
+                continue
+            await gate.pause(call, result)
+            if before_retry is not None and result.sent and (found := await before_retry()) is not None:
+                return found
+
+    async def _send(
+        self, request: _Request, gate: Gate, call: Call, check: Check | None
+    ) -> Answer | Failure | None:
+        """Try once, redirects included."""
+        url, home = request.url, origin_of(request.url)
+        more: dict[str, Any] = {} if request.json is None else {"json": request.json}
+        for _ in range(MAX_REDIRECTS + 1):
+            reading = Reading(check)
+            passage = gate.passage(call, reading)
+            try:
+                async with (
+                    passage,
+                    self.session.request(
+                        request.method,
+                        url,
+                        headers=request.headers,
+                        allow_redirects=False,
+                        middlewares=(passage,),
+                        **more,
+                    ) as response,
+                ):
+                    pass
+            except TROUBLE as error:
+                if passage.failure is None:  # it did not come as far as the gate
+                    raise ServiceError(
+                        "The request cannot be made: check the address of the service."
+                    ) from error
+                return passage.failure
+            if passage.failure is not None or response.status == _TOO_MANY:
+                return passage.failure
+            if response.status not in REDIRECTS:
+                return reading.answer
+            url = follow(response, request.method, url, lambda origin: origin == home)
+        raise ServiceError(f"The service redirects more than {MAX_REDIRECTS} times.")
+
+    def fetch(
+        self,
+        ticket: Ticket,
+        *,
+        gate_of: Callable[[str], Gate],
+        allowed: Callable[[str], bool] = lambda _: True,
+        token: str | None = None,
+        token_origin: str = "",
+    ) -> Fetch:
+        """A download, with as many tries as it takes.
+
+        Args:
+            ticket: who asks.
+            gate_of: the gate to an origin (as `origin_of` writes it).
+            allowed: whether an origin may be gone to.
+            token: sent as bearer token, to `token_origin` only.
+            token_origin: an address of the service that the token belongs to.
+        """
+        home = origin_of(token_origin) if token and token_origin else ""
+        return Fetch(
+            self.session, ticket, gate_of=gate_of, allowed=allowed, token=token or "", token_origin=home
+        )

@@ -1,0 +1,165 @@
+"""Downloads: one try at a time, over origins, each hop through the gate of its origin.
+
+What to do after a try that broke off (resume, ask for a fresh link, begin anew) is the archive's to decide.
+"""
+
+import contextlib
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+import aiohttp
+from yarl import URL
+
+from docpipe.errors import ServiceError
+from docpipe.gates import STREAMED, TROUBLE, Call, Failure, Gate, failure_of
+from docpipe.http.redirects import MAX_REDIRECTS, REDIRECTS, address, follow, origin_of
+from docpipe.model import Ticket
+
+READ_S: Final = 60.0
+"""The longest silence: before the first byte, and between any two."""
+CONNECT_S: Final = 10.0
+_CHUNK_B: Final = 256 * 2**10
+_TOO_MANY: Final = 429
+
+
+class DownloadError(Exception):
+    """A try broke off; the gate has seen it, and the next try will wait as long as it must."""
+
+
+@dataclass(frozen=True, slots=True)
+class Download:
+    """An answer whose body is still to come. Headers ignore case."""
+
+    status: int
+    headers: Mapping[str, str]
+    _response: aiohttp.ClientResponse = field(repr=False)
+    _fetch: "Fetch" = field(repr=False)
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """The body, a chunk at a time; to be read to its end.
+
+        Raises:
+            DownloadError: if it breaks off.
+        """
+        try:
+            async for chunk in self._response.content.iter_chunked(_CHUNK_B):
+                yield chunk
+        except TROUBLE as error:
+            self._fetch.interrupted(failure_of(error))
+            raise DownloadError from error
+        self._fetch.complete()
+
+
+class Fetch:
+    """One file's download, through all its tries. Made by `Http.fetch`."""
+
+    def __init__(
+        self,
+        session: aiohttp.ClientSession,
+        ticket: Ticket,
+        *,
+        gate_of: Callable[[str], Gate],
+        allowed: Callable[[str], bool],
+        token: str,
+        token_origin: str,
+    ) -> None:
+        self._session = session
+        self._ticket = ticket
+        self._gate_of = gate_of
+        self._token = token
+        self._token_origin = token_origin
+        self._allowed = allowed
+        self._calls: dict[tuple[str, int], Call] = {}  # by service and hop: whom a failure speaks against
+        self._at: tuple[Gate, Call, int] | None = None
+        self._failure: Failure | None = None
+
+    @contextlib.asynccontextmanager
+    async def open(self, url: str, headers: Mapping[str, str] | None = None) -> AsyncIterator[Download]:
+        """Ask for the file, after a pause if the last try failed.
+
+        Args:
+            url: its address.
+            headers: such as Range and If-Range.
+
+        Raises:
+            DownloadError: if the service failed (here, or while the body is read), or said 429.
+            PoisonedError: if this download alone keeps failing while others succeed.
+            ServiceError: if it leads where docpipe does not go, or sends the file encoded.
+        """
+        if self._at is not None and self._failure is not None:
+            gate, call, _ = self._at
+            await gate.pause(call, self._failure)
+        self._failure = None
+        response = await self._hops(address(url), {"Accept": "application/zip, */*;q=0.5", **(headers or {})})
+        try:
+            yield Download(response.status, response.headers, response, self)
+        finally:
+            response.close()
+
+    async def _hops(self, url: URL, headers: Mapping[str, str]) -> aiohttp.ClientResponse:
+        if not self._allowed(origin_of(url)):
+            raise ServiceError(f"The archive lies at an origin ({url.host}) that is not allowed.")
+        for number in range(MAX_REDIRECTS + 1):
+            response = await self._hop(url, headers, number)
+            if response.status not in REDIRECTS:
+                return response
+            response.close()
+            url = follow(response, "GET", url, self._allowed)
+        raise ServiceError(f"The archive's address redirects more than {MAX_REDIRECTS} times.")
+
+    async def _hop(self, url: URL, headers: Mapping[str, str], number: int) -> aiohttp.ClientResponse:
+        origin = origin_of(url)
+        gate = self._gate_of(origin)
+        call = self._calls.setdefault((gate.service.name, number), gate.call(self._ticket))
+        self._at = gate, call, number
+        if self._token and origin == self._token_origin:
+            headers = {**headers, "Authorization": f"Bearer {self._token}"}
+        passage = gate.passage(call, _judge, stream=True, timeout=READ_S)
+        try:
+            async with passage:
+                response = await self._session.request(
+                    "GET",
+                    url,
+                    headers=headers,
+                    allow_redirects=False,
+                    auto_decompress=False,
+                    middlewares=(passage,),
+                    timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S, sock_read=READ_S),
+                )
+        except TROUBLE as error:
+            if passage.failure is None:  # it did not come as far as the gate
+                raise ServiceError("The archive's address cannot be used.") from error
+            self._failure = passage.failure
+            raise DownloadError from error
+        if passage.failure is not None or response.status == _TOO_MANY:
+            self._failure = passage.failure
+            response.close()
+            raise DownloadError
+        if response.status not in STREAMED:
+            self._calls.pop((gate.service.name, number))  # an answer ends a call
+        elif response.headers.get("Content-Encoding", "identity").lower() != "identity":
+            response.close()
+            raise ServiceError("The archive is sent encoded, although docpipe asked for it as it is.")
+        return response
+
+    def interrupted(self, failure: Failure) -> None:
+        """The body broke off."""
+        if self._at is not None:
+            gate, call, _ = self._at
+            self._failure = failure
+            gate.report(call, failure)
+
+    def complete(self) -> None:
+        """The body came to its end."""
+        if self._at is not None:
+            gate, call, number = self._at
+            gate.service.answered(call)
+            self._calls.pop((gate.service.name, number), None)
+
+
+async def _judge(response: aiohttp.ClientResponse) -> Failure | None:
+    """A page of HTML in place of an archive is some proxy's apology."""
+    if response.status in STREAMED and response.content_type == "text/html":
+        return Failure("an answer that breaks the contract", status=response.status)
+    return None

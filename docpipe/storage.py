@@ -1,0 +1,310 @@
+"""The storage: documents and reports of patients in a folder, each file whole or not there at all.
+
+    {patient id}/{document id}/    original.<ext>, document.pdf, text.md, thumbnail.png, metadata.json
+    {patient id}/runs/{run id}/    manifest.json, report.html, report.json
+
+A document is complete once its metadata.json is there, which is written last. Every file is written under
+another name in the same folder, brought to the disk, renamed, and then the folder is brought to the disk, so
+that a crash or a power loss at any point leaves nothing that a repetition does not mend.
+"""
+
+import asyncio
+import contextlib
+import errno
+import hashlib
+import json
+import os
+import re
+import shutil
+import stat
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import Executor
+from pathlib import Path
+from typing import Any, Final, TypeVar
+from urllib.parse import quote
+
+from docpipe.errors import StateError
+
+METADATA: Final = "metadata.json"
+_RUNS: Final = "runs"
+_TEMPORARY: Final = ".tmp-"
+_SAFE: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,98}[A-Za-z0-9_-])?")
+_LONGEST: Final = 100
+_LOCKS: Final = 64
+_NO_LINK: Final = frozenset(
+    {errno.EXDEV, errno.EPERM, errno.EACCES, errno.EMLINK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP}
+)
+
+_T = TypeVar("_T")
+
+
+class FolderStorage:
+    """Keeps documents and reports in a folder. Its methods leave the work on the disk to a thread."""
+
+    def __init__(self, root: Path, executor: Executor | None = None) -> None:
+        self._root = root.absolute()
+        self._executor = executor
+        # Two runs of one patient may hold the same document; the second waits and writes it again. Taken in
+        # the thread: a coroutine that is cancelled lets go of everything while its thread still writes.
+        self._locks = [threading.Lock() for _ in range(_LOCKS)]
+
+    async def check(self) -> None:
+        """Make the folder if need be, and try it.
+
+        Raises: StateError when it cannot be written.
+        """
+        try:
+            await self._in_thread(self._try)
+        except OSError as error:
+            raise StateError(_cause_and_cure(self._root, error)) from error
+
+    def _try(self) -> None:
+        _make_folder(self._root)
+        probe = self._root / f"{_TEMPORARY}check-{os.getpid()}"
+        try:
+            _write(probe, b"docpipe")
+        finally:
+            probe.unlink(missing_ok=True)
+
+    def key(self, patient_id: str, document_id: str) -> str:
+        """Where a document lies, relative to the storage."""
+        return f"{folder_name(patient_id)}/{_plain(document_id)}"
+
+    def location(self, patient_id: str, *, run_id: str | None = None, document_id: str | None = None) -> str:
+        """Where a patient's documents, one of them, or the report of a run lie, for people."""
+        return str(self._folder(patient_id, run_id=run_id, document_id=document_id))
+
+    def _folder(self, patient_id: str, *, run_id: str | None = None, document_id: str | None = None) -> Path:
+        folder = self._root / folder_name(patient_id)
+        if run_id is not None:
+            return folder / _RUNS / _plain(run_id)
+        return folder if document_id is None else folder / _plain(document_id)
+
+    async def put_document(
+        self, patient_id: str, document_id: str, files: Mapping[str, Path], metadata: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Store a document with its metadata; what was there of it before is replaced.
+
+        Args:
+            patient_id: whose it is.
+            document_id: its id.
+            files: what to store by the name it is to have. They stay where they are, and may share their
+                bytes on the disk with the storage from now on: they must not be changed in place.
+            metadata: plain JSON; the names and sizes of the files are added to it as `files`.
+
+        Returns: {"key", "files": {name: bytes}}.
+        Raises: OSError when a file cannot be read or written, or the disk is full; it may be repeated.
+        """
+        folder = self._folder(patient_id, document_id=document_id)
+
+        def work() -> dict[str, int]:
+            with self._only_one(folder):
+                return _put(self._root, folder, files, metadata)
+
+        sizes = await self._in_thread(work)
+        return {"key": self.key(patient_id, document_id), "files": sizes}
+
+    async def find_document(self, patient_id: str, document_id: str) -> dict[str, Any] | None:
+        """The metadata of a document that is stored completely, else None.
+
+        Raises: OSError when the storage cannot be read.
+        """
+        folder = self._folder(patient_id, document_id=document_id)
+        return await self._in_thread(lambda: _found(folder))
+
+    async def put_run_file(self, patient_id: str, run_id: str, name: str, data: bytes) -> None:
+        """Store a file of a run, such as its report, in place of an earlier one.
+
+        Raises: OSError when it cannot be written, or the disk is full; it may be repeated.
+        """
+        folder, name = self._folder(patient_id, run_id=run_id), _plain(name)
+
+        def work() -> None:
+            with self._only_one(folder):
+                _put_file(self._root, folder, name, data)
+
+        await self._in_thread(work)
+
+    async def get_run_file(self, patient_id: str, run_id: str, name: str) -> bytes | None:
+        """A file of a run, None when there is none."""
+        path = self._folder(patient_id, run_id=run_id) / _plain(name)
+        return await self._in_thread(lambda: _read(path))
+
+    def _only_one(self, folder: Path) -> threading.Lock:
+        return self._locks[hash(folder) % _LOCKS]
+
+    async def _in_thread(self, work: Callable[[], _T]) -> _T:
+        return await asyncio.get_running_loop().run_in_executor(self._executor, work)
+
+
+def folder_name(patient_id: str) -> str:
+    """A patient's folder: the id itself where it is safe as a name, else encoded; never two the same.
+
+    Ids that differ in case alone share a folder where the file system does not tell case apart.
+    """
+    if _SAFE.fullmatch(patient_id):
+        return patient_id
+    encoded = quote(patient_id, safe="", errors="surrogatepass").replace(".", "%2E").replace("~", "%7E")
+    if encoded and len(encoded) <= _LONGEST:
+        # A safe id bears no percent sign, so that what is encoded is recognised by one.
+        return encoded if "%" in encoded else f"%{ord(encoded[0]):02X}{encoded[1:]}"
+    digest = hashlib.sha256(patient_id.encode(errors="surrogatepass")).hexdigest()[:32]
+    return f"{encoded[:60].rpartition('%')[0] or encoded[:60]}~{digest}"
+
+
+def _plain(name: str) -> str:
+    """A name that docpipe made itself, checked all the same since it becomes a path."""
+    if not _SAFE.fullmatch(name):
+        raise ValueError(f"{name!r} cannot be the name of a file in the storage")
+    return name
+
+
+def _put(root: Path, folder: Path, files: Mapping[str, Path], metadata: Mapping[str, Any]) -> dict[str, int]:
+    """Files, then the metadata that makes them a document, then whatever does not belong to it removed."""
+    names = [_plain(name) for name in files]
+    if METADATA in names:
+        raise ValueError(f"{METADATA} is written by the storage")
+    _make_folders(root, folder)
+    _sweep(folder)
+    with contextlib.suppress(
+        FileNotFoundError
+    ):  # a crash from here on must not show old and new files as one
+        (folder / METADATA).unlink()
+        _sync_folder(folder)
+    sizes = {name: _copy(source, folder / (_TEMPORARY + name)) for name, source in files.items()}
+    for name in names:
+        (folder / (_TEMPORARY + name)).replace(folder / name)
+    _sync_folder(folder)
+    told = json.dumps({**metadata, "files": sizes}, indent=1, ensure_ascii=False)
+    _write_whole(folder, METADATA, told.encode(errors="backslashreplace"))
+    _remove_others(folder, {*names, METADATA})
+    return sizes
+
+
+def _put_file(root: Path, folder: Path, name: str, data: bytes) -> None:
+    _make_folders(root, folder)
+    _sweep(folder)
+    _write_whole(folder, name, data)
+
+
+def _write_whole(folder: Path, name: str, data: bytes) -> None:
+    _write(folder / (_TEMPORARY + name), data)
+    (folder / (_TEMPORARY + name)).replace(folder / name)
+    _sync_folder(folder)
+
+
+def _found(folder: Path) -> dict[str, Any] | None:
+    try:
+        metadata = dict(json.loads(_read(folder / METADATA) or b""))
+        sizes: dict[str, int] = {_plain(name): size for name, size in metadata["files"].items()}
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        return None
+    return metadata if all(_size(folder / name) == size for name, size in sizes.items()) else None
+
+
+def _size(path: Path) -> int | None:
+    try:
+        found = path.lstat()
+    except FileNotFoundError:
+        return None
+    return found.st_size if stat.S_ISREG(found.st_mode) else None
+
+
+def _read(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
+def _copy(source: Path, target: Path) -> int:
+    """Bring a file to the folder and to the disk: by a second name for it where that can be, else copied."""
+    if not stat.S_ISREG(source.lstat().st_mode):  # a converter that was taken over could leave a link
+        raise OSError(errno.EINVAL, "not a regular file", str(source))
+    try:
+        os.link(source, target, follow_symlinks=False)
+        target.chmod(0o600)
+    except OSError as error:
+        if error.errno not in _NO_LINK:
+            raise
+        target.unlink(missing_ok=True)
+        with source.open("rb") as read, open(target, "xb", opener=_private) as written:
+            shutil.copyfileobj(read, written, 2**20)
+    with target.open("rb") as file:
+        os.fsync(file.fileno())
+        return os.fstat(file.fileno()).st_size
+
+
+def _write(path: Path, data: bytes) -> None:
+    with open(path, "wb", opener=_private) as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
+
+
+def _make_folders(root: Path, folder: Path) -> None:
+    """Every folder from the root down; on the disk when this returns, also those that a crash left behind."""
+    parts = folder.relative_to(root).parts
+    for depth in range(len(parts)):
+        parent = root.joinpath(*parts[:depth])
+        if not depth:
+            _make_folder(parent)
+        with contextlib.suppress(FileExistsError):
+            (parent / parts[depth]).mkdir(mode=0o700)
+        _sync_folder(parent)
+
+
+def _make_folder(folder: Path) -> None:
+    """A folder and those above it."""
+    if folder.is_dir():
+        return
+    _make_folder(folder.parent)
+    with contextlib.suppress(FileExistsError):
+        folder.mkdir(mode=0o700)
+    _sync_folder(folder.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    file = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(file)
+    finally:
+        os.close(file)
+
+
+def _sweep(folder: Path) -> None:
+    """What a crash left half-written; nobody else writes here meanwhile."""
+    _remove((entry for entry in os.scandir(folder) if entry.name.startswith(_TEMPORARY)), folder)
+
+
+def _remove_others(folder: Path, names: set[str]) -> None:
+    """Files of an earlier conversion that this one did not make."""
+    _remove((entry for entry in os.scandir(folder) if entry.name not in names), folder)
+
+
+def _remove(entries: Iterable["os.DirEntry[str]"], folder: Path) -> None:
+    for entry in list(entries):
+        if not entry.is_dir(follow_symlinks=False):
+            (folder / entry.name).unlink(missing_ok=True)
+
+
+def _cause_and_cure(root: Path, error: OSError) -> str:
+    cures = {
+        errno.EACCES: "give the user that runs docpipe the right to write there",
+        errno.EPERM: "give the user that runs docpipe the right to write there",
+        errno.EROFS: "mount it so that it can be written",
+        errno.ENOSPC: "make room on that disk",
+        errno.EDQUOT: "make room on that disk",
+        errno.ENOTDIR: "a part of the path is a file; move that away",
+        errno.EEXIST: "a part of the path is a file; move that away",
+    }
+    cure = cures.get(error.errno or 0, "see that it can be written")
+    return (
+        f"The storage folder {root} cannot be written ({error.strerror}): {cure}, "
+        "or name another folder as storage.url."
+    )

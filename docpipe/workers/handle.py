@@ -1,0 +1,237 @@
+"""The main process's side of a nursery and of its workers: no threads, and nothing here blocks the loop."""
+
+import asyncio
+import contextlib
+import itertools
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+from docpipe.workers.wire import (
+    BORN,
+    FORK,
+    GONE,
+    KILL,
+    LENGTH,
+    MAX_FRAME,
+    MESSAGE_SIZE,
+    READY,
+    UNBORN,
+    Answer,
+    Message,
+    Orders,
+)
+
+log = structlog.get_logger(__name__)
+
+PATIENCE_S: Final = 5.0
+"""Seconds for a kill to be confirmed; a nursery that needs longer is stuck, and is killed itself."""
+_STOP_S: Final = 0.8  # seconds for a nursery to kill everybody and leave
+_READ: Final = 65536
+_SECRETS: Final = re.compile(
+    r"^(DOCPIPE|AWS|AZURE|GOOGLE)_|TOKEN|SECRET|PASSW|CREDENTIAL|_KEY", re.IGNORECASE
+)
+_ONE_THREAD: Final = ("OMP_NUM_THREADS", "OMP_THREAD_LIMIT", "RAYON_NUM_THREADS", "TOKIO_WORKER_THREADS")
+
+
+@dataclass(frozen=True, slots=True)
+class Death:
+    """How a worker ended."""
+
+    code: int | None
+    """Its exit code, -n for signal n; None where it was never born or its nursery was lost."""
+    peak: int = 0
+    """Bytes: the most memory it ever held."""
+    reason: str = ""
+    """Where there is no code: why, in a few words."""
+
+
+class Worker:
+    """One worker process, from its order to its death."""
+
+    __slots__ = ("_asking", "_connection", "_nursery", "born", "gone", "jobs", "number")
+
+    def __init__(self, nursery: "Nursery", number: int, connection: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        self._nursery = nursery
+        self._connection = connection
+        self._asking = False
+        self.number = number
+        self.born: asyncio.Future[int] = loop.create_future()
+        """Its process id, which is also the id of its group and session."""
+        self.gone: asyncio.Future[Death] = loop.create_future()
+        self.jobs = 0
+
+    async def ask(self, job: bytes) -> Answer | None:
+        """Hand in a framed job; None if it is not answered: the worker is dead, or talks nonsense."""
+        loop = asyncio.get_running_loop()
+        self.jobs += 1
+        self._asking = True
+        try:
+            await loop.sock_sendall(self._connection, job)
+            (length,) = LENGTH.unpack(await self._read(LENGTH.size))
+            return Answer(**json.loads(await self._read(length))) if length <= MAX_FRAME else None
+        except (OSError, EOFError, ValueError, TypeError):
+            return None
+        finally:
+            self._asking = False
+            if self.gone.done():
+                self._connection.close()
+
+    async def _read(self, size: int) -> bytes:
+        loop = asyncio.get_running_loop()
+        data = bytearray()
+        while len(data) < size:
+            more = await loop.sock_recv(self._connection, min(size - len(data), _READ))
+            if not more:
+                raise EOFError
+            data += more
+        return bytes(data)
+
+    async def end(self) -> Death:
+        """Kill it with all that it started; returns when it is dead. One that died before keeps its code."""
+        if not self.gone.done():
+            self._nursery.kill(self.number)
+            await asyncio.wait({self.gone}, timeout=PATIENCE_S)
+            if not self.gone.done():
+                self._nursery.abandon()
+                await asyncio.wait({self.gone})
+        return self.gone.result()
+
+    def bury(self, death: Death) -> None:
+        """Note its death."""
+        if not self.gone.done():
+            self.gone.set_result(death)
+        # Not under a pending read: its descriptor could belong to another worker when the read ends.
+        if not self._asking:
+            self._connection.close()
+
+
+class Nursery:
+    """A nursery process and the workers that live. Make it with a running loop; `stop` it in the end."""
+
+    def __init__(self, target: str, preload: str | None, memory: int, timeout: float) -> None:
+        ours, theirs = socket.socketpair()
+        ours.settimeout(0)
+        orders = Orders(os.getpid(), theirs.fileno(), target, preload, memory, timeout)
+        with theirs:
+            try:
+                # Returns within milliseconds, at exec. Its standard error stays ours, for import errors;
+                # that of its workers is nowhere.
+                self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
+                    [sys.executable, "-P", "-m", "docpipe.workers.nursery", json.dumps(asdict(orders))],
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    pass_fds=[theirs.fileno()],
+                    start_new_session=True,
+                    env=_environment(os.environ),
+                )
+            except OSError:
+                ours.close()
+                raise
+        self._control = ours
+        self._numbers = itertools.count(1)
+        self._living: dict[int, Worker] = {}
+        self.ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.over: asyncio.Task[None] = asyncio.create_task(self._listen(), name="nursery")
+        """Done when it is dead and reaped, and all its workers are noted as gone."""
+        self.lost = False
+        """Whether it can be asked for nothing more."""
+
+    def fork(self) -> Worker:
+        """Order a worker, which is there when its `born` is done; it failed when its `gone` is.
+
+        Raises:
+            OSError: no descriptors are left, or the nursery is dead.
+        """
+        ours, theirs = socket.socketpair()
+        ours.settimeout(0)
+        worker = Worker(self, next(self._numbers), ours)
+        with theirs:
+            try:
+                socket.send_fds(self._control, [Message(FORK, worker.number).pack()], [theirs.fileno()])
+            except OSError:
+                ours.close()
+                self.abandon()
+                raise
+        self._living[worker.number] = worker
+        return worker
+
+    def kill(self, number: int) -> None:
+        """Ask for a worker's death; one that is dead already is left in peace."""
+        if self.lost:
+            return  # it is on its way out, and kills everybody or lets the kernel do so
+        try:
+            self._control.send(Message(KILL, number).pack())
+        except OSError:  # it is dead, or it has not listened for hundreds of messages
+            self.abandon()
+
+    def abandon(self) -> None:
+        """Kill the nursery itself; the kernel kills its workers."""
+        self.lost = True
+        self._process.kill()
+
+    async def stop(self) -> None:
+        """End the nursery and everybody in it, within about a second."""
+        self.lost = True
+        with contextlib.suppress(OSError):
+            self._control.shutdown(socket.SHUT_WR)  # it still tells of deaths until it leaves
+        await asyncio.wait({self.over}, timeout=_STOP_S)
+        if not self.over.done():
+            self.abandon()
+            await asyncio.wait({self.over}, timeout=_STOP_S)
+
+    async def _listen(self) -> None:
+        loop = asyncio.get_running_loop()
+        data = b""
+        try:
+            with contextlib.suppress(OSError):
+                while more := await loop.sock_recv(self._control, _READ):
+                    data += more
+                    while len(data) >= MESSAGE_SIZE:
+                        self._hear(Message.unpack(data[:MESSAGE_SIZE]))
+                        data = data[MESSAGE_SIZE:]
+        finally:
+            self._bury()
+        while self._process.poll() is None:  # noqa: ASYNC110 - killed above: once around, if at all
+            await asyncio.sleep(0.005)
+
+    def _hear(self, message: Message) -> None:
+        if message.op == READY:
+            if message.value > 1:  # a fork copies one thread, and locks that the others hold
+                log.warning("nursery_has_threads", threads=message.value)
+            self.ready.set_result(None)
+        elif message.op == BORN:
+            self._living[message.number].born.set_result(message.value)
+        elif message.op == UNBORN:
+            self._living.pop(message.number).bury(Death(None, reason=os.strerror(message.value)))
+        elif message.op == GONE:
+            self._living.pop(message.number).bury(Death(message.value, message.peak))
+
+    def _bury(self) -> None:
+        """The nursery is dead: so are its workers, and what they started must be, too."""
+        self.abandon()
+        self._control.close()
+        for worker in self._living.values():
+            if worker.born.done():
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.killpg(worker.born.result(), signal.SIGKILL)
+            worker.bury(Death(None, reason="its parent process died"))
+        self._living.clear()
+
+
+def _environment(ours: Mapping[str, str]) -> dict[str, str]:
+    """What workers, who read hostile documents, may know: no secrets. One thread for each library."""
+    known = {name: value for name, value in ours.items() if not _SECRETS.search(name)}
+    paths = os.pathsep.join(path or str(Path.cwd()) for path in sys.path)
+    return known | dict.fromkeys(_ONE_THREAD, "1") | {"PYTHONPATH": paths}

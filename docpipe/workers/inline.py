@@ -1,0 +1,50 @@
+"""Conversion inside the process: for `--debug`, where breakpoint() has to work, and for simulations."""
+
+import asyncio
+import importlib
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Self
+
+from docpipe.errors import WorkerCrashedError
+from docpipe.lines import Slots
+from docpipe.model import Clock, Json, Ticket, Wait, WaitKind
+from docpipe.workers.pool import PoolState
+
+
+class InlineWorkers:
+    """Runs the target in a thread, one job at a time, without any limit; otherwise as `Workers` does."""
+
+    def __init__(self, target: str, *, clock: Clock) -> None:
+        module, _, name = target.partition(":")
+        self._target: Callable[[Json], Json] = getattr(importlib.import_module(module), name)
+        self._clock = clock
+        self._slots = Slots(1, clock)
+        self._thread = ThreadPoolExecutor(1, "inline-worker")
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._thread.shutdown(wait=False, cancel_futures=True)
+
+    def snapshot(self) -> PoolState:
+        """As of `Workers`."""
+        return PoolState(1, self._slots.held, len(self._slots.line))
+
+    def place(self, ticket: Ticket) -> int | None:
+        """As of `Workers`."""
+        return self._slots.line.place(ticket)
+
+    async def run(self, job: Json, ticket: Ticket) -> Json:
+        """As of `Workers`.
+
+        Raises:
+            WorkerCrashedError: the target raised an exception.
+        """
+        async with self._slots.hold(ticket, Wait(WaitKind.CONVERSION, "", self._clock())):
+            loop = asyncio.get_running_loop()
+            try:
+                return await loop.run_in_executor(self._thread, self._target, job)
+            except Exception as error:
+                raise WorkerCrashedError("The converter stopped unexpectedly.") from error

@@ -1,0 +1,1 @@
+"""Documents made up, the same for the same seed and patient."""

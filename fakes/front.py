@@ -1,0 +1,295 @@
+"""What every request passes, whichever server it is for: latency, the ledger, quotas, faults, the token."""
+
+import asyncio
+import contextlib
+import hashlib
+import logging
+import random
+import socket
+import struct
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Final
+
+from aiohttp import web
+
+from fakes.calls import Call, Refusal, Reply, phrase, problem
+from fakes.clock import Clock
+from fakes.faults import Fault, Faults
+from fakes.journal import Journal
+from fakes.keys import Keys
+from fakes.ledger import Ledger, Seen
+from fakes.options import FakeOptions
+from fakes.quota import Quotas, Rate, whole_seconds
+
+Handler = Callable[[Call], Awaitable[Reply]]
+Route = tuple[str, str, str, Handler]
+"""Method, path, operation, handler."""
+
+_log: Final = logging.getLogger("fakes")
+_MAX_BODY: Final = 8 * 2**20
+_CHUNK: Final = 64 * 2**10
+_DRIPS: Final = 20
+_NO_LINGER: Final = struct.pack("ii", 1, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """What the servers share."""
+
+    options: FakeOptions
+    clock: Clock
+    journal: Journal
+    faults: Faults
+    closing: asyncio.Event
+    rng: random.Random
+
+
+def digest(*parts: object) -> str:
+    """16 hex digits that tell values apart without showing them."""
+    return hashlib.sha256("\x1f".join(map(str, parts)).encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+class Front(ABC):
+    """A server: its subclasses say which routes there are, and this what happens around them."""
+
+    name: ClassVar[str]
+
+    def __init__(self, world: World, rates: Mapping[str, Rate | None], token: str | None = None) -> None:
+        self.world = world
+        self.ledger = Ledger()
+        self.keys = Keys(f"{self.name}.key", world.journal, world.clock, world.options.key_seconds)
+        self._token = token
+        self._quotas = Quotas(rates)
+        self._callers: dict[str | None, str] = {None: ""}
+        for id_, times in world.journal.load(f"{self.name}.quota").items():
+            endpoint, _, caller = id_.rpartition(" ")
+            self._quotas.restore(endpoint, caller, [world.clock.moment(time) for time in times])
+
+    @abstractmethod
+    def routes(self) -> list[Route]:
+        """Every operation of the contract."""
+
+    @abstractmethod
+    def subjects(self, call: Call) -> Collection[str]:
+        """Whom a request is about, for faults that poison one patient."""
+
+    # What tests ask.
+
+    @property
+    def requests(self) -> list[Seen]:
+        """Every request that reached the server, in order."""
+        return self.ledger.requests
+
+    def count_429(self, pattern: str = "*") -> int:
+        """How many requests were over quota (or met a fault that said so)."""
+        return self.ledger.count(429, pattern)
+
+    def worst_window(self, pattern: str, per: float | None = None) -> int:
+        """The most requests of one caller in any `per` seconds, by default those of the pattern's quota."""
+        return self.ledger.worst_window(pattern, self._quotas.per(pattern) if per is None else per)
+
+    def add_fault(self, fault: Fault | str) -> None:
+        """Put a fault in force; its `since` and `until` count from now."""
+        self.world.faults.add(
+            Fault.parse(fault) if isinstance(fault, str) else fault, self.world.clock.time()
+        )
+
+    def forget_keys(self) -> None:
+        """Forget every Idempotency-Key, as services do after a time."""
+        self.keys.forget()
+
+    # What happens to a request.
+
+    def app(self) -> web.Application:
+        """The routes as an application, with an answer for every other path."""
+        app = web.Application(client_max_size=_MAX_BODY)
+        for method, path, operation, handler in self.routes():
+            app.router.add_route(method, path, self._around(operation, handler))
+        app.router.add_route("*", "/{rest:.*}", self._around(f"{self.name}.unknown", self._unknown))
+        return app
+
+    def _around(self, operation: str, handler: Handler) -> Callable[[web.Request], Awaitable[Any]]:
+        async def serve(request: web.Request) -> web.StreamResponse:
+            return await self._serve(operation, handler, request)
+
+        return serve
+
+    async def _serve(self, operation: str, handler: Handler, request: web.Request) -> web.StreamResponse:
+        await self._travel()
+        try:
+            raw = await request.read() if request.can_read_body else b""
+        except web.HTTPRequestEntityTooLarge:
+            raw, handler = b"", _too_large
+        except (ConnectionError, web.RequestPayloadError):
+            return web.Response(status=400)  # the caller is gone: nobody reads this
+        seen = self._arrived(operation, request)
+        endpoint = self._quotas.endpoint(operation)
+        wait = self._charge(endpoint, seen) if endpoint is not None else 0.0
+        call = Call(request, seen, raw)
+        fault = self.world.faults.meet(operation, seen.at, lambda: self._subjects(call))
+        seen.fault = fault.answer if fault else None
+        reply = await self._reply(call, handler, fault, wait)
+        response: web.StreamResponse
+        if reply is None:
+            response = _drop(request, hard=seen.fault == "reset")
+        else:
+            await self._travel()
+            seen.status = reply.status
+            response = await self._send(request, reply, fault)
+        if self.world.options.log is not None:
+            self.world.options.log(seen)
+        return response
+
+    def _arrived(self, operation: str, request: web.Request) -> Seen:
+        headers = request.headers
+        token = headers.get("Authorization")
+        caller = self._callers.get(token)
+        if caller is None:
+            caller = self._callers[token] = digest(token)
+        seen = Seen(
+            self.world.clock.time(),
+            operation,
+            request.method,
+            request.path,
+            headers.get("Idempotency-Key"),
+            caller,
+        )
+        self.ledger.requests.append(seen)
+        return seen
+
+    def _charge(self, endpoint: str, seen: Seen) -> float:
+        wait = self._quotas.charge(endpoint, seen.caller, seen.at)
+        if self.world.journal:
+            times = self._quotas.arrivals(endpoint, seen.caller)
+            epochs = [self.world.clock.epoch(time) for time in times]
+            self.world.journal.put(f"{self.name}.quota", f"{endpoint} {seen.caller}", epochs)
+        return wait
+
+    def _subjects(self, call: Call) -> Collection[str]:
+        try:
+            return self.subjects(call)
+        except Refusal:  # what cannot be understood is about nobody
+            return ()
+
+    async def _reply(self, call: Call, handler: Handler, fault: Fault | None, wait: float) -> Reply | None:
+        """What to answer; None where the connection is to be dropped."""
+        if fault is None:
+            return await self._handle(call, handler, wait)
+        if fault.answer in ("reset", "close"):
+            return None
+        if fault.answer == "hang":
+            await self._pause(fault.seconds)
+            return None
+        if (canned := _canned(fault, self.world.clock.epoch())) is not None:
+            return canned
+        if fault.answer == "forget":
+            self.keys.forget()
+        if fault.answer == "delay":
+            with self.keys.working(call):
+                await self._pause(fault.seconds)
+                return await self._handle(call, handler, wait)
+        reply = await self._handle(call, handler, wait)
+        if fault.answer == "late":
+            await self._pause(fault.seconds)
+        return None if fault.answer == "lost" else reply
+
+    async def _handle(self, call: Call, handler: Handler, wait: float) -> Reply:
+        try:
+            self._authorize(call)
+            if wait > 0:
+                return problem(429, "Over quota.", {"Retry-After": whole_seconds(wait)})
+            return await handler(call)
+        except Refusal as refusal:
+            return problem(refusal.status, str(refusal), refusal.headers)
+        except Exception:  # noqa: BLE001 - whatever it is, the caller gets problem+json as the contract says
+            _log.exception("the fake itself failed at %s", call.seen.operation)
+            return problem(500, "The fake itself failed; its log says how.")
+
+    def _authorize(self, call: Call) -> None:
+        if self._token is None:
+            return
+        scheme, _, token = (call.header("Authorization") or "").partition(" ")
+        if scheme.lower() != "bearer" or not token:
+            raise Refusal(401, "A bearer token is required.", {"WWW-Authenticate": "Bearer"})
+        if token.strip() != self._token:
+            raise Refusal(403, "This token may not be used here.")
+
+    async def _unknown(self, call: Call) -> Reply:
+        *known, _ = call.request.app.router.resources()
+        allowed: set[str] = set()
+        for resource in known:
+            allowed |= (await resource.resolve(call.request))[1]
+        if allowed:
+            raise Refusal(405, "There is no such operation.", {"Allow": ", ".join(sorted(allowed))})
+        raise Refusal(404, "There is nothing at this path.")
+
+    # The wire.
+
+    async def _travel(self) -> None:
+        options = self.world.options
+        if options.latency or options.jitter:
+            await asyncio.sleep((options.latency + self.world.rng.uniform(0, options.jitter)) / 2)
+
+    async def _pause(self, seconds: float | None) -> None:
+        """Let time pass, but no longer than the servers are up."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self.world.closing.wait()
+
+    async def _send(self, request: web.Request, reply: Reply, fault: Fault | None) -> web.StreamResponse:
+        answer = fault.answer if fault else ""
+        body = _flip(reply.body) if answer == "corrupt" else reply.body
+        if len(body) <= _CHUNK and answer not in ("truncate", "slow"):
+            return web.Response(status=reply.status, body=bytes(body), headers=reply.headers)
+        response = web.StreamResponse(status=reply.status, headers=reply.headers)
+        response.content_length = len(body)
+        view = memoryview(body)
+        end = len(body) // 2 if answer == "truncate" else len(body)
+        chunk = max(1, min(_CHUNK, end // _DRIPS)) if answer == "slow" else _CHUNK
+        with contextlib.suppress(ConnectionError):  # the caller may have had enough
+            await response.prepare(request)
+            for start in range(0, end if request.method != "HEAD" else 0, chunk):
+                await response.write(view[start : min(start + chunk, end)])
+                if fault is not None and answer == "slow":
+                    await self._pause((fault.seconds or 0) * chunk / end)
+            if answer == "truncate" and request.transport is not None:
+                request.transport.close()
+        return response
+
+
+async def _too_large(_call: Call) -> Reply:
+    raise Refusal(413, f"The body is larger than {_MAX_BODY} bytes.")
+
+
+def _canned(fault: Fault, epoch: float) -> Reply | None:
+    """The answer of a proxy or a failing server, None where the request goes on."""
+    headers = fault.retry_header(epoch)
+    if fault.answer.isdecimal():
+        return problem(int(fault.answer), "A fault, on purpose.", headers)
+    if fault.answer.startswith("html"):
+        status = int(fault.answer.removeprefix("html"))
+        page = f"<html><head><title>{status}</title></head><body><h1>{phrase(status)}</h1></body></html>\n"
+        return Reply(status, page.encode(), {"Content-Type": "text/html", **headers})
+    if fault.answer.startswith("empty"):
+        return Reply(int(fault.answer.removeprefix("empty")), b"", headers)
+    return None
+
+
+def _drop(request: web.Request, *, hard: bool) -> web.Response:
+    """Close the connection without an answer; the response returned goes nowhere."""
+    transport = request.transport
+    if transport is not None:
+        if hard:
+            raw = transport.get_extra_info("socket")
+            raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
+        transport.abort()
+    return web.Response()
+
+
+def _flip(body: bytes | memoryview) -> bytes:
+    flipped = bytearray(body)
+    if flipped:
+        flipped[len(flipped) // 2] ^= 1
+    return bytes(flipped)

@@ -1,0 +1,34 @@
+"""What all tests share: virtual time, the sample documents, Hypothesis profiles."""
+
+import os
+from pathlib import Path
+
+import hypothesis
+import pytest
+
+from tests import virtual
+
+_ROOT = Path(__file__).resolve().parent.parent
+_SAMPLES = _ROOT.parent / "shared" / "samples"
+_IN_CI = bool(os.environ.get("CI"))
+
+_SLOW = [hypothesis.HealthCheck.too_slow, hypothesis.HealthCheck.function_scoped_fixture]
+hypothesis.settings.register_profile("dev", deadline=None, suppress_health_check=_SLOW, print_blob=True)
+hypothesis.settings.register_profile("ci", hypothesis.settings.get_profile("dev"), derandomize=True)
+hypothesis.settings.load_profile("ci" if _IN_CI else "dev")
+
+
+def pytest_asyncio_loop_factories(config, item):
+    """Tests marked `virtual` run in virtual time, all others on the usual loop."""
+    return virtual.loop_factories(item)
+
+
+@pytest.fixture(scope="session")
+def samples() -> Path:
+    """The folder of sample documents. Where it is missing its tests are skipped, but never in CI."""
+    if not _SAMPLES.is_dir():
+        told = "the sample documents are missing: expected at ../shared/samples beside the repository"
+        if _IN_CI:
+            pytest.fail(told)
+        pytest.skip(f"SKIPPED LOUDLY: {told}")
+    return _SAMPLES

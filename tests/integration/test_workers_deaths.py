@@ -1,0 +1,283 @@
+"""The worker pool when jobs misbehave: who dies, who is told what, and who never notices."""
+
+import asyncio
+import contextlib
+import json
+import os
+import random
+import signal
+from pathlib import Path
+
+import pytest
+from structlog.testing import capture_logs
+
+from docpipe.errors import WorkerCrashedError, WorkerError, WorkerMemoryError, WorkerTimeoutError
+from docpipe.model import Ticket
+from docpipe.workers import pool as pool_module
+from docpipe.workers.pool import PoolState, Workers
+from tests.worker_support import MIB, TARGET, alive, spawned, until, workers
+
+CRASHES = {
+    "sigkill": r"\(signal 9\)",
+    "segfault": r"\(signal 11\)",
+    "abort": r"\(signal 6\)",
+    "exit": r"\(exit status 3\)",
+    "sys_exit": r"\(SystemExit in tests.worker_targets, line \d+\)",
+    "raise": r"\(LookupError in tests.worker_targets, line \d+\)",
+    "not_json": r"\(TypeError in json.encoder, line \d+\)",
+}
+
+
+@pytest.mark.parametrize("deed", CRASHES)
+async def test_crash_loses_nobody_else(deed):
+    """One of 24 jobs takes its worker down; the other 23 come back, and the error says what happened."""
+    jobs = [{"do": "echo", "value": n} for n in range(24)]
+    jobs[7] = {"do": deed}
+    async with workers() as pool:
+        results = await asyncio.gather(*(pool.run(job, Ticket()) for job in jobs), return_exceptions=True)
+    assert [r for n, r in enumerate(results) if n != 7] == [n for n in range(24) if n != 7]
+    with pytest.raises(WorkerCrashedError, match=f"^The converter stopped unexpectedly {CRASHES[deed]}.$"):
+        raise results[7]
+
+
+async def test_error_never_quotes_the_document():
+    """The text of an exception stays in the worker: neither the error nor the log has it."""
+    with capture_logs() as logs:
+        async with workers() as pool:
+            for deed in ("raise", "sys_exit"):
+                with pytest.raises(WorkerCrashedError) as caught:
+                    await pool.run({"do": deed}, Ticket("run-1"))
+                assert "secret" not in repr(caught.value)
+    assert [line["event"] for line in logs] == ["worker_raised"] * 2
+    assert "secret" not in json.dumps(logs)
+    assert {line["run_id"] for line in logs} == {"run-1"}
+
+
+async def test_crash_is_tried_again_in_a_fresh_worker(tmp_path):
+    """The second try runs in another process, and its result counts."""
+    async with workers(tries=2) as pool:
+        assert await pool.run({"do": "flaky", "file": str(tmp_path / "first")}, Ticket()) is True
+
+
+async def test_crash_is_tried_so_often_and_no_more():
+    """A document that kills every worker is given up."""
+    with capture_logs() as logs:
+        async with workers(tries=3) as pool:
+            with pytest.raises(WorkerCrashedError):
+                await pool.run({"do": "segfault"}, Ticket())
+    assert [line["attempt"] for line in logs if line["event"] == "worker_failed"] == [1, 2, 3]
+
+
+async def test_exception_is_not_tried_again_but_its_worker_is_replaced():
+    """A healthy worker said no: another would say the same."""
+    with capture_logs() as logs:
+        async with workers(size=1, tries=3) as pool:
+            before = await pool.run({"do": "pid"}, Ticket())
+            with pytest.raises(WorkerCrashedError):
+                await pool.run({"do": "raise"}, Ticket())
+            assert await pool.run({"do": "pid"}, Ticket()) != before
+    assert len(logs) == 1
+
+
+@pytest.mark.parametrize("deed", ["hang", "hang_in_c", "hang_deaf"])
+async def test_hang_is_killed(deed):
+    """Time ends a job that sleeps, one that holds the interpreter's lock, and one that ignores signals."""
+    async with workers(size=1, timeout=0.3) as pool:
+        with pytest.raises(WorkerTimeoutError, match=r"^The conversion took longer than 0.3 s\.$"):
+            await pool.run({"do": deed}, Ticket())
+        assert await pool.run({"do": "echo", "value": 1}, Ticket()) == 1
+
+
+@pytest.mark.parametrize(("seconds", "told"), [(300.0, "5 min"), (90.0, "1.5 min"), (30.0, "30 s")])
+def test_limits_are_told_as_people_say_them(seconds, told):
+    """Five minutes are not 300.0 s."""
+    assert pool_module._span(seconds) == told
+
+
+@pytest.mark.parametrize("size", [(2**30, "1 GiB"), (3 * 2**29, "1.5 GiB"), (900 * MIB, "900 MiB")])
+def test_sizes_are_told_as_people_say_them(size):
+    """A GiB is not 1073741824 bytes."""
+    assert pool_module._size(size[0]) == size[1]
+
+
+async def test_worker_ends_itself_when_nobody_watches():
+    """Should the main process be stopped, a hanging worker's own alarm ends it; it is told as a timeout."""
+    async with workers(size=1) as pool:
+        pid = await pool.run({"do": "pid"}, Ticket())
+        job = asyncio.create_task(pool.run({"do": "hang"}, Ticket()))
+        await until(lambda: Path(f"/proc/{pid}/wchan").exists())
+        os.kill(pid, signal.SIGALRM)
+        with pytest.raises(WorkerTimeoutError):
+            await job
+
+
+@pytest.mark.parametrize(
+    "job",
+    [
+        {"do": "list_hog"},  # MemoryError
+        {"do": "hog_and_abort"},  # what typst makes of it
+        {"do": "map_hog", "bytes": 300 * MIB},  # shared memory, which no limit of the kernel's counts
+        {"do": "child_hog", "bytes": 300 * MIB},  # a program started by the worker
+    ],
+    ids=lambda job: job["do"],
+)
+async def test_memory_is_told_as_memory(job):
+    """However a job eats its memory, its worker ends, and the error says so."""
+    async with workers(size=1) as pool:
+        with pytest.raises(WorkerMemoryError, match=r"^The document needs more than 256 MiB of memory\.$"):
+            await pool.run(job, Ticket())
+        assert await pool.run({"do": "echo", "value": 1}, Ticket()) == 1
+
+
+@pytest.mark.parametrize("text", ["00000003", "ffffffff", "00000002" + b"[]".hex(), "00000002" + b"{}".hex()])
+async def test_nonsense_from_a_worker_is_a_crash(text):
+    """A worker that a document took over cannot harm the main process by its answers."""
+    async with workers(size=1, timeout=1.0) as pool:
+        with pytest.raises(WorkerError):
+            await pool.run({"do": "nonsense", "bytes": text}, Ticket())
+        assert await pool.run({"do": "echo", "value": 1}, Ticket()) == 1
+
+
+@pytest.mark.parametrize("own_session", [False, True])
+async def test_program_dies_with_its_timed_out_worker(tmp_path, own_session):
+    """What a worker started dies with it, even in a session of its own."""
+    file = tmp_path / "pids"
+    async with workers(size=1, timeout=0.5) as pool:
+        job = {"do": "spawn", "file": str(file), "own_session": own_session}
+        with pytest.raises(WorkerTimeoutError):
+            await pool.run(job, Ticket())
+        worker, program = (int(pid) for pid in file.read_text().split())
+        assert not alive(worker)
+        await until(lambda: not alive(program))
+
+
+async def test_program_dies_with_its_cancelled_worker(tmp_path):
+    """A job that is cancelled does not go on: its worker is dead when the cancellation is through."""
+    file = tmp_path / "pids"
+    async with workers(size=1) as pool:
+        job = asyncio.create_task(pool.run({"do": "spawn", "file": str(file)}, Ticket()))
+        worker, program = await spawned(file)
+        job.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await job
+        assert not alive(worker)
+        await until(lambda: not alive(program))
+        assert await pool.run({"do": "echo", "value": 1}, Ticket()) == 1
+
+
+@pytest.mark.parametrize("own_session", [False, True])
+async def test_program_left_running_ends_with_its_job(tmp_path, own_session):
+    """A job that returns and leaves a program running has it killed."""
+    file = tmp_path / "pids"
+    async with workers(size=1) as pool:
+        await pool.run(
+            {"do": "spawn", "file": str(file), "leave": True, "own_session": own_session}, Ticket()
+        )
+        daemon = await pool.run({"do": "orphan"}, Ticket())
+        programs = [int(file.read_text().split()[1]), daemon]
+        await until(lambda: not any(map(alive, programs)))
+
+
+async def test_close_kills_what_runs(tmp_path):
+    """Closing the pool ends running jobs and their programs, and cancels their callers and those in line."""
+    file = tmp_path / "pids"
+    async with workers(size=1) as pool:
+        running = asyncio.create_task(pool.run({"do": "spawn", "file": str(file)}, Ticket()))
+        pids = await spawned(file)
+        waiting = asyncio.create_task(pool.run({"do": "echo"}, Ticket()))
+        await until(lambda: pool.snapshot().waiting == 1)
+    assert not any(map(alive, pids))
+    results = await asyncio.gather(running, waiting, return_exceptions=True)
+    assert [type(result) for result in results] == [asyncio.CancelledError] * 2
+    with pytest.raises(RuntimeError):
+        await pool.run({"do": "echo"}, Ticket())
+
+
+async def test_close_does_not_wait_for_a_stuck_nursery(tmp_path):
+    """A nursery that is stopped cannot leave by itself: it is killed, and nobody of it is left."""
+    file = tmp_path / "pids"
+    async with workers(size=1) as pool:
+        running = asyncio.create_task(pool.run({"do": "spawn", "file": str(file)}, Ticket()))
+        pids = await spawned(file)
+        os.kill(pool._nursery._process.pid, signal.SIGSTOP)
+    await until(lambda: not any(map(alive, pids)))
+    with pytest.raises(asyncio.CancelledError):
+        await running
+
+
+async def test_stuck_nursery_is_replaced(monkeypatch):
+    """A nursery that does not confirm a kill is killed itself; the pool goes on with a new one."""
+    monkeypatch.setattr("docpipe.workers.handle.PATIENCE_S", 0.2)
+    async with workers(size=1, timeout=0.3) as pool:
+        await pool.run({"do": "echo"}, Ticket())
+        os.kill(pool._nursery._process.pid, signal.SIGSTOP)
+        with pytest.raises(WorkerTimeoutError):
+            await pool.run({"do": "hang"}, Ticket())
+        assert await pool.run({"do": "echo", "value": 1}, Ticket()) == 1
+
+
+async def test_lost_nursery_costs_nobody_a_try(tmp_path):
+    """Jobs in flight when the nursery dies are done again, though they have but one try."""
+    jobs = [{"do": "kill_parent", "file": str(tmp_path / "killed")}] + [{"do": "echo", "value": 1}] * 20
+    with capture_logs() as logs:
+        async with workers() as pool:
+            results = await asyncio.gather(*(pool.run(job, Ticket()) for job in jobs))
+    assert results == ["recovered"] + [1] * 20
+    assert {line["event"] for line in logs} == {"worker_lost"}
+
+
+async def test_program_dies_with_its_nursery(tmp_path):
+    """Programs whose worker was killed by the kernel, for its parent died, are killed by the main process."""
+    file = tmp_path / "pids"
+    async with workers(size=1) as pool:
+        job = asyncio.create_task(pool.run({"do": "spawn", "file": str(file)}, Ticket()))
+        pids = await spawned(file)
+        file.unlink()
+        os.kill(pool._nursery._process.pid, signal.SIGKILL)
+        again = await spawned(file)
+        assert not any(map(alive, pids))
+        assert not set(pids) & set(again)
+        job.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await job
+
+
+@pytest.mark.parametrize(
+    "broken", [{"preload": "no_such_module"}, {"target": "tests.worker_targets:missing"}]
+)
+async def test_broken_installation_is_told(broken, capfd):
+    """Where the converter cannot be imported jobs fail soon and clearly; standard error has the traceback."""
+    settings = {"target": TARGET, "preload": None} | broken
+    async with Workers(**settings, size=1, memory=256 * MIB, timeout=60.0) as pool:
+        with pytest.raises(WorkerCrashedError, match=r"^The converter could not be started \("):
+            await pool.run({"do": "echo"}, Ticket())
+    assert "Error" in capfd.readouterr().err
+
+
+async def test_storm():
+    """200 jobs while workers and the nursery are killed at random: each ends, and the pool stays whole."""
+    rng = random.Random(20)
+    async with workers(size=4, tries=3) as pool:
+
+        async def killer():
+            while True:
+                await asyncio.sleep(rng.uniform(0.001, 0.02))
+                if (nursery := pool._nursery) is None:
+                    continue
+                pids = [w.born.result() for w in nursery._living.values() if w.born.done()]
+                if rng.random() < 0.02:
+                    pids = [nursery._process.pid]
+                if pids:
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(rng.choice(pids), signal.SIGKILL)
+
+        storm = asyncio.create_task(killer())
+        jobs = [{"do": "nap", "seconds": rng.uniform(0, 0.02), "value": n} for n in range(200)]
+        results = await asyncio.gather(*(pool.run(job, Ticket()) for job in jobs), return_exceptions=True)
+        storm.cancel()
+        good = [n for n, result in enumerate(results) if result == n]
+        assert all(isinstance(r, WorkerError) for n, r in enumerate(results) if n not in good)
+        assert len(good) > 100
+        assert pool.snapshot() == PoolState(size=4, busy=0, waiting=0)
+        pids = await asyncio.gather(*(pool.run({"do": "nap_pid"}, Ticket()) for _ in range(4)))
+        assert len(set(pids)) == 4

@@ -1,0 +1,294 @@
+"""The folder storage: atomic, repeatable after a crash at any step, and safe against names."""
+
+import json
+import os
+import stat
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from docpipe.errors import StateError
+from docpipe.storage import FolderStorage, folder_name
+
+PATIENT, DOCUMENT = "P123", "0123456789abcdef"
+CALLS = ["fsync", "replace", "link", "unlink", "mkdir", "open", "chmod"]
+
+
+class Crash(BaseException):
+    """The process ends here."""
+
+
+def sources(tmp_path: Path, **contents: bytes) -> dict[str, Path]:
+    """Files in a spool, by the name they are to have; an underscore stands for the dot."""
+    spool = tmp_path / "spool"
+    spool.mkdir(exist_ok=True)
+    files = {}
+    for name, data in contents.items():
+        path = spool / name
+        path.unlink(missing_ok=True)
+        path.write_bytes(data)
+        files[name.replace("_", ".")] = path
+    return files
+
+
+def visible(folder: Path) -> dict[str, bytes]:
+    """What a reader sees."""
+    if not folder.exists():
+        return {}
+    return {path.name: path.read_bytes() for path in folder.iterdir() if not path.name.startswith(".tmp-")}
+
+
+def crash_at(monkeypatch: pytest.MonkeyPatch, step: int) -> list[str]:
+    """Make the `step`th call to the disk end the process, before it does anything."""
+    calls: list[str] = []
+
+    def counted(name: str, real: Any) -> Any:
+        def call(*args: Any, **kwargs: Any) -> Any:
+            calls.append(name)
+            if len(calls) == step:
+                raise Crash(name)
+            return real(*args, **kwargs)
+
+        return call
+
+    for name in CALLS:
+        monkeypatch.setattr(os, name, counted(name, getattr(os, name)))
+    return calls
+
+
+async def test_a_document_is_stored_and_found(tmp_path):
+    """What is put is found, with names and sizes, and files stay in the spool for a retry."""
+    storage = FolderStorage(tmp_path / "storage")
+    files = sources(tmp_path, original_pdf=b"%PDF", text_md=b"# Text\n")
+    done = await storage.put_document(PATIENT, DOCUMENT, files, {"title": "Größe \ud800"})
+    assert done == {"key": f"{PATIENT}/{DOCUMENT}", "files": {"original.pdf": 4, "text.md": 7}}
+    assert await storage.find_document(PATIENT, DOCUMENT) == {"title": "Größe \ud800", "files": done["files"]}
+    assert all(path.exists() for path in files.values())
+    assert storage.key(PATIENT, DOCUMENT) == done["key"]
+    assert storage.location(PATIENT, document_id=DOCUMENT) == str(tmp_path / "storage" / done["key"])
+    assert storage.location(PATIENT, run_id="R1") == str(tmp_path / "storage" / PATIENT / "runs" / "R1")
+
+
+async def test_folders_and_files_are_private(tmp_path):
+    """Folders are 0700 and files 0600, whatever the mode in the spool."""
+    storage = FolderStorage(tmp_path / "storage")
+    files = sources(tmp_path, original_pdf=b"%PDF")
+    files["original.pdf"].chmod(0o644)
+    await storage.put_document(PATIENT, DOCUMENT, files, {})
+    await storage.put_run_file(PATIENT, "R1", "report.html", b"<!doctype html>")
+    for path in (tmp_path / "storage", *(tmp_path / "storage").rglob("*")):
+        assert stat.S_IMODE(path.stat().st_mode) == (0o700 if path.is_dir() else 0o600), path
+
+
+async def test_files_are_copied_where_they_cannot_be_linked(tmp_path, monkeypatch):
+    """Another file system has no second name for a file: its bytes are copied."""
+
+    def other_disk(*_args: Any, **_kwargs: Any) -> None:
+        raise OSError(18, "Invalid cross-device link")
+
+    monkeypatch.setattr(os, "link", other_disk)
+    storage = FolderStorage(tmp_path / "storage")
+    files = sources(tmp_path, original_pdf=b"x" * 3_000_000)
+    await storage.put_document(PATIENT, DOCUMENT, files, {})
+    stored = tmp_path / "storage" / PATIENT / DOCUMENT / "original.pdf"
+    assert stored.read_bytes() == b"x" * 3_000_000
+    assert stored.stat().st_ino != files["original.pdf"].stat().st_ino
+
+
+@pytest.mark.parametrize("linked", [True, False])
+async def test_a_crash_at_any_step_is_mended_by_repeating(tmp_path, monkeypatch, linked):
+    """Wherever the process ends, no half file is visible, no half document is found, and a repeat completes."""
+    step, finished = 0, False
+    contents = {"original_pdf": b"%PDF-1", "text_md": b"text", "document_pdf": b"%PDF-2"}
+    plain = {name.replace("_", "."): data for name, data in contents.items()}
+    while not finished:
+        step += 1
+        root = tmp_path / f"{step}"
+        root.mkdir()
+        storage, files = FolderStorage(root / "storage"), sources(root, **contents)
+        with monkeypatch.context() as patch:
+            if not linked:
+                patch.setattr(os, "link", _no_link)
+            crash_at(patch, step)
+            try:
+                await storage.put_document(PATIENT, DOCUMENT, files, {"title": "T"})
+                finished = True
+            except Crash:
+                pass
+        folder = root / "storage" / PATIENT / DOCUMENT
+        seen = visible(folder)
+        assert all(data == plain[name] for name, data in seen.items() if name != "metadata.json")
+        found = await storage.find_document(PATIENT, DOCUMENT)
+        assert (found is not None) == ("metadata.json" in seen)
+        if found:
+            assert set(seen) == {*plain, "metadata.json"}
+        await storage.put_document(PATIENT, DOCUMENT, files, {"title": "T"})
+        assert (await storage.find_document(PATIENT, DOCUMENT) or {})["title"] == "T"
+        assert set(os.listdir(folder)) == {*plain, "metadata.json"}
+    assert step > 25
+
+
+def _no_link(*_args: Any, **_kwargs: Any) -> None:
+    raise OSError(18, "Invalid cross-device link")
+
+
+async def test_a_crash_never_mixes_two_conversions(tmp_path, monkeypatch):
+    """When a document is stored anew, what is found is the old one whole or the new one whole."""
+    step, finished = 0, False
+    while not finished:
+        step += 1
+        root = tmp_path / f"{step}"
+        root.mkdir()
+        storage = FolderStorage(root / "storage")
+        old = sources(root, original_pdf=b"%PDF", text_md=b"old", thumbnail_png=b"png")
+        await storage.put_document(PATIENT, DOCUMENT, old, {"title": "old"})
+        new = sources(root, original_pdf=b"%PDF", text_md=b"new")
+        with monkeypatch.context() as patch:
+            crash_at(patch, step)
+            try:
+                await storage.put_document(PATIENT, DOCUMENT, new, {"title": "new"})
+                finished = True
+            except Crash:
+                pass
+        found = await storage.find_document(PATIENT, DOCUMENT)
+        if found:
+            seen = visible(root / "storage" / PATIENT / DOCUMENT)
+            assert seen["text.md"].decode() == found["title"]
+    assert set(seen) == {"original.pdf", "text.md", "metadata.json"}
+
+
+async def test_bytes_reach_the_disk_before_names(tmp_path, monkeypatch):
+    """Every file is synced before its rename, the folder after it, and the metadata after all of these."""
+    trace: list[tuple[str, str]] = []
+    real_fsync, real_replace = os.fsync, os.replace
+
+    def fsync(number: int) -> None:
+        real_fsync(number)
+        trace.append(("sync", Path(f"/proc/self/fd/{number}").readlink().name))
+
+    def replace(source: Any, target: Any) -> None:
+        real_replace(source, target)
+        trace.append(("rename", Path(target).name))
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    monkeypatch.setattr(os, "replace", replace)
+    files = sources(tmp_path, original_pdf=b"%PDF", text_md=b"text")
+    await FolderStorage(tmp_path / "storage").put_document(PATIENT, DOCUMENT, files, {})
+    assert trace == [
+        ("sync", tmp_path.name),  # the root has a name
+        ("sync", "storage"),  # the patient's folder has one
+        ("sync", PATIENT),  # and the document's
+        ("sync", ".tmp-original.pdf"),
+        ("sync", ".tmp-text.md"),
+        ("rename", "original.pdf"),
+        ("rename", "text.md"),
+        ("sync", DOCUMENT),
+        ("sync", ".tmp-metadata.json"),
+        ("rename", "metadata.json"),
+        ("sync", DOCUMENT),
+    ]
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda folder: (folder / "metadata.json").unlink(),
+        lambda folder: (folder / "metadata.json").write_bytes(b'{"files": {"text.md": 4'),
+        lambda folder: (folder / "metadata.json").write_bytes(b"[1, 2]"),
+        lambda folder: (folder / "metadata.json").write_bytes(b'{"files": [[1, 2]]}'),
+        lambda folder: (folder / "metadata.json").write_bytes(b'{"files": {"../../x": 1}}'),
+        lambda folder: (folder / "metadata.json").write_bytes(b"[" * 100_000),
+        lambda folder: (folder / "text.md").unlink(),
+        lambda folder: (folder / "text.md").write_bytes(b"longer than before"),
+    ],
+)
+async def test_a_damaged_document_is_not_found(tmp_path, damage):
+    """Missing or broken metadata, and files that are not as it says, mean that the document is not there."""
+    storage = FolderStorage(tmp_path)
+    await storage.put_document(PATIENT, DOCUMENT, sources(tmp_path, text_md=b"text"), {})
+    damage(tmp_path / PATIENT / DOCUMENT)
+    assert await storage.find_document(PATIENT, DOCUMENT) is None
+    await storage.put_document(PATIENT, DOCUMENT, sources(tmp_path, text_md=b"text"), {})
+    assert await storage.find_document(PATIENT, DOCUMENT) is not None
+
+
+async def test_links_are_not_followed(tmp_path):
+    """A link in place of a converter's output does not bring another file into the storage."""
+    (tmp_path / "secret").write_text("secret")
+    (tmp_path / "link").symlink_to(tmp_path / "secret")
+    with pytest.raises(OSError, match="not a regular file"):
+        await FolderStorage(tmp_path / "s").put_document(
+            PATIENT, DOCUMENT, {"text.md": tmp_path / "link"}, {}
+        )
+
+
+@pytest.mark.parametrize("name", ["../x", "a/b", ".hidden", "", "a\\b", "metadata.json"])
+async def test_names_that_are_no_names_are_a_mistake(tmp_path, name):
+    """Names of files are docpipe's own; one that is unsafe is a mistake of the caller."""
+    with pytest.raises(ValueError, match=r"cannot be|written by"):
+        await FolderStorage(tmp_path / "s").put_document(
+            PATIENT, DOCUMENT, {name: sources(tmp_path, text_md=b"t")["text.md"]}, {}
+        )
+
+
+async def test_run_files_are_replaced_and_read(tmp_path):
+    """A file of a run can be written again, and one that is not there is None."""
+    storage = FolderStorage(tmp_path)
+    assert await storage.get_run_file(PATIENT, "R1", "report.json") is None
+    await storage.put_run_file(PATIENT, "R1", "report.json", b"1")
+    await storage.put_run_file(PATIENT, "R1", "report.json", b"22")
+    await storage.put_run_file(PATIENT, "R1", "report.html", b"3")
+    assert await storage.get_run_file(PATIENT, "R1", "report.json") == b"22"
+    assert set(os.listdir(tmp_path / PATIENT / "runs" / "R1")) == {"report.json", "report.html"}
+
+
+async def test_the_check_names_cause_and_cure(tmp_path):
+    """A storage that cannot be written is told in a sentence, and a good one is left empty."""
+    await FolderStorage(tmp_path / "new" / "storage").check()
+    assert os.listdir(tmp_path / "new" / "storage") == []
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StateError, match=r"a part of the path is a file; .* storage\.url"):
+        await FolderStorage(tmp_path / "file" / "storage").check()
+    with pytest.raises(StateError, match="file"):
+        await FolderStorage(tmp_path / "file").check()
+
+
+@given(st.text(max_size=300))
+def test_any_patient_has_a_safe_folder(patient_id):
+    """Whatever an id holds, its folder is one plain name that fits and hides nothing."""
+    name = folder_name(patient_id)
+    assert 0 < len(name) <= 128
+    assert name.isascii()
+    assert name.isprintable()
+    assert not set(name) & set('/\\:*?"<>| ')
+    assert name[0] not in ".-"
+    assert name[-1] != "."
+
+
+@given(st.lists(st.text("a.%~_-/\\ é", max_size=6) | st.text(max_size=200), unique=True, max_size=30))
+def test_patients_never_share_a_folder(ids):
+    """Two ids have two folders."""
+    assert len({folder_name(patient_id) for patient_id in ids}) == len(ids)
+
+
+def test_plain_ids_are_their_own_folder():
+    """The layout of the design holds for ids as they are in practice."""
+    assert [folder_name(name) for name in ("P123", "a-b_c.d", "..", "a/b", "_x")] == [
+        "P123",
+        "a-b_c.d",
+        "%2E%2E",
+        "a%2Fb",
+        "%5Fx",
+    ]
+
+
+async def test_metadata_is_for_people_too(tmp_path):
+    """The metadata is readable JSON in UTF-8."""
+    storage = FolderStorage(tmp_path)
+    await storage.put_document(PATIENT, DOCUMENT, {}, {"title": "Größe"})
+    text = (tmp_path / PATIENT / DOCUMENT / "metadata.json").read_text("utf-8")
+    assert "Größe" in text
+    assert json.loads(text)["files"] == {}

@@ -1,0 +1,203 @@
+"""What the workers of the tests do: one function, told by its job how to behave or misbehave."""
+
+import ctypes
+import mmap
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+
+def act(job):
+    """Do `job["do"]`, and return the value of that."""
+    return globals()[f"do_{job['do']}"](job)
+
+
+def do_echo(job):
+    return job.get("value")
+
+
+def do_pid(job):
+    return os.getpid()
+
+
+def do_facts(job):
+    def status(name):
+        line = next(
+            line for line in Path("/proc/self/status").read_text().splitlines() if line[: len(name)] == name
+        )
+        return line.split()[1]
+
+    return {
+        "session": os.getsid(0) == os.getpid(),
+        "data": resource.getrlimit(resource.RLIMIT_DATA)[0],
+        "core": resource.getrlimit(resource.RLIMIT_CORE)[0],
+        "umask": status("Umask"),
+        "nice": os.nice(0),
+        "oom": int(Path("/proc/self/oom_score_adj").read_text()),
+        "descriptors": [
+            str(link.readlink()).partition(":")[0]
+            for link in Path("/proc/self/fd").iterdir()
+            if link.is_symlink()  # the listing itself is closed by now
+        ],
+        "threads": int(status("Threads")),
+        "modules": sorted(name for name in sys.modules if name.partition(".")[0] == "docpipe"),
+        "environment": dict(os.environ),
+    }
+
+
+def do_touch(job):
+    """Tell the test, by a file that names this process, that it runs."""
+    Path(job["file"]).write_text(str(os.getpid()))
+
+
+def do_touch_and_hang(job):
+    do_touch(job)
+    do_hang(job)
+
+
+def do_hang(job):
+    while True:
+        time.sleep(60)
+
+
+def do_hang_in_c(job):
+    """Hold the interpreter's lock in C: no signal handler of Python could run."""
+    ctypes.PyDLL(None).sleep(600)
+
+
+def do_hang_deaf(job):
+    for number in set(signal.Signals) - {signal.SIGKILL, signal.SIGSTOP}:
+        signal.signal(number, signal.SIG_IGN)
+    do_hang(job)
+
+
+def do_spawn(job):
+    """Start a program that outlasts everything, name it in a file, and hang (or not)."""
+    sleeper = subprocess.Popen(["/bin/sleep", "600"], start_new_session=job.get("own_session", False))
+    part = Path(job["file"] + ".part")
+    part.write_text(f"{os.getpid()} {sleeper.pid}")
+    part.rename(job["file"])  # never seen half written
+    if not job.get("leave"):
+        do_hang(job)
+
+
+def do_orphan(job):
+    """Start a program through one that ends at once, in a session of its own: a daemon."""
+    script = (
+        "import subprocess\n"
+        "daemon = subprocess.Popen("
+        "['/bin/sleep', '600'], start_new_session=True, stdout=subprocess.DEVNULL)\n"
+        "print(daemon.pid)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], check=True, stdout=subprocess.PIPE)
+    return int(done.stdout)
+
+
+def do_sigkill(job):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def do_segfault(job):
+    ctypes.string_at(0)
+
+
+def do_abort(job):
+    os.abort()
+
+
+def do_exit(job):
+    os._exit(3)
+
+
+def do_sys_exit(job):
+    sys.exit("a text with a secret")
+
+
+def do_raise(job):
+    raise LookupError("a text with a secret")
+
+
+def do_not_json(job):
+    return {1, 2}
+
+
+def do_nonsense(job):
+    """Answer by hand, with what is no answer."""
+    for link in Path("/proc/self/fd").iterdir():
+        if link.exists() is False and str(link.readlink()).startswith("socket:"):
+            os.write(int(link.name), bytes.fromhex(job["bytes"]))
+    do_hang(job)
+
+
+def do_list_hog(job):
+    hog = []
+    while True:
+        hog.append(bytearray(2**20))
+
+
+def do_hog_and_abort(job):
+    """What typst does when an allocation is refused."""
+    try:
+        do_list_hog(job)
+    except MemoryError:
+        os.abort()
+
+
+def do_map_hog(job):
+    """Shared pages are not counted by RLIMIT_DATA: only who looks on from outside sees them."""
+    size = job["bytes"]
+    with mmap.mmap(-1, size) as pages:
+        for start in range(0, size, mmap.PAGESIZE):
+            pages[start] = 1
+        do_hang(job)
+
+
+def do_child_hog(job):
+    """The same in a program that the worker starts."""
+    script = (
+        "import mmap, time\n"
+        f"with mmap.mmap(-1, {job['bytes']}) as pages:\n"
+        "    for start in range(0, len(pages), mmap.PAGESIZE): pages[start] = 1\n"
+        "    time.sleep(600)"
+    )
+    subprocess.run([sys.executable, "-c", script], check=False)
+
+
+def do_hold(job):
+    """Keep memory after the job, as leaking libraries do."""
+    do_hold.kept = bytearray(job["bytes"])
+    return os.getpid()
+
+
+def do_flaky(job):
+    """Die at the first try, answer at the second."""
+    file = Path(job["file"])
+    if not file.exists():
+        do_touch(job)
+        do_sigkill(job)
+    return int(file.read_text()) != os.getpid()
+
+
+def do_kill_parent(job):
+    """Take the nursery along, once."""
+    file = Path(job["file"])
+    if not file.exists():
+        do_touch(job)
+        os.kill(os.getppid(), signal.SIGKILL)
+        do_hang(job)
+    return "recovered"
+
+
+def do_nap(job):
+    time.sleep(job["seconds"])
+    return job["value"]
+
+
+def do_nap_pid(job):
+    """Long enough that several at once meet several workers."""
+    time.sleep(0.2)
+    return os.getpid()
