@@ -133,9 +133,12 @@ class Activities:
         patient_id, run_id, item = place
         if (known := await self._stored(patient_id, member["id"])) is not None:
             return {**_of_metadata(known), "reused": True}
+        path = self.spool / run_id / member["file"]
+        if member["outcome"] is not None:  # an archive in the archive: its files are members of their own
+            kept = await asyncio.to_thread(_not_converted, path, member, member["reason"])
+            return {**kept, "outcome": member["outcome"], "reused": False}
         folder = self.spool / run_id / "out" / item
         await asyncio.to_thread(_emptied, folder)
-        path = self.spool / run_id / member["file"]
         job = {
             "path": str(path),
             "name": member["path"],
@@ -179,7 +182,9 @@ class Activities:
             "reason": done["reason"],
             "original": f"original{done['extension']}",
             "outputs": done["outputs"],
-            "embedded": [{"id": part["id"], "path": part["path"]} for part in done["embedded"]],
+            "embedded": [
+                {name: part[name] for name in ("id", "path", "size", "sha256")} for part in done["embedded"]
+            ],
             **done["metadata"],
         }
         put = await self._written(
@@ -255,7 +260,7 @@ def _of_metadata(known: dict[str, Any]) -> dict[str, Any]:
         "extension": Path(known["original"]).suffix,
         "outputs": known["outputs"],
         "metadata": known,
-        "embedded": [{**part, "file": None, "size": None, "sha256": None} for part in known["embedded"]],
+        "embedded": [{**part, "file": None} for part in known["embedded"]],
     }
 
 

@@ -15,6 +15,7 @@ from docpipe.model import Activity, Json, Outcome, RunState
 
 SEARCHES: Final = 4
 """A search that expires is started again, at most three times."""
+_NOT_KEPT: Final = (Outcome.DUPLICATE, Outcome.IGNORED, Outcome.REFUSED)
 AT_ONCE: Final = 32
 """Documents of one run under way at the same time; most of them wait for a worker."""
 
@@ -122,12 +123,14 @@ async def _archive(run: Run, do: Activities, patient: Json) -> Json:
 
 async def _documents(run: Run, do: Activities, members: Sequence[Json]) -> list[Json]:
     """Convert and store every member that is a document; returns every file with its outcome."""
-    seen: dict[str, str] = {member["id"]: member["path"] for member in members if member["outcome"] is None}
+    seen: dict[str, str] = {
+        m["id"]: m["path"] for m in members if m["file"] and m["outcome"] not in _NOT_KEPT
+    }
     siblings = {member["path"]: member["file"] for member in members if member["file"]}
     places = asyncio.Semaphore(AT_ONCE)
 
     async def one(item: str, member: Json) -> list[Json]:
-        if member["outcome"] is not None:
+        if member["outcome"] in _NOT_KEPT or (member["outcome"] is not None and not member["file"]):
             return [_entry(member)]
         about = {"document_id": member["id"], "size": member["size"]}
         place = (run.patient_id, run.id, item)

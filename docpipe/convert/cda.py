@@ -13,7 +13,6 @@ LOINC: Final = "2.16.840.1.113883.6.1"
 _SEX: Final = {"M": "male", "F": "female", "UN": "undifferentiated"}
 _TAGS: Final = {  # of the narrative, as HTML calls them; what is not here keeps its name
     "paragraph": "p",
-    "content": "span",
     "list": "ul",
     "item": "li",
     "linkhtml": "a",
@@ -136,10 +135,10 @@ def neutral(element: Element) -> Node:
         node = _node(item)
         parent.children.append(node)
         heir, below = (node, depth + 1) if depth < DEEPEST else (parent, depth)
-        rest: list[Element | str] = [item.text or ""] if node.tag else []
+        rest: list[Element | str] = [item.text or ""]
         for inner in item:
             rest += [inner, inner.tail or ""]
-        stack.extend((part, heir, below) for part in reversed(rest))
+        stack.extend((part, heir, below) for part in reversed(rest) if part is not None and part != "")
     return top
 
 

@@ -71,7 +71,7 @@ _MAIL: Final = re.compile(
     r":[^\n]*\n(?:[ \t][^\n]*\n)*){2}",
     re.IGNORECASE,
 )
-_CONTROLS: Final = bytes(set(range(32)) - {7, 8, 9, 10, 11, 12, 13, 26, 27})
+_CONTROLS: Final = bytes(set(range(32)) - {7, 8, 9, 10, 11, 12, 13, 26, 27, 28})
 _FEW: Final = 0.01
 _NUL_SHARE: Final = 0.3
 
@@ -173,6 +173,8 @@ def _by_text(head: bytes, name: str, declared: str) -> str | None:  # noqa: PLR0
         return _of_markup(start)
     if start[:1] in {"{", "["}:
         return _of_json(start)
+    if re.search(r"<(?:[\w.-]+:)?ClinicalDocument[\s>]", start[:1024]):
+        return CDA  # behind what somebody's script wrote in front of it
     if re.match(r"(?:MSH|FHS|BHS)([^\w\s])[^\w\s]", start):
         return "application/hl7-v2"
     if _MAIL.match(start.replace("\r\n", "\n")):

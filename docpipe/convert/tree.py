@@ -102,7 +102,7 @@ class Flow:
                 out.say(self._words(child))
                 before = None
                 continue
-            if before is not None and before.tag == child.tag == "span":
+            if before is not None and before.tag == child.tag == "content":
                 out.say(" ")  # two pieces of content that touch are two words
             self._element(child, out)
             before = child

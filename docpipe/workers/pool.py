@@ -225,7 +225,7 @@ class Workers:
                     raise self._cause(await worker.end())
                 if time.monotonic() > deadline:
                     raise self._overtime()
-                if proc.resident(pid) > self._memory:
+                if proc.family_resident(pid) > self._memory:
                     raise self._overweight()
         finally:
             reply.cancel()

@@ -50,6 +50,7 @@ def laboratory(story: Story) -> bytes:
 def scan(story: Story) -> bytes:
     """A referral letter of two pages as a scanner makes it: pictures of text, and no text."""
     pages = [page("Referral letter", story, n) for n in (1, 2)]
+    # Its own engine: with pikepdf the order of objects changes from process to process.
     made: bytes = img2pdf.convert(g4_tiff(pages), nodate=True, engine=img2pdf.Engine.internal)
     return made
 

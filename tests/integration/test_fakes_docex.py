@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import io
 
 import pytest
 
@@ -101,7 +102,7 @@ async def test_409_while_the_first_request_is_handled():
         ({"json": {}}, 400),
         ({"json": []}, 400),
         ({"json": None, "data": b"{", "ct": "application/json"}, 400),
-        ({"json": None, "data": b"x" * (9 * 2**20), "ct": "application/json"}, 413),
+        ({"json": None, "data": "x" * (9 * 2**20), "ct": "application/json"}, 413),
         ({"json": None, "data": b"{}", "ct": "text/plain"}, 415),
     ],
 )
@@ -111,6 +112,8 @@ async def test_bad_searches(words, status):
         headers = {"Idempotency-Key": "k"}
         if "ct" in words:
             headers["Content-Type"] = words.pop("ct")
+        if isinstance(words.get("data"), str):
+            words["data"] = io.BytesIO(words["data"].encode())
         url = f"{talk.running.docex_url}/v1/searches"
         assert (await talk.ask("POST", url, headers=headers, **words)).status == status
         assert not talk.running.docex.searches

@@ -41,6 +41,10 @@ def visible(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir() if not path.name.startswith(".tmp-")}
 
 
+def listing(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
 def crash_at(monkeypatch: pytest.MonkeyPatch, step: int) -> list[str]:
     """Make the `step`th call to the disk end the process, before it does anything."""
     calls: list[str] = []
@@ -100,7 +104,7 @@ async def test_files_are_copied_where_they_cannot_be_linked(tmp_path, monkeypatc
 
 @pytest.mark.parametrize("linked", [True, False])
 async def test_a_crash_at_any_step_is_mended_by_repeating(tmp_path, monkeypatch, linked):
-    """Wherever the process ends, no half file is visible, no half document is found, and a repeat completes."""
+    """Wherever the process ends, nothing half is visible or found, and a repeat completes."""
     step, finished = 0, False
     contents = {"original_pdf": b"%PDF-1", "text_md": b"text", "document_pdf": b"%PDF-2"}
     plain = {name.replace("_", "."): data for name, data in contents.items()}
@@ -127,7 +131,7 @@ async def test_a_crash_at_any_step_is_mended_by_repeating(tmp_path, monkeypatch,
             assert set(seen) == {*plain, "metadata.json"}
         await storage.put_document(PATIENT, DOCUMENT, files, {"title": "T"})
         assert (await storage.find_document(PATIENT, DOCUMENT) or {})["title"] == "T"
-        assert set(os.listdir(folder)) == {*plain, "metadata.json"}
+        assert listing(folder) == {*plain, "metadata.json"}
     assert step > 25
 
 
@@ -242,13 +246,13 @@ async def test_run_files_are_replaced_and_read(tmp_path):
     await storage.put_run_file(PATIENT, "R1", "report.json", b"22")
     await storage.put_run_file(PATIENT, "R1", "report.html", b"3")
     assert await storage.get_run_file(PATIENT, "R1", "report.json") == b"22"
-    assert set(os.listdir(tmp_path / PATIENT / "runs" / "R1")) == {"report.json", "report.html"}
+    assert listing(tmp_path / PATIENT / "runs" / "R1") == {"report.json", "report.html"}
 
 
 async def test_the_check_names_cause_and_cure(tmp_path):
     """A storage that cannot be written is told in a sentence, and a good one is left empty."""
     await FolderStorage(tmp_path / "new" / "storage").check()
-    assert os.listdir(tmp_path / "new" / "storage") == []
+    assert listing(tmp_path / "new" / "storage") == set()
     (tmp_path / "file").write_text("")
     with pytest.raises(StateError, match=r"a part of the path is a file; .* storage\.url"):
         await FolderStorage(tmp_path / "file" / "storage").check()

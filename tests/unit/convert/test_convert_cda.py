@@ -1,0 +1,295 @@
+"""CDA: header, narrative in order, the documents within, and files that are broken in the usual ways."""
+
+import base64
+import difflib
+import html
+import re
+import zlib
+
+import pytest
+from lxml import etree
+
+from docpipe.convert.cda import iso_date
+from tests.unit.convert import documents
+from tests.unit.convert.documents import cda, payload, run, section, text_of
+
+WORD = re.compile(r"\w+")
+
+
+def _narrative(path):
+    """The words of every section's title and text, read without regard to docpipe's own reader."""
+    root = etree.fromstring(path.read_bytes().lstrip(b"\xef\xbb\xbf"), etree.XMLParser(remove_comments=True))
+    found = []
+    for part in root.iter("{*}section"):
+        for child in part:
+            if etree.QName(child).localname in {"title", "text"}:
+                found += WORD.findall(" ".join(child.itertext()))
+    return found
+
+
+def test_every_word_of_the_narrative_is_there_in_order(tmp_path):
+    """For each C-CDA sample, at least 99.5% of the words of its narrative stand in text.md, in order."""
+    shares = {}
+    for path in documents.samples("ccda/*"):
+        wanted = _narrative(path)
+        if not wanted:  # its body is a file beside it
+            continue
+        text = text_of(tmp_path / path.name, path.read_bytes(), name=path.name)
+        text = html.unescape(text.replace("<br>", "\n").replace("\\", ""))
+        got = WORD.findall(text)
+        matcher = difflib.SequenceMatcher(None, wanted, got, autojunk=False)
+        shares[path.name] = sum(block.size for block in matcher.get_matching_blocks()) / max(1, len(wanted))
+    assert {name: share for name, share in shares.items() if share < 0.995} == {}
+
+
+HEADER = """
+<code code="34133-9" codeSystem="2.16.840.1.113883.6.1" displayName="Summary of episode"/>
+<title>A  summary</title><effectiveTime value="20240131093000-0500"/><languageCode code="en-US"/>
+<recordTarget><patientRole><patient><name><prefix>Ms</prefix><family>Doe</family><given>Jane</given></name>
+<birthTime value="19700102"/><administrativeGenderCode code="F"/></patient></patientRole></recordTarget>
+<author><assignedAuthor><assignedPerson><name>Dr. <given>Ann</given><family>Ok</family></name></assignedPerson>
+</assignedAuthor></author>
+<author><assignedAuthor><assignedAuthoringDevice><softwareName>Maker</softwareName></assignedAuthoringDevice>
+</assignedAuthor></author>
+<custodian><assignedCustodian><representedCustodianOrganization><name>A Clinic</name>
+</representedCustodianOrganization></assignedCustodian></custodian>
+"""
+
+
+def test_header_is_told_in_text_and_metadata(tmp_path):
+    """Title, patient, authors, date, custodian, type and language are found."""
+    done, outputs = run(tmp_path, cda(section("Fine."), HEADER))
+    assert {
+        key: done["metadata"][key] for key in ("title", "date", "author", "custodian", "loinc", "language")
+    } == {
+        "title": "A summary",
+        "date": "2024-01-31T09:30:00-05:00",
+        "author": "Ann Ok; Maker",
+        "custodian": "A Clinic",
+        "loinc": {"code": "34133-9", "display": "Summary of episode"},
+        "language": "en-US",
+    }
+    assert outputs["text.md"].decode() == (
+        "# A summary\n\n"
+        "- Patient: Ms Jane Doe, born 1970-01-02, female\n"
+        "- Date: 2024-01-31T09:30:00-05:00\n"
+        "- Author: Ann Ok; Maker\n"
+        "- Custodian: A Clinic\n"
+        "- Type: Summary of episode (LOINC 34133-9)\n\n"
+        "## A section\n\nFine.\n"
+    )
+
+
+NARRATIVE = {
+    "table with spans": (
+        "<table><caption>Labs</caption><thead><tr><th colspan='2'>Test</th><th>Day</th></tr></thead>"
+        "<tbody><tr><td rowspan='2'>Na|K</td><td>135<br/>140</td><td>Mo</td></tr><tr><td>4</td><td>Tu</td></tr>"
+        "</tbody></table>",
+        "Labs\n\n| Test |  | Day |\n| --- | --- | --- |\n| Na\\|K | 135<br>140 | Mo |\n|  | 4 | Tu |",
+    ),
+    "table without a head": (
+        "<table><tbody><tr><td>a</td><td>b</td></tr></tbody></table>",
+        "|  |  |\n| --- | --- |\n| a | b |",
+    ),
+    "lists within lists": (
+        "<list listType='ordered'><item>one<list><item>in</item></list></item><item>two</item></list>",
+        "1. one\n\n   - in\n\n2. two",
+    ),
+    "list in a cell": (
+        "<table><tbody><tr><td>x</td><td><list><item>a</item><item>b</item></list></td></tr></tbody></table>",
+        "|  |  |\n| --- | --- |\n| x | • a<br>• b |",
+    ),
+    "content that touches": (
+        "<content>Aspirin</content><content styleCode='Bold'>81 mg</content>", "Aspirin 81 mg",
+    ),
+    "words that are partly bold": ("A<content>spir</content>in", "Aspirin"),
+    "raised numbers": ("10<sup>9</sup>/L, H<sub>2</sub>O, 1<sup>st</sup>", "10⁹/L, H2O, 1st"),
+    "lines of a printer": ("one\n     two\n     three", "one two three"),
+    "lines that are meant": ("S: pain\nO: none\nP: rest", "S: pain  \nO: none  \nP: rest"),
+    "footnote": ("Fine<footnote>But see here</footnote>.", "FineBut see here."),
+    "empty link": ("<linkHtml href='http://x.y'/>", "http://x.y"),
+    "text beside cells": (
+        "<table><tr>stray<td>a</td><td>b</td></tr></table>", "stray\n\n|  |  |\n| --- | --- |\n| a | b |",
+    ),
+    "nested tables": (
+        "<table><tr><td><table><tr><td>a</td><td>b</td></tr></table></td><td>c</td></tr></table>",
+        "|  |  |\n| --- | --- |\n| a | b |\n\nc",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "markdown"), NARRATIVE.values(), ids=NARRATIVE)
+def test_narrative_becomes_markdown(text, markdown, tmp_path):
+    """Tables, lists, lines and marks of the narrative keep their meaning."""
+    assert text_of(tmp_path, cda(section(text))) == f"## A section\n\n{markdown}\n"
+
+
+def test_sections_nest(tmp_path):
+    """A section within a section has a heading one level down, after its parent's text."""
+    body = (
+        "<structuredBody><component><section><title>A</title><text>a</text><entry><act><text>no</text></act></entry>"
+        "<component><section><code displayName='B'/><text>b</text></section></component></section></component>"
+        "<component><section><title>C</title><text>c</text></section></component></structuredBody>"
+    )
+    assert text_of(tmp_path, cda(body)) == "## A\n\na\n\n### B\n\nb\n\n## C\n\nc\n"
+
+
+PDF = documents.pdf()
+BARE = zlib.compressobj(wbits=-15)
+BARE_PDF = BARE.compress(PDF) + BARE.flush()
+PAYLOADS = {
+    "base64": payload(PDF),
+    "deflate, bare": payload(BARE_PDF, more=" compression='DF'"),
+    "deflate as zlib": payload(zlib.compress(PDF), more=" compression='DF'"),
+    "deflate as gzip": payload(zlib.compress(PDF, wbits=31), more=" compression='GZ'"),
+    "deflate that is a lie": payload(PDF, more=" compression='DF'"),
+    "base64 that does not say so": payload(PDF).replace(' representation="B64"', ""),
+    "base64 in lines": payload(PDF).replace("J", "J\n  "),
+    "base64 without its padding": payload(PDF).replace("=<", "<"),
+    "a data url": payload(PDF).replace(">JVBE", ">data:application/pdf;base64,JVBE"),
+    "another type declared": payload(PDF, "text/rtf"),
+}
+
+
+@pytest.mark.parametrize("body", PAYLOADS.values(), ids=PAYLOADS)
+def test_payload_is_a_document_of_its_own(body, tmp_path):
+    """An embedded PDF is unpacked, whatever is claimed of how it is packed, and noted in the text."""
+    done, outputs = run(tmp_path, cda(body, HEADER))
+    assert [part["name"] for part in done["embedded"]] == ["embedded-1.pdf"]
+    path = tmp_path / "out" / "embedded" / "001.pdf"
+    assert done["embedded"][0]["path"] == str(path)
+    assert path.read_bytes() == PDF
+    assert "The content of this document is a PDF, kept beside it as embedded-1.pdf." in outputs["text.md"].decode()
+
+
+def test_payload_that_is_nothing_is_told(tmp_path):
+    """What cannot be decoded is a warning beside a readable header, and a failure where nothing else is."""
+    broken = '<nonXMLBody><text mediaType="text/rtf" representation="B64" compression="DF">dhUhk!#</text></nonXMLBody>'
+    done, outputs = run(tmp_path / "a", cda(broken, HEADER))
+    assert done["outcome"] == "converted"
+    assert done["warnings"] == ["an embedded document could not be decoded"]
+    done, outputs = run(tmp_path / "b", f"<component>{broken}</component>".encode())
+    assert (done["outcome"], outputs) == ("failed", {})
+    assert done["reason"] == "The document inside of this file is damaged and cannot be decoded."
+
+
+def test_deflate_bomb_is_refused(tmp_path):
+    """A payload that inflates beyond the limit fails before it is whole in memory."""
+    bomb = zlib.compressobj(wbits=-15)
+    packed = b"".join(bomb.compress(bytes(2**24)) for _ in range(17)) + bomb.flush()
+    done, _ = run(tmp_path, cda(payload(packed, more=" compression='DF'"), HEADER))
+    assert (done["outcome"], done["reason"]) == ("failed", "An embedded document unpacks to more than it may.")
+
+
+def test_payload_beyond_ten_megabytes_is_read(tmp_path):
+    """libxml2 refuses text over 10 MB unless asked; a large scan within a CDA is common."""
+    scan = PDF + b"%" * 9_000_000
+    done, _ = run(tmp_path, cda(payload(scan), HEADER))
+    assert (done["outcome"], len(done["embedded"])) == ("converted", 1)
+
+
+def test_plain_text_body_is_text(tmp_path):
+    """An unstructured body that is not encoded is the document's own text."""
+    body = '<nonXMLBody><text mediaType="text/plain">S: pain\nO: none\nP: rest</text></nonXMLBody>'
+    assert text_of(tmp_path, cda(body)) == "S: pain  \nO: none  \nP: rest\n"
+
+
+def test_reference_to_a_file_beside(tmp_path):
+    """A referred file is named; a warning says when the archive lacks it."""
+    body = '<nonXMLBody><text><reference value=".\\docs\\scan.pdf"/></text></nonXMLBody>'
+    done, outputs = run(tmp_path / "a", cda(body), siblings={"x/scan.pdf": "/somewhere"})
+    assert done["warnings"] == []
+    assert "the file scan.pdf" in outputs["text.md"].decode()
+    done, _ = run(tmp_path / "b", cda(body), siblings={"x/other.pdf": "/somewhere"})
+    assert done["warnings"] == ["the document refers to a separate file that the archive lacks"]
+
+
+def test_pictures_in_the_narrative_are_carried_along(tmp_path):
+    """An observationMedia is an embedded document, and the narrative says where it belongs."""
+    png = base64.b64encode(documents.image()).decode()
+    body = section("See <renderMultiMedia referencedObject='M1'/> above.").replace(
+        "</section>",
+        f"<entry><observationMedia ID='M1'><value mediaType='image/png' representation='B64'>{png}</value>"
+        "</observationMedia></entry></section>",
+    )
+    done, outputs = run(tmp_path, cda(body))
+    assert [(part["name"], part["declared"]) for part in done["embedded"]] == [("embedded-1.png", "image/png")]
+    assert "See [picture: embedded-1.png] above." in outputs["text.md"].decode()
+
+
+BROKEN = {
+    "raw ampersand": cda(section("M & M, a &lt; b & c")),
+    "undeclared entity": cda(section("M&nbsp;&amp; M, a &lt; b &amp; c")),
+    "undeclared prefix": cda(section("<content xsi:type='x'>M &amp; M</content>, a &lt; b &amp; c")),
+    "control character": cda(section("M\x03 &amp; M, a &lt; b &amp; c")),
+    "bare less-than": cda(section("M &amp; M, a < b &amp; c")),
+    "rubbish before": b"OK 200 " + cda(section("M &amp; M, a &lt; b &amp; c")).replace(b'<?xml version="1.0" encoding="UTF-8"?>', b""),
+    "rubbish after": cda(section("M &amp; M, a &lt; b &amp; c")) + b"\x1a<!--",
+    "number of no character": cda(section("M&#2; &amp; M, a &lt; b &amp; c")),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("data", BROKEN.values(), ids=BROKEN)
+def test_broken_xml_is_mended_once_with_a_warning(data, tmp_path):
+    """The usual faults of real files are put right, and the reader of the text is told."""
+    done, outputs = run(tmp_path, data, name="a.xml")
+    assert done["warnings"] == ["the XML was not well-formed and was mended; check it against the original"]
+    assert "M & M, a < b & c" in " ".join(outputs["text.md"].decode().split())
+
+
+def test_cp1252_that_claims_utf8_is_mended(tmp_path):
+    """A wrong declaration of the encoding does not lose the document."""
+    data = cda(section("José Müller")).decode().encode("cp1252")
+    done, outputs = run(tmp_path, data)
+    assert len(done["warnings"]) == 1
+    assert "José Müller" in outputs["text.md"].decode()
+
+
+HOPELESS = {
+    "cut short": (cda(section("x" * 500))[:300], "The file is cut short."),
+    "too deep": (cda(section("<content>" * 600 + "</content>" * 600)), "The XML is nested too deeply to be read."),
+    "empty": (cda(""), "The clinical document has neither text nor embedded documents."),
+    "crossed tags": (cda(section("<a><b></a></b>")), "The XML is damaged at line 1, column "),
+}
+
+
+@pytest.mark.parametrize(("data", "reason"), HOPELESS.values(), ids=HOPELESS)
+def test_hopeless_xml_fails_with_a_plain_reason(data, reason, tmp_path):
+    """What cannot be mended fails in a sentence that says why, without the document's text."""
+    done, outputs = run(tmp_path, data)
+    assert (done["outcome"], outputs) == ("failed", {})
+    assert done["reason"].startswith(reason)
+
+
+def test_entities_are_never_expanded_or_fetched(tmp_path):
+    """Neither an external entity nor a bomb of entities reaches the text or the memory."""
+    secret = tmp_path / "secret"
+    secret.write_text("TOP SECRET")
+    lines = "".join(f'<!ENTITY e{n} "{"&e%d;" % (n - 1) * 10}">' for n in range(1, 12))
+    for number, (declared, used) in enumerate(
+        [(f'<!ENTITY x SYSTEM "file://{secret}">', "&x;"), (f'<!ENTITY e0 "lol">{lines}', "&e11;")]
+    ):
+        data = cda(section(f"before {used} after")).replace(b"?>", f"?><!DOCTYPE a [{declared}]>".encode(), 1)
+        done, outputs = run(tmp_path / str(number), data)
+        text = outputs.get("text.md", b"").decode()
+        assert "SECRET" not in text
+        assert text.count("lol") < 5
+        assert done["outcome"] in {"converted", "failed"}
+
+
+@pytest.mark.parametrize(
+    ("value", "date"),
+    [
+        ("20240131", "2024-01-31"),
+        ("202401", "2024-01"),
+        ("2024", "2024"),
+        ("20240131093059.123+0100", "2024-01-31T09:30:59+01:00"),
+        ("202401310930-0500", "2024-01-31T09:30-05:00"),
+        ("2024-01-31T09:30:00Z", "2024-01-31T09:30:00Z"),
+        ("nullFlavor", None),
+        ("", None),
+    ],
+)
+def test_hl7_times_become_iso_8601(value, date):
+    """A time is as exact as the document says, and keeps its zone."""
+    assert iso_date(value) == date
