@@ -5,7 +5,7 @@ import contextlib
 import heapq
 import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Final, Self
 
@@ -16,7 +16,7 @@ from docpipe.activity_log import ActivityLog, Entry
 from docpipe.checkpoints import Checkpoints, StoredRun, StoredStep
 from docpipe.errors import DocpipeError, RunError
 from docpipe.logs import place_of
-from docpipe.model import Activity, Clock, Json, RunIds, RunState, Ticket
+from docpipe.model import Activity, Clock, Json, RunIds, RunState, Ticket, Wait
 from docpipe.pipeline import Ending, retrieve
 
 log = structlog.get_logger(__name__)
@@ -80,7 +80,7 @@ class _Run:
     stored: StoredRun
     steps: dict[tuple[str, str], StoredStep]
     active: dict[tuple[str, str], _Step] = field(default_factory=dict)
-    told: Json = None
+    told: tuple[_Step | None, Wait | None] = (None, None)
 
     @property
     def id(self) -> str:
@@ -171,29 +171,22 @@ class _Run:
             }
             for past in sorted(self.steps.values(), key=lambda step: (step.started_at, step.item))
         ]
-        return {
-            "started": _iso(self.stored.started_at or self.engine.clock()),
-            "timeline": timeline,
-            "waits": [],
-        }
+        return {"started": _iso(self.stored.started_at or self.engine.clock()), "timeline": timeline}
+
+    def at(self) -> tuple[_Step | None, Wait | None]:
+        """The activity begun first that is not over, and what it waits for."""
+        step = next(iter(self.active.values()), None)
+        return step, step.ticket.wait if step is not None else None
 
     def doing(self) -> Json:
-        """What the run is at: the activity begun first that is not over, and what it waits for."""
-        if not self.active:
+        """What the run is at, as JSON."""
+        step, wait = self.at()
+        if step is None:
             return {}
-        step = min(self.active.values(), key=lambda step: step.started)
-        wait = step.ticket.wait
-        return {
-            "activity": step.activity,
-            "since": step.started,
-            "under_way": len(self.active),
-            "wait": wait and asdict(wait),
-            **(
-                {"progress": step.state["progress"]}
-                if step.activity is Activity.CHECK_STATUS and step.state
-                else {}
-            ),
-        }
+        doing = {"activity": step.activity, "since": step.started, "wait": wait and asdict(wait)}
+        if step.activity is Activity.CHECK_STATUS and step.state:
+            doing["progress"] = step.state["progress"]
+        return doing
 
 
 @dataclass(slots=True)
@@ -300,7 +293,7 @@ class Engine:
             self._idle.set()
 
     async def _run(self, stored: StoredRun) -> None:
-        run = _Run(self, stored, {})
+        run = _Run(self, replace(stored, started_at=stored.started_at or self.clock()), {})
         try:
             run.steps = {(step.activity, step.item): step for step in await self.checkpoints.steps(run.id)}
             if any(key[0] == Activity.SEARCH and past.result for key, past in run.steps.items()):
@@ -360,9 +353,9 @@ class Engine:
             if self.runs:
                 self.checkpoints.note_alive()
             for run in self.runs.values():
-                if (doing := run.doing()) != run.told:
-                    run.told = doing
-                    self.checkpoints.note_doing(run.id, doing)
+                if (at := run.at()) != run.told:
+                    run.told = at
+                    self.checkpoints.note_doing(run.id, run.doing())
 
 
 def _iso(when: float) -> str:

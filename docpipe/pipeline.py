@@ -233,5 +233,4 @@ def _facts(run: Run, patient: Json, task: Json, archive: Json | None, files: lis
         "archive": archive and {"size": archive["size"], "sha256": archive["sha256"]},
         "documents": files,
         "timeline": story["timeline"],
-        "waits": story["waits"],
     }

@@ -18,7 +18,7 @@ from docpipe.archive import Downloader, Limits
 from docpipe.checkpoints import Checkpoints, open_database
 from docpipe.config import FAKE, Config, Secret
 from docpipe.engine import Engine
-from docpipe.errors import ConfigError
+from docpipe.errors import ConfigError, StateError
 from docpipe.exchange import DocumentExchange
 from docpipe.gates import Gate, Quota, Service
 from docpipe.http import Http, origin_of
@@ -161,7 +161,10 @@ async def _with_fakes(config: Config, stack: contextlib.AsyncExitStack) -> Confi
     import fakes  # noqa: PLC0415 -- only a first try needs it
 
     options = fakes.FakeOptions(state=config.state_dir / "fakes.db")
-    running = await stack.enter_async_context(fakes.serve(options))
+    try:
+        running = await stack.enter_async_context(fakes.serve(options))
+    except OSError as error:
+        raise StateError(f"The fake services cannot start: {error}.") from error
     docex, tracker = config.docex, config.tasktracker
     if docex.base_url == FAKE:
         docex = replace(docex, base_url=running.docex_url, token=None)

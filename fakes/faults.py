@@ -33,7 +33,7 @@ OPERATIONS: Final = (
     "docex.status",  # GET /v1/searches/{id}
     "docex.delete",  # DELETE /v1/searches/{id}
     "docex.link",  # GET /v1/archives/{name}, which redirects
-    "docex.archive",  # the download itself, at the archive's own origin
+    "docex.archive",  # the download itself, at the archive's own origin ("docex.*" means it, too)
     "tracker.create",  # POST /v1/tasks
     "tracker.find",  # GET /v1/tasks?external_ref=
     "tracker.get",  # GET /v1/tasks/{id}

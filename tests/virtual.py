@@ -1,8 +1,8 @@
 """Virtual time: an event loop whose clock jumps to the next timer when nothing is ready.
 
 Real clients and real servers in one process, over loopback sockets, run unchanged under it, hours in a
-second. Threads of `run_in_executor` take no virtual time: the clock stands still while one works. What the
-loop cannot see (subprocesses, threads of others) does not work under it.
+second. What is handed to `run_in_executor` is done at once, in no time. What the loop cannot see
+(subprocesses, threads of others) does not work under it.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ _START_S = 1_000_000.0
 
 
 class Deadlock(RuntimeError):  # noqa: N818 -- the word for it
-    """Nothing is ready, and no timer, thread or socket will ever make it so."""
+    """Nothing is ready, and no timer or socket will ever make it so."""
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
@@ -33,7 +33,6 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     def __init__(self) -> None:
         self._now = _START_S
-        self._threads = 0
         super().__init__(selectors.DefaultSelector())
         self._clock_resolution = self.TICK_S / 2
         self._really_select, self._selector.select = self._selector.select, self._select
@@ -46,15 +45,14 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         """Call back at `when`, but never without time moving."""
         return super().call_at(max(when, self._now + self.TICK_S), callback, *args, context=context)
 
-    def run_in_executor(self, executor, func, *args):
-        """Run in a thread, in no time at all."""
-        future = super().run_in_executor(executor, func, *args)
-        self._threads += 1
-        future.add_done_callback(self._thread_done)
+    def run_in_executor(self, executor, func, *args):  # noqa: ARG002 -- as in the base class
+        """Run it here and now: no time passes, and the order of things never depends on threads."""
+        future = self.create_future()
+        try:
+            future.set_result(func(*args))
+        except Exception as error:  # noqa: BLE001 -- it belongs to whoever awaits the future
+            future.set_exception(error)
         return future
-
-    def _thread_done(self, _future: Any) -> None:
-        self._threads -= 1
 
     async def shutdown_default_executor(self, timeout=None):  # noqa: ARG002, ASYNC109 -- as in the base class
         """The base class would wait for a thread of its own, which this loop cannot see."""
@@ -64,12 +62,10 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def _select(self, timeout):
         if timeout == 0:
             return self._really_select(0)
-        if self._threads:
-            return self._really_select(None)
         if ready := self._really_select(0):
             return ready
         if timeout is None:
-            raise Deadlock("no timer, no thread and nothing on any socket")
+            raise Deadlock("no timer and nothing on any socket")
         when = self._scheduled[0].when()
         if when - self._now > self.LONG_S and (ready := self._really_select(self.GRACE_S)):
             return ready

@@ -127,8 +127,8 @@ def do_not_json(job):
 
 def do_nonsense(job):
     """Answer by hand, with what is no answer."""
-    for link in Path("/proc/self/fd").iterdir():
-        if link.exists() is False and str(link.readlink()).startswith("socket:"):
+    for link in list(Path("/proc/self/fd").iterdir()):
+        if link.is_symlink() and str(link.readlink()).startswith("socket:"):
             os.write(int(link.name), bytes.fromhex(job["bytes"]))
     do_hang(job)
 

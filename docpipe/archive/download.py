@@ -26,6 +26,7 @@ LARGEST: Final = 16 * 2**30
 TRIES_DAMAGED: Final = 3
 TRIES_LINK: Final = 5
 _RANGE_REFUSED: Final = 416
+_BODY_COMES: Final = (HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT)
 _LINK_IS_OVER: Final = (HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND, HTTPStatus.GONE)
 _DISK_FULL_S: Final = 10.0
 _BLOCK: Final = 2**20
@@ -89,8 +90,8 @@ class Downloader:
                 await asyncio.to_thread(path.unlink, missing_ok=True)
                 if damaged == TRIES_DAMAGED:
                     raise ArchiveError(
-                        f"The archive arrived damaged {damaged} times: its length or checksum is not what the "
-                        "exchange says."
+                        f"The archive arrived damaged {damaged} times: its length or its checksum is not "
+                        "what the exchange says."
                     )
 
     async def _try(self, step: Step, fetch: Fetch, archive: Json, path: Path) -> int | None:
@@ -102,7 +103,7 @@ class Downloader:
         except OSError as error:
             await self._disk_full(step, error)
             return None
-        if answer.status not in (HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT, _RANGE_REFUSED, *_LINK_IS_OVER):
+        if answer.status not in (*_BODY_COMES, _RANGE_REFUSED, *_LINK_IS_OVER):
             raise refusal("The exchange", NAME, answer, "the download of the archive")
         return answer.status
 
@@ -114,7 +115,7 @@ class Downloader:
 
     async def _more(self, step: Step, fetch: Fetch, archive: Json, part: "_Part") -> Answer:
         async with fetch.open(urljoin(self.base_url, archive["url"]), part.headers()) as response:
-            if response.status in (HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT):
+            if response.status in _BODY_COMES:
                 start = part.start(response)
                 step.note({"etag": response.headers.get("ETag")})
                 await _write(part.path, start, response.chunks())

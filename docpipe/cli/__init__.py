@@ -10,6 +10,7 @@ from pathlib import Path
 from docpipe import __version__
 from docpipe.errors import DocpipeError
 
+_Commands = argparse._SubParsersAction  # noqa: SLF001 -- argparse gives the type no public name
 _EPILOG = """\
 exit status:
   0    every run completed; errors in single documents are told, and leave it 0
@@ -24,6 +25,30 @@ for instance DOCPIPE_DOCEX__BASE_URL.
 
 def parser() -> argparse.ArgumentParser:
     """The commands and their options."""
+    common = _common()
+    top = argparse.ArgumentParser(
+        prog="docpipe",
+        parents=[common],
+        description="Retrieve every document that a health-information exchange holds for a patient, "
+        "convert, store and report it.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    top.add_argument("--version", action="version", version=f"docpipe {__version__}")
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    as_json = argparse.ArgumentParser(add_help=False)
+    as_json.add_argument(
+        "--json", action="store_true", help="print one JSON object on standard output, nothing else there"
+    )
+    _add_run(commands, [common, as_json])
+    _add_resume(commands, [common, as_json])
+    _add_status(commands, [common, as_json])
+    _add_patients(commands, common, as_json)
+    return top
+
+
+def _common() -> argparse.ArgumentParser:
+    """Options that stand before or after the command."""
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument(
         "--config",
@@ -36,26 +61,16 @@ def parser() -> argparse.ArgumentParser:
         "--debug",
         action="store_true",
         default=argparse.SUPPRESS,
-        help="show tracebacks and debug logs; they may quote patient data",
+        help="convert inside the process, without limits, so that breakpoint() works; show debug logs and "
+        "tracebacks, which may quote patient data",
     )
-    as_json = argparse.ArgumentParser(add_help=False)
-    as_json.add_argument(
-        "--json", action="store_true", help="print one JSON object on standard output, nothing else there"
-    )
-    top = argparse.ArgumentParser(
-        prog="docpipe",
-        parents=[common],
-        description="Retrieve every document that a health-information exchange holds for a patient, "
-        "convert, store and report it.",
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    top.add_argument("--version", action="version", version=f"docpipe {__version__}")
-    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    return common
 
+
+def _add_run(commands: "_Commands[argparse.ArgumentParser]", parents: list[argparse.ArgumentParser]) -> None:
     run = commands.add_parser(
         "run",
-        parents=[common, as_json],
+        parents=parents,
         help="retrieve the documents of patients",
         description="Retrieve the documents of one or more patients. A patient with an unfinished run "
         "goes on with that one.",
@@ -78,9 +93,14 @@ def parser() -> argparse.ArgumentParser:
         metavar="N",
         help="0 to 9; higher goes first at every line, one level being worth an hour of waiting (default 0)",
     )
+
+
+def _add_resume(
+    commands: "_Commands[argparse.ArgumentParser]", parents: list[argparse.ArgumentParser]
+) -> None:
     resume = commands.add_parser(
         "resume",
-        parents=[common, as_json],
+        parents=parents,
         help="go on with unfinished runs",
         description="Go on with every unfinished run, or with those of some patients. What is done is not "
         "done again.",
@@ -88,13 +108,25 @@ def parser() -> argparse.ArgumentParser:
     resume.add_argument(
         "--patient", action="append", default=[], metavar="ID", help="a patient; may be repeated"
     )
+
+
+def _add_status(
+    commands: "_Commands[argparse.ArgumentParser]", parents: list[argparse.ArgumentParser]
+) -> None:
     status = commands.add_parser(
         "status",
-        parents=[common, as_json],
+        parents=parents,
         help="show where runs stand and what they wait for",
         description="Show where runs stand and what they wait for, also those of a docpipe at work.",
     )
     status.add_argument("which", nargs="?", metavar="PATIENT or RUN", help="only these runs")
+
+
+def _add_patients(
+    commands: "_Commands[argparse.ArgumentParser]",
+    common: argparse.ArgumentParser,
+    as_json: argparse.ArgumentParser,
+) -> None:
     patients = commands.add_parser("patients", help="import or list patients").add_subparsers(
         dest="patients_command", required=True, metavar="COMMAND"
     )
@@ -107,7 +139,6 @@ def parser() -> argparse.ArgumentParser:
     )
     load.add_argument("file", type=Path, metavar="FILE.csv")
     patients.add_parser("list", parents=[common, as_json], help="list the patients")
-    return top
 
 
 def main(argv: Sequence[str] | None = None) -> int:

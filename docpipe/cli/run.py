@@ -31,7 +31,7 @@ def run(args: argparse.Namespace) -> int:
 
 async def _run(args: argparse.Namespace, config: Config) -> int:
     patient_ids = await _wanted(args)
-    async with service.opened(config) as docpipe, _stopping(docpipe.engine) as stopped:
+    async with service.opened(config, inline=args.debug) as docpipe, _stopping(docpipe.engine) as stopped:
         engine = docpipe.engine
         if args.command == "resume":
             runs = await engine.resume(patient_ids)

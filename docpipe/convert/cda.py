@@ -11,6 +11,14 @@ from docpipe.convert.xmltree import Element, local
 
 LOINC: Final = "2.16.840.1.113883.6.1"
 _SEX: Final = {"M": "male", "F": "female", "UN": "undifferentiated"}
+_TIME: Final = re.compile(
+    r"""
+    (\d{4}) (?: -?(0[1-9]|1[0-2]) (?: -?(0[1-9]|[12]\d|3[01])
+    (?: [T ]? ([01]\d|2[0-3]) :?([0-5]\d) (?: :?([0-5]\d)(?:\.\d+)?)?
+    \s* (?: ([+-](?:0\d|1[0-4])):?([0-5]\d) | (Z) )? )? )? )?
+    """,
+    re.VERBOSE,
+)
 _TAGS: Final = {  # of the narrative, as HTML calls them; what is not here keeps its name
     "paragraph": "p",
     "list": "ul",
@@ -217,10 +225,7 @@ def _date(element: Element | None) -> str | None:
 
 def iso_date(value: str) -> str | None:
     """An HL7 time (`YYYYMMDDHHMMSS.UUUU+ZZZZ`, cut off anywhere) as ISO 8601."""
-    found = re.match(
-        r"(\d{4})-?(\d\d)?-?(\d\d)?[T ]?(?:(\d\d):?(\d\d):?(\d\d)?(?:\.\d+)?)?\s*(?:([+-]\d\d):?(\d\d)|(Z))?",
-        value.strip(),
-    )
+    found = _TIME.match(value.strip())
     if not found:
         return None
     year, month, day, hour, minute, second, zone, zone_minutes, utc = found.groups()

@@ -2,6 +2,7 @@
 
 import errno
 import importlib
+import logging
 import mimetypes
 import os
 import shutil
@@ -19,10 +20,16 @@ from docpipe.convert.blocks import words
 from docpipe.convert.detect import detect
 from docpipe.convert.kinds import EMPTY, UNKNOWN, kind_of
 
+MOST_EMBEDDED: Final = 500
+_TOO_MANY: Final = f"only the first {MOST_EMBEDDED} embedded documents were taken out"
 _NO_PDF: Final = "no PDF could be made of the text"
 _NO_PICTURE: Final = "no preview could be made"
 _DISK: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EACCES, errno.ENOENT})
 _MEMORY: Final = "The document needs more memory than one document may use."
+
+# What libraries log of a document may bear its text, and says nothing that the outcome does not.
+for _library in ("pikepdf", "img2pdf", "PIL", "fontTools", "charset_normalizer"):
+    logging.getLogger(_library).setLevel(logging.CRITICAL + 1)
 
 
 def convert(job: dict[str, Any]) -> dict[str, Any]:
@@ -41,6 +48,7 @@ def convert(job: dict[str, Any]) -> dict[str, Any]:
     """
     started = time.monotonic()
     folder = Path(job["folder"])
+    _empty(folder)  # of what a try left that did not survive
     done = _Done(job)
     try:
         done.media_type = detect(Path(job["path"]), str(job.get("name") or ""), job.get("declared"))
@@ -99,7 +107,9 @@ class _Done:
         self._output(folder, "text.md", markdown.write(self.content.blocks).encode())
         if self._pdf(folder):
             self._thumbnail(folder)
-        for number, part in enumerate(self.content.embedded, 1):
+        if len(self.content.embedded) > MOST_EMBEDDED:
+            self.warnings.append(_TOO_MANY)
+        for number, part in enumerate(self.content.embedded[:MOST_EMBEDDED], 1):
             inner = folder / "embedded"
             inner.mkdir(mode=0o700, exist_ok=True)
             path = inner / f"{number:03d}{kind_of(detect(part.data, part.name, part.declared)).extension}"

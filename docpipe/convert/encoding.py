@@ -26,12 +26,12 @@ _LATIN: Final = frozenset({"iso8859-1", "ascii", "latin_1", "iso8859_1"})
 _WIDE: Final = frozenset({"unicode", "utf-16", "utf16", "ucs-2", "iso-10646-ucs-2"})
 _SAMPLE: Final = 200_000
 _RUNS: Final = re.compile(rb"[\x80-\xff]+")
-_LATIN_RUN: Final = 1.6
+_LATIN_RUN: Final = 2.0
 _LATIN_SHARE: Final = 0.35
 _A_FEW: Final = 6
 # Central European letters, as cp1252 misreads them: inside of words, or together in one text.
 _NOT_WESTERN: Final = re.compile(r"(?<=[a-z])[¹³¿º](?=[a-z])|ø(?=.*[ìèùò])|[ìèùò](?=.*ø)", re.DOTALL)
-_MOSTLY: Final = 0.02
+_MOSTLY: Final = 6
 UNSURE = "some characters could not be read"
 
 
@@ -92,9 +92,10 @@ def _given(data: bytes, encoding: str) -> Decoded:
 
 def _guess(data: bytes) -> str:
     sample = data[:_SAMPLE]
-    broken = len(sample.decode("utf-8", "ignore").encode())
-    if len(sample) - broken < _MOSTLY * sum(byte > 127 for byte in sample):  # noqa: PLR2004 - past ASCII
-        return "utf-8"  # nearly all of it is sound UTF-8: a few damaged characters
+    high = sum(map(len, _RUNS.findall(sample)))
+    lost = len(sample) - len(sample.decode("utf-8", "ignore").encode())
+    if high - lost >= _MOSTLY * lost:
+        return "utf-8"  # of which a few characters are damaged
     if _is_latin(sample):
         return _of_latin(sample)
     best = from_bytes(sample, cp_isolation=_PLAUSIBLE).best()

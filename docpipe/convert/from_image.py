@@ -1,7 +1,6 @@
 """Pictures and scans to PDF without loss, and to PDF/A where it can be proven."""
 
 import io
-import logging
 import re
 import warnings
 from collections.abc import Iterator
@@ -37,7 +36,6 @@ def read(source: Source) -> Content:
 
     Raises: UnreadableError.
     """
-    logging.getLogger("img2pdf").setLevel(logging.ERROR)  # it tells of transparency
     with _careful():
         pages, date, damaged = _inspect(source)
         told = [_CUT] if damaged else []
@@ -158,6 +156,7 @@ def _page_by_page(path: Path) -> bytes:
                     out.pages.extend(page.pages)
     if not out.pages:
         raise UnreadableError("The picture is damaged and cannot be shown.")
+    out.docinfo["/CreationDate"] = out.docinfo["/ModDate"] = "D:19700101000000Z"
     pdf_bytes = io.BytesIO()
     out.save(pdf_bytes, deterministic_id=True)
     return pdf_bytes.getvalue()

@@ -17,13 +17,17 @@ from docpipe.convert.blocks import Block, Heading, Paragraph, tidy
 from docpipe.convert.cda import iso_date
 
 _MENDED: Final = "the PDF was damaged and was mended; check that no page is missing"
+_SCARRED: Final = "the PDF is damaged; check that no text or page is missing"
 _SCRIPTS: Final = "the PDF had scripts, which were taken out of the copy"
 _XFA: Final = "the PDF is a form in XFA; parts of it may not be shown"
 _MOST_ATTACHMENTS: Final = 200
 _LARGEST: Final = 256 * 2**20
 _LETTER_OR_DIGIT: Final = re.compile(r"[^\W_]")
-_HYPHENS: Final = str.maketrans({"\x02": "-", "\ufffe": "-", "\xad": "-"})
-"""What pdfium gives for a hyphen at the end of a line."""
+_SIGNS: Final = str.maketrans(
+    dict.fromkeys((*range(9), *range(14, 32), *range(127, 160)), " ")
+    | {2: "-", 0xFFFE: "-", 0xAD: "-"}  # what pdfium gives for a hyphen at the end of a line
+)
+"""Control characters in a PDF's text stand between words, where a font had no better name for a gap."""
 
 
 @dataclass(slots=True)
@@ -110,11 +114,13 @@ def _examine(path: Path, found: _Found) -> None:
         with pikepdf.open(io.BytesIO(found.remade) if found.remade else path) as pdf:
             found.facts = _facts(pdf)
             found.claimed = pdfa.claimed(pdf)
+            if not found.remade and any("damaged" in str(warning) for warning in pdf.get_warnings()):
+                found.warnings.append(_SCARRED)  # pdfium reads on in silence
             _attachments(pdf, found)
             form = pdf.Root.get("/AcroForm")
             if isinstance(form, pikepdf.Dictionary) and "/XFA" in form:
                 found.warnings.append(_XFA)
-            if b"/JavaScript" in path.read_bytes() or _has_scripts(pdf):
+            if _has_scripts(pdf):
                 pikepdf.sanitize.remove_javascript(pdf)
                 found.remade = _bytes(pdf)
                 found.warnings.append(_SCRIPTS)
@@ -125,7 +131,7 @@ def _examine(path: Path, found: _Found) -> None:
 
 
 def _has_scripts(pdf: pikepdf.Pdf) -> bool:
-    """Whether some object is a script's action, also where it lies in a compressed stream."""
+    """Whether some object is a script's action, or a tree of scripts."""
     return any(
         isinstance(item, pikepdf.Dictionary) and (item.get("/S") == "/JavaScript" or "/JavaScript" in item)
         for item in pdf.objects
@@ -210,4 +216,4 @@ def _page(document: pypdfium2.PdfDocument, at: int) -> tuple[str, bool]:
         shows = raw.FPDFPage_CountObjects(page) > 0
     finally:
         page.close()
-    return tidy(text.translate(_HYPHENS)), shows
+    return tidy(text.translate(_SIGNS)), shows

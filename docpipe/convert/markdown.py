@@ -26,7 +26,8 @@ _INLINE: Final = re.compile(
 )
 _LINE: Final = re.compile(
     r"""
-    \#{1,6}(?=\s|$) | > | [-+*](?=\s|$) | =+\s*$ | ~~~ | \[
+    \#{1,6}(?=\s|$) | > | [-+*](?=\s|$) | =+\s*$ | ~~~
+    | \[(?=[ xX]\])                        # ticks an item of a list
     | [|:-][-|:\s]*$                       # underlines a heading, or makes a table of the line before
     | (?P<number>[0-9]{1,9})(?=[.)](?:\s|$))
     """,

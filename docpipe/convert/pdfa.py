@@ -4,7 +4,6 @@ pikepdf's validator denies what it does not know, so that a denial may be wrong,
 """
 
 import io
-import logging
 import re
 from pathlib import Path
 from typing import Final
@@ -14,19 +13,22 @@ import pikepdf.pdfa
 
 PROVEN: Final = "PDF/A-2b"
 _PROVABLE: Final = frozenset({"1b", "2b", "3b"})
+_METADATA_DATE: Final = re.compile(rb"(<xmp:MetadataDate>)[^<]*")
 LARGEST: Final = 50 * 2**20
 """Bytes of a file that are checked: the validator reads every stream."""
 
 
 def archived(pdf: bytes) -> tuple[bytes, str | None]:
     """The PDF as PDF/A-2b, or as it was where that cannot be proven, and what was."""
-    logging.getLogger("pikepdf").setLevel(logging.ERROR)
     if len(pdf) > LARGEST:
         return pdf, None
     out = io.BytesIO()
     try:
         with pikepdf.open(io.BytesIO(pdf)) as opened:
-            pikepdf.pdfa.save(opened, out, "2b", deterministic_id=True)
+            pikepdf.pdfa.prepare(opened, "2b")
+            metadata = opened.Root.Metadata  # bears the time of this moment, and is to be the same each time
+            metadata.write(_METADATA_DATE.sub(rb"\g<1>1970-01-01T00:00:00+00:00", metadata.read_bytes()))
+            pikepdf.pdfa.save(opened, out, "2b", repair=False, deterministic_id=True)
     except (pikepdf.pdfa.PdfaError, pikepdf.PdfError, ValueError):
         return pdf, None
     return out.getvalue(), PROVEN

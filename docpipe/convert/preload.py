@@ -4,6 +4,7 @@ One thread per library: as many documents run at once as there are processors. T
 the imports, since libraries read it as they load.
 """
 
+import importlib
 import os
 
 for _name in (
@@ -24,5 +25,8 @@ import selectolax.lexbor  # noqa: E402, F401
 import typst  # noqa: E402, F401
 
 import docpipe.convert.document  # noqa: E402, F401
+from docpipe.convert.kinds import KINDS  # noqa: E402
 
+for _reader in sorted({kind.reader for kind in KINDS.values() if kind.reader}):
+    importlib.import_module(f"docpipe.convert.{_reader}")
 PIL.Image.init()

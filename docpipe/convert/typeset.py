@@ -5,7 +5,6 @@ Nothing is read from the disk but fonts, and nothing is fetched: packages are lo
 
 import io
 import json
-import logging
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -98,28 +97,19 @@ def _set(files: Mapping[str, bytes], timestamp: int) -> Typeset:
 
 
 def _joined(parts: list[Typeset]) -> Typeset:
-    """The parts as one PDF, checked again as a whole."""
-    import pikepdf.pdfa  # noqa: PLC0415 - loads fontTools and JSON schemas, which few documents need
-
-    logging.getLogger("pikepdf").setLevel(logging.ERROR)
+    """The parts as one PDF. Each was checked as PDF/A; the whole cannot be, and so claims nothing."""
     out = io.BytesIO()
     warnings = tuple(dict.fromkeys(warning for part in parts for warning in part.warnings))
     with pikepdf.open(io.BytesIO(parts[0].pdf)) as whole:
         for part in parts[1:]:
             with pikepdf.open(io.BytesIO(part.pdf)) as more:
                 whole.pages.extend(more.pages)
-        for key in ("/StructTreeRoot", "/MarkInfo"):  # they describe the first part alone
+        for key in ("/StructTreeRoot", "/MarkInfo", "/Metadata"):  # they describe the first part alone
             if key in whole.Root:
                 del whole.Root[key]
         for page in whole.pages:
-            if "/StructParents" in page:
-                del page["/StructParents"]
-        if all(part.proven for part in parts):
-            try:
-                pikepdf.pdfa.save(whole, out, "2b", deterministic_id=True)
-                return Typeset(out.getvalue(), PROVEN, warnings)
-            except pikepdf.pdfa.PdfaError:
-                out = io.BytesIO()
+            if "/StructParents" in page.obj:
+                del page.obj["/StructParents"]
         whole.save(out, deterministic_id=True)
     return Typeset(out.getvalue(), None, warnings)
 

@@ -53,7 +53,8 @@ class Reading:
                 answer = Answer(response.status, response.headers, json.loads(raw))
             good = not answer.ok or self._check is None or self._check(answer.body)
         except (ValueError, RecursionError):  # of json; of a refusal only the status counts
-            good = not answer.ok
+            # Where the contract gives no body, any will do, but a page of HTML is some proxy's apology.
+            good = not answer.ok or (self._check is None and response.content_type != "text/html")
         except (TypeError, LookupError, AttributeError):  # of a check that met another shape
             good = False
         if not good:

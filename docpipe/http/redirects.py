@@ -41,7 +41,7 @@ def origin_of(url: str | URL) -> str:
     url = address(url) if isinstance(url, str) else url
     if not url.absolute:
         raise ServiceError("The service gave an address that cannot be used.")
-    return str(url.origin())
+    return str(url.origin()).lower()
 
 
 def follow(response: aiohttp.ClientResponse, method: str, url: URL, allowed: Callable[[str], bool]) -> URL:

@@ -62,7 +62,7 @@ class Box:
             "docpipe",
             *words,
             cwd=self.folder,
-            env={**os.environ, "PYTHONPATH": f"{ROOT}:/tmp/hook", **self.env},
+            env={**os.environ, "PYTHONPATH": str(ROOT), **self.env},
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
         )

@@ -2,15 +2,11 @@
 
 import hashlib
 import io
-import os
 import zipfile
-from pathlib import Path
 
 import pytest
 
 from tests.fakes_support import talking
-
-SAMPLES = Path(__file__).resolve().parents[3] / "shared" / "samples"
 
 TOKEN = "".join("sesame")  # no secret, and ruff cannot tell
 
@@ -131,18 +127,15 @@ async def test_straight_links():
         assert (await talk.ask("GET", url)).status == 200
 
 
-async def test_samples_go_through():
+async def test_samples_go_through(samples):
     """A folder of real documents is in the archive, byte for byte."""
-    if not SAMPLES.is_dir():
-        assert "CI" not in os.environ, "the samples must be there in CI"
-        pytest.skip("LOUDLY SKIPPED: the sample documents are not beside the repository")
-    async with talking(documents=SAMPLES) as talk:
+    async with talking(documents=samples) as talk:
         link, size, sha256 = await link_of(talk)
         body = (await talk.ask("GET", link)).body
         assert (len(body), hashlib.sha256(body).hexdigest()) == (size, sha256)
         with zipfile.ZipFile(io.BytesIO(body)) as archive:
             files = {
-                path.relative_to(SAMPLES).as_posix(): path for path in SAMPLES.rglob("*") if path.is_file()
+                path.relative_to(samples).as_posix(): path for path in samples.rglob("*") if path.is_file()
             }
             assert set(archive.namelist()) == files.keys()
             assert all(archive.read(name) == path.read_bytes() for name, path in files.items())

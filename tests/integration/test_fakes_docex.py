@@ -71,6 +71,15 @@ async def test_idempotency_key():
         assert (await talk.search("k" * 255)).json["id"] != first.json["id"]
 
 
+async def test_keys_are_the_callers_own():
+    """The same key of another token is another key."""
+    async with talking() as talk:
+        mine = await talk.search(token=f"Bearer {TOKEN}")
+        theirs = await talk.search(token=f"Bearer {OTHER}", patient=PATIENT | {"given": "Ann"})
+        assert (mine.status, theirs.status) == (202, 202)
+        assert mine.json["id"] != theirs.json["id"]
+
+
 async def test_keys_that_are_forgotten_after_a_time():
     """After `key_seconds` a key is new."""
     async with talking(key_seconds=60.0) as talk:

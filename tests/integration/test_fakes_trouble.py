@@ -177,3 +177,22 @@ async def test_latency_counts_as_a_network_does():
             arrived = talk.running.docex.requests[-1].at
             assert arrived - sent >= 0.01 - 1e-6
             assert now() - arrived >= 0.01 - 1e-6
+
+
+@pytest.mark.virtual
+async def test_the_same_seed_gives_the_same_trouble():
+    """Under virtual time, arrivals, faults and answers of a crowd repeat to the microsecond for a seed."""
+
+    async def told(seed):
+        fault = Fault("docex.*", "503", probability=0.3)
+        options = {"seed": seed, "latency": 0.05, "jitter": 0.2, "faults": (fault,)}
+        async with talking(**options) as talk:
+            people = [PATIENT | {"id": f"P{n}"} for n in range(30)]
+            await asyncio.gather(*(talk.search(f"k{n}", person) for n, person in enumerate(people)))
+            start = talk.running.world.clock.start
+            return [
+                (round(seen.at - start, 6), seen.key, seen.status) for seen in talk.running.docex.requests
+            ]
+
+    assert await told(1) == await told(1)
+    assert await told(1) != await told(2)

@@ -137,7 +137,7 @@ async def test_memory_is_told_as_memory(job):
 async def test_nonsense_from_a_worker_is_a_crash(text):
     """A worker that a document took over cannot harm the main process by its answers."""
     async with workers(size=1) as pool:
-        with pytest.raises(WorkerCrashedError):
+        with pytest.raises(WorkerCrashedError, match="signal 9"):
             await pool.run({"do": "nonsense", "bytes": text}, Ticket())
         assert await pool.run({"do": "echo", "value": 1}, Ticket()) == 1
 
@@ -224,6 +224,14 @@ async def test_stuck_nursery_is_replaced(monkeypatch):
         os.kill(pool._nursery._process.pid, signal.SIGSTOP)
         with pytest.raises(WorkerTimeoutError):
             await pool.run({"do": "hang"}, Ticket())
+        assert await pool.run({"do": "echo", "value": 1}, Ticket()) == 1
+
+
+async def test_death_of_an_idle_worker_costs_nobody_a_try():
+    """A worker that is killed while it waits, as by the kernel for want of memory, is not handed a job."""
+    async with workers(size=1) as pool:
+        os.kill(await pool.run({"do": "pid"}, Ticket()), signal.SIGKILL)
+        await until(pool._idle[0].gone.done)
         assert await pool.run({"do": "echo", "value": 1}, Ticket()) == 1
 
 

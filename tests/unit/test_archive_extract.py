@@ -1,6 +1,7 @@
 """Archives taken apart: every member accounted for once, within limits, whatever is wrong with it."""
 
 import concurrent.futures
+import contextlib
 import gzip
 import hashlib
 import io
@@ -51,7 +52,10 @@ def tarred(*members):
     return packed.getvalue()
 
 
-def taken(tmp_path, data, limits=Limits(), stop=None):
+LIMITS = Limits()
+
+
+def taken(tmp_path, data, limits=LIMITS, stop=None):
     """The entries of an archive, and what lies in the folder afterwards."""
     archive, folder = tmp_path / "archive.zip", tmp_path / "files"
     archive.write_bytes(data)
@@ -210,7 +214,7 @@ def test_names_are_made_fit_to_show(tmp_path):
         *(
             ("カルテ.txt", "cp932"),
             ("病歴.txt", "cp932"),
-            ("отчет о выписке.txt", "cp866"),
+            ("отчет.txt", "cp866"),
             ("Größe.txt", "utf-8"),
         ),
     ],
@@ -228,7 +232,7 @@ def test_one_bad_member_does_not_stop_the_rest(tmp_path):
     data = bytearray(
         zipped(("a", b"aaaa"), ("b", b"bbbb"), ("c", b"cccc"), ("d", b"d"), method=zipfile.ZIP_STORED)
     )
-    data[data.index(b"aaaa")] ^= 1
+    data[data.index(b"aaaaa") + 1] ^= 1  # behind its name
     heads = [found for found in range(len(data)) if data[found : found + 4] == b"PK\1\2"]
     data[heads[1] + 10] = 9  # method
     data[heads[2] + 8] |= 1  # encrypted
@@ -530,7 +534,5 @@ def test_damage_never_escapes(tmp_path_factory, data):
         at = data.draw(st.integers(0, len(whole) - 1))
         whole[at : at + 1] = data.draw(st.binary(max_size=4))
     cut = data.draw(st.integers(1, len(whole)))
-    try:
+    with contextlib.suppress(ArchiveError):
         taken(tmp_path_factory.mktemp("x"), bytes(whole[:cut]) if data.draw(st.booleans()) else bytes(whole))
-    except ArchiveError:
-        pass

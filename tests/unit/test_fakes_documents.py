@@ -39,6 +39,8 @@ def test_same_bytes_each_time(made):
     assert make_full(0, PERSON) == made
     assert make_full(1, PERSON).body != made.body
     assert make_full(0, PERSON._replace(id="P124")).body != made.body
+    with zipfile.ZipFile(io.BytesIO(made.body)) as archive:
+        assert {info.date_time for info in archive.infolist()} == {(2024, 5, 17, 9, 30, 0)}
     assert make_tiny(0, PERSON) == make_tiny(0, PERSON)
 
 

@@ -11,6 +11,7 @@ from docpipe.model import Rate, Ticket, WaitKind
 from tests import virtual
 
 pytestmark = pytest.mark.virtual
+FAST = Rate(1000, 1.0)
 DEAD = Failure("status 503", status=503)
 
 
@@ -21,7 +22,7 @@ def now() -> float:
 class World:
     """A service with two endpoints, `ask` and `tell`, and callers that try until they succeed."""
 
-    def __init__(self, rate=Rate(1000, 1.0), seed=1):
+    def __init__(self, rate=FAST, seed=1):
         self.turns = []
         self.service = Service(
             "exchange",
@@ -39,10 +40,10 @@ class World:
         self.under_way = self.most_under_way = 0
         self.tasks: dict[str, asyncio.Task] = {}
 
-    async def call(self, run, *, to="ask", poisoned=False, priority=0):
+    async def call(self, run, *, to="ask", poisoned=False, priority=0, ticket=None):
         """As Http.call does, without the HTTP."""
         gate = self.gates[to]
-        call = gate.call(Ticket(run, priority))
+        call = gate.call(ticket or Ticket(run, priority))
         while True:
             place = await gate.enter(call)
             self.sent.append((now(), run))
@@ -72,8 +73,9 @@ class World:
         self.works = False
         for number in range(3):
             self.start(f"first{number}")
-        await asyncio.sleep(0.1)
-        assert not self.service.up
+            await asyncio.sleep(0.001)
+        while self.service.up:
+            await asyncio.sleep(0.1)
         self.sent.clear()
         self.most_under_way = 0
 
@@ -98,7 +100,7 @@ async def test_one_probes_and_all_others_wait():
     back = now()
     await world.all()
     assert now() - back <= 60 + 0.5
-    assert [turn for turn, _ in world.turns] == [Turn.DOWN, *[Turn.STILL_DOWN] * len(gaps + [0]), Turn.UP]
+    assert [turn for turn, _ in world.turns] == [Turn.DOWN, *[Turn.STILL_DOWN] * len([*gaps, 0]), Turn.UP]
 
 
 async def test_callers_in_line_when_it_goes_down_are_not_sent():
@@ -132,11 +134,12 @@ async def test_place_granted_just_before_the_outage_is_handed_back():
 
 
 async def test_all_go_on_in_the_order_of_the_line():
-    """After the outage those who waited go in order of priority and arrival, failed probers in their old place."""
+    """After the outage all go by priority and arrival, failed probers in their old place."""
     world = World(Rate(10, 1.0))
     await world.bring_down()
     for number in range(20):
         world.start(f"run{number:02}")
+        await asyncio.sleep(0.001)
     world.start("urgent", priority=1)
     await asyncio.sleep(300)
     world.works = True
@@ -182,15 +185,20 @@ async def test_cancelled_before_its_probe_is_replaced():
     await world.bring_down()
     for number in range(5):
         world.start(f"run{number}")
-    quota = world.gates["ask"].quota
-    while not quota.view().used > 3 and not world.service._offered:
-        await asyncio.sleep(0)
-        if not world.service._offered:
-            await asyncio.sleep(max(0.0, min(0.5, world.service._health.probe_at - now() - 1e-4)))
-    world.tasks.pop("run0").cancel()
-    world.works = True
+    world.works, gone, passing = True, [], world.service.passing
+
+    def passing_and_gone():
+        passing()
+        if not gone:  # run0 has been let go, and is cancelled before it wakes
+            gone.append(now())
+            asyncio.get_running_loop().call_soon(world.tasks.pop("run0").cancel)
+
+    world.service.passing = passing_and_gone
+    await asyncio.gather(*world.tasks.values(), return_exceptions=True)
     await world.all()
-    assert len(world.sent) >= 7
+    assert world.sent[0][1] == "run1"
+    assert world.sent[0][0] - gone[0] <= 0.1
+    assert len(world.sent) == 7
 
 
 async def test_everybody_who_waits_leaves():
@@ -304,13 +312,12 @@ async def test_a_service_that_answers_every_second_request_ends_nobody(seed):
 
 
 async def test_tickets_tell_what_they_wait_for():
-    """In an outage each ticket knows since when, and when the next probe is due; afterwards nothing is left."""
+    """In an outage each ticket knows since when, and when the next probe is due."""
     world = World()
     await world.bring_down()
     ticket = Ticket("mine")
     gate = world.gates["tell"]
-    call = gate.call(ticket)
-    task = asyncio.create_task(gate.enter(call))
+    world.start("mine", to="tell", ticket=ticket)
     await asyncio.sleep(0.1)
     assert ticket.wait.kind is WaitKind.OUTAGE
     assert ticket.wait.what == "exchange"
@@ -319,14 +326,12 @@ async def test_tickets_tell_what_they_wait_for():
     await asyncio.sleep(300)
     assert ticket.wait.until >= virtual.wall_clock()  # follows the probes
     world.works = True
-    world.service.answered(world.gates["ask"].call(Ticket("somebody")))
-    (await task).give_up()
+    await world.all()
     assert ticket.wait is None
     view = world.service.view()
     assert view.up
     assert len(view.past) == 1
     assert view.past[0].until is not None
-    await world.all()
 
 
 async def test_retry_pause_is_shown():

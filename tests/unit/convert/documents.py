@@ -14,9 +14,7 @@ from docpipe.convert.document import convert
 
 SAMPLES = Path(__file__).parents[4] / "shared" / "samples"
 
-SAMPLE_FILES = sorted(
-    path for path in SAMPLES.glob("*/*") if path.is_file()
-) if SAMPLES.is_dir() else []
+SAMPLE_FILES = sorted(path for path in SAMPLES.glob("*/*") if path.is_file()) if SAMPLES.is_dir() else []
 
 
 def samples(pattern="*/*"):
@@ -28,7 +26,7 @@ def samples(pattern="*/*"):
     return [path for path in SAMPLE_FILES if path.relative_to(SAMPLES).match(pattern)]
 
 
-def run(folder, data, name="document", declared=None, siblings=None, facts=None):
+def run(folder, data, *, name="document", declared=None, siblings=None, facts=None):
     """Convert bytes; the answer and the outputs by name."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "original"
@@ -58,7 +56,8 @@ def text_of(folder, data, **more):
 def cda(body, header="", root='ClinicalDocument xmlns="urn:hl7-org:v3"'):
     """A CDA document around a body."""
     name = root.split()[0]
-    return f'<?xml version="1.0" encoding="UTF-8"?><{root}>{header}<component>{body}</component></{name}>'.encode()
+    whole = f"<{root}>{header}<component>{body}</component></{name}>"
+    return f'<?xml version="1.0" encoding="UTF-8"?>{whole}'.encode()
 
 
 def section(text, title="A section"):
@@ -72,14 +71,18 @@ def section(text, title="A section"):
 def payload(data, media_type="application/pdf", more=""):
     """An unstructured body with an encoded document."""
     encoded = base64.b64encode(data).decode()
-    return f'<nonXMLBody><text mediaType="{media_type}" representation="B64"{more}>{encoded}</text></nonXMLBody>'
+    return (
+        f'<nonXMLBody><text mediaType="{media_type}" representation="B64"{more}>{encoded}</text></nonXMLBody>'
+    )
 
 
 def pdf(pages=1, text="Hello from page", scripted=False, **save):
     """A PDF with a line of text on each page; a page is blank where text is empty."""
     document = pikepdf.new()
     font = document.make_indirect(
-        pikepdf.Dictionary(Type=pikepdf.Name.Font, Subtype=pikepdf.Name.Type1, BaseFont=pikepdf.Name.Helvetica)
+        pikepdf.Dictionary(
+            Type=pikepdf.Name.Font, Subtype=pikepdf.Name.Type1, BaseFont=pikepdf.Name.Helvetica
+        )
     )
     for number in range(1, pages + 1):
         page = document.add_blank_page(page_size=(612, 792))
@@ -121,11 +124,14 @@ def docx(body, parts=None):
     package = "http://schemas.openxmlformats.org/package/2006/relationships"
     files = {
         "[Content_Types].xml": '<Types xmlns="http://schemas.openxmlformats.org/package/2006/content-types"/>',
-        "_rels/.rels": f'<Relationships xmlns="{package}"><Relationship Id="a" Type="{OFFICE}/officeDocument" '
-        'Target="word/document.xml"/></Relationships>',
+        "_rels/.rels": f'<Relationships xmlns="{package}"><Relationship Id="a" Target="word/document.xml" '
+        f'Type="{OFFICE}/officeDocument"/></Relationships>',
         "word/_rels/document.xml.rels": f'<Relationships xmlns="{package}">{relations}</Relationships>',
         "word/document.xml": f'<w:document xmlns:w="{WORD}"><w:body>{body}</w:body></w:document>',
-    } | {f"word/{name}.xml": f'<w:{kind} xmlns:w="{WORD}">{text}</w:{kind}>' for name, (kind, text) in parts.items()}
+    } | {
+        f"word/{name}.xml": f'<w:{kind} xmlns:w="{WORD}">{text}</w:{kind}>'
+        for name, (kind, text) in parts.items()
+    }
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, text in files.items():

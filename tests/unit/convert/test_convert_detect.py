@@ -1,17 +1,17 @@
 """What a file is, told from its bytes; names and declared types are hints for plain text alone."""
 
 import gzip
+import io
 import subprocess
 import sys
 import tarfile
-import io
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from docpipe.convert.detect import detect
-from docpipe.convert.kinds import CDA, DOCX, EMPTY, ENCRYPTED_OFFICE, KINDS, UNKNOWN, kind_of
+from docpipe.convert.kinds import CDA, DOCX, EMPTY, ENCRYPTED_OFFICE, UNKNOWN, kind_of
 from tests.unit.convert import documents
 
 ROOT = '<ClinicalDocument xmlns="urn:hl7-org:v3"><title>x</title></ClinicalDocument>'
@@ -31,7 +31,10 @@ CASES = {
     "cda in utf-16": (ROOT.encode("utf-16"), CDA),
     "cda in utf-16 without a mark": (ROOT.encode("utf-16-le"), CDA),
     "cda with a prefix": (b'<n1:ClinicalDocument xmlns:n1="urn:hl7-org:v3"/>', CDA),
-    "cda behind a prolog": (b"\n <?xml version='1.0'?><?xml-stylesheet href='a'?><!-- <html> -->" + ROOT.encode(), CDA),
+    "cda behind a prolog": (
+        b"\n <?xml version='1.0'?><?xml-stylesheet href='a'?><!-- <html> -->" + ROOT.encode(),
+        CDA,
+    ),
     "cda behind a doctype": (b"<!DOCTYPE ClinicalDocument [<!ENTITY a 'b'>]>" + ROOT.encode(), CDA),
     "cda fragment": (b"<component><nonXMLBody><text>x</text></nonXMLBody></component>", CDA),
     "fhir xml": (b'<Patient xmlns="http://hl7.org/fhir"/>', "application/fhir+xml"),
@@ -62,10 +65,14 @@ CASES = {
     "prose that begins like a bitmap": (b"BM is a bowel movement", "text/plain"),
     "docx": (documents.docx(""), DOCX),
     "docx cut short": (documents.docx("x" * 500)[:120], DOCX),
-    "xlsx": (documents.zipped(**{"[Content_Types].xml": "x", "xl/workbook.xml": "x"}), KINDS and
-             "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"),
-    "odt": (documents.zipped(mimetype="application/vnd.oasis.opendocument.text", **{"content.xml": "x"}),
-            "application/vnd.oasis.opendocument.text"),
+    "xlsx": (
+        documents.zipped(**{"[Content_Types].xml": "x", "xl/workbook.xml": "x"}),
+        "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+    ),
+    "odt": (
+        documents.zipped(mimetype="application/vnd.oasis.opendocument.text", **{"content.xml": "x"}),
+        "application/vnd.oasis.opendocument.text",
+    ),
     "zip": (documents.zipped(a="b"), "application/zip"),
     "zip with a liar inside": (documents.zipped(mimetype="text/html"), "application/zip"),
     "zip with a folder called word": (documents.zipped(**{"word/a.txt": "b"}), "application/zip"),
@@ -80,12 +87,12 @@ CASES = {
     "text in utf-16": ("Grüße".encode("utf-16"), "text/plain"),
     "empty": (b"", EMPTY),
     "noise": (bytes(range(256)) * 4, UNKNOWN),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize(("data", "media_type"), CASES.values(), ids=CASES)
 def test_type_is_told_from_bytes(data, media_type, tmp_path):
-    """Each type is recognised, from bytes and from a file alike, whatever the name and the declaration say."""
+    """Each type is recognised, from bytes and from a file alike, whatever its name and declaration say."""
     path = tmp_path / "x"
     path.write_bytes(data)
     assert detect(data) == media_type
@@ -99,7 +106,10 @@ def test_hints_tell_csv_from_text():
     assert detect(b"a,b\n1,2\n") == "text/plain"
 
 
-@given(st.binary(max_size=300), st.sampled_from([b"", b"PK\x03\x04", b"<", b"<!DOCTYPE", b"{", b"\xd0\xcf\x11\xe0"]))
+@given(
+    st.binary(max_size=300),
+    st.sampled_from([b"", b"PK\x03\x04", b"<", b"<!DOCTYPE", b"{", b"\xd0\xcf\x11\xe0"]),
+)
 def test_detection_never_fails(data, head):
     """Whatever the bytes, there is an answer, and it has a safe extension."""
     extension = kind_of(detect(head + data, "\x00../../x", "nonsense; charset")).extension
@@ -112,4 +122,13 @@ def test_detection_loads_only_the_standard_library():
     code = "import sys, docpipe.convert.detect; print(*(m.split('.')[0] for m in sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     loaded = set(done.stdout.split())
-    assert not loaded & {"lxml", "PIL", "pikepdf", "pypdfium2", "typst", "img2pdf", "charset_normalizer", "filetype"}
+    assert not loaded & {
+        "lxml",
+        "PIL",
+        "pikepdf",
+        "pypdfium2",
+        "typst",
+        "img2pdf",
+        "charset_normalizer",
+        "filetype",
+    }
