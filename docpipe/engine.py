@@ -7,7 +7,7 @@ import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Final, Self
+from typing import Any, Final, Self
 
 import structlog
 
@@ -16,7 +16,7 @@ from docpipe.activity_log import ActivityLog, Entry
 from docpipe.checkpoints import Checkpoints, StoredRun, StoredStep
 from docpipe.errors import DocpipeError, RunError
 from docpipe.logs import place_of
-from docpipe.model import Activity, Clock, Json, RunIds, RunState, Ticket, Wait
+from docpipe.model import Activity, Clock, Json, RunIds, RunState, Ticket
 from docpipe.pipeline import Ending, retrieve
 
 log = structlog.get_logger(__name__)
@@ -80,7 +80,7 @@ class _Run:
     stored: StoredRun
     steps: dict[tuple[str, str], StoredStep]
     active: dict[tuple[str, str], _Step] = field(default_factory=dict)
-    told: tuple[_Step | None, Wait | None] = (None, None)
+    told: tuple[Any, ...] = ()
 
     @property
     def id(self) -> str:
@@ -173,16 +173,18 @@ class _Run:
         ]
         return {"started": _iso(self.stored.started_at or self.engine.clock()), "timeline": timeline}
 
-    def at(self) -> tuple[_Step | None, Wait | None]:
-        """The activity begun first that is not over, and what it waits for."""
+    def at(self) -> tuple[Any, ...]:
+        """The activity begun first that is not over, and what it waits for, to compare with a second ago."""
         step = next(iter(self.active.values()), None)
-        return step, step.ticket.wait if step is not None else None
+        wait = step and step.ticket.wait
+        return (step, *((wait.kind, wait.what, wait.place, round(wait.until or 0)) if wait else ()))
 
     def doing(self) -> Json:
-        """What the run is at, as JSON."""
-        step, wait = self.at()
+        """The same as JSON."""
+        step = next(iter(self.active.values()), None)
         if step is None:
             return {}
+        wait = step.ticket.wait
         doing = {"activity": step.activity, "since": step.started, "wait": wait and asdict(wait)}
         if step.activity is Activity.CHECK_STATUS and step.state:
             doing["progress"] = step.state["progress"]
@@ -206,7 +208,9 @@ class Engine:
         activities: Activities,
         clock: Clock,
         ids: RunIds,
+        refresh: Callable[[], None] = lambda: None,
     ) -> None:
+        """Set up; nothing runs yet. `refresh` brings what tickets say of lines up to date."""
         self.checkpoints = checkpoints
         self.activity_log = activity_log
         self.clock = clock
@@ -216,6 +220,7 @@ class Engine:
         self.listeners: list[Listener] = []
         self._activities = activities
         self._ids = ids
+        self._refresh = refresh
         self._queue: list[tuple[float, int, StoredRun]] = []
         self._order = itertools.count()
         self._starting: set[str] = set()
@@ -352,6 +357,7 @@ class Engine:
             await asyncio.sleep(_NOTE_S)
             if self.runs:
                 self.checkpoints.note_alive()
+                self._refresh()
             for run in self.runs.values():
                 if (at := run.at()) != run.told:
                     run.told = at

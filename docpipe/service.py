@@ -104,6 +104,7 @@ async def opened(
             activities=activities,
             clock=clock,
             ids=RunIds(clock, rng),
+            refresh=gates.refresh,
         )
         await stack.enter_async_context(engine)
         yield Docpipe(config, engine, checkpoints, storage, patients, workers, gates.services, gates.quotas)
@@ -197,6 +198,11 @@ class _Gates:
     archives: Callable[[str], Gate]
     services: dict[str, Service]
     quotas: dict[str, Quota]
+
+    def refresh(self) -> None:
+        """Bring up to date what those in line are told of their place and time."""
+        for quota in self.quotas.values():
+            quota.refresh()
 
 
 async def _gates(

@@ -132,7 +132,9 @@ async def test_good_answer_without_body_where_none_is_checked():
     """Where nothing is relied on, an empty body is fine; HTML still is not."""
     answer, _, _ = await ask(script(status(202)), "DELETE")
     assert (answer.status, answer.body) == (202, None)
-    _, server, _ = await ask(script(status(200, text="<html>"), status(204)), "DELETE")
+    _, server, _ = await ask(
+        script(status(200, text="<html>", content_type="text/html"), status(204)), "DELETE"
+    )
     assert len(server.seen) == 2
 
 
@@ -339,7 +341,13 @@ async def test_logs_know_no_address_and_no_body():
     """Log lines bear neither queries nor bodies nor tokens."""
     with structlog.testing.capture_logs() as logs:
         await ask(
-            script(status(500, text="SECRET-B"), None, status(200, text="SECRET-C"), status(429), ok()),
+            script(
+                status(500, text="SECRET-B"),
+                None,
+                status(200, text="SECRET-C", content_type="text/html"),
+                status(429),
+                ok(),
+            ),
             "POST",
             path="/v1/SECRET-P",
             params={"q": "SECRET-Q"},
