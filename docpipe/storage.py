@@ -146,6 +146,8 @@ def folder_name(patient_id: str) -> str:
     if _SAFE.fullmatch(patient_id):
         return patient_id
     encoded = quote(patient_id, safe="", errors="surrogatepass").replace(".", "%2E").replace("~", "%7E")
+    if encoded.startswith("-"):  # a command would take the name for an option
+        encoded = "%2D" + encoded[1:]
     if encoded and len(encoded) <= _LONGEST:
         # A safe id bears no percent sign, so that what is encoded is recognised by one.
         return encoded if "%" in encoded else f"%{ord(encoded[0]):02X}{encoded[1:]}"

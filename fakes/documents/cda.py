@@ -48,11 +48,7 @@ def _document(
     moment = _day(story.day) + "093000+0000"
     stamps = "\n  ".join(f'<templateId root="{template}"/>' for template in templates)
     gender = _GENDERS.get(person.sex)
-    gender_code = (
-        f'<administrativeGenderCode code="{gender}" codeSystem="2.16.840.1.113883.5.1"/>'
-        if gender
-        else '<administrativeGenderCode nullFlavor="UNK"/>'
-    )
+    gender_is = f'code="{gender}" codeSystem="2.16.840.1.113883.5.1"' if gender else 'nullFlavor="UNK"'
     given, _, family = story.author.removeprefix("Dr. ").partition(" ")
     place = escape(story.place)
     text = f"""<?xml version="1.0" encoding="UTF-8"?>
@@ -72,7 +68,7 @@ def _document(
     <addr use="HP"><postalCode>{escape(person.postal_code)}</postalCode><country>US</country></addr>
     <patient>
       <name use="L"><given>{escape(person.given)}</given><family>{escape(person.family)}</family></name>
-      {gender_code}
+      <administrativeGenderCode {gender_is}/>
       <birthTime value="{person.birth_date.replace("-", "")}"/>
     </patient>
   </patientRole></recordTarget>
