@@ -18,29 +18,36 @@ log = structlog.get_logger(__name__)
 
 NAME: Final = "docex"
 POLL_FASTEST_S: Final = 1.0
-POLL_SLOWEST_S: Final = 60.0
-POLL_PART: Final = 0.1
-"""The next question comes after this part of the time already waited."""
+POLL_SLOWEST_S: Final = 300.0
+POLL_BASE_S: Final = 2.0
+POLL_PART: Final = 0.2
+"""A question comes this part of the time already waited, and `POLL_BASE_S`, after the last: found out half
+that late in the middle, a search of 30 minutes costs 29 questions."""
 REMAINING_PART: Final = 0.5
 """Where the exchange tells its progress, half the time it seems to need is slept through."""
+_SOME_PROGRESS: Final = 0.03  # less says too little of how fast it goes
 _LONGEST_REASON: Final = 300
 _WAITING_STATES: Final = ("queued", "running")
 
 
-def next_poll(waited: float, progress: float | None, told: float | None) -> float:
+Progress = tuple[float, float]
+"""Seconds waited, and what part was done then."""
+
+
+def next_poll(waited: float, told: float | None, first: Progress | None, last: Progress | None) -> float:
     """Seconds until the next question.
 
     Args:
         waited: seconds since the search was accepted.
-        progress: what part is done, 0 to 1, as the exchange says; None if it does not.
-        told: the Retry-After of the last answer in seconds; it is obeyed.
+        told: the Retry-After of the last answer in seconds: not sooner than that.
+        first: the first progress that the exchange told, None if it told none.
+        last: the latest.
     """
-    if told is not None:
-        return max(POLL_FASTEST_S, told)
-    pause = waited * POLL_PART
-    if progress is not None and 0 < progress < 1:
-        pause = max(pause, waited * (1 - progress) / progress * REMAINING_PART)
-    return min(POLL_SLOWEST_S, max(POLL_FASTEST_S, pause))
+    pause = POLL_BASE_S + waited * POLL_PART
+    if first is not None and last is not None and last[1] - first[1] >= _SOME_PROGRESS:
+        remaining = (1 - last[1]) * (last[0] - first[0]) / (last[1] - first[1])
+        pause = max(POLL_BASE_S + waited * POLL_PART / 2, remaining * REMAINING_PART)
+    return max(POLL_FASTEST_S, min(POLL_SLOWEST_S, pause), told or 0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,8 +127,14 @@ class DocumentExchange:
         Raises:
             ServiceError: if the search failed.
         """
-        first = search["ask_after"] if search["ask_after"] is not None else POLL_FASTEST_S
-        poll = step.state or {"polls": 0, "next": search["at"] + first, "progress": None, "asked": []}
+        soonest = POLL_FASTEST_S if search["ask_after"] is None else search["ask_after"]
+        poll = step.state or {
+            "polls": 0,
+            "next": search["at"] + soonest,
+            "progress": None,
+            "first": None,
+            "asked": [],
+        }
         while True:
             await self._sleep_until(step, poll["next"])
             answer = await self._ask(step, search)
@@ -135,9 +148,16 @@ class DocumentExchange:
                     "search_state_unknown", run_id=step.ticket.run_id, state=answer.body["state"][:40]
                 )
             progress = answer.body.get("progress")
+            last = None if progress is None else (now - search["at"], min(1.0, max(0.0, progress)))
+            first = poll["first"] or last
             told = retry_after(answer.headers, now, self.config.max_retry_after)
-            pause = next_poll(now - search["at"], progress, told)
-            poll = {"polls": poll["polls"] + 1, "next": now + pause, "progress": progress, "asked": asked}
+            poll = {
+                "polls": poll["polls"] + 1,
+                "next": now + next_poll(now - search["at"], told, first, last),
+                "progress": progress,
+                "first": first,
+                "asked": asked,
+            }
             step.note(poll)
 
     async def _sleep_until(self, step: Step, when: float) -> None:

@@ -9,20 +9,24 @@ from docpipe.model import Patient
 ANN = Patient("P1", "Ann Marie", "O'Neil", "1957-03-31")
 
 
-@given(st.floats(0, 1e6), st.none() | st.floats(-1, 2, allow_nan=False))
-def test_polls_stay_between_their_bounds(waited: float, progress: float | None) -> None:
-    """Never sooner than 1 s, never later than 60 s, whatever the exchange claims."""
-    assert 1.0 <= next_poll(waited, progress, None) <= 60.0
+PROGRESS = st.none() | st.tuples(st.floats(0, 1e6), st.floats(0, 1))
+
+
+@given(st.floats(0, 1e6), PROGRESS, PROGRESS)
+def test_polls_stay_between_their_bounds(waited: float, first, last) -> None:
+    """Never sooner than 1 s, never later than 5 min, whatever the exchange claims."""
+    assert 1.0 <= next_poll(waited, None, first, last) <= 300.0
 
 
 def test_polls_follow_time_progress_and_retry_after() -> None:
-    """A tenth of the time waited; half of what seems to remain; and what the exchange asks for wins."""
-    assert next_poll(0.0, None, None) == 1.0
-    assert next_poll(200.0, None, None) == 20.0
-    assert next_poll(10.0, 0.5, None) == 5.0
-    assert next_poll(200.0, 0.99, None) == 20.0
-    assert next_poll(200.0, 0.5, 3.0) == 3.0
-    assert next_poll(200.0, None, 120.0) == 120.0
+    """A fifth of the time waited; half of what seems to remain; not sooner than the exchange asks for."""
+    assert next_poll(0.0, None, None, None) == 2.0
+    assert next_poll(200.0, None, None, None) == 42.0
+    assert next_poll(200.0, None, (10.0, 0.1), (200.0, 0.5)) == 190.0 / 0.4 * 0.5 * 0.5
+    assert next_poll(200.0, None, (10.0, 0.1), (200.0, 0.99)) == 22.0
+    assert next_poll(200.0, None, (10.0, 0.1), (200.0, 0.1)) == 42.0
+    assert next_poll(200.0, 3.0, None, None) == 42.0
+    assert next_poll(200.0, 120.0, None, None) == 120.0
 
 
 def test_reasons_lose_names_and_dates() -> None:

@@ -313,7 +313,7 @@ async def test_redirects_that_are_not_followed(method, code, location):
     async with Server(script(status(code, headers=headers))) as server, Process(FAST) as process:
         with pytest.raises(ServiceError, match=r"redirect|address|without saying") as error:
             await process.call(server.url + "/v1/thing", method, token="secret")  # noqa: S106 -- a test's
-        assert len(server.seen) <= 6
+        assert len(server.seen) <= (6 if method == "GET" else 1)
     assert "secret" not in str(error.value)
     assert "pw" not in str(error.value)
 

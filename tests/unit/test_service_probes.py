@@ -254,6 +254,24 @@ async def test_poisoned_call_fails_and_others_do_not():
     assert world.turns == []
 
 
+async def test_several_poisoned_calls_do_not_close_the_gate_together():
+    """Failures of calls under suspicion, three in a row, say nothing about the service; of others they do."""
+    world = World()
+    gate, service = world.gates["ask"], world.service
+    poisoned = [gate.call(Ticket(f"bad{number}")) for number in range(3)]
+    for call in poisoned:
+        service.failed(call, DEAD)
+        service.answered(gate.call(Ticket("good")))
+    for _ in range(3):
+        for call in poisoned:
+            service.failed(call, DEAD)
+        assert service.up
+        service.answered(gate.call(Ticket("good")))
+    for number in range(3):
+        service.failed(gate.call(Ticket(f"good{number}")), DEAD)
+    assert not service.up
+
+
 async def test_single_caller_alone_is_never_poisoned():
     """Where nobody else is there to compare with, a caller probes forever."""
     world = World()
