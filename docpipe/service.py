@@ -23,7 +23,7 @@ from docpipe.exchange import DocumentExchange
 from docpipe.gates import Gate, Quota, Service
 from docpipe.http import Http, origin_of
 from docpipe.lines import Slots
-from docpipe.model import Clock, RunIds
+from docpipe.model import Clock, Rate, RunIds
 from docpipe.patients import PatientDatabase, checked
 from docpipe.state import StateFolder
 from docpipe.storage import FolderStorage
@@ -48,6 +48,15 @@ class Docpipe:
     workers: Workers | InlineWorkers
     services: dict[str, Service]
     quotas: dict[str, Quota]
+
+    def use_rates(self, config: Config) -> list[str]:
+        """Take over the rates of a new configuration; returns what changed. The rest needs a restart."""
+        changed = []
+        for name, rate in _rates(config).items():
+            if rate != self.quotas[name].rate:
+                changed.append(f"{name}: {self.quotas[name].rate or 'none'} to {rate or 'none'}")
+                self.quotas[name].set_rate(rate)
+        return changed
 
 
 @contextlib.asynccontextmanager
@@ -205,6 +214,14 @@ class _Gates:
             quota.refresh()
 
 
+def _rates(config: Config) -> dict[str, Rate | None]:
+    return {
+        "docex.search": config.docex.search_rate,
+        "docex.status": config.docex.status_rate,
+        "tasktracker": config.tasktracker.rate,
+    }
+
+
 async def _gates(
     config: Config,
     checkpoints: Checkpoints,
@@ -215,13 +232,8 @@ async def _gates(
     """Build the gates; each quota waits out what an earlier process may have spent."""
     docex, tracker = config.docex, config.tasktracker
     services = {name: Service(name, clock=clock, rng=rng) for name in ("docex", "tasktracker")}
-    rates = {
-        "docex.search": docex.search_rate,
-        "docex.status": docex.status_rate,
-        "tasktracker": tracker.rate,
-    }
     quotas = {}
-    for name, rate in rates.items():
+    for name, rate in _rates(config).items():
         quota = await Quota.restored(name, rate, clock, checkpoints)
         quotas[name] = await stack.enter_async_context(quota)
 

@@ -17,7 +17,7 @@ from docpipe.cli.progress import Progress
 from docpipe.cli.words import as_json, told_counts
 from docpipe.config import Config, load
 from docpipe.engine import Engine
-from docpipe.errors import UsageError
+from docpipe.errors import ConfigError, UsageError
 from docpipe.model import Json, Outcome, RunState
 from docpipe.patients import csv_rows
 
@@ -33,6 +33,7 @@ async def _run(args: argparse.Namespace, config: Config) -> int:
     patient_ids = await _wanted(args)
     async with service.opened(config, inline=args.debug) as docpipe, _stopping(docpipe.engine) as stopped:
         engine = docpipe.engine
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, _reload, docpipe, args.config)
         if args.command == "resume":
             runs = await engine.resume(patient_ids)
         else:
@@ -84,6 +85,17 @@ async def _ids_in(path: Path) -> list[str]:
         else:
             ids.append(row["id"].strip())
     return ids
+
+
+def _reload(docpipe: service.Docpipe, path: Path | None) -> None:
+    """Take over the rates of the configuration as it stands now; one that is bad changes nothing."""
+    try:
+        changed = docpipe.use_rates(load(path))
+    except ConfigError as error:
+        _warn(f"docpipe: the new configuration is refused, the old one stays: {error}")
+    else:
+        told = ", ".join(changed) if changed else "no rate has changed"
+        _warn(f"docpipe: configuration read again; {told}. Other keys take effect at the next start.")
 
 
 @contextlib.asynccontextmanager

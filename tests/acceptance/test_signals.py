@@ -92,6 +92,37 @@ async def test_a_second_signal_leaves_at_once_and_nobody_behind(box: Box, sample
         assert len(running.tracker.tasks_of(resumed.json["runs"][0]["run_id"])) == 1
 
 
+@pytest.mark.parametrize("services", [SLOW], indirect=True)
+async def test_rates_change_on_sighup(box: Box, services: fakes.Running) -> None:
+    """A new rate takes effect without a restart; a bad configuration is refused and the old one stays."""
+    del box.env["DOCPIPE_DOCEX__SEARCH_RATE"]
+    config = box.folder / "config.toml"
+    usual = config.read_text("utf-8")
+    config.write_text(usual.replace("[docex]", '[docex]\nsearch_rate = "1/hour"'), "utf-8")
+    process = await box.start("run", "--patient", "P123", "--patient", "P124")
+    await until(process, services, "docex.status")
+    assert process.stderr is not None
+
+    async def told(text: str) -> str:
+        config.write_text(text, "utf-8")
+        process.send_signal(signal.SIGHUP)
+        while b"configuration" not in (line := await process.stderr.readline()):
+            assert line
+        return line.decode()
+
+    refused = await told(usual.replace("[docex]", '[docex]\nsearch_rate = "often"'))
+    assert "refused, the old one stays" in refused
+    assert "10/min" in refused
+    assert len(services.docex.searches) == 1
+    taken = await told(usual.replace("[docex]", '[docex]\nsearch_rate = "none"'))
+    assert "docex.search: 1/hour to none" in taken
+    while len(services.docex.searches) < 2:
+        await asyncio.sleep(0.01)
+    assert "no rate has changed" in await told(config.read_text("utf-8"))
+    process.kill()
+    await process.communicate()
+
+
 def descendants(pid: int) -> set[int]:
     """Processes below another, by /proc."""
     children = Path(f"/proc/{pid}/task/{pid}/children")
