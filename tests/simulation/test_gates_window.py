@@ -24,6 +24,9 @@ HAZARDS = (
 )
 
 
+_FAR = 5  # a path this long is not redirected any further: a client follows 5 times at most
+
+
 class Strict:
     """A server with hazards, seeded."""
 
@@ -37,7 +40,7 @@ class Strict:
     def _strikes(self, hazard, chance):
         return hazard in self._hazards and self._rng.random() < chance
 
-    async def behave(self, _request):
+    async def behave(self, request):
         if self._strikes("drops", 0.2):
             return None
         if self._strikes("errors", 0.2):
@@ -47,8 +50,9 @@ class Strict:
         if self._strikes("429", 0.1):
             told = self._rng.choice([{}, {"Retry-After": "2"}])
             return web.Response(status=429, headers=told)
-        if self._strikes("redirect", 0.3):
-            return web.Response(status=self._rng.choice([307, 308]), headers={"Location": "/elsewhere"})
+        if len(request.path) < _FAR and self._strikes("redirect", 0.3):
+            to = f"{request.path}x"
+            return web.Response(status=self._rng.choice([307, 308]), headers={"Location": to})
         return web.json_response({"ok": True})
 
 
