@@ -10,7 +10,7 @@ import asyncio
 import heapq
 import math
 from collections.abc import Awaitable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final, Self
 
 import structlog
@@ -357,8 +357,10 @@ class Quota:
         in_order = sorted(self._standing, key=lambda place: place.ticket.urgency(place.since))
         for number, place in enumerate(in_order, 1):
             until = None if first is None else first + (number - 1) * spacing
-            wait = outage or Wait(WaitKind.QUOTA, self.name, place.shown, until)
-            told[place.ticket] = replace(wait, place=number)
+            if outage is None:
+                told[place.ticket] = Wait(WaitKind.QUOTA, self.name, place.shown, until, number)
+            else:
+                told[place.ticket] = Wait(outage.kind, outage.what, outage.since, outage.until, number)
         return told
 
     def refresh(self) -> None:

@@ -57,6 +57,25 @@ async def test_a_stop_in_the_middle_of_an_outage(box: Box, services: fakes.Runni
 
 
 @pytest.mark.parametrize("services", [SLOW], indirect=True)
+async def test_status_tells_what_each_run_waits_for(box: Box, services: fakes.Running) -> None:
+    """From another process: the next question, the place in line, since when and until when."""
+    box.env["DOCPIPE_DOCEX__SEARCH_RATE"] = "1/hour"
+    process = await box.start("run", *(word for n in range(4) for word in ("--patient", f"P10{n}")))
+    await until(process, services, "docex.status")
+    waits: dict[str, dict] = {}
+    while len(waits) < 4 or not all(wait.get("until") for wait in waits.values()):
+        runs = (await box.run("status", "--json")).json["runs"]
+        doings = {run["patient_id"]: run["doing"] for run in runs if run["doing"]}
+        waits = {patient: doing["wait"] for patient, doing in doings.items() if doing["wait"]}
+    assert (waits.pop("P100")["kind"], {wait["kind"] for wait in waits.values()}) == ("poll", {"quota"})
+    assert [waits[patient]["place"] for patient in sorted(waits)] == [1, 2, 3]
+    assert [round((waits[p]["until"] - waits["P101"]["until"]) / 3600) for p in sorted(waits)] == [0, 1, 2]
+    assert "waits for the quota of docex.search, place 2 in line, next in" in (await box.run("status")).out
+    process.kill()
+    await process.communicate()
+
+
+@pytest.mark.parametrize("services", [SLOW], indirect=True)
 async def test_one_process_at_a_time(box: Box, services: fakes.Running) -> None:
     """A second process on the folder is refused, told who holds it; looking on is allowed."""
     process = await box.start("run", "--patient", "P123")

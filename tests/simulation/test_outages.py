@@ -98,6 +98,15 @@ def test_forty_patients_through(folder: Path, faults: list[str]) -> None:
     assert into_outage(story) > 0
 
 
+def test_restarts_in_the_middle_of_an_outage(folder: Path) -> None:
+    """Stopped and started again during an outage, everybody completes, once, within the quotas."""
+    faults = ["docex.* 503 from=60 until=600", "tracker.* reset from=300 until=700"]
+    options = {"search_seconds": (5.0, 90.0)}
+    kept(
+        virtual.run(simulate(Plan(folder, patients=40, faults=faults, options=options, lives=(45, 100, 200))))
+    )
+
+
 def test_one_poisoned_patient_fails_alone(folder: Path) -> None:
     """Requests that fail for one patient only end that patient, with the reason, and hold nobody up."""
     calm = Plan(folder / "calm", patients=30, options={"search_seconds": (5.0, 40.0)})

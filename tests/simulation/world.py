@@ -4,6 +4,8 @@ What cannot run in virtual time is left out: worker processes (documents pass th
 lines), and nothing else. The same seed gives the same run.
 """
 
+import asyncio
+import contextlib
 import hashlib
 import json
 import random
@@ -14,8 +16,9 @@ from typing import Any
 
 import fakes
 from docpipe import service
-from docpipe.checkpoints import StoredRun
+from docpipe.checkpoints import StoredRun, read_runs
 from docpipe.config import Config, Docex, Patients, State, Storage, Tasktracker
+from docpipe.engine import Change
 from docpipe.model import Patient, Rate
 from docpipe.patients import PatientDatabase
 from fakes.quota import Rate as FakeRate
@@ -47,6 +50,8 @@ class Plan:
     search_rate: Rate | None = PER_MINUTE
     status_rate: Rate | None = PER_SECOND
     tracker_rate: Rate | None = PER_SECOND
+    lives: Sequence[float] = ()
+    """Seconds after which docpipe is stopped and started again; the last life is as long as it takes."""
 
 
 @dataclass
@@ -101,7 +106,7 @@ def config_of(plan: Plan, running: fakes.Running) -> Config:
 
 
 async def simulate(plan: Plan) -> Story:
-    """Run the plan's patients to their end."""
+    """Run the plan's patients to their end, through stops and restarts where the plan has some."""
     async with fakes.serve(options_of(plan)) as running:
         config = config_of(plan, running)
         database = PatientDatabase(config.patients.url, virtual.wall_clock)
@@ -110,17 +115,18 @@ async def simulate(plan: Plan) -> Story:
         began = virtual.wall_clock()
         ended: dict[str, float] = {}
         rng = random.Random(plan.seed)
-        async with service.opened(
-            config, clock=virtual.wall_clock, rng=rng, converter=CONVERTER, inline=True
-        ) as docpipe:
-            docpipe.engine.listeners.append(
-                lambda change: (
-                    ended.setdefault(change.patient_id, virtual.wall_clock() - began)
-                    if change.activity is None
-                    else None
-                )
-            )
-            runs = await docpipe.engine.submit(ids(plan.patients))
-            await docpipe.engine.wait()
-            runs = await docpipe.checkpoints.runs([run.run_id for run in runs])
+
+        def note(change: Change) -> None:
+            if change.activity is None:
+                ended[change.patient_id] = virtual.wall_clock() - began
+
+        for life in (*plan.lives, None):
+            async with service.opened(
+                config, clock=virtual.wall_clock, rng=rng, converter=CONVERTER, inline=True
+            ) as docpipe:
+                docpipe.engine.listeners.append(note)
+                await docpipe.engine.submit(id_ for id_ in ids(plan.patients) if id_ not in ended)
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(docpipe.engine.wait(), life)
+        runs = read_runs(config.state_dir, latest=10 * plan.patients)
         return Story(runs, virtual.wall_clock() - began, ended, running)
