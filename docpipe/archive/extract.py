@@ -113,7 +113,7 @@ class _Extraction:
                 beyond += 1
                 continue
             self._one(member, prefix, parent, depth)
-        if (beyond := beyond + opened.more()) and len(self.entries) >= self.limits.members:
+        if beyond := beyond + opened.more():
             reason = f"The archive holds more than {self.limits.members:,} files; the rest was not unpacked."
             told = f"{prefix}(more files, {beyond:,} or more)"
             self.add(told, 0, parent, verdict=Verdict(Outcome.REFUSED, reason))

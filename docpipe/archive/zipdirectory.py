@@ -20,7 +20,8 @@ _CENTRAL_HEADER: Final = struct.Struct("<4s6H3L5H2L")
 _END_RECORD: Final = struct.Struct("<4s4H2LH")
 _END_RECORD_64: Final = struct.Struct("<4sQ2H2L4Q")
 _LOCATOR_64: Final = struct.Struct("<4sLQL")
-_FULL_16: Final = 0xFFFF
+_EMPTY_DEFLATED: Final = 2
+"""Bytes of nothing, deflated; some packers deflate folders too."""
 _FULL_32: Final = 0xFFFF_FFFF
 _HAS_DESCRIPTOR: Final = 0x8
 
@@ -44,6 +45,12 @@ class Entry:
     """The day of its last change, as DOS writes it."""
     extra: bytes = b""
 
+    @property
+    def is_folder(self) -> bool:
+        """A folder bears no bytes; what claims to be one and does is a file that wants to hide."""
+        named = self.raw_name.endswith((b"/", b"\\"))
+        return not self.size and self.packed <= _EMPTY_DEFLATED and (self.folder or named)
+
 
 @dataclass(slots=True)
 class Directory:
@@ -61,7 +68,7 @@ def read(file: BinaryIO, most: int) -> Directory:
     """
     size = file.seek(0, 2)
     listed = _listed(file, size, most)
-    if listed is not None and not listed.damaged:
+    if listed is not None and not listed.damaged and not _is_anothers(file, listed, most):
         _mend(file, size, listed, most)
         return listed
     found = _recovered(file, size, most)
@@ -70,6 +77,18 @@ def read(file: BinaryIO, most: int) -> Directory:
         raise NotAnArchiveError
     best.damaged = True
     return best
+
+
+def _is_anothers(file: BinaryIO, directory: Directory, most: int) -> bool:
+    """Whether a directory is that of an archive inside of this one, whose own was cut off.
+
+    It is when members stand in front of the first that it lists, and it does not know them.
+    """
+    first = min((entry.offset for entry in directory.entries), default=0)
+    if not first or _local_header(file, 0) is None:
+        return False
+    known = {entry.raw_name for entry in directory.entries}
+    return any(entry.raw_name not in known for entry in _recovered(file, first, most).entries)
 
 
 def body_offset(file: BinaryIO, entry: Entry) -> int | None:
@@ -187,9 +206,13 @@ def _records(file: BinaryIO, end: _End, shift: int, most: int) -> tuple[Director
         if len(rest) < sum(fields[10:13]):
             break
         count += 1
-        if count <= most:
-            directory.entries.append(_of_record(fields, rest, shift))
-    directory.more = max(0, count - most)
+        entry = _of_record(fields, rest, shift)
+        if entry.is_folder:
+            continue  # it takes no place among the files
+        if len(directory.entries) < most:
+            directory.entries.append(entry)
+        else:
+            directory.more += 1
     return directory, count
 
 
@@ -251,12 +274,12 @@ def _recovered(file: BinaryIO, size: int, most: int) -> Directory:
             packed, told, length = _until_signature(file, start, size)
         elif start + packed > size:
             packed, _, length = _until_signature(file, start, size)
-        if len(directory.entries) == most:
-            directory.more = 1  # at least; counting on would take a hostile file's time
-            break
-        directory.entries.append(
-            Entry(raw_name, flags, method, told, packed, length, at, stamp=day, extra=raw_extra)
-        )
+        entry = Entry(raw_name, flags, method, told, packed, length, at, stamp=day, extra=raw_extra)
+        if not entry.is_folder:
+            if len(directory.entries) == most:
+                directory.more = 1  # at least; counting on would take a hostile file's time
+                break
+            directory.entries.append(entry)
         at = max(start + packed, at + len(LOCAL))
     return directory
 

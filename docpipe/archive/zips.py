@@ -73,8 +73,6 @@ def _members(file: BinaryIO, directory: Directory) -> Iterator[Member]:
     overlapping = _overlapping(entries, bodies)
     told = names.decoded(entries)
     for index, (entry, body, name) in enumerate(zip(entries, bodies, told, strict=True)):
-        if _is_folder(entry, name):
-            continue
         yield Member(
             name=name.rstrip("/\\"),
             size=entry.size,
@@ -83,11 +81,6 @@ def _members(file: BinaryIO, directory: Directory) -> Iterator[Member]:
             modified=_day(entry.stamp),
             verdict=_verdict(entry, name, overlaps=index in overlapping),
         )
-
-
-def _is_folder(entry: Entry, name: str) -> bool:
-    """A folder bears no bytes; what claims to be one and does is a file that wants to hide."""
-    return not entry.size and entry.packed <= 2 and (entry.folder or name.endswith(("/", "\\")))  # noqa: PLR2004 - empty deflate
 
 
 def _verdict(entry: Entry, name: str, *, overlaps: bool) -> Verdict | None:

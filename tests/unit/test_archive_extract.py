@@ -18,6 +18,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from docpipe.archive.extract import Limits, extract
+from docpipe.archive.member import BLOCK
+from docpipe.archive.others import open_gzip
+from docpipe.archive.zips import open_zip
 from docpipe.errors import ArchiveError
 
 SAMPLES = Path(__file__).parents[3] / "shared" / "samples" / "archives"
@@ -37,7 +40,10 @@ def zipped(*members, method=zipfile.ZIP_DEFLATED):
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", method) as archive:
         for name, data in members:
-            archive.writestr(name, data)
+            dated = (
+                name if isinstance(name, zipfile.ZipInfo) else zipfile.ZipInfo(name, (2020, 1, 1, 0, 0, 0))
+            )
+            archive.writestr(dated, data, method)  # dated, so that the same bytes come out at any time
     return packed.getvalue()
 
 
@@ -536,3 +542,49 @@ def test_damage_never_escapes(tmp_path_factory, data):
     cut = data.draw(st.integers(1, len(whole)))
     with contextlib.suppress(ArchiveError):
         taken(tmp_path_factory.mktemp("x"), bytes(whole[:cut]) if data.draw(st.booleans()) else bytes(whole))
+
+
+def test_folders_take_no_place_among_the_files(tmp_path):
+    """However many folders an archive lists, no file is lost silently."""
+    folders = [(f"{number}/", b"") for number in range(8)]
+    entries, _ = taken(tmp_path, zipped(*folders, ("a", b"1"), ("b", b"2"), ("c", b"3")), Limits(members=2))
+    assert [entry["outcome"] for entry in entries] == [None, None, "refused"]
+
+
+def test_the_directory_of_a_nested_archive_is_not_taken_for_its_own(tmp_path):
+    """An archive cut off after an archive that it holds still tells of its other files."""
+    inner = zipped(("in.txt", b"in"))
+    data = zipped(("a.txt", b"a"), ("inner.zip", inner), ("b.txt", b"b" * 99), method=zipfile.ZIP_STORED)
+    entries, _ = taken(tmp_path, data[: data.index(b"PK\3\4", data.index(b"PK\5\6")) + 50])
+    told = outcomes(entries)
+    assert told["a.txt"] is None
+    assert told["inner.zip"] == "stored"
+    assert told["inner.zip/in.txt"] is None
+    assert told["(the archive)"] == "failed"
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_no_piece_is_larger_than_a_block(method):
+    """A bomb comes out in small pieces, so that limits are asked before memory is gone."""
+    file = io.BytesIO(zipped(("bomb", bytes(20_000_000)), method=method))
+    member = next(iter(open_zip(file, 10).members))
+    pieces = [len(piece) for piece in member.chunks()]
+    assert sum(pieces) == 20_000_000
+    assert max(pieces) <= BLOCK
+
+
+def test_no_piece_of_gzip_is_larger_than_a_block():
+    """Likewise for GZIP."""
+    member = next(iter(open_gzip(io.BytesIO(gzip.compress(bytes(20_000_000))), "a.gz").members))
+    assert max(len(piece) for piece in member.chunks()) <= BLOCK
+
+
+def test_headers_of_a_tar_are_bounded(tmp_path):
+    """Attributes of megabytes before a member, sound as they are, are not taken into memory."""
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as archive:
+        info = tarfile.TarInfo("a.txt")
+        info.pax_headers = {"comment": "x" * 2**21}
+        archive.addfile(info)
+    entries, _ = taken(tmp_path, zipped(("t.tar", packed.getvalue()), method=zipfile.ZIP_STORED))
+    assert outcomes(entries) == {"t.tar": "failed"}

@@ -5,6 +5,7 @@ import os
 import stat
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 from hypothesis import given
@@ -296,3 +297,9 @@ async def test_metadata_is_for_people_too(tmp_path):
     text = (tmp_path / PATIENT / DOCUMENT / "metadata.json").read_text("utf-8")
     assert "Größe" in text
     assert json.loads(text)["files"] == {}
+
+
+def test_no_id_can_be_made_to_look_like_a_cut_one():
+    """The folder of a long id, taken apart and used as an id, is another folder."""
+    folder = folder_name(" " * 100)
+    assert folder_name(unquote(folder)) != folder
