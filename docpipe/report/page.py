@@ -29,14 +29,17 @@ ul { padding-left: 1.2rem } li { margin: .3rem 0; overflow-wrap: anywhere }
 table { border-collapse: collapse; width: 100%; font-size: .9rem }
 caption { text-align: left; color: var(--faint); padding-bottom: .3rem }
 th, td { text-align: left; vertical-align: top; padding: .4rem .6rem; border-bottom: 1px solid var(--line);
-  overflow-wrap: anywhere }
-thead th { background: var(--tint); white-space: nowrap } tbody th { font-weight: 600; min-width: 12rem }
+  overflow-wrap: break-word }
+thead th { background: var(--tint); white-space: nowrap }
+tbody th { font-weight: 600; min-width: 12rem; overflow-wrap: anywhere } td.why { min-width: 11rem }
 td.number { text-align: right } td.nowrap { white-space: nowrap }
 a { color: var(--bar) } a:focus-visible { outline: 3px solid var(--bar); outline-offset: 2px }
 svg { width: 100%; max-width: 45rem; height: auto; font: 13px system-ui, sans-serif }
 svg text { fill: var(--ink) }
 svg rect { fill: var(--bar) }
-@media print { :root { --ink: #000; --paper: #fff; --faint: #444; --line: #999; --bar: #555; --bad: #000;
+@page { margin: 15mm 12mm }
+@media print { table { font-size: 8.5pt } th, td { padding: .25rem .4rem } tbody th, td.why { min-width: 0 }
+  :root { --ink: #000; --paper: #fff; --faint: #444; --line: #999; --bar: #555; --bad: #000;
   --good: #000; --note: #000; --tint: #eee } body { padding: 0; max-width: none; font-size: 10.5pt }
   .scroll { overflow: visible } tr, li, svg { break-inside: avoid } thead { display: table-header-group }
   h2 { break-after: avoid } a { color: inherit; text-decoration: none } }
@@ -51,7 +54,7 @@ def page(report: dict[str, Any]) -> str:
     sections = (
         _head(run, report["patient"], report["counts"]),
         _list("Problems", report["problems"], "problems"),
-        _list("Kept, but not read", report["not_read"], "not-read"),
+        _grouped("Kept, but not read", report["not_read"], "not-read"),
         _documents(documents),
         _summary(documents),
         _timeline(report["timeline"]),
@@ -95,13 +98,37 @@ def _head(run: Json, patient: Json | None, counts: dict[str, int]) -> str:
 
 
 def _list(heading: str, items: list[Json], name: str) -> str:
-    if not items:
-        return ""
+    """Each item with its reason."""
     rows = "".join(
         f"<li><strong>{_text(item['title'])}</strong>: {_text(item['reason'], 400)}"
         f'<br><span class="faint">{_text(item["path"], 200)}</span></li>\n'
         for item in items
     )
+    return _section(heading, name, rows)
+
+
+def _grouped(heading: str, items: list[Json], name: str) -> str:
+    """One line a reason: a hundred scans that were not read are one fact, with a hundred names."""
+    by_reason: dict[str, list[str]] = {}
+    for item in items:
+        by_reason.setdefault(shown(item["reason"], 400), []).append(_named(item))
+    rows = "".join(
+        f"<li><strong>{_text(reason, 400)}</strong> ({len(files)} {'file' if len(files) == 1 else 'files'})"
+        f"<br>{'; '.join(files)}</li>\n"
+        for reason, files in by_reason.items()
+    )
+    return _section(heading, name, rows)
+
+
+def _named(item: Json) -> str:
+    path = shown(item["path"], 200)
+    more = f' <span class="faint">{_text(path, 200)}</span>' if path != item["title"] else ""
+    return f"{_text(item['title'])}{more}"
+
+
+def _section(heading: str, name: str, rows: str) -> str:
+    if not rows:
+        return ""
     return (
         f'<section aria-labelledby="{name}"><h2 id="{name}">{heading}</h2>\n<ul>\n{rows}</ul>\n</section>\n'
     )
@@ -135,8 +162,8 @@ def _row(file: Json) -> str:
         f'<td class="nowrap">{_text(str(file.get("date") or "")[:10])}</td>'
         f"<td>{_text(file.get('author'), 80)}</td><td>{_text(type_of(file), 60)}</td>"
         f'<td class="number">{"" if pages is None else int(pages)}</td>'
-        f'<td><span class="{kind}">{OUTCOMES[file["outcome"]]}</span>{reason}</td>'
-        f"<td>{_links(file)}</td></tr>\n"
+        f'<td class="why"><span class="{kind}">{OUTCOMES[file["outcome"]]}</span>{reason}</td>'
+        f'<td class="nowrap">{_links(file)}</td></tr>\n'
     )
 
 
