@@ -21,9 +21,10 @@ from docpipe import report
 from docpipe.archive import Downloader, Limits, extract
 from docpipe.convert.detect import detect
 from docpipe.convert.kinds import kind_of
+from docpipe.durable import sync_folder, sync_tree
 from docpipe.errors import RunError, WorkerError
 from docpipe.exchange import DocumentExchange
-from docpipe.lines import Slots
+from docpipe.lines import Slots, waiting
 from docpipe.model import Clock, Json, Outcome, Patient, Step, Wait, WaitKind
 from docpipe.patients import PatientDatabase
 from docpipe.storage import FolderStorage
@@ -85,7 +86,7 @@ class Activities:
             )
             if found is None:
                 return {"state": "expired"}
-            members = await self._extract(path, folder / "files")
+            members = await self._with_room(step, "spool", lambda: self._extract(path, folder / "files"))
         told = {item.get("path"): item for item in ready["documents"]}
         for member in members:
             member["told"] = _told(told.get(member["path"], {}))
@@ -99,7 +100,9 @@ class Activities:
         def work() -> list[dict[str, Any]]:
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir(mode=0o700)
-            return extract(archive, folder, self.limits, stop=lambda: cancelled)
+            members = extract(archive, folder, self.limits, stop=lambda: cancelled)
+            sync_tree(folder)  # a checkpoint will point to it
+            return members
 
         try:
             return await asyncio.to_thread(work)
@@ -148,7 +151,7 @@ class Activities:
             "facts": member["told"],
         }
         try:
-            done = await self.workers.run(job, step.ticket)
+            done = await self._with_room(step, "spool", lambda: self.workers.run(job, step.ticket))
         except WorkerError as error:
             done = await asyncio.to_thread(_not_converted, path, member, str(error))
         embedded = await asyncio.to_thread(_embedded, self.spool / run_id, member, done["embedded"])
@@ -187,24 +190,27 @@ class Activities:
             ],
             **done["metadata"],
         }
-        put = await self._written(
-            step, lambda: self.storage.put_document(patient_id, member["id"], files, metadata)
+        put = await self._with_room(
+            step, "storage", lambda: self.storage.put_document(patient_id, member["id"], files, metadata)
         )
         return {"key": put["key"]}
 
-    async def _written(self, step: Step, write: Callable[[], Awaitable[_T]]) -> _T:
-        """Write to the storage; where the disk is full, wait until there is room."""
+    async def _with_room(self, step: Step, what: str, work: Callable[[], Awaitable[_T]]) -> _T:
+        """Do what writes to the spool or the storage; where the disk is full, wait until there is room.
+
+        Raises:
+            RunError: if it cannot be written for another reason.
+        """
         while True:
             try:
-                return await write()
+                return await work()
             except OSError as error:
                 if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-                    raise RunError(f"The storage cannot be written: {error.strerror}.") from error
-                log.warning("disk_full", what="storage", run_id=step.ticket.run_id, retry_s=_DISK_FULL_S)
-                now = self.clock()
-                step.ticket.wait = Wait(WaitKind.DISK, "storage", now, now + _DISK_FULL_S)
+                    raise RunError(f"The {what} cannot be written: {error.strerror}.") from error
+            log.warning("disk_full", what=what, run_id=step.ticket.run_id, retry_s=_DISK_FULL_S)
+            now = self.clock()
+            with waiting(step.ticket, Wait(WaitKind.DISK, what, now, now + _DISK_FULL_S)):
                 await asyncio.sleep(_DISK_FULL_S)
-                step.ticket.wait = None
 
     async def update_status(self, step: Step, task_id: str, state: str, note: str) -> Json:
         """TaskTracker_UpdateStatus: {"status", "problem"}."""
@@ -228,7 +234,7 @@ class Activities:
             ("manifest.json", _pretty(manifest)),
         ):
             put = functools.partial(self.storage.put_run_file, patient_id, run_id, name, data)
-            await self._written(step, put)
+            await self._with_room(step, "storage", put)
         return {"digest": digest, "link": f"{self.storage.location(patient_id, run_id=run_id)}/report.html"}
 
     async def append_report(self, step: Step, task_id: str, made: Json) -> Json:
@@ -249,6 +255,8 @@ def _told(item: Json) -> dict[str, str]:
 def _emptied(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True, mode=0o700)
+    sync_folder(folder.parent)
+    sync_folder(folder.parent.parent)
 
 
 def _of_metadata(known: dict[str, Any]) -> dict[str, Any]:

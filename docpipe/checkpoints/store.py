@@ -22,6 +22,12 @@ from docpipe.model import Clock, Json, RunState
 
 log = structlog.get_logger(__name__)
 
+_NO_ROOM: Final = (
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_READONLY,
+)
 _RETRY_FULL_S: Final = 5.0
 _KEEP_GRANTS_S: Final = 2 * 3600.0  # the longest window is an hour
 
@@ -262,11 +268,21 @@ def open_database(folder: Path, clock: Clock) -> Checkpoints:
         return Checkpoints(path, clock)
     except OSError as error:
         raise StateError(f"{path} cannot be opened: {error.strerror}.") from error
-    except sqlite3.Error as error:
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode & 0xFF not in _NO_ROOM:
+            raise _damaged(path, error) from error
         raise StateError(
-            f"{path} is damaged or not a checkpoint database ({error}). "
-            "Nothing was changed: move it away to begin anew, or put a backup in its place."
+            f"{path} cannot be opened ({error}): make room on its disk, or mend its permissions."
         ) from error
+    except sqlite3.Error as error:
+        raise _damaged(path, error) from error
+
+
+def _damaged(path: Path, error: sqlite3.Error) -> StateError:
+    return StateError(
+        f"{path} is damaged or not a checkpoint database ({error}). "
+        "Nothing was changed: move it away to begin anew, or put a backup in its place."
+    )
 
 
 def _write(db: sqlite3.Connection, batch: list[_Write]) -> None:

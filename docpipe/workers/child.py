@@ -92,8 +92,9 @@ def _answer(target: Target, job: Json) -> bytes:
         # Room to say so; the worker ends after an error anyway.
         resource.setrlimit(resource.RLIMIT_DATA, (resource.getrlimit(resource.RLIMIT_DATA)[1],) * 2)
         name, where = type(error).__name__, _where(error)
+        number = error.errno or 0 if isinstance(error, OSError) else 0
     gc.collect()
-    return frame({"ok": False, "error": name, "where": where, **_state()})
+    return frame({"ok": False, "error": name, "where": where, "errno": number, **_state()})
 
 
 def _where(error: BaseException) -> str:

@@ -1,6 +1,7 @@
 """Conversion inside the process: for `--debug`, where breakpoint() has to work, and for simulations."""
 
 import asyncio
+import errno
 import importlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -41,10 +42,15 @@ class InlineWorkers:
 
         Raises:
             WorkerCrashedError: the target raised an exception.
+            OSError: there was no room on the disk for what the target writes.
         """
         async with self._slots.hold(ticket, Wait(WaitKind.CONVERSION, "", self._clock())):
             loop = asyncio.get_running_loop()
             try:
                 return await loop.run_in_executor(self._thread, self._target, job)
+            except OSError as error:
+                if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                    raise
+                raise WorkerCrashedError("The converter stopped unexpectedly.") from error
             except Exception as error:
                 raise WorkerCrashedError("The converter stopped unexpectedly.") from error

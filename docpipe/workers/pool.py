@@ -1,6 +1,8 @@
 """The pool: jobs stand in line, and run one at a time in a worker that can be killed alone."""
 
 import asyncio
+import errno
+import os
 import time
 from dataclasses import dataclass
 from types import TracebackType
@@ -118,6 +120,7 @@ class Workers:
                 exception. An exception is not tried again: the worker was well, and the next one would
                 raise the same; but it is replaced, for what the exception may have left behind.
             WorkerTimeoutError: the last try took longer than the limit.
+            OSError: there was no room on the disk for what the target writes.
             WorkerMemoryError: the last try needed more than the limit, or raised MemoryError.
             TypeError, ValueError: the job is not JSON.
             CancelledError: the pool was closed meanwhile.
@@ -153,6 +156,8 @@ class Workers:
             else:
                 if answer.ok:
                     return answer.value
+                if answer.errno in (errno.ENOSPC, errno.EDQUOT):
+                    raise OSError(answer.errno, os.strerror(answer.errno))
                 log.warning("worker_raised", run_id=ticket.run_id, error=answer.error, where=answer.where)
                 raise WorkerCrashedError(
                     f"The converter stopped unexpectedly ({answer.error} in {answer.where})."

@@ -72,6 +72,8 @@ class Answer:
     error: str = ""
     """The type of the exception it raised. Not its text, which may quote the document."""
     where: str = ""
+    errno: int = 0
+    """Of an OSError: a full disk is not the document's fault."""
     resident: int = 0
     """What the worker holds after the job."""
     peak: int = 0

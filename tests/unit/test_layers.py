@@ -23,7 +23,7 @@ LAYERS = [
     {"patients", "storage", "convert"},
     {"http"},
     {"gates", "workers", "checkpoints", "activity_log", "state"},
-    {"logs", "lines"},
+    {"logs", "lines", "durable"},
     {"config"},
     {"model", "errors"},
 ]

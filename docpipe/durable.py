@@ -1,0 +1,30 @@
+"""What has to be on the disk before a checkpoint may point to it."""
+
+import os
+from pathlib import Path
+
+
+def sync_file(path: Path) -> None:
+    """Bring a file's bytes to the disk.
+
+    Raises:
+        OSError: as the disk has it.
+    """
+    file = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(file)
+    finally:
+        os.close(file)
+
+
+sync_folder = sync_file
+"""Bring a folder's names to the disk: what was made, renamed or removed in it."""
+
+
+def sync_tree(folder: Path) -> None:
+    """Bring the files of a folder, their names and the folder's own name to the disk."""
+    for path in folder.iterdir():
+        sync_file(path)
+    sync_folder(folder)
+    sync_folder(folder.parent)
+    sync_folder(folder.parent.parent)
