@@ -1,5 +1,6 @@
 """What has to be on the disk before a checkpoint may point to it."""
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -28,3 +29,13 @@ def sync_tree(folder: Path) -> None:
     sync_folder(folder)
     sync_folder(folder.parent)
     sync_folder(folder.parent.parent)
+
+
+def make_folder(folder: Path) -> None:
+    """Make a private folder and those above it that are missing, and bring their names to the disk."""
+    if folder.is_dir():
+        return
+    make_folder(folder.parent)
+    with contextlib.suppress(FileExistsError):  # somebody else made it meanwhile
+        folder.mkdir(mode=0o700)
+    sync_folder(folder.parent)

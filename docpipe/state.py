@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import Self
 
+from docpipe.durable import make_folder
 from docpipe.errors import StateError
 
 
@@ -25,7 +26,7 @@ class StateFolder:
         """
         try:
             for folder in (self.path, self.spool):
-                folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+                make_folder(folder)
                 folder.chmod(0o700)
             self._lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:

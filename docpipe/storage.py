@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 from urllib.parse import quote
 
+from docpipe.durable import make_folder, sync_folder
 from docpipe.errors import StateError
 
 METADATA: Final = "metadata.json"
@@ -60,7 +61,7 @@ class FolderStorage:
             raise StateError(_cause_and_cure(self._root, error)) from error
 
     def _try(self) -> None:
-        _make_folder(self._root)
+        make_folder(self._root)
         probe = self._root / f"{_TEMPORARY}check-{os.getpid()}"
         try:
             _write(probe, b"docpipe")
@@ -173,11 +174,11 @@ def _put(root: Path, folder: Path, files: Mapping[str, Path], metadata: Mapping[
         FileNotFoundError
     ):  # a crash from here on must not show old and new files as one
         (folder / METADATA).unlink()
-        _sync_folder(folder)
+        sync_folder(folder)
     sizes = {name: _copy(source, folder / (_TEMPORARY + name)) for name, source in files.items()}
     for name in names:
         (folder / (_TEMPORARY + name)).replace(folder / name)
-    _sync_folder(folder)
+    sync_folder(folder)
     told = json.dumps({**metadata, "files": sizes}, indent=1, ensure_ascii=False)
     _write_whole(folder, METADATA, told.encode(errors="backslashreplace"))
     _remove_others(folder, {*names, METADATA})
@@ -193,7 +194,7 @@ def _put_file(root: Path, folder: Path, name: str, data: bytes) -> None:
 def _write_whole(folder: Path, name: str, data: bytes) -> None:
     _write(folder / (_TEMPORARY + name), data)
     (folder / (_TEMPORARY + name)).replace(folder / name)
-    _sync_folder(folder)
+    sync_folder(folder)
 
 
 def _found(folder: Path) -> dict[str, Any] | None:
@@ -255,28 +256,10 @@ def _make_folders(root: Path, folder: Path) -> None:
     for depth in range(len(parts)):
         parent = root.joinpath(*parts[:depth])
         if not depth:
-            _make_folder(parent)
+            make_folder(parent)
         with contextlib.suppress(FileExistsError):
             (parent / parts[depth]).mkdir(mode=0o700)
-        _sync_folder(parent)
-
-
-def _make_folder(folder: Path) -> None:
-    """A folder and those above it."""
-    if folder.is_dir():
-        return
-    _make_folder(folder.parent)
-    with contextlib.suppress(FileExistsError):
-        folder.mkdir(mode=0o700)
-    _sync_folder(folder.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    file = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(file)
-    finally:
-        os.close(file)
+        sync_folder(parent)
 
 
 def _sweep(folder: Path) -> None:

@@ -16,6 +16,14 @@ class NothingToReadError(DocpipeError):
     """The document is sound, but has nothing that a converter could show; it is kept as it is."""
 
 
+class MissingExtraError(NothingToReadError):
+    """The document needs a part of docpipe that is not installed; it is kept as it is."""
+
+    def __init__(self, name: str, extra: str) -> None:
+        """`name` as in "this is ...", with its article; `extra` as pip knows it."""
+        super().__init__(f"This is {name}; install docpipe[{extra}] to have it converted.")
+
+
 @dataclass(frozen=True, slots=True)
 class Source:
     """One document to read. Its name and declared type come from others: hints, never to be trusted."""
