@@ -5,6 +5,7 @@ import mmap
 import os
 import resource
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -47,6 +48,23 @@ def do_facts(job):
         "modules": sorted(name for name in sys.modules if name.partition(".")[0] == "docpipe"),
         "environment": dict(os.environ),
     }
+
+
+def do_connect(job):
+    """What a worker, and a program that it starts, meet when they want to reach a host."""
+    told = []
+    for family in (socket.AF_INET, socket.AF_INET6, socket.AF_PACKET):
+        try:
+            socket.socket(family, socket.SOCK_DGRAM).close()
+        except PermissionError:
+            told.append("refused")
+    script = f"import socket; socket.create_connection(('127.0.0.1', {job['port']}))"
+    grandchild = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    told.append("refused" if "PermissionError" in grandchild.stderr else grandchild.stderr)
+    left, right = socket.socketpair()
+    left.close()
+    right.close()
+    return told
 
 
 def do_touch(job):

@@ -16,6 +16,7 @@ import sys
 from typing import Final
 
 from docpipe.workers import child, proc
+from docpipe.workers.sandbox import cut_network
 from docpipe.workers.wire import BORN, FORK, GONE, KILL, MESSAGE_SIZE, READY, UNBORN, Message, Orders
 
 _PARENT_DIED: Final = signal.SIGUSR1  # not SIGTERM: service managers send that to everybody
@@ -154,6 +155,7 @@ def main() -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     os.environ.pop("PYTHONPATH", None)  # it brought us here; programs that workers start have their own
+    cut_network()
     os.set_inheritable(orders.control, False)  # noqa: FBT003 - positional-only
     if orders.preload:
         importlib.import_module(orders.preload)

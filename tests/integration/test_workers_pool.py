@@ -54,6 +54,15 @@ async def test_worker_is_on_its_own():
     assert "PYTHONPATH" not in facts["environment"]
 
 
+async def test_worker_reaches_no_host():
+    """Neither a worker nor a program that it starts gets a socket to anywhere, not even to this machine."""
+    server = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    async with workers() as pool:
+        assert await pool.run({"do": "connect", "port": port}, Ticket()) == ["refused"] * 4
+    server.close()
+
+
 async def test_worker_knows_no_secrets(monkeypatch):
     """Whatever a hostile document makes of a worker, our tokens are not in its environment."""
     monkeypatch.setenv("DOCPIPE_DOCEX__TOKEN", "hush")
@@ -71,7 +80,7 @@ async def test_worker_loads_little_of_docpipe():
         modules = (await pool.run({"do": "facts"}, Ticket()))["modules"]
     allowed = ("docpipe.workers", "docpipe.convert")
     words = {"docpipe", "docpipe.errors", "docpipe.model", "docpipe.workers"}
-    helpers = {"docpipe.workers.child", "docpipe.workers.proc", "docpipe.workers.wire"}
+    helpers = {f"docpipe.workers.{name}" for name in ("child", "proc", "sandbox", "wire")}
     assert {name for name in modules if not name.startswith(allowed)} <= words
     assert {name for name in modules if name.startswith("docpipe.workers")} <= words | helpers
 
