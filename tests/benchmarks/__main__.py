@@ -17,6 +17,7 @@ from typing import Any
 import fakes
 from docpipe.checkpoints import open_database
 from tests.benchmarks.patients import overhead
+from tests.benchmarks.resume import resume
 
 ROOT = Path(__file__).parents[2]
 
@@ -131,6 +132,7 @@ def main() -> None:
         "start": starts(),
         "first request": first_request(),
         "overhead": overhead(),
+        "resume": resume(command),
     }
     if args.json:
         print(json.dumps({"cpus": os.cpu_count(), **table}))
