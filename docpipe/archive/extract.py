@@ -6,14 +6,14 @@ not stop the others.
 
 import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import CancelledError
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 from docpipe.archive import names
-from docpipe.archive.member import EMPTY, BadMemberError, Member, NotAnArchiveError, Opened, Verdict
+from docpipe.archive.member import BLOCK, EMPTY, BadMemberError, Member, NotAnArchiveError, Opened, Verdict
 from docpipe.archive.others import is_gzip, is_tar, open_gzip, open_tar
 from docpipe.archive.zips import is_plain_zip, open_zip
 from docpipe.errors import ArchiveError
@@ -80,6 +80,29 @@ def extract(
         )
         work.add(_THE_ARCHIVE, archive.stat().st_size, None, verdict=Verdict(Outcome.FAILED, reason))
     return work.entries
+
+
+def gather(files: Mapping[str, Path], folder: Path, limits: Limits = Limits()) -> list[Entry]:
+    """Take files of this machine, by the names to show, as if they were the members of one archive.
+
+    Archives among them are opened as nested ones are; limits hold for all of them together. Returns and
+    raises as `extract`, but a file that cannot be read is told as `failed`.
+    """
+    work = _Extraction(folder, limits, lambda: False)
+    work.take(Opened([_of_file(name, path) for name, path in files.items()]), "", None, depth=0)
+    return work.entries
+
+
+def _of_file(name: str, path: Path) -> Member:
+    def chunks() -> Iterator[bytes]:
+        try:
+            with path.open("rb") as file:
+                while block := file.read(BLOCK):
+                    yield block
+        except OSError as error:
+            raise BadMemberError(f"It cannot be read: {error.strerror}.") from error
+
+    return Member(name, path.stat().st_size if path.exists() else 0, chunks)
 
 
 @dataclass(frozen=True, slots=True)

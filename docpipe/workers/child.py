@@ -8,6 +8,7 @@ import os
 import resource
 import signal
 import socket
+import time
 from collections.abc import Callable
 from typing import Final
 
@@ -86,8 +87,10 @@ def live(connection: socket.socket, target: Target, timeout: float) -> None:
 
 def _answer(target: Target, job: Json) -> bytes:
     """The fields of a `wire.Answer`, framed."""
+    began = time.monotonic()
     try:
-        return frame({"ok": True, "value": target(job), **_state()})
+        value = target(job)
+        return frame({"ok": True, "value": value, "seconds": time.monotonic() - began, **_state()})
     except BaseException as error:  # noqa: BLE001 - SystemExit too is an answer: the document's, not ours
         # Room to say so; the worker ends after an error anyway.
         resource.setrlimit(resource.RLIMIT_DATA, (resource.getrlimit(resource.RLIMIT_DATA)[1],) * 2)

@@ -79,7 +79,7 @@ class Workers:
         self._tries = tries
         self._slots = Slots(size, clock)
         self._idle: list[Worker] = []
-        self._running: set[asyncio.Task[Json]] = set()
+        self._running: set[asyncio.Task[Answer]] = set()
         self._nursery: Nursery | None = None
         self._birth = asyncio.Lock()
         self._closed = False
@@ -110,10 +110,14 @@ class Workers:
         return self._slots.line.place(ticket)
 
     async def run(self, job: Json, ticket: Ticket) -> Json:
+        """What the target returned for a job. Raises as `ask`."""
+        return (await self.ask(job, ticket)).value
+
+    async def ask(self, job: Json, ticket: Ticket) -> Answer:
         """Run one job in a worker, in turn. A caller that is cancelled has its worker killed.
 
         Returns:
-            What the target returned.
+            What the target returned, and what it took.
 
         Raises:
             WorkerCrashedError: every try ended with the death of the worker, or the target raised an
@@ -133,11 +137,11 @@ class Workers:
         task.add_done_callback(self._running.discard)
         return await task
 
-    async def _in_turn(self, job: bytes, ticket: Ticket) -> Json:
+    async def _in_turn(self, job: bytes, ticket: Ticket) -> Answer:
         async with self._slots.hold(ticket, Wait(WaitKind.CONVERSION, "", self._clock())):
             return await self._run(job, ticket)
 
-    async def _run(self, job: bytes, ticket: Ticket) -> Json:
+    async def _run(self, job: bytes, ticket: Ticket) -> Answer:
         tries = losses = 0
         while True:
             try:
@@ -155,7 +159,7 @@ class Workers:
                 await asyncio.sleep(0.1 * losses)  # what the system lacks may come back
             else:
                 if answer.ok:
-                    return answer.value
+                    return answer
                 if answer.errno in (errno.ENOSPC, errno.EDQUOT):
                     raise OSError(answer.errno, os.strerror(answer.errno))
                 log.warning("worker_raised", run_id=ticket.run_id, error=answer.error, where=answer.where)

@@ -78,6 +78,8 @@ class Answer:
     """What the worker holds after the job."""
     peak: int = 0
     """What it held at most during the job."""
+    seconds: float = 0.0
+    """How long the job took in the worker."""
     left: int = 0
     """How many programs that it started still run."""
 

@@ -1,0 +1,1 @@
+"""Conversion of whole corpora by the real workers: `python -m tests.corpus FOLDER`."""
