@@ -9,8 +9,9 @@ import functools
 import hashlib
 import json
 import shutil
+import threading
 from collections.abc import Awaitable, Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -55,6 +56,8 @@ class Activities:
     spool: Path
     clock: Clock
     limits: Limits
+    conversion: Json = field(default_factory=dict)
+    """What every job of the converter says beside the document: "seconds" and "languages"."""
 
     async def get_patient(self, step: Step, patient_id: str) -> Json:
         """GetPatientFromDB: the patient's row."""
@@ -128,10 +131,10 @@ class Activities:
     def _there(self, run_id: str, files: list[str | None]) -> bool:
         return all((self.spool / run_id / file).exists() for file in files if file)
 
-    async def convert(self, step: Step, place: Place, member: Json, siblings: Json) -> Json:
+    async def convert(self, step: Step, place: Place, member: Json, siblings: list[str]) -> Json:
         """ConvertFile: what became of one document, its outputs in the spool unless it was stored before.
 
-        `siblings` are the files of the same archive by path, for documents that refer to them.
+        `siblings` are the names of the files of the same archive, for documents that refer to them.
         """
         patient_id, run_id, item = place
         if (known := await self._stored(patient_id, member["id"])) is not None:
@@ -147,8 +150,9 @@ class Activities:
             "name": member["path"],
             "declared": member["told"].get("media_type"),
             "folder": str(folder),
-            "siblings": {name: str(self.spool / run_id / file) for name, file in siblings.items()},
+            "siblings": await asyncio.to_thread(_written, self.spool / run_id / "siblings.json", siblings),
             "facts": member["told"],
+            **self.conversion,
         }
         try:
             done = await self._with_room(step, "spool", lambda: self.workers.run(job, step.ticket))
@@ -237,13 +241,22 @@ class Activities:
             await self._with_room(step, "storage", put)
         return {"digest": digest, "link": f"{self.storage.location(patient_id, run_id=run_id)}/report.html"}
 
-    async def append_report(self, step: Step, task_id: str, made: Json) -> Json:
-        """TaskTracker_AppendReport: {"appended", "problem"}."""
-        return await self.tracker.append_report(step, task_id, made["digest"], made["link"])
+    async def append_report(self, step: Step, task_id: str, made: Json, again: Json) -> Json:
+        """TaskTracker_AppendReport: {"appended", "problem"}. `again`: there may be earlier reports."""
+        return await self.tracker.append_report(step, task_id, made["digest"], made["link"], again=again)
 
     async def clear_spool(self, run_id: str) -> None:
         """Remove what a finished run left in the spool."""
         await asyncio.to_thread(shutil.rmtree, self.spool / run_id, ignore_errors=True)
+
+
+def _written(file: Path, names: list[str]) -> str:
+    """A JSON file with the names, written once: they may be thousands, and so may the documents."""
+    if not file.exists():
+        part = file.with_name(f"{file.name}.{threading.get_ident()}")
+        part.write_text(json.dumps(names), "utf-8")
+        part.replace(file)
+    return str(file)
 
 
 def _told(item: Json) -> dict[str, str]:

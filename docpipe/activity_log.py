@@ -79,6 +79,9 @@ class ActivityLog:
         self._rows = AsyncWriter(self._buffer)
         self._thread = ThreadPoolExecutor(1, "activity-log")
         self._task: asyncio.Task[None] | None = None
+        self._given_up = asyncio.Event()
+        self._over = False
+        """A line was given up, and may stand there in part: nothing can follow it."""
         try:
             self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
             self._empty = _mend(self._file) == 0
@@ -92,9 +95,14 @@ class ActivityLog:
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        self.give_up()
         await self._flush()
         self._thread.shutdown()
         os.close(self._file)
+
+    def give_up(self) -> None:
+        """Wait for room on a full disk no more: lines that cannot be written are lost."""
+        self._given_up.set()
 
     async def start(self, entry: Entry) -> None:
         """Note that an activity begins."""
@@ -102,9 +110,15 @@ class ActivityLog:
         self._flush_soon()
 
     async def finish(self, entry: Entry, duration: float, outcome: str) -> None:
-        """Note how an activity ended (seconds, a word); handed to the operating system when this returns."""
+        """Note how an activity ended (seconds, a word); handed to the operating system when this returns.
+
+        Raises:
+            CancelledError: the disk is full and was given up: there must be no checkpoint without its line.
+        """
         await self._row(entry, "finish", f"{duration:.3f}", outcome)
         await self._flush()
+        if self._over:
+            raise asyncio.CancelledError
 
     async def _row(self, entry: Entry, event: str, duration: str, outcome: str) -> None:
         now = datetime.fromtimestamp(self._clock(), UTC).isoformat(timespec="milliseconds")
@@ -139,7 +153,7 @@ class ActivityLog:
     async def _append_all(self) -> None:
         loop = asyncio.get_running_loop()
         told = False
-        while lines := self._buffer.take():
+        while (lines := self._buffer.take()) and not self._over:
             while lines:
                 try:
                     written = await loop.run_in_executor(self._thread, os.write, self._file, lines)
@@ -147,7 +161,11 @@ class ActivityLog:
                     if not told:
                         log.warning("activity_log_not_written", reason=error.strerror)
                     told = True
-                    await asyncio.sleep(_RETRY_FULL_S)
+                    if self._given_up.is_set():
+                        self._over = True
+                        return
+                    with contextlib.suppress(TimeoutError):
+                        await asyncio.wait_for(self._given_up.wait(), _RETRY_FULL_S)
                 else:
                     lines = lines[written:]
 

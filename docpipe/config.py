@@ -119,6 +119,12 @@ def _origins(value: Any) -> tuple[str, ...]:
     return tuple(item.strip().lower() for item in items if item)
 
 
+def _languages(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, str) or not re.fullmatch(r"[A-Za-z]\w{1,40}(\+[A-Za-z]\w{1,40})*", value):
+        raise ValueError('names as of tesseract --list-langs, such as "eng" or "eng+spa"')
+    return tuple(dict.fromkeys(value.split("+")))
+
+
 def _text(value: Any) -> str:
     if not isinstance(value, str) or not value:
         raise ValueError("a text that is not empty")
@@ -197,6 +203,9 @@ class Convert:
     workers: int | None = _key(_workers, about="worker processes; `auto`: as many as CPUs and memory allow")
     memory: int = _key(_memory, 2**30, about="most memory for one document")
     timeout: float = _key(parse_duration, 300.0, about="longest time for one document")
+    languages: tuple[str, ...] = _key(
+        _languages, ("eng",), about="languages of scans, as tesseract names them: `eng+spa`"
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,12 +253,13 @@ SECTIONS: Final[dict[str, type[Any]]] = {
 ENV_PREFIX: Final = "DOCPIPE_"
 
 
-def load(path: Path | None, env: Mapping[str, str] | None = None) -> Config:
+def load(path: Path | None, env: Mapping[str, str] | None = None, *, services: bool = True) -> Config:
     """Read the configuration.
 
     Args:
         path: the file; None for ./config.toml, which may then be missing.
         env: the environment, `os.environ` if not given.
+        services: whether the services are needed, so that their addresses have to be there.
 
     Raises:
         ConfigError: with the key's name and what would be right.
@@ -272,7 +282,8 @@ def load(path: Path | None, env: Mapping[str, str] | None = None) -> Config:
             section, _, key = name.removeprefix(ENV_PREFIX).lower().partition("__")
             values.setdefault(section, {})[key] = (name, value)
     parsed = {section: _parse_section(section, given) for section, given in values.items()}
-    return _completed(Config(**parsed, source=None if raw is None else file.absolute()))
+    config = Config(**parsed, source=None if raw is None else file.absolute())
+    return _completed(config) if services else config
 
 
 _Given = dict[str, tuple[str, Any]]  # key: (how the user names it, value)

@@ -1,23 +1,25 @@
-"""Runs: admits them in order, checkpoints their activities, replays those checkpoints after a crash."""
+"""Runs: submits, admits in order, resumes, retries, cancels and stops them."""
 
 import asyncio
-import contextlib
 import heapq
 import itertools
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass, field, replace
-from datetime import UTC, datetime
-from typing import Any, Final, Self
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from typing import Final, Self
 
 import structlog
 
 from docpipe.activities import Activities
-from docpipe.activity_log import ActivityLog, Entry
-from docpipe.checkpoints import Checkpoints, StoredRun, StoredStep
-from docpipe.errors import DocpipeError, RunError
+from docpipe.activity_log import ActivityLog
+from docpipe.checkpoints import Checkpoints, StoredRun
+from docpipe.errors import DocpipeError, UsageError
 from docpipe.logs import place_of
-from docpipe.model import Activity, Clock, Json, RunIds, RunState, Ticket
-from docpipe.pipeline import Ending, retrieve
+from docpipe.model import Activity, Clock, RunIds, RunState, Ticket
+from docpipe.pipeline import Ending, give_up, retrieve
+from docpipe.retries import first_again
+from docpipe.runs import Change, Listener, OneRun
+
+__all__ = ["Change", "Engine", "Listener"]
 
 log = structlog.get_logger(__name__)
 
@@ -26,175 +28,6 @@ ADMITTED: Final = 64
 STOP_S: Final = 8.0
 """What is under way when docpipe is told to stop may take this long to end."""
 _NOTE_S: Final = 1.0
-_ERROR: Final = "error!"
-"""The key under which a checkpoint holds an error instead of a result."""
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """What listeners are told: an activity that begins or ends, a run that ends."""
-
-    run_id: str
-    patient_id: str
-    activity: Activity | None
-    """None when the run as a whole has ended."""
-    item: str = ""
-    outcome: str | None = None
-    """None when it begins."""
-    result: Json = None
-
-
-Listener = Callable[[Change], None]
-
-
-@dataclass(slots=True, eq=False)
-class _Step:
-    """One try of an activity; what activities know as model.Step."""
-
-    run: "_Run"
-    activity: Activity
-    item: str
-    attempt: int
-    started: float
-    ticket: Ticket
-    state: Json | None
-
-    @property
-    def key(self) -> str:
-        return ":".join(filter(None, (self.run.id, self.activity, self.item)))
-
-    async def save(self, state: Json) -> None:
-        self.state = state
-        await self.run.engine.checkpoints.save_step(self.run.id, self.activity, self.item, state)
-
-    def note(self, state: Json) -> None:
-        self.state = state
-        self.run.engine.checkpoints.note_step(self.run.id, self.activity, self.item, state)
-
-
-@dataclass(slots=True, eq=False)
-class _Run:
-    """One run under way; what the pipeline knows as pipeline.Run."""
-
-    engine: "Engine"
-    stored: StoredRun
-    steps: dict[tuple[str, str], StoredStep]
-    active: dict[tuple[str, str], _Step] = field(default_factory=dict)
-    told: tuple[Any, ...] = ()
-
-    @property
-    def id(self) -> str:
-        return self.stored.run_id
-
-    @property
-    def patient_id(self) -> str:
-        return self.stored.patient_id
-
-    async def do(
-        self,
-        activity: Activity,
-        work: Callable[..., Awaitable[Json]],
-        *args: Json,
-        item: str = "",
-        about: Json = None,
-        valid: Callable[[Json], bool] | None = None,
-    ) -> Json:
-        """See pipeline.Run.do."""
-        past = self.steps.get((activity, item))
-        if past is not None and past.result is not None:
-            if isinstance(past.result, dict) and _ERROR in past.result:
-                raise RunError(past.result[_ERROR])
-            if valid is None or valid(past.result):
-                return past.result
-        async with self._try(activity, item, past, about or {}) as step:
-            step.result = await work(step.step, *args)
-        return step.result
-
-    @contextlib.asynccontextmanager
-    async def _try(
-        self, activity: Activity, item: str, past: StoredStep | None, about: Json
-    ) -> AsyncIterator["_Try"]:
-        """Around each try: the log's start and finish, the times, the checkpoint of a result or an error."""
-        engine = self.engine
-        if engine.stopping:
-            raise asyncio.CancelledError
-        step = _Step(
-            self,
-            activity,
-            item,
-            attempt=1 if past is None else past.attempts + 1,
-            started=engine.clock(),
-            ticket=Ticket(self.id, self.stored.priority),
-            state=None if past is None else past.state,
-        )
-        entry = Entry(self.id, self.patient_id, activity, step.attempt, about)
-        self.active[activity, item] = step
-        engine.checkpoints.begin_step(self.id, activity, item)
-        engine.tell(Change(self.id, self.patient_id, activity, item))
-        await engine.activity_log.start(entry)
-        this = _Try(step)
-        outcome = "ok"
-        try:
-            yield this
-        except RunError as error:
-            outcome, this.result = "failed", {_ERROR: str(error)}
-            raise
-        except BaseException as error:
-            outcome = "stopped" if isinstance(error, asyncio.CancelledError) else "failed"
-            raise
-        finally:
-            del self.active[activity, item]
-            duration = engine.clock() - step.started
-            await asyncio.shield(engine.activity_log.finish(entry, duration, outcome))
-            if this.result is not None:
-                await asyncio.shield(engine.checkpoints.finish_step(self.id, activity, item, this.result))
-                self._remember(step, this.result)
-            engine.tell(Change(self.id, self.patient_id, activity, item, outcome, this.result))
-
-    def _remember(self, step: _Step, result: Json) -> None:
-        if step.activity is Activity.SEARCH:
-            self.engine.past_search(self.id)
-        self.steps[step.activity, step.item] = StoredStep(
-            step.activity, step.item, step.attempt, step.started, self.engine.clock(), None, result
-        )
-
-    def story(self) -> Json:
-        """See pipeline.Run.story."""
-        timeline = [
-            {
-                "activity": past.activity,
-                "item": past.item,
-                "attempts": past.attempts,
-                "started": _iso(past.started_at),
-                "finished": None if past.finished_at is None else _iso(past.finished_at),
-                "outcome": "failed" if isinstance(past.result, dict) and _ERROR in past.result else "ok",
-            }
-            for past in sorted(self.steps.values(), key=lambda step: (step.started_at, step.item))
-        ]
-        return {"started": _iso(self.stored.started_at or self.engine.clock()), "timeline": timeline}
-
-    def at(self) -> tuple[Any, ...]:
-        """The activity begun first that is not over, and what it waits for, to compare with a second ago."""
-        step = next(iter(self.active.values()), None)
-        wait = step and step.ticket.wait
-        return (step, *((wait.kind, wait.what, wait.place, round(wait.until or 0)) if wait else ()))
-
-    def doing(self) -> Json:
-        """The same as JSON."""
-        step = next(iter(self.active.values()), None)
-        if step is None:
-            return {}
-        wait = step.ticket.wait
-        doing = {"activity": step.activity, "since": step.started, "wait": wait and asdict(wait)}
-        if step.activity is Activity.CHECK_STATUS and step.state:
-            doing["progress"] = step.state["progress"]
-        return doing
-
-
-@dataclass(slots=True)
-class _Try:
-    step: _Step
-    result: Json = None
 
 
 class Engine:
@@ -215,7 +48,7 @@ class Engine:
         self.activity_log = activity_log
         self.clock = clock
         self.stopping = False
-        self.runs: dict[str, _Run] = {}
+        self.runs: dict[str, OneRun] = {}
         """The runs under way."""
         self.listeners: list[Listener] = []
         self._activities = activities
@@ -225,6 +58,7 @@ class Engine:
         self._order = itertools.count()
         self._starting: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._cancelled: set[asyncio.Task[None]] = set()
         self._idle = asyncio.Event()
         self._idle.set()
         self._noter: asyncio.Task[None] | None = None
@@ -251,15 +85,19 @@ class Engine:
     async def submit(self, patient_ids: Iterable[str], priority: int = 0) -> list[StoredRun]:
         """Add a run for each patient; one that has an unfinished run goes on with that."""
         wanted = list(dict.fromkeys(patient_ids))
-        unfinished = {run.patient_id for run in await self.checkpoints.unfinished()}
+        unfinished = {run.patient_id for run in await self._going_on()}
         new = [patient_id for patient_id in wanted if patient_id not in unfinished]
         await asyncio.gather(
             *(self.checkpoints.create_run(self._ids.new(), patient_id, priority) for patient_id in new)
         )
-        by_patient = {run.patient_id: run for run in await self.checkpoints.unfinished()}
+        by_patient = {run.patient_id: run for run in await self._going_on()}
         runs = [by_patient[patient_id] for patient_id in wanted]
         self._enqueue(runs)
         return runs
+
+    async def _going_on(self) -> list[StoredRun]:
+        """Unfinished runs without those that are given up."""
+        return [run for run in await self.checkpoints.unfinished() if run.state is not RunState.CANCELLING]
 
     async def resume(self, patient_ids: Sequence[str] = ()) -> list[StoredRun]:
         """Go on with every unfinished run, or with those of some patients."""
@@ -269,8 +107,65 @@ class Engine:
         self._enqueue(runs)
         return runs
 
+    async def retry(self, run_id: str, wanted: Activity | None = None) -> StoredRun:
+        """Begin a finished run again, from an activity on or from what failed; see retries.first_again.
+
+        Raises:
+            UsageError: if there is no such run, it cannot be retried, or its patient has an unfinished run.
+        """
+        run = await self._stored(run_id)
+        if run.state.finished and (task := self._task_of(run_id)):  # it still clears up behind itself
+            await asyncio.wait([task])
+        first = first_again(run, await self.checkpoints.steps(run_id), wanted)
+        await self.checkpoints.retry_run(run, first)
+        again = await self._stored(run_id)
+        if again.retries == run.retries:
+            raise UsageError(
+                f"Patient {run.patient_id} has another run, which is unfinished: resume or cancel that first."
+            )
+        log.info("run_retried", run_id=run_id, activity=first, retries=again.retries)
+        self._enqueue([again])
+        return again
+
+    async def cancel(self, run_id: str) -> StoredRun:
+        """Give a run up: it stops where it stands, and then does no more than to tell the tracker.
+
+        That is a run like any other: `wait` waits for it, a crash or a stop leaves it to `resume`. A run that
+        has ended is left as it is.
+
+        Returns:
+            The run as it stands when its own work has stopped.
+
+        Raises:
+            UsageError: if there is no such run.
+        """
+        await self.checkpoints.cancel_run(run_id)
+        self._queue = [entry for entry in self._queue if entry[2].run_id != run_id]
+        heapq.heapify(self._queue)
+        if task := self._task_of(run_id):
+            under_way = self.runs.get(run_id)
+            if under_way is None or not (under_way.ending or under_way.gives_up):
+                self._cancel(task)
+                await asyncio.wait([task])
+        run = await self._stored(run_id)
+        if run.state is RunState.CANCELLING:
+            self._enqueue([run])
+        return run
+
+    def _task_of(self, run_id: str) -> asyncio.Task[None] | None:
+        return next((task for task in self._tasks if task.get_name() == run_id), None)
+
+    async def _stored(self, run_id: str) -> StoredRun:
+        found = await self.checkpoints.runs([run_id])
+        if not found:
+            raise UsageError(f"There is no run {run_id}.")
+        return found[0]
+
     def _enqueue(self, runs: Iterable[StoredRun]) -> None:
         for run in runs:
+            if run.state is RunState.CANCELLING:  # stands in no line: it searches nothing
+                self._begin(run)
+                continue
             ticket = Ticket(run.run_id, run.priority)
             heapq.heappush(self._queue, (ticket.urgency(run.created_at), next(self._order), run))
         self._admit()
@@ -278,14 +173,16 @@ class Engine:
     def _admit(self) -> None:
         """Begin runs in order, as long as few enough stand before their search."""
         while self._queue and len(self._starting) < ADMITTED and not self.stopping:
-            run = heapq.heappop(self._queue)[2]
-            if run.run_id in self.runs or run.run_id in self._starting:
-                continue
-            self._starting.add(run.run_id)
-            task = asyncio.create_task(self._run(run), name=run.run_id)
-            self._tasks.add(task)
-            task.add_done_callback(self._ended)
-            self._idle.clear()
+            self._begin(heapq.heappop(self._queue)[2])
+
+    def _begin(self, run: StoredRun) -> None:
+        if run.run_id in self.runs or run.run_id in self._starting or self.stopping:
+            return
+        self._starting.add(run.run_id)
+        task = asyncio.create_task(self._run(run), name=run.run_id)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+        self._idle.clear()
 
     def past_search(self, run_id: str) -> None:
         """The run no longer stands before its search: another may begin."""
@@ -294,27 +191,29 @@ class Engine:
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
+        self._cancelled.discard(task)
         if not self._tasks:
             self._idle.set()
 
     async def _run(self, stored: StoredRun) -> None:
-        run = _Run(self, replace(stored, started_at=stored.started_at or self.clock()), {})
+        run = OneRun(self, replace(stored, started_at=stored.started_at or self.clock()), {})
         try:
             run.steps = {(step.activity, step.item): step for step in await self.checkpoints.steps(run.id)}
-            if any(key[0] == Activity.SEARCH and past.result for key, past in run.steps.items()):
+            if run.gives_up or run.results(Activity.SEARCH):
                 self.past_search(run.id)
             self.runs[run.id] = run
             self.checkpoints.start_run(run.id)
             ending = await self._outcome(run)
+            run.ending = True
             await asyncio.shield(self._finish(run, ending))
         finally:
             self.runs.pop(run.id, None)
             self.past_search(run.id)
 
-    async def _outcome(self, run: _Run) -> Ending:
+    async def _outcome(self, run: OneRun) -> Ending:
         """A failure becomes an outcome here; only cancellation passes."""
         try:
-            return await retrieve(run, self._activities)
+            return await (give_up if run.gives_up else retrieve)(run, self._activities)
         except DocpipeError as error:
             message = str(error)
         except Exception as error:
@@ -322,9 +221,9 @@ class Engine:
             message = f"docpipe itself failed ({place_of(error)}): please report this."
         created = run.steps.get((Activity.CREATE_TASK, ""))
         task_id = created.result.get("task_id") if created is not None and created.result else None
-        return Ending(RunState.FAILED, {}, task_id, message)
+        return Ending(RunState.CANCELLED if run.gives_up else RunState.FAILED, {}, task_id, message)
 
-    async def _finish(self, run: _Run, ending: Ending) -> None:
+    async def _finish(self, run: OneRun, ending: Ending) -> None:
         await self.checkpoints.finish_run(run.id, ending.state, ending.counts, ending.task_id, ending.error)
         await self._activities.clear_spool(run.id)
         log.info("run_finished", run_id=run.id, state=ending.state, **ending.counts)
@@ -339,13 +238,20 @@ class Engine:
         self.stopping = True
         now = asyncio.get_running_loop().time
         deadline = now() + grace
-        cancelled: set[asyncio.Task[None]] = set()  # once each: a second time would hurt its last checkpoint
         while self._tasks:
-            for task in self._tasks - cancelled:
+            if now() >= deadline:  # a full disk must not hold up the stop
+                self.checkpoints.give_up()
+                self.activity_log.give_up()
+            for task in self._tasks - self._cancelled:
                 if now() >= deadline or self._only_waits(task.get_name()):
-                    task.cancel()
-                    cancelled.add(task)
+                    self._cancel(task)
             await asyncio.wait(self._tasks, timeout=0.1)
+
+    def _cancel(self, task: asyncio.Task[None]) -> None:
+        """Once each: a second time would hurt its last checkpoint."""
+        if task not in self._cancelled:
+            self._cancelled.add(task)
+            task.cancel()
 
     def _only_waits(self, run_id: str) -> bool:
         run = self.runs.get(run_id)
@@ -362,7 +268,3 @@ class Engine:
                 if (at := run.at()) != run.told:
                     run.told = at
                     self.checkpoints.note_doing(run.id, run.doing())
-
-
-def _iso(when: float) -> str:
-    return datetime.fromtimestamp(when, UTC).isoformat(timespec="milliseconds")

@@ -48,11 +48,13 @@ class RunState(StrEnum):
     COMPLETED = "completed"  # every file is converted, stored, duplicate or ignored
     COMPLETED_WITH_ERRORS = "completed_with_errors"  # done, but some files failed or were refused
     FAILED = "failed"  # something stopped the whole patient
+    CANCELLING = "cancelling"  # given up; the tracker has yet to be told, also after a crash
+    CANCELLED = "cancelled"  # given up, and the tracker told
 
     @property
     def finished(self) -> bool:
-        """Whether nothing more will happen to the run."""
-        return self not in (RunState.QUEUED, RunState.RUNNING)
+        """Whether nothing more will happen to the run by itself."""
+        return self not in (RunState.QUEUED, RunState.RUNNING, RunState.CANCELLING)
 
 
 class WaitKind(StrEnum):

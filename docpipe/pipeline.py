@@ -15,6 +15,8 @@ from docpipe.model import Activity, Json, Outcome, RunState
 
 SEARCHES: Final = 4
 """A search that expires is started again, at most three times."""
+TRIED_AGAIN: Final = "in_progress"
+"""The status of a task whose run was finished and is tried again."""
 _NOT_KEPT: Final = (Outcome.DUPLICATE, Outcome.IGNORED, Outcome.REFUSED)
 AT_ONCE: Final = 32
 """Documents of one run under way at the same time; most of them wait for a worker."""
@@ -51,6 +53,15 @@ class Run(Protocol):
             valid: whether what an earlier result points to is still there; if not, it is done again.
         """
 
+    def redoes(self, activity: Activity) -> bool:
+        """Whether the run was finished before, and does this activity once more."""
+
+    def results(self, activity: Activity) -> dict[str, Json]:
+        """The results that an activity has so far, by item."""
+
+    def sent(self, activity: Activity) -> bool:
+        """Whether an activity may have had its effect."""
+
     def story(self) -> Json:
         """What the report tells of the run so far: {"started", "timeline": [...]}."""
 
@@ -73,6 +84,9 @@ async def retrieve(run: Run, do: Activities) -> Ending:
     """
     patient = await run.do(Activity.GET_PATIENT, do.get_patient, run.patient_id)
     task = await run.do(Activity.CREATE_TASK, do.create_task, run.id, run.patient_id)
+    if run.redoes(Activity.UPDATE_STATUS):  # trackers let a task that ended go on from there, or not at all
+        say = (task["task_id"], TRIED_AGAIN, "The retrieval is tried again.")
+        await run.do(Activity.UPDATE_STATUS, do.update_status, *say, item="again")
     archive, files, error = None, [], None
     try:
         archive = await _archive(run, do, patient)
@@ -87,10 +101,36 @@ async def retrieve(run: Run, do: Activities) -> Ending:
     facts = _facts(run, patient, task, archive, files) | {"counts": counts}
     facts["run"] |= {"state": state, "error": error, "problem": said["problem"]}
     made = await run.do(Activity.REPORT, do.report, facts)
-    sent = await run.do(Activity.APPEND_REPORT, do.append_report, task["task_id"], made)
+    again = run.redoes(Activity.APPEND_REPORT)
+    sent = await run.do(Activity.APPEND_REPORT, do.append_report, task["task_id"], made, again)
     if (problem := said["problem"] or sent["problem"]) and state is RunState.COMPLETED:
         state = RunState.COMPLETED_WITH_ERRORS
     return Ending(state, counts, task["task_id"], error or problem)
+
+
+async def give_up(run: Run, do: Activities) -> Ending:
+    """Tell the tracker that the run is cancelled; nobody where there is no task. Stored documents stay.
+
+    A task that may have been asked for is made first: a request that is still on its way would leave a task
+    in progress for ever.
+
+    Raises:
+        RunError: if the tracker cannot be told.
+    """
+    kept = run.results(Activity.STORE)
+    converted = run.results(Activity.CONVERT)
+    counts = dict(Counter(converted[item]["outcome"] for item in kept if item in converted))
+    if not run.sent(Activity.CREATE_TASK):
+        return Ending(RunState.CANCELLED, counts, None, None)
+    task = await run.do(Activity.CREATE_TASK, do.create_task, run.id, run.patient_id)
+    say = (task["task_id"], RunState.CANCELLED, _note_of_cancel(len(kept)))
+    said = await run.do(Activity.UPDATE_STATUS, do.update_status, *say, item="cancelled")
+    return Ending(RunState.CANCELLED, counts, task["task_id"], said["problem"])
+
+
+def _note_of_cancel(kept: int) -> str:
+    stay = "1 document that was stored before stays" if kept == 1 else f"{kept} documents stored before stay"
+    return f"Cancelled; {stay} in the storage." if kept else "Cancelled; no document was stored."
 
 
 async def _archive(run: Run, do: Activities, patient: Json) -> Json:
@@ -126,7 +166,7 @@ async def _documents(run: Run, do: Activities, members: Sequence[Json]) -> list[
     seen: dict[str, str] = {
         m["id"]: m["path"] for m in members if m["file"] and m["outcome"] not in _NOT_KEPT
     }
-    siblings = {member["path"]: member["file"] for member in members if member["file"]}
+    siblings = [member["path"] for member in members if member["file"]]
     places = asyncio.Semaphore(AT_ONCE)
 
     async def one(item: str, member: Json) -> list[Json]:

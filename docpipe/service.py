@@ -23,7 +23,7 @@ from docpipe.exchange import DocumentExchange
 from docpipe.gates import Gate, Quota, Service
 from docpipe.http import Http, origin_of
 from docpipe.lines import Slots
-from docpipe.model import Clock, Rate, RunIds
+from docpipe.model import Clock, Json, Rate, RunIds
 from docpipe.patients import PatientDatabase, checked
 from docpipe.state import StateFolder
 from docpipe.storage import FolderStorage
@@ -46,6 +46,7 @@ class Docpipe:
     storage: FolderStorage
     patients: PatientDatabase
     workers: Workers | InlineWorkers
+    activities: Activities
     services: dict[str, Service]
     quotas: dict[str, Quota]
 
@@ -91,7 +92,7 @@ async def opened(
         activity_log = await stack.enter_async_context(ActivityLog(state.path, clock))
         patients = await _patients(config, clock, stack)
         http = await stack.enter_async_context(Http())
-        workers = _workers(config, clock, converter, inline=inline)
+        workers = make_workers(config, clock, converter, inline=inline)
         await stack.enter_async_context(workers)
         gates = await _gates(config, checkpoints, clock, rng, stack)
         activities = Activities(
@@ -105,6 +106,7 @@ async def opened(
             spool=state.spool,
             clock=clock,
             limits=Limits(),
+            conversion=conversion(config),
         )
         await _sweep(state.spool, checkpoints)
         engine = Engine(
@@ -116,7 +118,9 @@ async def opened(
             refresh=gates.refresh,
         )
         await stack.enter_async_context(engine)
-        yield Docpipe(config, engine, checkpoints, storage, patients, workers, gates.services, gates.quotas)
+        yield Docpipe(
+            config, engine, checkpoints, storage, patients, workers, activities, gates.services, gates.quotas
+        )
 
 
 def storage_folder(config: Config) -> Path:
@@ -183,7 +187,15 @@ async def _with_fakes(config: Config, stack: contextlib.AsyncExitStack) -> Confi
     return replace(config, docex=docex, tasktracker=tracker)
 
 
-def _workers(config: Config, clock: Clock, converter: str, *, inline: bool) -> Workers | InlineWorkers:
+def conversion(config: Config) -> Json:
+    """What every job of the converter says beside its document."""
+    return {"seconds": config.convert.timeout, "languages": config.convert.languages}
+
+
+def make_workers(
+    config: Config, clock: Clock = time.time, converter: str = CONVERTER, *, inline: bool = False
+) -> Workers | InlineWorkers:
+    """The workers that the configuration asks for; not yet entered."""
     convert = config.convert
     if inline:
         return InlineWorkers(converter, clock=clock)
@@ -236,6 +248,7 @@ async def _gates(
     for name, rate in _rates(config).items():
         quota = await Quota.restored(name, rate, clock, checkpoints)
         quotas[name] = await stack.enter_async_context(quota)
+    await checkpoints.begin_life()  # killed within its first second, it has spent something all the same
 
     def gate(service: Service, quota: Quota, timeout: float) -> Gate:
         longest = tracker.max_retry_after if service.name == "tasktracker" else docex.max_retry_after

@@ -10,6 +10,10 @@ from docpipe.durable import make_folder
 from docpipe.errors import StateError
 
 
+class InUseError(StateError):
+    """Another process owns the state folder."""
+
+
 class StateFolder:
     """The state folder, locked while this is entered. The lock dies with the process."""
 
@@ -22,7 +26,8 @@ class StateFolder:
         """Make the folder where it is missing, and lock it.
 
         Raises:
-            StateError: if it cannot be written, or another process holds it.
+            InUseError: if another process holds it.
+            StateError: if it cannot be written.
         """
         try:
             for folder in (self.path, self.spool):
@@ -38,7 +43,7 @@ class StateFolder:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             os.close(self._lock)
-            raise StateError(
+            raise InUseError(
                 f"The state folder {self.path} is in use by {holder(self.path)}: wait for it or stop it. "
                 "`docpipe status` can look on meanwhile."
             ) from error
@@ -58,3 +63,18 @@ def holder(folder: Path) -> str:
     except (OSError, ValueError, KeyError, TypeError):
         return "another process"
     return f"process {pid}"
+
+
+def in_use(folder: Path) -> bool:
+    """Whether a process holds the lock now."""
+    try:
+        lock = os.open(folder / "lock", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)  # for no longer than it takes to let go of it
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(lock)
+    return False

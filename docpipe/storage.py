@@ -28,8 +28,8 @@ from docpipe.durable import make_folder, sync_folder
 from docpipe.errors import StateError
 
 METADATA: Final = "metadata.json"
-_RUNS: Final = "runs"
-_TEMPORARY: Final = ".tmp-"
+RUNS: Final = "runs"
+TEMPORARY: Final = ".tmp-"
 _SAFE: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,98}[A-Za-z0-9_-])?")
 _LONGEST: Final = 100
 _LOCKS: Final = 64
@@ -62,7 +62,7 @@ class FolderStorage:
 
     def _try(self) -> None:
         make_folder(self._root)
-        probe = self._root / f"{_TEMPORARY}check-{os.getpid()}"
+        probe = self._root / f"{TEMPORARY}check-{os.getpid()}"
         try:
             _write(probe, b"docpipe")
         finally:
@@ -79,7 +79,7 @@ class FolderStorage:
     def _folder(self, patient_id: str, *, run_id: str | None = None, document_id: str | None = None) -> Path:
         folder = self._root / folder_name(patient_id)
         if run_id is not None:
-            return folder / _RUNS / _plain(run_id)
+            return folder / RUNS / _plain(run_id)
         return folder if document_id is None else folder / _plain(document_id)
 
     async def put_document(
@@ -175,9 +175,9 @@ def _put(root: Path, folder: Path, files: Mapping[str, Path], metadata: Mapping[
     ):  # a crash from here on must not show old and new files as one
         (folder / METADATA).unlink()
         sync_folder(folder)
-    sizes = {name: _copy(source, folder / (_TEMPORARY + name)) for name, source in files.items()}
+    sizes = {name: _copy(source, folder / (TEMPORARY + name)) for name, source in files.items()}
     for name in names:
-        (folder / (_TEMPORARY + name)).replace(folder / name)
+        (folder / (TEMPORARY + name)).replace(folder / name)
     sync_folder(folder)
     told = json.dumps({**metadata, "files": sizes}, indent=1, ensure_ascii=False)
     _write_whole(folder, METADATA, told.encode(errors="backslashreplace"))
@@ -192,8 +192,8 @@ def _put_file(root: Path, folder: Path, name: str, data: bytes) -> None:
 
 
 def _write_whole(folder: Path, name: str, data: bytes) -> None:
-    _write(folder / (_TEMPORARY + name), data)
-    (folder / (_TEMPORARY + name)).replace(folder / name)
+    _write(folder / (TEMPORARY + name), data)
+    (folder / (TEMPORARY + name)).replace(folder / name)
     sync_folder(folder)
 
 
@@ -264,7 +264,7 @@ def _make_folders(root: Path, folder: Path) -> None:
 
 def _sweep(folder: Path) -> None:
     """What a crash left half-written; nobody else writes here meanwhile."""
-    _remove((entry for entry in os.scandir(folder) if entry.name.startswith(_TEMPORARY)), folder)
+    _remove((entry for entry in os.scandir(folder) if entry.name.startswith(TEMPORARY)), folder)
 
 
 def _remove_others(folder: Path, names: set[str]) -> None:

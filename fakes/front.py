@@ -125,6 +125,7 @@ class Front(ABC):
         except (ConnectionError, web.RequestPayloadError):
             return web.Response(status=400)  # the caller is gone: nobody reads this
         seen = self._arrived(operation, request)
+        seen.body = digest(raw) if raw else ""
         endpoint = self._quotas.endpoint(operation)
         wait = self._charge(endpoint, seen) if endpoint is not None else 0.0
         call = Call(request, seen, raw)

@@ -19,6 +19,8 @@ class Seen:
     """Its Idempotency-Key."""
     caller: str
     """A digest of its Authorization header, "" without one."""
+    body: str = ""
+    """A digest of its body, "" without one."""
     status: int | None = None
     """What was answered, None while nothing is, and for good when the connection was dropped."""
     fault: str | None = None

@@ -1,6 +1,18 @@
 """Checkpoints: the one place that knows SQL."""
 
+from docpipe.checkpoints.inspect import completed_runs, integrity, outdated, unfinished_runs
 from docpipe.checkpoints.schema import Grant, StoredRun, StoredStep, read_runs
 from docpipe.checkpoints.store import Checkpoints, open_database
 
-__all__ = ["Checkpoints", "Grant", "StoredRun", "StoredStep", "open_database", "read_runs"]
+__all__ = [
+    "Checkpoints",
+    "Grant",
+    "StoredRun",
+    "StoredStep",
+    "completed_runs",
+    "integrity",
+    "open_database",
+    "outdated",
+    "read_runs",
+    "unfinished_runs",
+]

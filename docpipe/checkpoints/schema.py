@@ -1,17 +1,35 @@
-"""The tables of the checkpoint database, their version, and the rows read from them."""
+"""The tables of the checkpoint database, their version, and the rows read from them.
+
+The next version of the tables:
+
+1. Write a database of the version as it is now into `tests/unit/data/checkpoints-v<VERSION>.sql`, as a dump
+   (`sqlite3 checkpoints.db .dump`, with its application_id and user_version) that has finished and unfinished
+   runs. The tests go over all that lie there.
+2. Change `_SCHEMA`, count `VERSION` up, and add to `_MIGRATIONS` what leads from the last version to the new.
+   A new column goes to the end of its table, with a default that is right for what is there already.
+
+A database is brought forward when a process that owns the state folder opens it, in one transaction: a crash
+leaves it as it was. There is no way back; an older docpipe refuses it. Who only reads (`docpipe status`)
+works on a copy, so that looking changes nothing.
+"""
 
 import contextlib
 import json
 import sqlite3
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+import structlog
+
 from docpipe.errors import StateError
-from docpipe.model import Json, RunState
+from docpipe.model import Activity, Json, RunState
+
+log = structlog.get_logger(__name__)
 
 APPLICATION_ID: Final = 0x444F4350  # "DOCP"
-VERSION: Final = 1
+VERSION: Final = 2
 _SCHEMA: Final = """
 CREATE TABLE runs (
     run_id      TEXT PRIMARY KEY,
@@ -24,7 +42,9 @@ CREATE TABLE runs (
     task_id     TEXT,
     error       TEXT,
     counts      TEXT NOT NULL DEFAULT '{}', -- documents by outcome
-    doing       TEXT NOT NULL DEFAULT '{}'  -- what it is at, and waits for; a second old at most
+    doing       TEXT NOT NULL DEFAULT '{}', -- what it is at, and waits for; a second old at most
+    retries     INTEGER NOT NULL DEFAULT 0, -- how often it was begun again after its end
+    retried_from TEXT                       -- the activity from which on that was, the last time
 ) WITHOUT ROWID;
 CREATE INDEX runs_by_patient ON runs (patient_id, run_id);
 CREATE UNIQUE INDEX one_unfinished_run_a_patient ON runs (patient_id) WHERE state IN ('queued', 'running');
@@ -47,6 +67,14 @@ CREATE TABLE grants ( -- requests spent under a quota with a long window
 );
 CREATE TABLE process (id INTEGER PRIMARY KEY CHECK (id = 1), alive REAL NOT NULL);
 """
+_MIGRATIONS: Final = {
+    1: """
+        ALTER TABLE runs ADD COLUMN retries INTEGER NOT NULL DEFAULT 0;
+        ALTER TABLE runs ADD COLUMN retried_from TEXT;
+    """,
+}
+"""What leads from each version to the one after it."""
+UNFINISHED: Final = "state IN ('queued', 'running', 'cancelling')"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +92,10 @@ class StoredRun:
     error: str | None
     counts: dict[str, int]
     doing: dict[str, Any]
+    retries: int = 0
+    """How often it was begun again after its end."""
+    retried_from: Activity | None = None
+    """The activity from which on that was, the last time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,12 +121,32 @@ class Grant:
 
 RUNS: Final = (
     "SELECT run_id, patient_id, priority, state, created_at, started_at, finished_at, task_id, error, "
-    "counts, doing FROM runs"
+    "counts, doing, retries, retried_from FROM runs"
 )
 STEPS: Final = (
     "SELECT activity, item, attempts, started_at, finished_at, state, result FROM steps "
     "WHERE run_id = ? ORDER BY started_at, activity, item"
 )
+
+
+REQUEUE: Final = """
+    UPDATE runs SET state = 'queued', retries = retries + 1, retried_from = :first, finished_at = NULL,
+        error = NULL, counts = '{}'
+    WHERE run_id = :run AND retries = :retries AND state IN ('completed', 'completed_with_errors', 'failed')
+        AND NOT EXISTS (
+            SELECT 1 FROM runs AS o WHERE o.patient_id = runs.patient_id AND o.state IN ('queued', 'running')
+        )
+"""
+_OF_IT: Final = """
+    WHERE run_id = :run AND activity IN (SELECT value FROM json_each(:forgotten))
+        AND (
+            SELECT state = 'queued' AND retries = :retries + 1 AND retried_from = :first FROM runs
+            WHERE run_id = :run
+        )
+"""
+"""The forgotten steps, where the run was queued again a moment ago."""
+FORGET_TASK: Final = f"UPDATE steps SET result = NULL, finished_at = NULL {_OF_IT} AND activity = :task"  # noqa: S608 -- constants only
+FORGET: Final = f"DELETE FROM steps {_OF_IT} AND activity <> :task"  # noqa: S608 -- likewise
 
 
 def read_runs(folder: Path, which: str | None = None, latest: int = 1000) -> list[StoredRun]:
@@ -108,22 +160,40 @@ def read_runs(folder: Path, which: str | None = None, latest: int = 1000) -> lis
     Raises:
         StateError: if the database is there and cannot be read.
     """
-    path = folder / "checkpoints.db"
-    if not path.exists():
+    if not (folder / "checkpoints.db").exists():
         return []
-    try:
-        with contextlib.closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as db:
-            _check_version(db, path)
-            where = "" if which is None else "WHERE patient_id = :which OR run_id = :which"
-            sql = f"{RUNS} {where} ORDER BY state IN ('queued', 'running') DESC, run_id DESC LIMIT :latest"
-            rows = db.execute(sql, {"which": which, "latest": latest}).fetchall()
-    except sqlite3.Error as error:
-        raise StateError(f"{path} cannot be read: {error}.") from error
+    with reading(folder) as db:
+        where = "" if which is None else "WHERE patient_id = :which OR run_id = :which"
+        sql = f"{RUNS} {where} ORDER BY {UNFINISHED} DESC, run_id DESC LIMIT :latest"
+        rows = db.execute(sql, {"which": which, "latest": latest}).fetchall()
     return [run_of(row) for row in reversed(rows)]
 
 
+@contextlib.contextmanager
+def reading(folder: Path) -> Iterator[sqlite3.Connection]:
+    """Open the database of a state folder without changing it; one of an older docpipe is read from a copy.
+
+    Raises:
+        StateError: if it cannot be read.
+    """
+    path = folder / "checkpoints.db"
+    try:
+        with contextlib.closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as db:
+            if not _new(db) and version_of(db, path) == VERSION:
+                yield db
+                return
+            with contextlib.closing(
+                sqlite3.connect("", isolation_level=None)
+            ) as copy:  # a file without a name
+                db.backup(copy)
+                _bring_forward(copy, path)
+                yield copy
+    except sqlite3.Error as error:
+        raise StateError(f"{path} cannot be read: {error}.") from error
+
+
 def connect(path: Path) -> sqlite3.Connection:
-    """Open the database for writing; make the tables when it is new.
+    """Open the database for writing; make the tables when it is new, bring them forward when they are old.
 
     Raises:
         StateError: if it is another program's, or of a newer docpipe.
@@ -131,38 +201,64 @@ def connect(path: Path) -> sqlite3.Connection:
     """
     db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
     try:
-        new = db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0
-        if not new:
-            _check_version(db, path)
+        if not _new(db):
+            version_of(db, path)  # before anything is changed
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = FULL")
-        if new:
-            db.executescript(
-                f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA application_id = {APPLICATION_ID}; "
-                f"PRAGMA user_version = {VERSION}; COMMIT;"
-            )
+        _bring_forward(db, path)
     except BaseException:
         db.close()
         raise
     return db
 
 
-def _check_version(db: sqlite3.Connection, path: Path) -> None:
+def _new(db: sqlite3.Connection) -> bool:
+    """Whether there are no tables yet: a process that makes them may have died before."""
+    return bool(db.execute("SELECT count(*) = 0 FROM sqlite_master").fetchone()[0])
+
+
+def _bring_forward(db: sqlite3.Connection, path: Path) -> None:
+    """Make the tables, or bring those of an older version forward, in one transaction; durable on return."""
+    was = 0 if _new(db) else version_of(db, path)
+    if was == VERSION:
+        return
+    steps = "".join(_MIGRATIONS[old] for old in range(was, VERSION)) if was else _SCHEMA
+    try:
+        db.executescript(
+            f"BEGIN IMMEDIATE; {steps} PRAGMA application_id = {APPLICATION_ID}; "
+            f"PRAGMA user_version = {VERSION}; COMMIT;"
+        )
+    except BaseException:
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+        raise
+    if was:
+        log.info("checkpoints_brought_forward", was=was, now=VERSION)
+
+
+def version_of(db: sqlite3.Connection, path: Path) -> int:
+    """The version of the tables.
+
+    Raises:
+        StateError: if it is another program's database, or of a newer docpipe.
+    """
     if db.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
         raise StateError(
             f"{path} is not a checkpoint database of docpipe. Nothing was changed: move it away."
         )
-    version = db.execute("PRAGMA user_version").fetchone()[0]
+    version: int = db.execute("PRAGMA user_version").fetchone()[0]
     if version > VERSION:
         raise StateError(
             f"{path} was written by a newer docpipe (schema {version}, this one knows {VERSION}). "
             "Nothing was changed: install that version or a newer one."
         )
+    return version
 
 
 def run_of(row: tuple[Any, ...]) -> StoredRun:
     """A row of `RUNS`."""
-    run_id, patient_id, priority, state, created, started, finished, task_id, error, counts, doing = row
+    run_id, patient_id, priority, state, created, started, finished, *rest = row
+    task_id, error, counts, doing, retries, retried_from = rest
     return StoredRun(
         run_id=run_id,
         patient_id=patient_id,
@@ -175,6 +271,8 @@ def run_of(row: tuple[Any, ...]) -> StoredRun:
         error=error,
         counts=json.loads(counts),
         doing=json.loads(doing),
+        retries=retries,
+        retried_from=None if retried_from is None else Activity(retried_from),
     )
 
 

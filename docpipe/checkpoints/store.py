@@ -6,19 +6,33 @@ waits for an fsync. Statements take effect in the order in which they were hande
 """
 
 import asyncio
+import contextlib
 import json
 import os
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final, Self
 
 import structlog
 
-from docpipe.checkpoints.schema import RUNS, STEPS, Grant, StoredRun, StoredStep, connect, run_of, step_of
+from docpipe.checkpoints.schema import (
+    FORGET,
+    FORGET_TASK,
+    REQUEUE,
+    RUNS,
+    STEPS,
+    UNFINISHED,
+    Grant,
+    StoredRun,
+    StoredStep,
+    connect,
+    run_of,
+    step_of,
+)
 from docpipe.errors import StateError
-from docpipe.model import Clock, Json, RunState
+from docpipe.model import Activity, Clock, Json, RunState
 
 log = structlog.get_logger(__name__)
 
@@ -29,9 +43,13 @@ _NO_ROOM: Final = (
     sqlite3.SQLITE_READONLY,
 )
 _RETRY_FULL_S: Final = 5.0
+_ALIVE: Final = (
+    "INSERT INTO process (id, alive) VALUES (1, ?) ON CONFLICT DO UPDATE SET alive = excluded.alive"
+)
 _KEEP_GRANTS_S: Final = 2 * 3600.0  # the longest window is an hour
 
-_Write = tuple[str, Sequence[Any], "asyncio.Future[None] | None"]
+_Values = Sequence[Any] | Mapping[str, Any]
+_Write = tuple[str, _Values, "asyncio.Future[None] | None"]
 
 
 class Checkpoints:
@@ -47,6 +65,7 @@ class Checkpoints:
         self._queue: list[_Write] = []
         self._wake = asyncio.Event()
         self._closing = False
+        self._given_up = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         row = self._reader.execute("SELECT coalesce(max(id), 0) FROM grants").fetchone()
         self._last_grant = int(row[0])
@@ -60,6 +79,7 @@ class Checkpoints:
     async def __aexit__(self, *_: object) -> None:
         """Commit what waits, then close."""
         self._closing = True
+        self.give_up()
         self._wake.set()
         if self._task is not None:
             await self._task
@@ -70,6 +90,10 @@ class Checkpoints:
 
     # Writing
 
+    def give_up(self) -> None:
+        """Wait for room on a full disk no more: who waits for a commit is cancelled, and resumes later."""
+        self._given_up.set()
+
     def _put(self, sql: str, *values: Any) -> None:
         """Write soon; a crash may lose it."""
         self._queue.append((sql, values, None))
@@ -77,8 +101,13 @@ class Checkpoints:
 
     async def _commit(self, sql: str, *values: Any) -> None:
         """Write, and return when it is on the disk."""
+        await self._commit_all((sql, values))
+
+    async def _commit_all(self, *statements: tuple[str, _Values]) -> None:
+        """Write several in one transaction, and return when they are on the disk."""
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._queue.append((sql, values, done))
+        self._queue += [(sql, values, None) for sql, values in statements[:-1]]  # a batch takes all there is
+        self._queue.append((*statements[-1], done))
         self._wake.set()
         await done
 
@@ -104,10 +133,11 @@ class Checkpoints:
                 if self.full_since is None:
                     self.full_since = self._clock()
                     log.warning("checkpoints_disk_full", cure="make room; docpipe goes on by itself")
-                if self._closing:
-                    _settle(batch, error)
+                if self._given_up.is_set():
+                    _cancel(batch)
                     return
-                await asyncio.sleep(_RETRY_FULL_S)
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._given_up.wait(), _RETRY_FULL_S)
             except sqlite3.Error as error:
                 _settle(batch, error)
                 return
@@ -131,7 +161,8 @@ class Checkpoints:
     def start_run(self, run_id: str) -> None:
         """Note that the run has begun."""
         self._put(
-            "UPDATE runs SET state = 'running', started_at = coalesce(started_at, ?) WHERE run_id = ?",
+            "UPDATE runs SET state = 'running', started_at = coalesce(started_at, ?) "
+            "WHERE run_id = ? AND state = 'queued'",
             self._clock(),
             run_id,
         )
@@ -150,6 +181,26 @@ class Checkpoints:
             self._clock(),
             run_id,
         )
+
+    async def cancel_run(self, run_id: str) -> None:
+        """Note that a run is to be cancelled, unless it has ended; durable when this returns."""
+        await self._commit(
+            "UPDATE runs SET state = 'cancelling', doing = '{}' "
+            "WHERE run_id = ? AND state IN ('queued', 'running')",
+            run_id,
+        )
+
+    async def retry_run(self, run: StoredRun, activity: Activity) -> None:
+        """Forget the checkpoints of a finished run from an activity on, and queue it again, all at once.
+
+        Does nothing where the run or its patient has gone on meanwhile. What is known of the task's POST
+        stays: a later try looks for the task before it makes one.
+        """
+        order = list(Activity)
+        forgotten = json.dumps(order[order.index(activity) :])
+        of_it = {"run": run.run_id, "retries": run.retries, "first": activity, "forgotten": forgotten}
+        of_it["task"] = Activity.CREATE_TASK
+        await self._commit_all((REQUEUE, of_it), (FORGET_TASK, of_it), (FORGET, of_it))
 
     def note_doing(self, run_id: str, doing: Json) -> None:
         """Note what the run is at, for whoever looks from outside."""
@@ -216,10 +267,11 @@ class Checkpoints:
 
     def note_alive(self) -> None:
         """Note that this process lives, and may have spent something of every quota."""
-        self._put(
-            "INSERT INTO process (id, alive) VALUES (1, ?) ON CONFLICT DO UPDATE SET alive = excluded.alive",
-            self._clock(),
-        )
+        self._put(_ALIVE, self._clock())
+
+    async def begin_life(self) -> None:
+        """The same, before this process spends anything; durable when this returns."""
+        await self._commit(_ALIVE, self._clock())
 
     async def last_alive(self) -> float | None:
         """When an earlier process was last alive, None if there was none."""
@@ -239,11 +291,8 @@ class Checkpoints:
         return [step_of(row) for row in await self._read(STEPS, run_id)]
 
     async def unfinished(self) -> list[StoredRun]:
-        """Runs that are queued or running, oldest first."""
-        return [
-            run_of(row)
-            for row in await self._read(RUNS + " WHERE state IN ('queued', 'running') ORDER BY run_id")
-        ]
+        """Runs that are queued, running or being cancelled, oldest first."""
+        return [run_of(row) for row in await self._read(f"{RUNS} WHERE {UNFINISHED} ORDER BY run_id")]
 
     async def runs(self, run_ids: Sequence[str]) -> list[StoredRun]:
         """These runs, in this order; unknown ids are left out."""
@@ -296,6 +345,12 @@ def _write(db: sqlite3.Connection, batch: list[_Write]) -> None:
         if db.in_transaction:
             db.execute("ROLLBACK")
         raise
+
+
+def _cancel(batch: list[_Write]) -> None:
+    for _, _, done in batch:
+        if done is not None:
+            done.cancel()
 
 
 def _settle(batch: list[_Write], error: Exception | None) -> None:

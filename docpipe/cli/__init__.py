@@ -1,26 +1,41 @@
 """The command line. Commands are imported when they are called, so that `--help` answers at once."""
 
 import argparse
+import importlib
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from docpipe import __version__
 from docpipe.errors import DocpipeError
+from docpipe.model import Activity
 
 _Commands = argparse._SubParsersAction  # noqa: SLF001 -- argparse gives the type no public name
 _EPILOG = """\
 exit status:
   0    every run completed; errors in single documents are told, and leave it 0
-  1    a run failed
+  1    a run failed, could not be cancelled, or `check` found something wrong
   2    bad usage or configuration, or a state folder that cannot be used
   130  stopped by Ctrl-C, 143 by SIGTERM; `docpipe resume` goes on
 
 Each key of config.toml can be set by the environment: DOCPIPE_<SECTION>__<KEY>,
 for instance DOCPIPE_DOCEX__BASE_URL.
 """
+
+
+_COMMANDS = {
+    "run": "docpipe.cli.run:run",
+    "resume": "docpipe.cli.run:run",
+    "status": "docpipe.cli.status:status",
+    "cancel": "docpipe.cli.again:cancel",
+    "retry": "docpipe.cli.again:retry",
+    "check": "docpipe.cli.check:check",
+    "convert": "docpipe.cli.convert:convert",
+    "patients": "docpipe.cli.patients:patients",
+}
+"""Where each command is; imported when it is called, for it loads what it needs, and no more."""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -43,6 +58,10 @@ def parser() -> argparse.ArgumentParser:
     _add_run(commands, [common, as_json])
     _add_resume(commands, [common, as_json])
     _add_status(commands, [common, as_json])
+    _add_cancel(commands, [common, as_json])
+    _add_retry(commands, [common, as_json])
+    _add_check(commands, [common, as_json])
+    _add_convert(commands, [common, as_json])
     _add_patients(commands, common, as_json)
     return top
 
@@ -122,6 +141,96 @@ def _add_status(
     status.add_argument("which", nargs="?", metavar="PATIENT or RUN", help="only these runs")
 
 
+def _add_cancel(
+    commands: "_Commands[argparse.ArgumentParser]", parents: list[argparse.ArgumentParser]
+) -> None:
+    cancel = commands.add_parser(
+        "cancel",
+        parents=parents,
+        help="give runs up",
+        description="Give up unfinished runs: nothing more is retrieved, and the task in the tracker is "
+        "closed as cancelled. Documents that are stored already stay. A cancelled run is neither resumed nor "
+        "retried. While the tracker is down the command waits; Ctrl-C leaves the rest to `docpipe resume`.",
+        epilog="example: docpipe cancel P123",
+    )
+    cancel.add_argument(
+        "which",
+        nargs="+",
+        metavar="PATIENT|RUN",
+        help="a patient, for the unfinished run that it has, or a run",
+    )
+
+
+def _add_retry(
+    commands: "_Commands[argparse.ArgumentParser]", parents: list[argparse.ArgumentParser]
+) -> None:
+    retry = commands.add_parser(
+        "retry",
+        parents=parents,
+        help="do a finished run again, or a part of it",
+        description="Do a finished run again from an activity on, and see it to the end. Without --from "
+        "that is what failed: the activity that stopped the run (a new search where the search itself "
+        "failed), the conversions where documents failed, the status where the tracker did not take it. "
+        "Documents that are readable already are not converted again; no second task is made; the task gets "
+        "another report. Where the task may not be changed any more, the run goes on all the same, and says "
+        "so at its end.",
+        epilog="activities, in their order: " + ", ".join(Activity) + ". Example: docpipe retry P123 --from "
+        "DocEx_Search",
+    )
+    retry.add_argument("which", metavar="RUN|PATIENT", help="a run, or a patient for the latest one")
+    retry.add_argument(
+        "--from",
+        dest="first",
+        type=Activity,
+        choices=list(Activity),
+        metavar="ACTIVITY",
+        help="do this activity and all later ones again; what failed before it, too",
+    )
+
+
+def _add_check(
+    commands: "_Commands[argparse.ArgumentParser]", parents: list[argparse.ArgumentParser]
+) -> None:
+    check = commands.add_parser(
+        "check",
+        parents=parents,
+        help="verify checkpoints, logs and every stored document",
+        description="Verify the checkpoint database, the state folder, the activity log and every stored "
+        "document, and say of each problem how to cure it. It may run beside a docpipe at work: what a run "
+        "is still at is not judged.",
+        epilog="exit status: 0 when all is sound (or mended), 1 when something is wrong",
+    )
+    check.add_argument(
+        "--repair",
+        action="store_true",
+        help="convert again what lost its readable forms, remove leftovers, mend permissions, and say what "
+        "is lost for good; not while another docpipe is at work",
+    )
+
+
+def _add_convert(
+    commands: "_Commands[argparse.ArgumentParser]", parents: list[argparse.ArgumentParser]
+) -> None:
+    convert = commands.add_parser(
+        "convert",
+        parents=parents,
+        help="convert files by hand",
+        description="Convert files as a run does, with the same workers and limits, but without any service. "
+        "Archives are opened, and documents within documents are converted, too. Each document gets a folder "
+        "named after it, with document.pdf, text.md, thumbnail.png and metadata.json. What was converted "
+        "before from the same bytes by the same docpipe is left as it is.",
+        epilog="exit status: 0 when all is converted or kept as it is, 1 when a file failed or was refused. "
+        "Example: docpipe convert letter.rtf scans/ --to readable",
+    )
+    convert.add_argument(
+        "file", nargs="+", type=Path, metavar="FILE", help="a file, an archive, or a folder of them"
+    )
+    convert.add_argument(
+        "--to", type=Path, required=True, metavar="FOLDER", help="where the readable documents go"
+    )
+    convert.add_argument("--again", action="store_true", help="convert also what is there already")
+
+
 def _add_patients(
     commands: "_Commands[argparse.ArgumentParser]",
     common: argparse.ArgumentParser,
@@ -166,15 +275,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _command(args: argparse.Namespace) -> int:
     from docpipe import logs  # noqa: PLC0415 -- not needed for --help
 
-    logs.configure(debug=args.debug, quiet=args.command not in ("run", "resume"))
-    if args.command in ("run", "resume"):
-        from docpipe.cli.run import run  # noqa: PLC0415 -- loads what the command needs, no more
-
-        return run(args)
-    if args.command == "status":
-        from docpipe.cli.status import status  # noqa: PLC0415 -- likewise
-
-        return status(args)
-    from docpipe.cli.patients import patients  # noqa: PLC0415 -- likewise
-
-    return patients(args)
+    quiet = args.command not in ("run", "resume", "retry")
+    logs.configure(debug=args.debug, quiet=quiet)
+    module, _, name = _COMMANDS[args.command].partition(":")
+    command: Callable[[argparse.Namespace], int] = getattr(importlib.import_module(module), name)
+    return command(args)

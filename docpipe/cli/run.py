@@ -31,7 +31,7 @@ def run(args: argparse.Namespace) -> int:
 
 async def _run(args: argparse.Namespace, config: Config) -> int:
     patient_ids = await _wanted(args)
-    async with service.opened(config, inline=args.debug) as docpipe, _stopping(docpipe.engine) as stopped:
+    async with service.opened(config, inline=args.debug) as docpipe, stopping(docpipe.engine) as stopped:
         engine = docpipe.engine
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, _reload, docpipe, args.config)
         if args.command == "resume":
@@ -42,11 +42,11 @@ async def _run(args: argparse.Namespace, config: Config) -> int:
             await engine.wait()
         ended = await docpipe.checkpoints.runs([run.run_id for run in runs])
         if args.json:
-            _say(json.dumps({"runs": [as_json(run) for run in ended]}))
+            say(json.dumps({"runs": [as_json(run) for run in ended]}))
         else:
-            await _tell(docpipe, ended)
+            await tell(docpipe, ended)
     if any(not run.state.finished for run in ended):
-        _hint(ended, args.config)
+        hint(ended, args.config)
     if stopped:
         return 128 + stopped[0]
     return 1 if any(run.state is RunState.FAILED for run in ended) else 0
@@ -81,7 +81,7 @@ async def _ids_in(path: Path) -> list[str]:
     ids = []
     async for number, row in csv_rows(path, ("id",)):
         if row is None or not row["id"].strip():
-            _warn(f"{path}, line {number}: refused, it has no id or not the header's number of fields.")
+            warn(f"{path}, line {number}: refused, it has no id or not the header's number of fields.")
         else:
             ids.append(row["id"].strip())
     return ids
@@ -92,14 +92,14 @@ def _reload(docpipe: service.Docpipe, path: Path | None) -> None:
     try:
         changed = docpipe.use_rates(load(path))
     except ConfigError as error:
-        _warn(f"docpipe: the new configuration is refused, the old one stays: {error}")
+        warn(f"docpipe: the new configuration is refused, the old one stays: {error}")
     else:
         told = ", ".join(changed) if changed else "no rate has changed"
-        _warn(f"docpipe: configuration read again; {told}. Other keys take effect at the next start.")
+        warn(f"docpipe: configuration read again; {told}. Other keys take effect at the next start.")
 
 
 @contextlib.asynccontextmanager
-async def _stopping(engine: Engine) -> AsyncIterator[list[int]]:
+async def stopping(engine: Engine) -> AsyncIterator[list[int]]:
     """Stop cleanly at the first SIGINT or SIGTERM, leave at once at the second; yields the signals seen."""
     loop = asyncio.get_running_loop()
     seen: list[int] = []
@@ -109,7 +109,7 @@ async def _stopping(engine: Engine) -> AsyncIterator[list[int]]:
         seen.append(number)
         if len(seen) > 1:
             os._exit(128 + number)
-        _warn("docpipe: stopping; what is under way gets a few seconds. Once more leaves at once.")
+        warn("docpipe: stopping; what is under way gets a few seconds. Once more leaves at once.")
         tasks.append(asyncio.create_task(engine.stop(), name="stop"))
 
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -122,35 +122,38 @@ async def _stopping(engine: Engine) -> AsyncIterator[list[int]]:
             loop.remove_signal_handler(number)
 
 
-async def _tell(docpipe: service.Docpipe, runs: Sequence[StoredRun]) -> None:
+async def tell(docpipe: service.Docpipe, runs: Sequence[StoredRun]) -> None:
     """Say what was made, and where it lies."""
     if not runs:
-        _say("Nothing to do: no run is unfinished.")
+        say("Nothing to do: no run is unfinished.")
     for stored in runs:
-        _say(f"\nPatient {stored.patient_id}: {stored.state.replace('_', ' ')}")
+        say(f"\nPatient {stored.patient_id}: {stored.state.replace('_', ' ')}")
         if stored.error:
-            _say(f"  reason     {stored.error}")
+            say(f"  reason     {stored.error}")
         manifest = await docpipe.storage.get_run_file(stored.patient_id, stored.run_id, "manifest.json")
         if manifest is None:
             continue
-        _say(f"  found      {told_counts(stored.counts)}")
+        say(f"  found      {told_counts(stored.counts)}")
         for file in json.loads(manifest)["files"]:
             if file["outcome"] in _PROBLEMS:
-                _say(f"  {file['outcome']:<9}  {file['path']}: {file['reason']}")
-        _say(f"  documents  {docpipe.storage.location(stored.patient_id)}")
-        _say(f"  report     {docpipe.storage.location(stored.patient_id, run_id=stored.run_id)}/report.html")
+                say(f"  {file['outcome']:<9}  {file['path']}: {file['reason']}")
+        say(f"  documents  {docpipe.storage.location(stored.patient_id)}")
+        say(f"  report     {docpipe.storage.location(stored.patient_id, run_id=stored.run_id)}/report.html")
 
 
-def _hint(runs: Sequence[StoredRun], config: Path | None) -> None:
+def hint(runs: Sequence[StoredRun], config: Path | None) -> None:
+    """Say how to go on with what is unfinished."""
     unfinished = sum(not run.state.finished for run in runs)
     option = f" --config {config}" if config else ""
     told = "1 run is unfinished" if unfinished == 1 else f"{unfinished} runs are unfinished"
-    _warn(f"docpipe: {told}: `docpipe resume{option}` goes on where it stopped.")
+    warn(f"docpipe: {told}: `docpipe resume{option}` goes on where it stopped.")
 
 
-def _say(text: Json) -> None:
+def say(text: Json) -> None:
+    """Print what was asked for."""
     print(text, flush=True)
 
 
-def _warn(text: str) -> None:
+def warn(text: str) -> None:
+    """Print what is not part of the answer."""
     print(text, file=sys.stderr, flush=True)

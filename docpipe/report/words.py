@@ -9,6 +9,7 @@ STATES: Final = {
     "completed": "Completed",
     "completed_with_errors": "Completed, with problems in some documents",
     "failed": "Failed",
+    "cancelled": "Cancelled",
 }
 OUTCOMES: Final = {
     Outcome.CONVERTED: "readable",

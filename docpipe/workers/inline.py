@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import importlib
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Self
@@ -11,6 +12,7 @@ from docpipe.errors import WorkerCrashedError
 from docpipe.lines import Slots
 from docpipe.model import Clock, Json, Ticket, Wait, WaitKind
 from docpipe.workers.pool import PoolState
+from docpipe.workers.wire import Answer
 
 
 class InlineWorkers:
@@ -38,7 +40,11 @@ class InlineWorkers:
         return self._slots.line.place(ticket)
 
     async def run(self, job: Json, ticket: Ticket) -> Json:
-        """As of `Workers`.
+        """As of `Workers`."""
+        return (await self.ask(job, ticket)).value
+
+    async def ask(self, job: Json, ticket: Ticket) -> Answer:
+        """As of `Workers`; what it took of memory is not known.
 
         Raises:
             WorkerCrashedError: the target raised an exception.
@@ -46,11 +52,13 @@ class InlineWorkers:
         """
         async with self._slots.hold(ticket, Wait(WaitKind.CONVERSION, "", self._clock())):
             loop = asyncio.get_running_loop()
+            began = time.monotonic()
             try:
-                return await loop.run_in_executor(self._thread, self._target, job)
+                value = await loop.run_in_executor(self._thread, self._target, job)
             except OSError as error:
                 if error.errno in (errno.ENOSPC, errno.EDQUOT):
                     raise
                 raise WorkerCrashedError("The converter stopped unexpectedly.") from error
             except Exception as error:
                 raise WorkerCrashedError("The converter stopped unexpectedly.") from error
+            return Answer(ok=True, value=value, seconds=time.monotonic() - began)

@@ -80,3 +80,28 @@ async def test_a_disk_that_is_full_at_the_start(box: Box, services: fakes.Runnin
     assert ended.status == 2
     assert "make room" in ended.err
     assert "Traceback" not in ended.err
+
+
+async def test_a_stop_while_the_disk_is_full(box: Box, services: fakes.Running) -> None:
+    """A full disk does not hold up the stop, and what could not be noted is done again after it."""
+    with small_disk(box.folder / "small") as disk:
+        box.env["DOCPIPE_STATE__DIR"] = "small/state"
+        await box.run("patients", "list")
+        filler = fill(disk, 180_000)
+        process = await box.start("run", "--patient", "P123", "--json")
+        assert process.stderr is not None
+        while b"disk_full" not in (line := await process.stderr.readline()):
+            assert line, (await process.communicate())[0]
+        process.terminate()
+        out, err = await process.communicate()
+        assert process.returncode == 143, err.decode()
+        assert "Traceback" not in err.decode()
+        (run,) = json.loads(out)["runs"]
+        assert run["state"] == "running"
+        filler.unlink()
+        resumed = await box.run("resume", "--json")
+    assert resumed.status == 0, resumed.err
+    assert resumed.json["runs"][0]["run_id"] == run["run_id"]
+    assert resumed.json["runs"][0]["state"] == "completed_with_errors"
+    assert len(services.docex.searches) == 1
+    assert len(services.tracker.tasks_of(run["run_id"])) == 1

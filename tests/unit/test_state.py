@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 
 from docpipe.errors import StateError
-from docpipe.state import StateFolder
+from docpipe.state import StateFolder, in_use
 
 
 def test_second_process_is_told_who_holds_it(tmp_path: Path) -> None:
     """Another process is refused with the holder's number; after the holder's end it gets in."""
+    assert not in_use(tmp_path)
     code = (
         "import sys; from pathlib import Path; from docpipe.state import StateFolder\n"
         "with StateFolder(Path(sys.argv[1])): print('held', flush=True); sys.stdin.read()"
@@ -22,9 +23,11 @@ def test_second_process_is_told_who_holds_it(tmp_path: Path) -> None:
         assert holder.stdout.readline() == "held\n"
         with pytest.raises(StateError, match=f"in use by process {holder.pid}"), StateFolder(tmp_path):
             pass
+        assert in_use(tmp_path)
         holder.kill()
         holder.wait()
         holder.stdin.close()
+    assert not in_use(tmp_path)
     with StateFolder(tmp_path):
         assert tmp_path.stat().st_mode & 0o777 == 0o700
 

@@ -1,0 +1,94 @@
+"""What a check finds, and what it is given to find it."""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A stored document, as a manifest or its metadata tells of it."""
+
+    patient_id: str
+    run_id: str | None
+    """A run whose manifest names it, None where none does."""
+    id: str
+    path: str
+    """Its name in the archive."""
+    size: int
+    sha256: str
+    original: str
+    """Name of the file that bears its bytes."""
+    derived_from: str | None
+    facts: dict[str, str]
+    """What was known of it beforehand: media_type, title, author, created."""
+
+
+@dataclass(frozen=True, slots=True)
+class Remove:
+    """A leftover, a file or a folder, that nothing needs."""
+
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Permit:
+    """A file or folder with permissions that it should not have."""
+
+    path: Path
+    mode: int
+
+
+@dataclass(frozen=True, slots=True)
+class ConvertAgain:
+    """A document whose original is right and whose readable forms, or a document within it, are lost."""
+
+    document: Document
+    spoiled: Path | None = None
+    """The metadata of a document within it whose own original is wrong: taken away first."""
+
+
+@dataclass(frozen=True, slots=True)
+class GiveUp:
+    """The metadata of a document whose original is lost: without it a later run stores the document anew."""
+
+    metadata: Path
+
+
+Remedy = Remove | Permit | ConvertAgain | GiveUp
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something to tell."""
+
+    check: str
+    """Which check found it: database, state, log, storage."""
+    where: str
+    problem: str
+    cure: str
+    wrong: bool = True
+    """False for what is worth telling and sound all the same."""
+    remedy: Remedy | None = None
+    """What `--repair` does about it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """What is checked."""
+
+    state: Path
+    storage: Path
+    beside: bool
+    """Whether another docpipe may be at work."""
+    progress: Callable[[str], None] = lambda _: None
+    """Told, often, how far it is."""
+    counts: Counter[str] = field(default_factory=Counter)
+    """What was looked at, by kind."""
+
+
+def text(value: Any) -> str:
+    """A name as it may be shown on one line."""
+    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in str(value))[:200]

@@ -1,0 +1,133 @@
+"""What `docpipe check --repair` does about what was found; the process owns the state folder meanwhile."""
+
+import asyncio
+import json
+import shutil
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from docpipe.activities import Activities
+from docpipe.check.finding import ConvertAgain, Document, Finding, GiveUp, Permit, Remedy, Remove
+from docpipe.durable import sync_folder
+from docpipe.errors import RunError
+from docpipe.model import Json, Outcome, Ticket
+from docpipe.storage import RUNS, folder_name
+
+_PLACE: Final = "check"
+"""Where in the spool documents are converted again."""
+
+
+@dataclass(slots=True)
+class _Once:
+    """A step that nobody resumes: the check finds again what was left undone."""
+
+    key: str = ""
+    ticket: Ticket = field(default_factory=Ticket)
+    state: Json | None = None
+
+    async def save(self, state: Json) -> None:
+        self.state = state
+
+    def note(self, state: Json) -> None:
+        self.state = state
+
+
+@dataclass(frozen=True, slots=True)
+class Mended:
+    """What became of a finding."""
+
+    well: bool
+    told: str
+
+
+async def repair(finding: Finding, activities: Activities, storage: Path) -> Mended | None:
+    """Do what can be done about a finding; None where nothing can."""
+    try:
+        return await _repair(finding.remedy, activities, storage)
+    except OSError as error:
+        return Mended(well=False, told=f"could not be mended: {error.strerror}")
+    except RunError as error:
+        return Mended(well=False, told=f"could not be mended: {error}")
+
+
+async def _repair(remedy: Remedy | None, activities: Activities, storage: Path) -> Mended | None:
+    match remedy:
+        case Remove(path):
+            await asyncio.to_thread(_remove, path)
+            return Mended(well=True, told="removed")
+        case Permit(path, mode):
+            path.chmod(mode)
+            return Mended(well=True, told=f"mode set to {mode:04o}")
+        case ConvertAgain(document, spoiled):
+            return await _convert(activities, storage, document, spoiled)
+        case GiveUp(metadata):
+            await asyncio.to_thread(_remove, metadata)
+            return Mended(well=False, told="lost here for good")
+    return None
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+    if path.parent.is_dir():
+        sync_folder(path.parent)
+
+
+async def _convert(activities: Activities, storage: Path, document: Document, spoiled: Path | None) -> Mended:
+    """Convert a document again from its stored original, and store what comes out, as a run would."""
+    home = storage / folder_name(document.patient_id)
+    original = home / document.id / document.original
+    spool = activities.spool / _PLACE
+    if spoiled is not None:
+        await asyncio.to_thread(_remove, spoiled)
+    try:
+        await asyncio.to_thread(_copied, original, spool / "files" / "00001")
+        member = {
+            "path": document.path,
+            "file": "files/00001",
+            "size": document.size,
+            "sha256": document.sha256,
+            "id": document.id,
+            "outcome": None,
+            "reason": None,
+            "derived_from": document.derived_from,
+            "told": document.facts,
+        }
+        siblings = await asyncio.to_thread(_siblings, home, document)
+        done = await _one(activities, document.patient_id, "00001", member, siblings)
+    finally:
+        await asyncio.to_thread(shutil.rmtree, spool, ignore_errors=True)
+    if done["outcome"] == Outcome.FAILED:
+        return Mended(well=True, told=f"converted again, and could not be read: {done['reason']}")
+    return Mended(well=True, told="converted again")
+
+
+async def _one(activities: Activities, patient_id: str, item: str, member: Json, siblings: list[str]) -> Json:
+    """Convert and store a document, then those within it that are not there."""
+    place = (patient_id, _PLACE, item)
+    done = await activities.convert(_Once(), place, member, siblings)
+    await activities.store(_Once(), place, member, done)
+    for number, part in enumerate(done["embedded"], 1):
+        if part["file"] is not None:
+            await _one(activities, patient_id, f"{item}.{number}", part, siblings)
+    return done
+
+
+def _copied(source: Path, target: Path) -> None:
+    """A copy: what converts it must not reach the stored bytes."""
+    target.parent.mkdir(mode=0o700, parents=True)
+    shutil.copyfile(source, target)
+
+
+def _siblings(home: Path, document: Document) -> list[str]:
+    """The names of the files of the same archive, for documents that refer to them."""
+    if document.run_id is None:
+        return []
+    try:
+        manifest = json.loads((home / RUNS / document.run_id / "manifest.json").read_bytes())
+        return [file["path"] for file in manifest["files"] if file.get("key")]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []

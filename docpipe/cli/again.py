@@ -1,0 +1,113 @@
+"""`docpipe cancel` and `docpipe retry`."""
+
+import argparse
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator, Sequence
+
+from docpipe import service
+from docpipe.checkpoints import StoredRun, read_runs
+from docpipe.cli.progress import Progress
+from docpipe.cli.run import hint, say, stopping, tell
+from docpipe.cli.words import as_json, told_counts
+from docpipe.config import Config, load
+from docpipe.errors import StateError, UsageError
+from docpipe.model import RunState
+from docpipe.state import InUseError, holder
+
+
+def cancel(args: argparse.Namespace) -> int:
+    """Give runs up; returns the exit status."""
+    return asyncio.run(_cancel(args, load(args.config)), debug=args.debug)
+
+
+def retry(args: argparse.Namespace) -> int:
+    """Begin a finished run again; returns the exit status."""
+    return asyncio.run(_retry(args, load(args.config)), debug=args.debug)
+
+
+async def _cancel(args: argparse.Namespace, config: Config) -> int:
+    wanted = {run.run_id: run for word in args.which for run in _unfinished_of(config, word)}
+    async with owned(config, inline=args.debug) as docpipe, stopping(docpipe.engine) as stopped:
+        await asyncio.gather(*(docpipe.engine.cancel(run_id) for run_id in wanted))
+        with Progress(docpipe.engine, len(wanted)):
+            await docpipe.engine.wait()
+        ended = await docpipe.checkpoints.runs(list(wanted))
+        if args.json:
+            say(json.dumps({"runs": [as_json(run) for run in ended]}))
+        else:
+            for run in ended:
+                _tell_cancelled(docpipe, run)
+    if any(not run.state.finished for run in ended):
+        hint(ended, args.config)
+    if stopped:
+        return 128 + stopped[0]
+    return 1 if any(run.state is not RunState.CANCELLED or run.error for run in ended) else 0
+
+
+def _unfinished_of(config: Config, word: str) -> list[StoredRun]:
+    """The runs that a word of the command line means: unfinished ones if there are, else the last."""
+    found = _found(config, word)
+    return [run for run in found if not run.state.finished] or found[-1:]
+
+
+def _found(config: Config, word: str) -> list[StoredRun]:
+    found = read_runs(config.state_dir, word)
+    if not found:
+        raise UsageError(f"There is no run {word}, and no run of a patient with this id.")
+    return found
+
+
+def _tell_cancelled(docpipe: service.Docpipe, run: StoredRun) -> None:
+    where = docpipe.storage.location(run.patient_id)
+    say(f"Patient {run.patient_id}: {run.state.replace('_', ' ')}")
+    if run.state is not RunState.CANCELLED:
+        if run.state.finished:
+            say("  reason     the run had ended already; nothing was changed")
+        return
+    if run.error:
+        say(f"  problem    {run.error}")
+    if run.counts:
+        say(f"  kept       {told_counts(run.counts)}, stored before, in {where}")
+    if run.task_id is None:
+        say("  task       none was made; nobody had to be told")
+
+
+async def _retry(args: argparse.Namespace, config: Config) -> int:
+    run = _found(config, args.which)[-1]
+    async with (
+        owned(config, inline=args.debug) as docpipe,
+        stopping(docpipe.engine) as stopped,
+    ):
+        await docpipe.engine.retry(run.run_id, args.first)
+        with Progress(docpipe.engine, 1):
+            await docpipe.engine.wait()
+        ended = await docpipe.checkpoints.runs([run.run_id])
+        if args.json:
+            say(json.dumps({"runs": [as_json(run) for run in ended]}))
+        else:
+            await tell(docpipe, ended)
+    if any(not run.state.finished for run in ended):
+        hint(ended, args.config)
+    if stopped:
+        return 128 + stopped[0]
+    return _status(ended)
+
+
+def _status(ended: Sequence[StoredRun]) -> int:
+    return 1 if any(run.state is RunState.FAILED for run in ended) else 0
+
+
+@contextlib.asynccontextmanager
+async def owned(config: Config, *, inline: bool) -> AsyncIterator[service.Docpipe]:
+    """Everything built, or a sentence on who has the state folder."""
+    async with contextlib.AsyncExitStack() as stack:
+        try:
+            docpipe = await stack.enter_async_context(service.opened(config, inline=inline))
+        except InUseError as error:
+            raise StateError(
+                f"{holder(config.state_dir).capitalize()} is at work on the state folder {config.state_dir}: "
+                "stop it (Ctrl-C) and try again; afterwards `docpipe resume` goes on with the other runs."
+            ) from error
+        yield docpipe

@@ -1,0 +1,115 @@
+"""`docpipe check`: whether what is kept is sound, and how to mend what is not."""
+
+import argparse
+import asyncio
+import json
+import sys
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from docpipe import service
+from docpipe.check import Finding, Mended, Scene, findings, repair
+from docpipe.cli.again import owned
+from docpipe.cli.run import say
+from docpipe.config import Config, load
+from docpipe.state import in_use
+
+_EVERY_S: Final = 0.25
+
+
+def check(args: argparse.Namespace) -> int:
+    """Verify what is kept; returns the exit status."""
+    return asyncio.run(_check(args, load(args.config)), debug=args.debug)
+
+
+async def _check(args: argparse.Namespace, config: Config) -> int:
+    told = _Told(as_json=args.json)
+    root = service.storage_folder(config)
+    if not args.repair:
+        beside = in_use(config.state_dir)
+        scene = Scene(config.state_dir, root, beside=beside, progress=told.progress)
+        async for finding in findings(scene):
+            told.found(finding)
+        return told.end(scene)
+    async with owned(config, inline=args.debug) as docpipe:
+        scene = Scene(config.state_dir, root, beside=False, progress=told.progress)
+        async for finding in findings(scene):
+            told.found(finding, await repair(finding, docpipe.activities, root))
+        return told.end(scene)
+
+
+@dataclass(slots=True)
+class _Told:
+    """Tells findings as they come, and all of them at the end where JSON is wanted."""
+
+    as_json: bool
+    wrong: int = 0
+    mendable: int = 0
+    mended: int = 0
+    listed: list[dict[str, Any]] = field(default_factory=list)
+    last: float = 0.0
+    moving: bool = False
+
+    def progress(self, text: str) -> None:
+        """Show how far it is, on a terminal, now and then."""
+        if sys.stderr.isatty() and time.monotonic() - self.last > _EVERY_S:
+            self.last, self.moving = time.monotonic(), True
+            sys.stderr.write(f"\r\x1b[2KChecking: {text}")
+            sys.stderr.flush()
+
+    def _wipe(self) -> None:
+        if self.moving:
+            self.moving = False
+            sys.stderr.write("\r\x1b[2K")
+            sys.stderr.flush()
+
+    def found(self, finding: Finding, mended: Mended | None = None) -> None:
+        """Tell a finding, and what was done about it."""
+        well = mended is not None and mended.well
+        if finding.wrong:
+            self.wrong += not well
+            self.mendable += finding.remedy is not None
+        self.mended += well
+        if self.as_json:
+            about = {name: getattr(finding, name) for name in ("check", "where", "problem", "cure", "wrong")}
+            self.listed.append(about | {"mended": well, "done": mended.told if mended else None})
+            return
+        self._wipe()
+        say(f"{'wrong' if finding.wrong else 'note '}  {finding.where}: {finding.problem}")
+        if mended is not None:
+            say(f"       {'mended' if well else 'not mended'}: {mended.told}")
+        if not well:
+            say(f"       cure: {finding.cure}")
+
+    def end(self, scene: Scene) -> int:
+        """The last word, and the exit status."""
+        self._wipe()
+        if self.as_json:
+            sound = {"sound": not self.wrong, "checked": dict(scene.counts), "findings": self.listed}
+            say(json.dumps(sound))
+            return 1 if self.wrong else 0
+        say(f"Checked {_looked_at(scene.counts)} in {_short(scene.state)} and {_short(scene.storage)}.")
+        mended = f" {self.mended} mended." if self.mended else ""
+        if not self.wrong:
+            say(f"All is sound.{mended}")
+            return 0
+        hint = ""
+        if self.mendable and not self.mended:
+            hint = " `docpipe check --repair` mends what can be mended."
+        say(f"{self.wrong} thing{'s are' if self.wrong != 1 else ' is'} wrong.{mended}{hint}")
+        return 1
+
+
+def _looked_at(counts: Counter[str]) -> str:
+    kinds = ("documents", "patients", "runs", "log lines")
+    return ", ".join(f"{counts[kind]} {kind[:-1] if counts[kind] == 1 else kind}" for kind in kinds)
+
+
+def _short(path: Path) -> str:
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)

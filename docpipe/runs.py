@@ -1,0 +1,231 @@
+"""One run under way: replays the checkpoints of its activities, and checkpoints what has none."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+from docpipe.activity_log import ActivityLog, Entry
+from docpipe.checkpoints import Checkpoints, StoredRun, StoredStep
+from docpipe.errors import RunError
+from docpipe.model import Activity, Clock, Json, RunState, Ticket
+from docpipe.retries import ERROR, comes_before, failed, failure
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What listeners are told: an activity that begins or ends, a run that ends."""
+
+    run_id: str
+    patient_id: str
+    activity: Activity | None
+    """None when the run as a whole has ended."""
+    item: str = ""
+    outcome: str | None = None
+    """None when it begins."""
+    result: Json = None
+
+
+Listener = Callable[[Change], None]
+
+
+class Keeper(Protocol):
+    """What a run needs of the engine that it is part of."""
+
+    checkpoints: Checkpoints
+    activity_log: ActivityLog
+    clock: Clock
+    stopping: bool
+
+    def tell(self, change: Change) -> None:
+        """Tell the listeners."""
+
+    def past_search(self, run_id: str) -> None:
+        """The run no longer stands before its search."""
+
+
+@dataclass(slots=True, eq=False)
+class _Step:
+    """One try of an activity; what activities know as model.Step."""
+
+    run: "OneRun"
+    activity: Activity
+    item: str
+    attempt: int
+    started: float
+    ticket: Ticket
+    state: Json | None
+
+    @property
+    def key(self) -> str:
+        retries = self.run.stored.retries  # the key of an earlier time would bring its answer back
+        words = (self.run.id, self.activity, self.item, f"retry{retries}" if retries else "")
+        return ":".join(filter(None, words))
+
+    async def save(self, state: Json) -> None:
+        self.state = state
+        await self.run.engine.checkpoints.save_step(self.run.id, self.activity, self.item, state)
+
+    def note(self, state: Json) -> None:
+        self.state = state
+        self.run.engine.checkpoints.note_step(self.run.id, self.activity, self.item, state)
+
+
+@dataclass(slots=True, eq=False)
+class OneRun:
+    """One run under way; what the pipeline knows as pipeline.Run."""
+
+    engine: Keeper
+    stored: StoredRun
+    steps: dict[tuple[str, str], StoredStep]
+    active: dict[tuple[str, str], _Step] = field(default_factory=dict)
+    told: tuple[Any, ...] = ()
+    ending: bool = False
+    """Whether all is done but to write it down."""
+
+    @property
+    def id(self) -> str:
+        """See pipeline.Run.id."""
+        return self.stored.run_id
+
+    @property
+    def patient_id(self) -> str:
+        """See pipeline.Run.patient_id."""
+        return self.stored.patient_id
+
+    @property
+    def gives_up(self) -> bool:
+        """Whether all that is left to do is to tell the tracker."""
+        return self.stored.state is RunState.CANCELLING
+
+    async def do(
+        self,
+        activity: Activity,
+        work: Callable[..., Awaitable[Json]],
+        *args: Json,
+        item: str = "",
+        about: Json = None,
+        valid: Callable[[Json], bool] | None = None,
+    ) -> Json:
+        """See pipeline.Run.do."""
+        past = self.steps.get((activity, item))
+        if past is not None and past.result is not None:
+            if failed(past.result):
+                raise RunError(past.result[ERROR])
+            if valid is None or self._all_stored or valid(past.result):
+                return past.result
+        async with self._try(activity, item, past, about or {}) as step:
+            step.result = await work(step.step, *args)
+        return step.result
+
+    def redoes(self, activity: Activity) -> bool:
+        """See pipeline.Run.redoes."""
+        first = self.stored.retried_from
+        return first is not None and comes_before(first, activity)
+
+    @property
+    def _all_stored(self) -> bool:
+        """Whether a retry began after all documents were stored, so that nothing of the spool is needed."""
+        return self.stored.retried_from is not None and not self.redoes(Activity.STORE)
+
+    def results(self, activity: Activity) -> dict[str, Json]:
+        """See pipeline.Run.results."""
+        steps = (step for step in self.steps.values() if step.activity == activity)
+        return {step.item: step.result for step in steps if step.result and not failed(step.result)}
+
+    def sent(self, activity: Activity) -> bool:
+        """See pipeline.Run.sent."""
+        past = self.steps.get((activity, ""))
+        return past is not None and (past.state is not None or past.result is not None)
+
+    @contextlib.asynccontextmanager
+    async def _try(
+        self, activity: Activity, item: str, past: StoredStep | None, about: Json
+    ) -> AsyncIterator["_Try"]:
+        """Around each try: the log's start and finish, the times, the checkpoint of a result or an error."""
+        engine = self.engine
+        if engine.stopping:
+            raise asyncio.CancelledError
+        step = _Step(
+            self,
+            activity,
+            item,
+            attempt=1 if past is None else past.attempts + 1,
+            started=engine.clock(),
+            ticket=Ticket(self.id, self.stored.priority),
+            state=None if past is None else past.state,
+        )
+        entry = Entry(self.id, self.patient_id, activity, step.attempt, about)
+        self.active[activity, item] = step
+        engine.checkpoints.begin_step(self.id, activity, item)
+        engine.tell(Change(self.id, self.patient_id, activity, item))
+        await engine.activity_log.start(entry)
+        this = _Try(step)
+        outcome = "ok"
+        try:
+            yield this
+        except RunError as error:
+            outcome, this.result = "failed", failure(error)
+            raise
+        except BaseException as error:
+            outcome = "stopped" if isinstance(error, asyncio.CancelledError) else "failed"
+            raise
+        finally:
+            del self.active[activity, item]
+            duration = engine.clock() - step.started
+            await asyncio.shield(engine.activity_log.finish(entry, duration, outcome))
+            if this.result is not None:
+                await asyncio.shield(engine.checkpoints.finish_step(self.id, activity, item, this.result))
+                self._remember(step, this.result)
+            engine.tell(Change(self.id, self.patient_id, activity, item, outcome, this.result))
+
+    def _remember(self, step: _Step, result: Json) -> None:
+        if step.activity is Activity.SEARCH:
+            self.engine.past_search(self.id)
+        self.steps[step.activity, step.item] = StoredStep(
+            step.activity, step.item, step.attempt, step.started, self.engine.clock(), None, result
+        )
+
+    def story(self) -> Json:
+        """See pipeline.Run.story."""
+        timeline = [
+            {
+                "activity": past.activity,
+                "item": past.item,
+                "attempts": past.attempts,
+                "started": _iso(past.started_at),
+                "finished": None if past.finished_at is None else _iso(past.finished_at),
+                "outcome": "failed" if failed(past.result) else "ok",
+            }
+            for past in sorted(self.steps.values(), key=lambda step: (step.started_at, step.item))
+        ]
+        return {"started": _iso(self.stored.started_at or self.engine.clock()), "timeline": timeline}
+
+    def at(self) -> tuple[Any, ...]:
+        """The activity begun first that is not over, and what it waits for, to compare with a second ago."""
+        step = next(iter(self.active.values()), None)
+        wait = step and step.ticket.wait
+        return (step, *((wait.kind, wait.what, wait.place, round(wait.until or 0)) if wait else ()))
+
+    def doing(self) -> Json:
+        """The same as JSON."""
+        step = next(iter(self.active.values()), None)
+        if step is None:
+            return {}
+        wait = step.ticket.wait
+        doing = {"activity": step.activity, "since": step.started, "wait": wait and asdict(wait)}
+        if step.activity is Activity.CHECK_STATUS and step.state:
+            doing["progress"] = step.state["progress"]
+        return doing
+
+
+@dataclass(slots=True)
+class _Try:
+    step: _Step
+    result: Json = None
+
+
+def _iso(when: float) -> str:
+    return datetime.fromtimestamp(when, UTC).isoformat(timespec="milliseconds")

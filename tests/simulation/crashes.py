@@ -1,0 +1,290 @@
+"""Crashes in virtual time: docpipe dies at a failpoint, and another life goes on with what it left.
+
+python -m tests.simulation.crashes            every point, once
+python -m tests.simulation.crashes --pairs    every point, and every point of each recovery
+"""
+
+import argparse
+import asyncio
+import contextlib
+import hashlib
+import random
+import shutil
+import sys
+import tempfile
+import time
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+import fakes
+from docpipe import service
+from docpipe.checkpoints import read_runs
+from docpipe.config import Config, Docex, Patients, State, Storage, Tasktracker
+from docpipe.engine import Change, Listener
+from docpipe.model import Patient, Rate
+from docpipe.patients import PatientDatabase
+from fakes.quota import Rate as FakeRate
+from tests import virtual
+from tests.simulation import invariants
+from tests.simulation.lives import POINTS, Life, lived, prepared
+
+CONVERTER = "tests.simulation.crashes:convert"
+LETTER = b"Letter: all is well.\n"
+PART = b"Part: a note within the chart.\n"
+FILES = {"chart.txt": b"Chart\n" + PART, "copy.txt": LETTER, "letter.txt": LETTER, "empty.txt": b""}
+SEARCH = Rate(2, 60.0)
+SECOND = Rate(2, 1.0)
+"""Rates so small that what a crash forgets of them shows."""
+
+
+def convert(job: dict[str, Any]) -> dict[str, Any]:
+    """Two outputs; the chart holds two documents, one of which is in the archive besides."""
+    folder, content = Path(job["folder"]), Path(job["path"]).read_bytes()
+    (folder / "text.md").write_bytes(content)
+    POINTS.hit("within a conversion")
+    (folder / "document.pdf").write_bytes(b"%PDF " + content)
+    embedded = []
+    if content.startswith(b"Chart"):
+        for name, data in (("part.txt", PART), ("letter.txt", LETTER)):
+            (folder / "embedded").mkdir(exist_ok=True)
+            path = folder / "embedded" / name
+            path.write_bytes(data)
+            embedded.append({"path": str(path), "name": name, "declared": None})
+    return {
+        "outcome": "converted",
+        "reason": None,
+        "media_type": "text/plain",
+        "extension": ".txt",
+        "outputs": ["text.md", "document.pdf"],
+        "metadata": {"media_type": "text/plain", "warnings": []},
+        "embedded": embedded,
+        "warnings": [],
+    }
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What happens to whom."""
+
+    patients: tuple[str, ...] = ("P1",)
+    kills: tuple[int, ...] = ()
+    """At which point each life dies; the one after them lives to its end."""
+    gaps: tuple[float, ...] = ()
+    """Seconds between a death and the next life."""
+    faults: tuple[str, ...] = ()
+    options: tuple[tuple[str, Any], ...] = ()
+    """More for the fakes."""
+    seed: int = 0
+
+
+@dataclass
+class Told:
+    """What happened."""
+
+    lives: list[list[str]]
+    """The points that each life passed."""
+
+
+def config_of(disk: Path, running: fakes.Running) -> Config:
+    return Config(
+        docex=Docex(base_url=running.docex_url, search_rate=SEARCH, status_rate=SECOND),
+        tasktracker=Tasktracker(base_url=running.tracker_url, rate=SECOND),
+        patients=Patients(url=f"sqlite:///{disk.parent}/patients.db"),
+        storage=Storage(url=str(disk / "storage")),
+        state=State(dir=str(disk / "state")),
+    )
+
+
+async def _live(plan: Plan, config: Config, *listeners: Listener) -> None:
+    rng = random.Random(plan.seed)
+    async with service.opened(
+        config, clock=virtual.wall_clock, rng=rng, converter=CONVERTER, inline=True
+    ) as docpipe_:
+        docpipe_.engine.listeners.extend(listeners)
+        begun = {run.patient_id for run in read_runs(config.state_dir)}
+        await docpipe_.engine.resume()
+        if new := [patient for patient in plan.patients if patient not in begun]:
+            await docpipe_.engine.submit(new)
+        await docpipe_.engine.wait()
+
+
+def _options(plan: Plan, folder: Path) -> fakes.FakeOptions:
+    options = {
+        "documents": folder / "files",
+        "wall_clock": virtual.wall_clock,
+        "seed": plan.seed,
+        "faults": tuple(fakes.Fault.parse(fault) for fault in plan.faults),
+        "search_rate": FakeRate(SEARCH.n, SEARCH.per),
+        "status_rate": FakeRate(SECOND.n, SECOND.per),
+        "tracker_rate": FakeRate(SECOND.n, SECOND.per),
+        "search_seconds": (2.0, 2.0),
+    }
+    return fakes.FakeOptions(**(options | dict(plan.options)))
+
+
+async def story(plan: Plan, folder: Path) -> Told:
+    """Live every life of the plan, and hold the world after the last one against the invariants."""
+    disk, told, done = folder / "disk", Told([]), []
+    async with fakes.serve(_options(plan, folder)) as running:
+        config = config_of(disk, running)
+        gaps = iter(plan.gaps)
+        for kill in (*plan.kills, None):
+            life = Life(disk, kill)
+            told.lives.append(life.passed)
+            await lived(life, _live(plan, config))
+            if not life.dead:
+                break
+            done.append(invariants.done(config.state_dir))
+            await asyncio.sleep(next(gaps, 0.0))
+        files = {path: hashlib.sha256(data).hexdigest() if data else None for path, data in FILES.items()}
+        windows = {"docex.search": SEARCH, "docex.status": SECOND, "tracker.*": SECOND}
+        invariants.judge(
+            invariants.After(
+                config.state_dir,
+                disk / "storage",
+                running,
+                plan.patients,
+                files,
+                done,
+                windows={name: (rate.n, rate.per) for name, rate in windows.items()},
+            )
+        )
+    return told
+
+
+@dataclass
+class Ended:
+    """How a run ended that nothing was expected of."""
+
+    error: str | None
+    running: fakes.Running
+
+
+async def unjudged(
+    plan: Plan, folder: Path, listen: Callable[[fakes.Running, Change], None], wait: float = 0.0
+) -> Ended:
+    """One undisturbed life of one patient, with somebody who is told of all that begins and ends."""
+    prepare(folder)
+    async with fakes.serve(_options(plan, folder)) as running:
+        config = config_of(folder / "disk", running)
+        await _live(plan, config, lambda change: listen(running, change))
+        await asyncio.sleep(wait)
+        (run,) = read_runs(config.state_dir)
+        return Ended(run.error, running)
+
+
+@contextlib.contextmanager
+def stage(patients: Sequence[str]) -> Iterator[Path]:
+    """A folder in memory where there is one, with what a story needs to begin."""
+    memory = Path("/dev/shm")  # noqa: S108 -- the kernel's, not a shared name
+    with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as name:
+        folder = Path(name)
+        (folder / "files").mkdir()
+        for path, data in FILES.items():
+            (folder / "files" / path).write_bytes(data)
+
+        async def fill() -> None:
+            database = PatientDatabase(f"sqlite:///{folder}/patients.db", virtual.wall_clock)
+            await database.put([Patient(id_, "Ann", "Lee", "1957-03-31") for id_ in patients])
+            await database.close()
+
+        virtual.run(fill())
+        yield folder
+
+
+def prepare(folder: Path) -> None:
+    """An empty disk, in a stage that may have been used before."""
+    for name in ("disk", "copy"):
+        shutil.rmtree(folder / name, ignore_errors=True)
+    (folder / "disk").mkdir()
+
+
+def tell(plan: Plan, folder: Path) -> Told:
+    """Live a story from its beginning, in a stage that may have been used before."""
+    prepare(folder)
+    return virtual.run(story(plan, folder))
+
+
+@dataclass
+class Failure:
+    """A story that did not end well."""
+
+    kills: tuple[int, ...]
+    points: list[str]
+    """Where each life died."""
+    error: str
+
+
+def tried(plan: Plan, folder: Path) -> Told | Failure:
+    """A story, or what is wrong with its end."""
+    POINTS.lives = []
+    try:
+        return tell(plan, folder)
+    except Exception as error:  # noqa: BLE001 -- whatever it is, it is told with the points
+        points = [life.passed[-1] for life in POINTS.lives if life.kill is not None and life.passed]
+        frames = traceback.extract_tb(error.__traceback__)
+        where = f"{Path(frames[-1].filename).name}:{frames[-1].lineno}"
+        return Failure(plan.kills, points, f"{type(error).__name__} at {where}: {str(error)[:300]}")
+
+
+def every_point(folder: Path) -> tuple[list[list[str]], list[Failure]]:
+    """Die at every point of an undisturbed life. Returns the points of each recovery, and failures."""
+    whole = tell(Plan(), folder).lives[0]
+    recoveries, failures = [], []
+    for number in range(1, len(whole) + 1):
+        told = tried(Plan(kills=(number,), gaps=(0.3 * (number % 3),)), folder)
+        if isinstance(told, Failure):
+            failures.append(told)
+            recoveries.append([])
+        else:
+            recoveries.append(told.lives[1])
+    return recoveries, failures
+
+
+def _say(what: object) -> None:
+    print(what, flush=True)  # noqa: T201 -- printing is what a command does
+
+
+def main() -> int:
+    """Run all single points, or all pairs; prints counts, time and failures."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--pairs", action="store_true", help="a crash, and a crash at each point of its recovery"
+    )
+    parser.add_argument("--every", type=int, default=1, metavar="N", help="only every Nth pair")
+    parser.add_argument(
+        "--first", type=int, default=0, metavar="N", help="begin at this one, to share the work"
+    )
+    args = parser.parse_args()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
+    began = time.monotonic()
+    with stage(("P1",)) as folder, prepared():
+        recoveries, failures = every_point(folder)
+        _say(f"{len(recoveries)} points in {time.monotonic() - began:.1f} s, {len(failures)} failures")
+        if args.pairs:
+            pairs = [(i, j) for i, points in enumerate(recoveries, 1) for j in range(1, len(points) + 1)]
+            began = time.monotonic()
+            for number, pair in enumerate(pairs[args.first :: args.every], 1):
+                told = tried(Plan(kills=pair, gaps=(0.3 * (number % 3), 0.4 * (number % 2))), folder)
+                if isinstance(told, Failure):
+                    failures.append(told)
+                    _say(told)
+                if number % 5000 == 0:
+                    _say(f"{number} of {len(pairs)} pairs in {time.monotonic() - began:.0f} s")
+            _say(f"{len(pairs[args.first :: args.every])} pairs in {time.monotonic() - began:.0f} s")
+    for failure in failures:
+        _say(failure)
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    from tests.simulation import crashes  # this module under the name by which docpipe finds its converter
+
+    sys.exit(crashes.main())
