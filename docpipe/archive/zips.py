@@ -33,6 +33,7 @@ _DOCUMENTS: Final = frozenset(
         "_rels/.rels",
         "META-INF/MANIFEST.MF",
         "META-INF/container.xml",
+        "META-INF/manifest.xml",
         "Index/Document.iwa",
     }
 )
@@ -49,7 +50,7 @@ def is_plain_zip(path: Path) -> bool:
             entries = read(file, _LOOKED_AT).entries
         except NotAnArchiveError:
             return file.seek(0) == 0 and file.read(4) == LOCAL
-        if entries and entries[0].raw_name == _MIMETYPE:
+        if any(entry.raw_name == _MIMETYPE for entry in entries):
             return False
         return not any(names.slashed(entry.raw_name.decode("latin-1")) in _DOCUMENTS for entry in entries)
 

@@ -1,7 +1,10 @@
 """What every reader takes and gives: a source, and its content."""
 
-from collections.abc import Iterator, Mapping
+import json
+import time
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from docpipe.convert.blocks import Block
@@ -24,6 +27,26 @@ class MissingExtraError(NothingToReadError):
         super().__init__(f"This is {name}; install docpipe[{extra}] to have it converted.")
 
 
+class Siblings(Collection[str]):
+    """Names that are read from a JSON file when somebody asks for them, which few documents do."""
+
+    def __init__(self, file: str | None) -> None:
+        self._file = file
+
+    @cached_property
+    def _names(self) -> list[str]:
+        return list(json.loads(Path(self._file).read_bytes())) if self._file else []
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._names
+
+
 @dataclass(frozen=True, slots=True)
 class Source:
     """One document to read. Its name and declared type come from others: hints, never to be trusted."""
@@ -32,8 +55,15 @@ class Source:
     media_type: str
     name: str = ""
     declared: str | None = None
-    siblings: Mapping[str, str] = field(default_factory=dict)
-    """Other members of the same archive by name."""
+    siblings: Collection[str] = ()
+    """Names of the members of the same archive."""
+
+    began: float = field(default_factory=time.monotonic)
+    """When the conversion began, of the clock time.monotonic."""
+    seconds: float = 300.0
+    """How long the conversion may take."""
+    languages: tuple[str, ...] = ("eng",)
+    """Of what is read by OCR, as tesseract names them."""
 
     def data(self) -> bytes:
         """The whole document."""
@@ -77,7 +107,9 @@ class Content:
     proven: str | None = None
     """The PDF/A level that `pdf` was checked against and met."""
     libraries: tuple[str, ...] = ()
-    """The distributions that did the reading."""
+    """The distributions that did the reading; a program's name has its version after a blank."""
+    ocr_pages: tuple[int, ...] = ()
+    """The pages, from 1, whose text was read by OCR."""
 
 
 SCANNED = "scanned pages were not read"

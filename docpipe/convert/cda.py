@@ -1,24 +1,17 @@
 """The header and the narrative of a CDA document, by the names of HL7 CDA R2, in whatever namespace."""
 
-import re
 from collections.abc import Iterator, Mapping
 from typing import Final
 
 from docpipe.convert.base import Facts
 from docpipe.convert.blocks import Block, Heading, Listing, Paragraph, tidy
+from docpipe.convert.cdaentries import coded, entries
+from docpipe.convert.cdatime import date_of, period
 from docpipe.convert.tree import DEEPEST, Flow, Node
-from docpipe.convert.xmltree import Element, local
+from docpipe.convert.xmltree import Element, local, words_of
 
 LOINC: Final = "2.16.840.1.113883.6.1"
 _SEX: Final = {"M": "male", "F": "female", "UN": "undifferentiated"}
-_TIME: Final = re.compile(
-    r"""
-    (\d{4}) (?: -?(0[1-9]|1[0-2]) (?: -?(0[1-9]|[12]\d|3[01])
-    (?: [T ]? ([01]\d|2[0-3]) :?([0-5]\d) (?: :?([0-5]\d)(?:\.\d+)?)?
-    \s* (?: ([+-](?:0\d|1[0-4])):?([0-5]\d) | (Z) )? )? )? )?
-    """,
-    re.VERBOSE,
-)
 _TAGS: Final = {  # of the narrative, as HTML calls them; what is not here keeps its name
     "paragraph": "p",
     "list": "ul",
@@ -29,6 +22,32 @@ _TAGS: Final = {  # of the narrative, as HTML calls them; what is not here keeps
     "text": "div",
     "title": "p",
 }
+
+
+# What HTML does not show, but is shown where CDA has it.
+_PLAIN: Final = frozenset(
+    {
+        "footnote", "template", "object", "embed", "iframe", "applet", "canvas", "audio", "video", "meta",
+        "link", "base", "param", "source", "track", "map", "area", "frame", "frameset", "datalist",
+        "input", "head",
+    }
+)  # fmt: skip
+SECTIONS: Final = {  # of C-CDA, by LOINC; for those that have neither title nor name
+    "10154-3": "Chief complaint", "10157-6": "Family history", "10160-0": "Medications",
+    "10164-2": "History of present illness", "10183-2": "Discharge medications",
+    "10184-0": "Hospital discharge physical", "10187-3": "Review of systems", "10210-3": "General status",
+    "11329-0": "Past medical history", "11348-0": "Past medical history", "11369-6": "Immunizations",
+    "11450-4": "Problems", "11493-4": "Hospital discharge studies",
+    "11535-2": "Hospital discharge diagnosis", "18776-5": "Plan of treatment",
+    "29299-5": "Reason for visit", "29545-1": "Physical examination", "29549-3": "Medications administered",
+    "29762-2": "Social history", "30954-2": "Results", "42348-3": "Advance directives",
+    "42349-1": "Reason for referral", "46239-0": "Chief complaint and reason for visit",
+    "46240-8": "Encounters", "46241-6": "Hospital admission diagnosis", "46264-8": "Medical equipment",
+    "47420-5": "Functional status", "47519-4": "Procedures", "48765-2": "Allergies", "48768-6": "Payers",
+    "51847-2": "Assessment and plan", "51848-0": "Assessment", "61146-7": "Goals",
+    "69730-0": "Instructions", "8648-8": "Hospital course", "8716-3": "Vital signs",
+    "10190-7": "Mental status", "75310-3": "Health concerns", "85847-2": "Care team",
+}  # fmt: skip
 
 
 def child(element: Element | None, *path: str) -> Element | None:
@@ -45,35 +64,31 @@ def children(element: Element, name: str) -> Iterator[Element]:
     return (inner for inner in element if local(inner) == name)
 
 
-def text_of(element: Element) -> str:
-    """All text within, as it stands."""
-    return "".join(str(part) for part in element.itertext())
-
-
-def words_of(element: Element | None) -> str:
-    """All text within, tidied to one line."""
-    return "" if element is None else " ".join(tidy(text_of(element)).split())
-
-
 def facts(root: Element) -> Facts:
     """What the header says of the document itself."""
     code = child(root, "code")
-    loinc = None
-    if code is not None and code.get("code") and code.get("codeSystem") == LOINC:
-        loinc = {"code": code.get("code"), "display": code.get("displayName")}
     language = child(root, "languageCode")
     return Facts(
-        title=words_of(child(root, "title"))
-        or (code.get("displayName") if code is not None else None)
-        or None,
-        date=_date(child(root, "effectiveTime")),
+        title=words_of(child(root, "title")) or (coded(code) if code is not None else None) or None,
+        date=date_of(child(root, "effectiveTime")),
         author="; ".join(_authors(root)) or None,
         custodian=_organization(
             child(root, "custodian", "assignedCustodian", "representedCustodianOrganization")
         ),
-        loinc=loinc,
+        loinc=_loinc(code),
         language=(language.get("code") or None) if language is not None else None,
     )
+
+
+def _loinc(code: Element | None) -> dict[str, str | None] | None:
+    """The code of the document's type, or that of its translations which is of LOINC."""
+    if code is None:
+        return None
+    for one in (code, *children(code, "translation")):
+        named = (one.get("codeSystemName") or "").upper() == "LOINC" and not one.get("codeSystem")
+        if one.get("code") and (one.get("codeSystem") == LOINC or named):
+            return {"code": one.get("code"), "display": one.get("displayName")}
+    return None
 
 
 def header(root: Element, said: Facts) -> Iterator[Block]:
@@ -88,8 +103,31 @@ def header(root: Element, said: Facts) -> Iterator[Block]:
     ]
     if said.loinc:
         lines.append(f"Type: {said.loinc['display'] or 'LOINC'} (LOINC {said.loinc['code']})")
+    lines += _concerned(root)
     if lines:
         yield Listing(tuple((Paragraph(line),) for line in lines))
+
+
+def _concerned(root: Element) -> Iterator[str]:
+    """Who else is concerned, and the visit or service that the document is about."""
+    signer = child(root, "legalAuthenticator", "assignedEntity", "assignedPerson", "name")
+    if name := _person(signer):
+        yield f"Authenticated by: {name}"
+    for participant in children(root, "participant"):
+        if name := _person(child(participant, "associatedEntity", "associatedPerson", "name")):
+            code = child(participant, "associatedEntity", "code")
+            role = coded(code) if code is not None else ""
+            yield f"Participant: {name}, {role}" if role else f"Participant: {name}"
+    visit = child(root, "componentOf", "encompassingEncounter")
+    service = child(root, "documentationOf", "serviceEvent")
+    for label, what in (("Encounter", visit), ("Service", service)):
+        if what is None:
+            continue
+        time, code = child(what, "effectiveTime"), child(what, "code")
+        place = words_of(child(what, "location", "healthCareFacility", "location", "name"))
+        said = [period(time) if time is not None else "", coded(code) if code is not None else "", place]
+        if any(said):
+            yield f"{label}: {', '.join(text for text in said if text)}"
 
 
 def narrative(root: Element, pictures: Mapping[str, str]) -> Iterator[Block]:
@@ -121,11 +159,17 @@ def _section(section: Element, level: int, flow: Flow) -> Iterator[Block]:
     title = words_of(child(section, "title"))
     code = child(section, "code")
     if not title and code is not None:
-        title = tidy(code.get("displayName") or "")
+        title = tidy(coded(code))
+        title = SECTIONS.get(title, f"Section {title}" if title and title == code.get("code") else title)
     if title:
         yield Heading(min(level, 6), title)
+    said = False
     for text in children(section, "text"):
-        yield from flow.blocks(neutral(text))
+        for block in flow.blocks(neutral(text)):
+            said = True
+            yield block
+    if not said:
+        yield from entries(section)
     # Sections nest 250 deep at most, since lxml parses no deeper.
     for inner in _sections(section):
         yield from _section(inner, level + 1, flow)
@@ -143,9 +187,13 @@ def neutral(element: Element) -> Node:
         node = _node(item)
         parent.children.append(node)
         heir, below = (node, depth + 1) if depth < DEEPEST else (parent, depth)
+        if node.tag == "img":
+            heir = parent  # a picture's caption follows it
         rest: list[Element | str] = [item.text or ""]
         for inner in item:
             rest += [inner, inner.tail or ""]
+        if (item.get("revised") or "").lower() == "delete":
+            rest = ["[deleted: ", *rest, "]"]
         stack.extend((part, heir, below) for part in reversed(rest) if part is not None and part != "")
     return top
 
@@ -158,9 +206,7 @@ def _node(element: Element) -> Node:
     attributes = {str(key).lower(): str(value) for key, value in element.attrib.items()}
     if tag == "a" and not words_of(element):
         return Node("span", {}, [attributes.get("href", "")])
-    if name == "footnote":
-        return Node("span", attributes)
-    return Node(tag or "span", attributes)
+    return Node("span" if tag in _PLAIN else tag or "span", attributes)
 
 
 def _picture(node: Node, pictures: Mapping[str, str]) -> str:
@@ -173,7 +219,7 @@ def _patients(root: Element) -> Iterator[str]:
         patient = child(target, "patientRole", "patient")
         name = _person(child(patient, "name"))
         parts = [name] if name else []
-        if born := _date(child(patient, "birthTime")):
+        if born := date_of(child(patient, "birthTime")):
             parts.append(f"born {born}")
         gender = child(patient, "administrativeGenderCode")
         if gender is not None and (sex := gender.get("displayName") or _SEX.get(gender.get("code") or "")):
@@ -211,26 +257,3 @@ def _person(name: Element | None) -> str:
 
 def _organization(organization: Element | None) -> str | None:
     return words_of(child(organization, "name")) or None
-
-
-def _date(element: Element | None) -> str | None:
-    """The ISO 8601 form of an HL7 time, which is also found as an interval; None where it is unknown."""
-    if element is None:
-        return None
-    value = element.get("value")
-    for end in ("low", "high"):
-        value = value or ((edge := child(element, end)) is not None and edge.get("value")) or None
-    return iso_date(value or "")
-
-
-def iso_date(value: str) -> str | None:
-    """An HL7 time (`YYYYMMDDHHMMSS.UUUU+ZZZZ`, cut off anywhere) as ISO 8601."""
-    found = _TIME.match(value.strip())
-    if not found:
-        return None
-    year, month, day, hour, minute, second, zone, zone_minutes, utc = found.groups()
-    date = "-".join(part for part in (year, month, day) if part)
-    if not hour:
-        return date
-    time = f"T{hour}:{minute}" + (f":{second}" if second else "")
-    return date + time + (f"{zone}:{zone_minutes}" if zone else "Z" if utc else "")

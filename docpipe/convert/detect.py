@@ -11,7 +11,7 @@ import zipfile
 from pathlib import Path
 from typing import Final
 
-from docpipe.convert.kinds import CDA, DOCX, EMPTY, ENCRYPTED_OFFICE, UNKNOWN, ZIP
+from docpipe.convert.kinds import CDA, DOCX, EMPTY, ENCRYPTED_OFFICE, UNKNOWN, XLSB, ZIP
 
 HEAD: Final = 65_536
 """Bytes looked at, apart from the directory of a ZIP."""
@@ -22,11 +22,12 @@ _ZIPS: Final = (
     ("ppt/", _OFFICE + "presentationml.presentation"),
 )
 _OFFICE_NAMES: Final = ((".xlsx", _ZIPS[1][1]), (".pptx", _ZIPS[2][1]))
-_OLE: Final = (  # names of streams, as they stand in the directory
-    ("EncryptedPackage", ENCRYPTED_OFFICE),
+# Names of streams, as they stand in the directory; first those of files that may hold the others whole.
+_OLE: Final = (
     ("__substg1.0_", "application/vnd.ms-outlook"),
     ("__properties_version1.0", "application/vnd.ms-outlook"),
     ("WordDocument", "application/msword"),
+    ("EncryptedPackage", ENCRYPTED_OFFICE),
     ("Workbook", "application/vnd.ms-excel"),
     ("Book", "application/vnd.ms-excel"),
     ("PowerPoint Document", "application/vnd.ms-powerpoint"),
@@ -44,9 +45,17 @@ _MAGICS: Final = (
     (b"\xff\x4f\xff\x51", "image/jp2"),
     (b"\x1f\x8b", "application/gzip"),
     (b"BZh", "application/x-bzip2"),
+    (b"\x78\x9f\x3e\x22", "application/vnd.ms-tnef"),
     (b"7z\xbc\xaf\x27\x1c", "application/x-7z-compressed"),
     (b"\xfd7zXZ\0", "application/x-xz"),
     (b"Rar!\x1a\x07", "application/vnd.rar"),
+)
+# DICOM without its preamble: the first elements are of group 2 or 8, with their type or without.
+_BARE_DICOM: Final = re.compile(
+    rb"[\x02\x08]\0[\0-\x30]\0(?:(?:UL|CS|UI|DA|TM|SH|LO)[\0-\x80]\0|OB\0\0\x02\0\0\0)"
+    rb"|[\x02\x08]\0\0\0(?:UL)?\x04\0"
+    rb"|\x08\0[\x01-\x30]\0[\x02-\x40]\0\0\0[\x20-\x7e]"
+    rb"|\0\x08\0[\0-\x30](?:UL|CS|UI|DA|TM|SH|LO)\0",
 )
 _BOMS: Final = (
     (b"\xef\xbb\xbf", "utf-8"),
@@ -66,11 +75,25 @@ _HTML: Final = re.compile(
     r"|center|pre|a|img|form|link|main|section|article)(?=[\s/>]))",
     re.IGNORECASE,
 )
-_MAIL: Final = re.compile(
-    r"(?:(?:Received|Return-Path|From|To|Subject|Date|Message-ID|MIME-Version|Delivered-To|X-[\w-]+|Content-Type)"
-    r":[^\n]*\n(?:[ \t][^\n]*\n)*){2}",
-    re.IGNORECASE,
-)
+_FIELD: Final = re.compile(r"([!-9;-~]{1,80}):([^\n]*\n(?:[ \t][^\n]*\n)*)")
+_OF_MAIL: Final = frozenset(
+    {"from", "to", "cc", "subject", "date", "received", "return-path", "message-id", "mime-version",
+     "delivered-to", "content-type", "dkim-signature", "reply-to", "sender"}
+)  # fmt: skip
+_ONLY_MAIL: Final = frozenset(
+    {
+        "received",
+        "return-path",
+        "message-id",
+        "mime-version",
+        "delivered-to",
+        "content-type",
+        "dkim-signature",
+    }
+)  # which no memo that begins with From and To has
+_ENVELOPE: Final = re.compile(r">?From [^\n]*(?:\d:\d\d|\d{4})[^\n]*\n(?=[!-9;-~]+:|>From )")
+_MAIL_DATE: Final = re.compile(r"(?:[A-Za-z]{3}, *)?\d{1,2} [A-Za-z]{3} \d{2,4} \d\d:\d\d")
+_SAVED: Final = re.compile(r"<?\"?saved by", re.IGNORECASE)
 _CONTROLS: Final = bytes(set(range(32)) - {7, 8, 9, 10, 11, 12, 13, 26, 27, 28})
 _FEW: Final = 0.01
 _NUL_SHARE: Final = 0.3
@@ -110,7 +133,9 @@ def _by_magic(head: bytes) -> str | None:  # noqa: PLR0911 - a ladder: one rung,
         return "image/bmp"
     if head[4:8] == b"ftyp" and head[8:12] in {b"heic", b"heix", b"mif1", b"msf1", b"heim", b"heis"}:
         return "image/heic"
-    return "application/x-tar" if head[257:262] == b"ustar" else None
+    if head[257:262] == b"ustar":
+        return "application/x-tar"
+    return "application/dicom" if _BARE_DICOM.match(head) else None
 
 
 _BMP_HEADERS: Final = {size.to_bytes(4, "little") for size in (12, 16, 40, 52, 56, 64, 108, 124)}
@@ -133,18 +158,30 @@ def _of_ole(file: Path | str | bytes) -> str:
     return "application/x-ole-storage"
 
 
+_PACKED: Final = r"application/(?:epub\+zip|vnd\.oasis\.opendocument\.[a-z.-]+)"
+_SELF_TOLD: Final = (  # where a package says what it is
+    ("mimetype", rf"\A\s*({_PACKED})\s*\Z"),
+    ("META-INF/manifest.xml", rf'full-path="/"[^<>]*?media-type="({_PACKED})"'),
+    ("META-INF/manifest.xml", rf'media-type="({_PACKED})"[^<>]*?full-path="/"'),
+)
+
+
 def _of_zip(file: Path | str | bytes, head: bytes, name: str) -> str:
     broken = False
     try:
         with zipfile.ZipFile(io.BytesIO(file) if isinstance(file, bytes) else file) as opened:
             names = set(opened.namelist())
-            if "mimetype" in names and opened.getinfo("mimetype").file_size < HEAD:
-                told = opened.read("mimetype").decode("ascii", "replace").strip()
-                if re.fullmatch(r"application/(epub\+zip|vnd\.oasis\.opendocument\.[a-z.-]+)", told):
-                    return told
+            for place, pattern in _SELF_TOLD:
+                if place in names and opened.getinfo(place).file_size < HEAD:
+                    told = opened.read(place).decode("utf-8", "replace")
+                    if found := re.search(pattern, told):
+                        return found[1]
     except Exception:  # noqa: BLE001 - a broken directory raises a dozen types; its head may still tell
         names, broken = _local_names(head), True
+    names = {inside.replace("\\", "/") for inside in names}
     if "[Content_Types].xml" in names or "_rels/.rels" in names:
+        if "xl/workbook.bin" in names:
+            return XLSB
         for prefix, media_type in _ZIPS:
             if any(inside.startswith(prefix) for inside in names):
                 return media_type
@@ -177,13 +214,39 @@ def _by_text(head: bytes, name: str, declared: str) -> str | None:  # noqa: PLR0
         return CDA  # behind what somebody's script wrote in front of it
     if re.match(r"(?:MSH|FHS|BHS)([^\w\s])[^\w\s]", start):
         return "application/hl7-v2"
-    if _MAIL.match(start.replace("\r\n", "\n")):
-        return "message/rfc822"
+    if mail := _of_mail(start.replace("\r\n", "\n"), name, declared):
+        return mail
     if name.endswith((".csv", ".tsv")) or declared.startswith(("text/csv", "text/tab-separated-values")):
         return "text/csv"
     if name.endswith((".html", ".htm")) or declared.startswith("text/html"):
         return "text/html" if _HTML.search(text) else "text/plain"
     return "text/plain"
+
+
+def _of_mail(text: str, name: str, declared: str) -> str | None:
+    """The type of a message, a mailbox or a page saved as one; None for what is none of these."""
+    if _ENVELOPE.match(text):
+        return "application/mbox"
+    fields: dict[str, str] = {}
+    at = re.match(r"(?:[0-9]{1,10}[ \t]*\n)?", text).end()  # type: ignore[union-attr]  # it matches nothing too
+    while len(fields) < 100 and (field := _FIELD.match(text, at)):  # noqa: PLR2004 - enough to tell
+        fields.setdefault(field[1].lower(), field[2].strip())
+        at = field.end()
+    hinted = (
+        name.endswith((".eml", ".emlx", ".mht", ".mhtml"))
+        or declared.startswith("message/rfc822")
+        or (_MAIL_DATE.match(fields.get("date", "")) and fields.keys() >= {"from", "subject"})
+    )
+    of_mail = len(_OF_MAIL & fields.keys())
+    if not of_mail or not (hinted or (of_mail > 1 and _ONLY_MAIL & fields.keys())):
+        return None
+    if fields.get("content-type", "").lower().startswith("multipart/related") and (
+        name.endswith((".mht", ".mhtml"))
+        or _SAVED.match(fields.get("from", ""))
+        or not fields.keys() & {"from", "to", "received"}
+    ):
+        return "multipart/related"
+    return "message/rfc822"
 
 
 def peek(head: bytes) -> str | None:
@@ -222,8 +285,12 @@ def _of_markup(text: str) -> str:  # noqa: PLR0911 - likewise
         return CDA
     if local == "html":
         return "text/html"
+    if re.search(r"(?:<|&lt;)(?:[\w.-]+:)?ClinicalDocument(?:[\s>]|&gt;)", start):
+        return CDA  # in an envelope
     if local == "svg":
         return "image/svg+xml"
+    if local == "document" and "urn:oasis:names:tc:opendocument:" in attributes:
+        return "application/vnd.oasis.opendocument.flat"
     if "http://hl7.org/fhir" in attributes:
         return "application/fhir+xml"
     if text.startswith("<?xml") or not _HTML.match(start):

@@ -15,12 +15,14 @@ from typing import Any, Final
 
 from docpipe import __version__
 from docpipe.convert import markdown, thumbnail, typeset
-from docpipe.convert.base import Content, NothingToReadError, Source, UnreadableError
+from docpipe.convert.base import Content, NothingToReadError, Siblings, Source, UnreadableError
 from docpipe.convert.blocks import words
 from docpipe.convert.detect import detect
 from docpipe.convert.kinds import EMPTY, UNKNOWN, kind_of
 
 MOST_EMBEDDED: Final = 500
+SECONDS: Final = 300.0
+"""How long a conversion may take, where the job does not say."""
 _TOO_MANY: Final = f"only the first {MOST_EMBEDDED} embedded documents were taken out"
 _NO_PDF: Final = "no PDF could be made of the text"
 _NO_PICTURE: Final = "no preview could be made"
@@ -37,8 +39,10 @@ def convert(job: dict[str, Any]) -> dict[str, Any]:
 
     Args:
         job: {"path": the document, "name": its name in the archive, "declared": media type or None,
-            "folder": where outputs go (there, and empty), "siblings": {name: path} of the same archive,
-            "facts": {"title", "author", "created"} as the exchange says, where the document itself does not}.
+            "folder": where outputs go (there, and empty), "siblings": a JSON file with a list of the names of
+            the same archive,
+            "facts": {"title", "author", "created"} as the exchange says, where the document itself does not,
+            "seconds": how long it may take, "languages": of OCR, a list of tesseract's names}.
 
     Returns:
         {"outcome", "reason", "media_type", "extension", "outputs": names in the folder, "metadata",
@@ -49,7 +53,7 @@ def convert(job: dict[str, Any]) -> dict[str, Any]:
     started = time.monotonic()
     folder = Path(job["folder"])
     _empty(folder)  # of what a try left that did not survive
-    done = _Done(job)
+    done = _Done(job, started)
     try:
         done.media_type = detect(Path(job["path"]), str(job.get("name") or ""), job.get("declared"))
         done.finish(folder)
@@ -65,8 +69,9 @@ def convert(job: dict[str, Any]) -> dict[str, Any]:
 class _Done:
     """What became of a document, as it becomes known."""
 
-    def __init__(self, job: dict[str, Any]) -> None:
+    def __init__(self, job: dict[str, Any], started: float) -> None:
         self.job = job
+        self.started = started
         self.media_type = UNKNOWN
         self.outcome = "failed"
         self.reason: str | None = None
@@ -95,7 +100,10 @@ class _Done:
                 self.media_type,
                 str(self.job.get("name") or ""),
                 self.job.get("declared"),
-                self.job.get("siblings") or {},
+                Siblings(self.job.get("siblings")),
+                self.started,
+                float(self.job.get("seconds") or SECONDS),
+                tuple(self.job.get("languages") or ("eng",)),
             )
         )
         self.warnings += self.content.warnings
@@ -115,8 +123,6 @@ class _Done:
             path = inner / f"{number:03d}{kind_of(detect(part.data, part.name, part.declared)).extension}"
             _store(path, part.data)
             self.embedded.append({"path": str(path), "name": part.name, "declared": part.declared})
-        if self.embedded:
-            _sync(folder / "embedded")
         _sync(folder)
 
     def _pdf(self, folder: Path) -> bool:
@@ -135,8 +141,6 @@ class _Done:
             target = folder / "document.pdf"
             with pdf.open("rb") as original, _private(target) as copy:
                 shutil.copyfileobj(original, copy)
-                copy.flush()
-                os.fsync(copy.fileno())
             self.outputs.append("document.pdf")
         else:
             self._output(folder, "document.pdf", pdf)
@@ -154,7 +158,6 @@ class _Done:
             target.unlink(missing_ok=True)
             self.warnings.append(_NO_PICTURE)
             return
-        _sync(target)
         self.libraries.append("pypdfium2")
         self.outputs.append("thumbnail.png")
 
@@ -207,7 +210,8 @@ class _Done:
             "language": facts.language,
             "pages": self.pages,
             "words": words(self.content.blocks) if converted else None,
-            "ocr": False,
+            "ocr": bool(self.content.ocr_pages) and converted,
+            "ocr_pages": list(self.content.ocr_pages) if converted else [],
             "pdf": {"claimed": self.content.claimed, "proven": self.proven},
             "warnings": warnings,
             "converter": {"name": "docpipe", "versions": _versions(tuple(sorted(set(self.libraries))))},
@@ -224,10 +228,11 @@ def _extension(media_type: str) -> str:
 def _versions(libraries: tuple[str, ...]) -> dict[str, str]:
     found = {"docpipe": __version__}
     for library in libraries:
+        name, _, told = library.partition(" ")
         try:
-            found[library] = version(library)
+            found[name] = told or version(name)
         except PackageNotFoundError:  # vendored or renamed: its work is still told by name
-            found[library] = "unknown"
+            found[name] = "unknown"
     return found
 
 
@@ -239,12 +244,13 @@ def _private(path: Path) -> Any:
 def _store(path: Path, data: bytes) -> None:
     with _private(path) as file:
         file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
 
 
 def _sync(path: Path) -> None:
-    """Have a file or folder reach the disk."""
+    """Have a file, or a folder and all in it, reach the disk: at the end, so that one commit serves all."""
+    if path.is_dir():
+        for inner in path.iterdir():
+            _sync(inner)
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Protocol
 
 from docpipe.convert.blocks import Block, Heading, Listing, Paragraph, Table, clean, even, flat, tidy
 from docpipe.convert.tree import RAISED, SUPERSCRIPTS
@@ -11,10 +11,19 @@ from docpipe.convert.xmltree import Element, local
 _SILENT: Final = {
     "del", "moveFrom", "delText", "instrText", "delInstrText", "rPr", "pPr", "tblPr", "tblGrid", "trPr",
     "tcPr", "sectPr", "sdtPr", "sdtEndPr", "rt", "proofErr", "bookmarkStart", "bookmarkEnd",
-    "commentRangeStart", "commentRangeEnd", "commentReference", "annotationRef", "altChunk", "posOffset",
-    "align", "binData", "pctWidth", "pctHeight",
+    "commentRangeStart", "commentRangeEnd", "commentReference", "annotationRef", "posOffset",
+    "align", "binData", "pctWidth", "pctHeight", "ctrlPr", "fPr", "radPr", "sSupPr", "sSubPr",
+    "naryPr", "dPr",
 }  # fmt: skip
 _CHARACTERS: Final = {"tab": "\t", "br": "\n", "cr": "\n", "noBreakHyphen": "-", "ptab": "\t"}
+_MATH: Final[dict[str, dict[str, str]]] = {
+    "f": {"den": "/"},
+    "sSup": {"sup": "^"},
+    "sSub": {"sub": "_"},
+    "sSubSup": {"sub": "_", "sup": "^"},
+    "rad": {},
+    "nary": {"sub": "_", "sup": "^"},
+}
 _OFF: Final = frozenset({"0", "false", "off", "none"})
 _DEEPEST_LIST: Final = 8
 
@@ -143,11 +152,19 @@ class _Said:
     boxes: list[Block] = field(default_factory=list)
 
 
+class Chunks(Protocol):
+    """Where pieces in other formats come from."""
+
+    def blocks(self, id_: str) -> tuple[Block, ...]:
+        """The blocks of a piece."""
+
+
 class Body:
     """Reads a part's content: the body, a header, a note, a cell, a text box."""
 
-    def __init__(self, styles: Styles) -> None:
+    def __init__(self, styles: Styles, chunks: Chunks | None = None) -> None:
         self._styles = styles
+        self._chunks = chunks
         self._counts: dict[tuple[str, int], int] = {}
         self.notes: list[tuple[str, str]] = []
         """The notes referred to so far, by kind and id; they are numbered in this order."""
@@ -160,6 +177,10 @@ class Body:
             if local(inner) == "tbl":
                 out += self._listed(items)
                 out += self._table(inner)
+                continue
+            if local(inner) == "altChunk":
+                out += self._listed(items)
+                out += self._chunks.blocks(attribute(inner, "id") or "") if self._chunks else ()
                 continue
             found, item = self._paragraph(inner)
             if not found:
@@ -189,23 +210,28 @@ class Body:
             name = local(inner)
             if name in _SILENT or (name == "r" and on(down(inner, "rPr", "vanish"))):
                 continue
-            if name == "t":
-                said.parts.append(_raised(element, clean(inner.text or "")))
-            elif name in _CHARACTERS:
-                said.parts.append(_CHARACTERS[name])
-            elif name == "sym":
-                said.parts.append(_symbol(attribute(inner, "char") or ""))
+            if (text := _said_by(inner, name, element)) is not None:
+                said.parts.append(text)
             elif name in {"footnoteReference", "endnoteReference"}:
                 self.notes.append((name.removesuffix("Reference"), attribute(inner, "id") or ""))
                 said.parts.append(f" [{len(self.notes)}]")
-            elif name == "docPr" and (alternative := tidy(attribute(inner, "descr") or "")):
-                said.parts.append(f" [picture: {alternative}] ")
             elif name == "txbxContent":
                 said.boxes += self.blocks(inner)
-            elif name == "AlternateContent":
-                self._runs(_chosen(inner), said)
+            elif name in _MATH and "/math" in str(inner.tag):
+                self._math(inner, name, said)
             else:
-                self._runs(inner, said)
+                self._runs(_chosen(inner) if name == "AlternateContent" else inner, said)
+
+    def _math(self, element: Element, name: str, said: _Said) -> None:
+        """Fractions, powers and roots on one line: a half must not become 12."""
+        said.parts.append("√" if name == "rad" else "")
+        for part in element:
+            inner = _Said()
+            self._runs(part, inner)
+            text = "".join(inner.parts).strip()
+            if local(part) not in _SILENT and text:
+                mark = _MATH[name].get(local(part), "")
+                said.parts.append(mark + (f"({text})" if len(text) > 1 and name != "d" else text))
 
     def _listed(self, items: list[Item]) -> Iterator[Block]:
         """The items gathered so far as lists within lists."""
@@ -237,7 +263,11 @@ class Body:
         return Listing(tuple(entries), start), at
 
     def _table(self, table: Element) -> Iterator[Block]:
-        rows = [row for row in _flow(table, "tr") if not on(down(row, "trPr", "hidden"))]
+        rows = [
+            row
+            for row in _flow(table, "tr")
+            if not on(down(row, "trPr", "hidden")) and down(row, "trPr", "del") is None
+        ]
         cells = [list(_flow(row, "tc")) for row in rows]
         nested = any(local(inner) == "tbl" for row in cells for cell in row for inner in cell)
         if nested or max(map(len, cells), default=0) < 2:  # noqa: PLR2004 - one column only lays out
@@ -262,9 +292,34 @@ class Body:
         return [flat(self.blocks(cell))] + [""] * (min(int(span), 100) - 1 if span.isdigit() else 0)
 
 
+def _said_by(element: Element, name: str, run: Element) -> str | None:
+    """What an element of a run says by itself, None for one that holds others."""
+    if name == "t":
+        return _raised(run, clean(element.text or ""))
+    if name in _CHARACTERS:
+        return _CHARACTERS[name]
+    if name == "sym":
+        return _symbol(attribute(element, "char") or "")
+    if name == "docPr" and (alternative := tidy(attribute(element, "descr") or "")):
+        return f" [picture: {alternative}] "
+    return _form_field(element) if name == "ffData" else None
+
+
+def _form_field(field: Element) -> str:
+    """What an old form's field shows that is not in the text beside it: ticks and choices."""
+    if (box := down(field, "checkBox")) is not None:
+        state = down(box, "checked")
+        return " ☑ " if on(state if state is not None else down(box, "default")) else " ☐ "
+    if (choices := down(field, "ddList")) is not None:
+        listed = [attribute(each, "val") or "" for each in choices if local(each) == "listEntry"]
+        at = attribute(down(choices, "result"), "val") or attribute(down(choices, "default"), "val") or "0"
+        return clean(listed[int(at)]) if at.isdigit() and int(at) < len(listed) else ""
+    return ""
+
+
 def _flow(element: Element, *wanted: str) -> Iterator[Element]:
     """The paragraphs and tables (or what is wanted) of an element, through wrappers that show them."""
-    names = wanted or ("p", "tbl")
+    names = wanted or ("p", "tbl", "altChunk")
     for inner in element:
         name = local(inner)
         if name in names:

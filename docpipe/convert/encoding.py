@@ -24,6 +24,15 @@ _PLAUSIBLE: Final = [
 ]  # fmt: skip
 _LATIN: Final = frozenset({"iso8859-1", "ascii", "latin_1", "iso8859_1"})
 _WIDE: Final = frozenset({"unicode", "utf-16", "utf16", "ucs-2", "iso-10646-ucs-2"})
+# Names that mean more than they say, as browsers know (WHATWG Encoding).
+_WIDER: Final = {
+    "gb2312": "gb18030", "gbk": "gb18030", "shift_jis": "cp932", "euc_kr": "cp949",
+    "big5": "big5hkscs", "iso8859-9": "cp1254", "iso8859-11": "cp874", "tis-620": "cp874",
+}  # fmt: skip
+_NAMES: Final = {
+    "windows-874": "cp874", "dos-874": "cp874", "iso-8859-8-i": "iso8859-8", "iso-8859-8-e": "iso8859-8",
+    "x-gbk": "gbk", "x-sjis": "cp932", "x-euc-jp": "euc_jp", "x-x-big5": "big5",
+}  # fmt: skip
 _SAMPLE: Final = 200_000
 _RUNS: Final = re.compile(rb"[\x80-\xff]+")
 _LATIN_RUN: Final = 2.0
@@ -65,12 +74,12 @@ def known(label: str | None) -> str | None:
     if label in _WIDE:  # it said so in bytes that are not wide, else they had been recognised
         return None
     try:
-        found = codecs.lookup(label)
+        found = codecs.lookup(_NAMES.get(label, label))
     except (LookupError, ValueError):
         return None
     if not found._is_text_encoding:  # noqa: SLF001 - nothing else keeps rot13, zlib and the like out
         return None
-    return "cp1252" if found.name in _LATIN else found.name
+    return "cp1252" if found.name in _LATIN else _WIDER.get(found.name, found.name)
 
 
 def charset_of(media_type: str | None) -> str | None:

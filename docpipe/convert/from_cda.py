@@ -1,28 +1,16 @@
 """CDA, and C-CDA above all: header, narrative, and the documents that it carries."""
 
-import base64
-import re
-import zlib
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
-from typing import Final
 
 from docpipe.convert.base import Content, Embedded, Source, UnreadableError
 from docpipe.convert.blocks import Block, Paragraph
-from docpipe.convert.cda import child, facts, header, narrative, neutral, text_of, words_of
+from docpipe.convert.cda import child, facts, header, narrative, neutral
 from docpipe.convert.detect import detect
-from docpipe.convert.kinds import EMPTY, UNKNOWN, kind_of
+from docpipe.convert.kinds import kind_of
+from docpipe.convert.payload import ELSEWHERE, MISSING, UNDECODED, decoded, looks_encoded
 from docpipe.convert.tree import Flow
-from docpipe.convert.xmltree import MENDED, Element, local, parse
-
-LARGEST: Final = 256 * 2**20
-"""Bytes that an embedded document may inflate to."""
-_UNDECODED: Final = "an embedded document could not be decoded"
-_ELSEWHERE: Final = "the content is a separate file that this document refers to"
-_MISSING: Final = "the document refers to a separate file that the archive lacks"
-_WINDOWS: Final = (-zlib.MAX_WBITS, zlib.MAX_WBITS, zlib.MAX_WBITS | 16)
-"""Deflate bare, as zlib, as gzip: writers who claim `compression="DF"` do any of them, or none."""
+from docpipe.convert.xmltree import MENDED, Element, local, parse, text_of, words_of
 
 
 @dataclass(slots=True)
@@ -41,17 +29,26 @@ def read(source: Source) -> Content:
     Raises: UnreadableError.
     """
     parsed = parse(source.data())
-    root = parsed.root
     found = _Found(warnings=[MENDED] if parsed.mended else [])
-    for element in root.iter():
+    documents = _documents(parsed.root)
+    for element in (element for root in documents for element in root.iter()):
         if local(element) == "nonXMLBody":
             _body(element, source, found)
-        elif (element.get("representation") or "").upper() == "B64" and not _in_body(element):
+        elif _carries(element) and not _in_body(element):
             _carried(element, found)
-    said = facts(root)
-    blocks = (*header(root, said), *narrative(root, found.pictures), *found.blocks)
+        elif local(element) == "observationMedia":
+            _shown(element, source, found)
+    said = facts(documents[0])
+    blocks = (
+        *(
+            block
+            for root in documents
+            for block in (*header(root, facts(root)), *narrative(root, found.pictures))
+        ),
+        *found.blocks,
+    )
     if not blocks and not found.embedded:
-        if _UNDECODED in found.warnings:
+        if UNDECODED in found.warnings:
             raise UnreadableError("The document inside of this file is damaged and cannot be decoded.")
         raise UnreadableError("The clinical document has neither text nor embedded documents.")
     return Content(
@@ -63,6 +60,41 @@ def read(source: Source) -> Content:
     )
 
 
+def _documents(root: Element) -> list[Element]:
+    """The document, or those in an envelope, as elements or as text; else the root as a fragment of one."""
+    for _ in range(2):
+        found = [element for element in root.iter() if local(element) == "ClinicalDocument"]
+        if found:
+            return found
+        text = next(
+            (text for element in root.iter() if "ClinicalDocument" in (text := element.text or "")[:5000]), ""
+        )
+        if not text:
+            break
+        root = parse(text.encode()).root
+    return [root]
+
+
+def _carries(element: Element) -> bool:
+    """Whether the element's text is an encoded document; pictures are, too, where they do not say so."""
+    if (element.get("representation") or "").upper() == "B64":
+        return True
+    media = (element.get("mediaType") or "text/").lower()
+    return not media.startswith("text/") and looks_encoded(element.text or "")
+
+
+def _shown(media: Element, source: Source, found: _Found) -> None:
+    """A picture that is a file beside the document, or elsewhere."""
+    reference = child(media, "value", "reference")
+    name, value = media.get("ID"), reference.get("value") if reference is not None else None
+    if not value or text_of(media).strip():
+        return
+    wanted = PurePosixPath(value.replace("\\", "/")).name or value
+    if name:
+        found.pictures[name] = wanted
+    _missed(wanted, source, found)
+
+
 def _in_body(element: Element) -> bool:
     return any(local(above) == "nonXMLBody" for above in element.iterancestors())
 
@@ -72,7 +104,7 @@ def _body(body: Element, source: Source, found: _Found) -> None:
     for text in (inner for inner in body if local(inner) == "text"):
         declared = text.get("mediaType")
         reference = child(text, "reference")
-        if (text.get("representation") or "").upper() == "B64" or _encoded(text, declared):
+        if _carries(text) or (declared is None and looks_encoded(text.text or "")):
             _carried(text, found, note=True)
         elif reference is not None and reference.get("value"):
             _referred(reference.get("value") or "", source, found)
@@ -84,23 +116,15 @@ def _body(body: Element, source: Source, found: _Found) -> None:
             found.blocks.append(_note(found.embedded[-1]))
 
 
-def _encoded(text: Element, declared: str | None) -> bool:
-    """Whether it is base64 without saying so: no blanks within lines, and of a type that is not text."""
-    content = (text.text or "").strip()
-    if len(content) < 64 or (declared or "").startswith("text/plain"):  # noqa: PLR2004 - a phrase
-        return False
-    return re.fullmatch(r"[A-Za-z0-9+/\s]+={0,2}\s*", content) is not None and " " not in content
-
-
 def _carried(element: Element, found: _Found, *, note: bool = False) -> None:
     """An element whose text is an encoded document."""
     text = text_of(element)
     if not text.strip():
         return
     declared = element.get("mediaType")
-    data = _decoded(text, declared, compressed=element.get("compression") is not None)
+    data = decoded(text, declared, compressed=element.get("compression") is not None)
     if data is None:
-        found.warnings.append(_UNDECODED)
+        found.warnings.append(UNDECODED)
         return
     _add(data, declared, found)
     above = element.getparent()
@@ -122,47 +146,14 @@ def _note(embedded: Embedded) -> Block:
 
 def _referred(value: str, source: Source, found: _Found) -> None:
     wanted = PurePosixPath(value.replace("\\", "/")).name
-    beside = [name for name in source.siblings if PurePosixPath(name.replace("\\", "/")).name == wanted]
-    if source.siblings and not beside:
-        found.warnings.append(_MISSING)
-    elif not beside:
-        found.warnings.append(_ELSEWHERE)
+    _missed(wanted, source, found)
     found.blocks.append(Paragraph(f"The content of this document is the file {wanted or value}."))
 
 
-def _decoded(text: str, declared: str | None, *, compressed: bool) -> bytes | None:
-    """The bytes of a payload, None when it is neither what it claims nor anything that is known."""
-    raw, sound = _base64(text)
-    if raw is None:
-        return None
-    candidates: list[bytes] = [*_inflated(raw), raw] if compressed else [raw]
-    for data in candidates:
-        known = detect(data, declared=declared) not in {UNKNOWN, EMPTY}
-        if known and (sound or not compressed):
-            return data
-    return raw if sound and not compressed else None
-
-
-def _base64(text: str) -> tuple[bytes | None, bool]:
-    """The decoded bytes, and whether every character belonged to base64."""
-    text = re.sub(r"^\s*data:[^,]{0,200},", "", text)
-    text = re.sub(r"\s+", "", text).replace("-", "+").replace("_", "/")
-    kept = re.sub(r"[^A-Za-z0-9+/]", "", text)
-    sound = len(kept) + text.count("=") == len(text)
-    kept = kept[: len(kept) - 1] if len(kept) % 4 == 1 else kept
-    if not kept:
-        return None, False
-    return base64.b64decode(kept + "=" * (-len(kept) % 4)), sound
-
-
-def _inflated(data: bytes) -> Iterator[bytes]:
-    for window in _WINDOWS:
-        inflater = zlib.decompressobj(window)
-        try:
-            out = inflater.decompress(data, LARGEST)
-        except zlib.error:
-            continue
-        if inflater.unconsumed_tail:
-            raise UnreadableError("An embedded document unpacks to more than it may.")
-        if out and inflater.eof:
-            yield out
+def _missed(wanted: str, source: Source, found: _Found) -> None:
+    """Tell of a file that is referred to and not at hand."""
+    beside = [name for name in source.siblings if PurePosixPath(name.replace("\\", "/")).name == wanted]
+    if source.siblings and not beside:
+        found.warnings.append(MISSING)
+    elif not beside:
+        found.warnings.append(ELSEWHERE)

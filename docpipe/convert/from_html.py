@@ -6,8 +6,8 @@ from typing import Final
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
 from docpipe.convert.base import Content, Facts, Source
-from docpipe.convert.blocks import tidy
-from docpipe.convert.encoding import UNSURE, charset_of, decode
+from docpipe.convert.blocks import Block, tidy
+from docpipe.convert.encoding import UNSURE, charset_of, decode, known
 from docpipe.convert.tree import DEEPEST, Flow, Node
 
 _CHARSET: Final = re.compile(
@@ -18,12 +18,16 @@ _CHARSET: Final = re.compile(
 
 def read(source: Source) -> Content:
     """The page's title, facts and blocks."""
-    data = source.data()
+    return page(source.data(), charset_of(source.declared))
+
+
+def page(data: bytes, charset: str | None, *, outside: bool = False) -> Content:
+    """A page of HTML; `outside` says that `charset` counts for more than what the page says of itself."""
     found = _CHARSET.search(data[:4096])
-    told = (found[1] or found[2]).decode("ascii", "replace") if found else charset_of(source.declared)
-    decoded = decode(data, told)
-    page = LexborHTMLParser(decoded.text.replace("\0", ""))
-    root = page.root
+    inside = (found[1] or found[2]).decode("ascii", "replace") if found else None
+    order = (charset, inside) if outside else (inside, charset)
+    decoded = decode(data, next((each for each in order if known(each)), None))
+    root = LexborHTMLParser(decoded.text.replace("\0", "")).root
     tree = _neutral(root) if root is not None else Node("html")
     facts = Facts(
         title=next((title.text() for title in tree.find("title")), "") or None,
@@ -37,6 +41,12 @@ def read(source: Source) -> Content:
         warnings=(UNSURE,) if decoded.lossy else (),
         libraries=("selectolax", "charset-normalizer"),
     )
+
+
+def flowed(text: str) -> tuple[Block, ...]:
+    """The blocks of a piece of HTML that stands in something else."""
+    root = LexborHTMLParser(text.replace("\0", "")).root
+    return Flow().blocks(_neutral(root)) if root is not None else ()
 
 
 def _neutral(root: LexborNode) -> Node:

@@ -1,129 +1,146 @@
-"""Pictures and scans to PDF without loss, and to PDF/A where it can be proven."""
+"""Pictures and scans to PDF without loss, to PDF/A where it can be proven, and read where they are text.
+
+A frame's own data goes into the PDF as it is. That is checked with other eyes: the page as pdfium shows it is
+compared with the frame as Pillow decodes it, and where they differ (faxes with errors in their lines, which
+decoders mend differently) the frame is encoded anew.
+"""
 
 import io
-import re
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
 import img2pdf
 import pikepdf
-from PIL import Image, ImageFile, ImageSequence
+import pypdfium2
+from PIL import Image, ImageChops, ImageStat
 
-from docpipe.convert.base import SCANNED, Content, Facts, Source, UnreadableError
-from docpipe.convert.blocks import Paragraph
-from docpipe.convert.kinds import kind_of
+from docpipe.convert.base import Content, Facts, Source, UnreadableError
+from docpipe.convert.blocks import Block, Paragraph
+from docpipe.convert.frames import Frame, careful, inspect, png, straightened, upright
+from docpipe.convert.ocr import pages, told
 from docpipe.convert.pdfa import archived
 
-MOST_PIXELS: Final = 150_000_000
-"""Pixels of one page: a sheet of 24 by 36 inches at 400 dpi."""
-MOST_PAGES: Final = 2_000
 _LETTER: Final = (612.0, 792.0)
 _SHORTEST: Final = 36.0
 _LONGEST: Final = 1_224.0
 """Points: what would be longer than a ledger's 17 inches has no true resolution and is fitted to a letter."""
+_UNEQUAL: Final = 3.0
+"""Pixels of faxes are up to twice as high as wide; more is nonsense."""
 _CUT: Final = "the picture is damaged or cut short; what is there is shown"
 _REENCODED: Final = "the picture was encoded anew for the PDF"
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_EXIF_DATES: Final = (0x9003, 0x9004, 0x0132)
+_TURNS: Final = {3: 180, 5: 270, 6: 90, 7: 90, 8: 270}
+_MIRRORS: Final = {2: "-1 0 0 1 {0} 0", 4: "1 0 0 -1 0 {1}", 5: "-1 0 0 1 {0} 0", 7: "-1 0 0 1 {0} 0"}
+"""What comes before the turn, by EXIF's orientation: a matrix over the page's width and height."""
+_MOST_COMPARED: Final = 40_000_000
+"""Pixels: comparing larger pictures would need too much memory."""
+_COMPARED: Final = 128
+"""Pixels of a side that are compared, each the mean of at least four by four: decoders round differently."""
+_LEAST_SIDE: Final = 32
+_ALIKE: Final = 8.0
+"""Mean difference, of 255 shades: decoders differ by less than 3, damaged lines by more than 20."""
 
 
 def read(source: Source) -> Content:
-    """The picture as a PDF of one page for each frame.
+    """The picture as a PDF of one page for each frame, with its text where it has some.
 
     Raises: UnreadableError.
     """
-    with _careful():
-        pages, date, damaged = _inspect(source)
-        told = [_CUT] if damaged else []
-        pdf = None if damaged else _lossless(source.path)
-        if pdf is None:
-            pdf = _page_by_page(source.path)
-            told += [] if damaged else [_REENCODED]
-    pdf, proven = archived(pdf)
-    noun = "picture" if pages == 1 else f"scan of {pages} pages"
+    with careful():
+        frames, date = inspect(source.path, source.media_type)
+        pdf, anew = _pdf(source, frames)
+    damaged = not all(frame.sound for frame in frames)
+    warnings = [_CUT] if damaged else [_REENCODED] if anew else []
+    shown = _count(pdf)
+    ocr = pages.read(pdf, [pages.Page(at) for at in range(shown)], source)
+    pdf, proven = archived(ocr.pdf or pdf)
     return Content(
-        blocks=(Paragraph(f"This document is a {noun}. No text could be read from it."),),
+        blocks=tuple(_blocks(ocr, shown)),
         pdf=pdf,
         facts=Facts(date=date),
-        warnings=(SCANNED, *told),
+        warnings=(*told.warnings(ocr, range(shown)), *warnings),
         proven=proven,
-        libraries=("img2pdf", "pillow", "pikepdf"),
+        libraries=("img2pdf", "pillow", "pikepdf", "pypdfium2", *ocr.libraries),
+        ocr_pages=told.numbers(ocr.texts),
     )
 
 
-@contextmanager
-def _careful() -> Iterator[None]:
-    """Pillow with a limit on pixels that holds, and reasons in place of its errors."""
-    Image.MAX_IMAGE_PIXELS = MOST_PIXELS
-    truncated = ImageFile.LOAD_TRUNCATED_IMAGES
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            yield
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise UnreadableError("The picture unpacks to more pixels than it may.") from error
-    finally:
-        ImageFile.LOAD_TRUNCATED_IMAGES = truncated
+def _count(pdf: bytes) -> int:
+    with pikepdf.open(io.BytesIO(pdf)) as opened:
+        return len(opened.pages)
 
 
-def _inspect(source: Source) -> tuple[int, str | None, bool]:
-    """The number of frames, the date taken, and whether some frame cannot be read whole."""
-    try:
-        with Image.open(source.path) as image:
-            pages = getattr(image, "n_frames", 1)
-            if pages > MOST_PAGES and source.media_type == "image/tiff":
-                raise UnreadableError(f"The scan has more than {MOST_PAGES} pages.")  # noqa: TRY301 - passes below
-            date = _date(image)
-            frames = range(pages) if source.media_type == "image/tiff" else range(1)
-            return len(frames), date, not all(_sound(image, at) for at in frames)
-    except (UnreadableError, Image.DecompressionBombError, Image.DecompressionBombWarning, MemoryError):
-        raise
-    except Exception as error:
-        raise UnreadableError(f"This is {kind_of(source.media_type).name} that is damaged.") from error
+def _blocks(ocr: pages.Read, count: int) -> Iterator[Block]:
+    if not ocr.texts:
+        noun = "picture" if count == 1 else f"scan of {count} pages"
+        yield Paragraph(f"This document is a {noun}. No text could be read from it.")
+        return
+    for at in range(count):
+        text = ocr.texts.get(at)
+        yield told.heading(at, ocr=text is not None)
+        if text is not None:
+            yield from told.paragraphs(text)
+        elif at not in ocr.blank:
+            yield told.picture()
 
 
-def _sound(image: Image.Image, at: int) -> bool:
-    try:
-        image.seek(at)
-        image.load()
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning, MemoryError):
-        raise
-    except Exception:  # noqa: BLE001 - decoders raise whatever they like
-        return False
-    return True
+def _pdf(source: Source, frames: Sequence[Frame]) -> tuple[bytes, bool]:
+    """The frames as pages, and whether some had to be encoded anew."""
+    own = _own(source, frames)
+    anew = False
+    out = pikepdf.Pdf.new()
+    for frame in frames:
+        if own is not None and frame.sound and frame.plain:
+            page = own.pages[frame.at]
+            _orient(page, frame.orientation)
+            out.pages.append(page)
+            if _alike(out, source.path, frame):
+                continue
+            del out.pages[-1]
+        anew = True
+        if (image := upright(source.path, frame)) is not None and (data := _lossless(png(image))):
+            with pikepdf.open(io.BytesIO(data)) as made:
+                out.pages.extend(made.pages)
+    if not out.pages:
+        raise UnreadableError("The picture is damaged and cannot be shown.")
+    out.docinfo["/CreationDate"] = out.docinfo["/ModDate"] = "D:19700101000000Z"
+    return _saved(out), anew
 
 
-def _date(image: Image.Image) -> str | None:
-    try:
-        exif = image.getexif()
-        values: list[Any] = [exif.get(tag) or exif.get_ifd(0x8769).get(tag) for tag in _EXIF_DATES]
-    except Exception:  # noqa: BLE001 - as above
+def _saved(pdf: pikepdf.Pdf) -> bytes:
+    out = io.BytesIO()
+    pdf.save(out, deterministic_id=True)
+    return out.getvalue()
+
+
+def _own(source: Source, frames: Sequence[Frame]) -> pikepdf.Pdf | None:
+    """A PDF of all frames with their own data, None where some have no place in a PDF."""
+    if not any(frame.sound and frame.plain for frame in frames):
         return None
-    for value in values:
-        found = re.match(r"(\d{4}):(\d\d):(\d\d)(?: (\d\d:\d\d:\d\d))?", str(value or ""))
-        if found and found[1] != "0000":
-            date = f"{found[1]}-{found[2]}-{found[3]}"
-            return f"{date}T{found[4]}" if found[4] else date
-    return None
+    data = source.data()
+    if source.media_type == "image/tiff" and any(frame.orientation > 1 for frame in frames):
+        data = straightened(data)
+    made = _lossless(data, several=source.media_type == "image/tiff")
+    if made is None:
+        return None
+    opened = pikepdf.open(io.BytesIO(made))
+    return opened if len(opened.pages) > max(frame.at for frame in frames) else None
 
 
-def _lossless(image: Path | bytes) -> bytes | None:
+def _lossless(image: bytes, *, several: bool = False) -> bytes | None:
     """The picture's own data in a PDF, None when its form has no place there."""
     try:
         return bytes(
             img2pdf.convert(
-                str(image) if isinstance(image, Path) else image,
+                image,
                 engine=img2pdf.Engine.internal,
                 layout_fun=_layout,
-                rotation=img2pdf.Rotation.ifvalid,
+                rotation=img2pdf.Rotation.none,
                 creationdate=_EPOCH,
                 moddate=_EPOCH,
-                first_frame_only=not _has_pages(image),
+                first_frame_only=not several,
             )
         )
     except (Image.DecompressionBombError, Image.DecompressionBombWarning, MemoryError):
@@ -132,48 +149,45 @@ def _lossless(image: Path | bytes) -> bytes | None:
         return None
 
 
-def _has_pages(image: Path | bytes) -> bool:
-    """Frames of a TIFF are pages; those of a GIF move."""
-    head = image[:4] if isinstance(image, bytes) else image.open("rb").read(4)
-    return head[:2] in {b"II", b"MM"}
+def _orient(page: pikepdf.Page, orientation: int) -> None:
+    """Turn a page as its picture asks for; mirror it first where it was taken through a mirror."""
+    if orientation in _MIRRORS:
+        box: Any = page.mediabox
+        matrix = _MIRRORS[orientation].format(float(box[2]), float(box[3]))
+        page.contents_add(f"q {matrix} cm\n".encode(), prepend=True)
+        page.contents_add(b"\nQ")
+    if orientation in _TURNS:
+        page.rotate(_TURNS[orientation], relative=True)
 
 
-def _page_by_page(path: Path) -> bytes:
-    """Every frame that can be read, encoded without loss; what is missing of one stays grey."""
-    ImageFile.LOAD_TRUNCATED_IMAGES = True
-    out = pikepdf.Pdf.new()
-    with Image.open(path) as image:
-        for at, frame in enumerate(ImageSequence.Iterator(image)):
-            if at >= MOST_PAGES or (at and image.format != "TIFF"):
-                break
-            if not _sound(image, at):
-                continue
-            png = io.BytesIO()
-            mode = "L" if frame.mode in {"1", "L", "I;16", "I", "F"} else "RGB"
-            frame.convert(mode).save(png, "PNG", dpi=_resolution(frame))
-            if (pdf := _lossless(png.getvalue())) is not None:
-                with pikepdf.open(io.BytesIO(pdf)) as page:
-                    out.pages.extend(page.pages)
-    if not out.pages:
-        raise UnreadableError("The picture is damaged and cannot be shown.")
-    out.docinfo["/CreationDate"] = out.docinfo["/ModDate"] = "D:19700101000000Z"
-    pdf_bytes = io.BytesIO()
-    out.save(pdf_bytes, deterministic_id=True)
-    return pdf_bytes.getvalue()
-
-
-def _resolution(image: Image.Image) -> tuple[float, float]:
-    told = image.info.get("dpi", (96, 96))
-    try:
-        x, y = (float(value) for value in told)
-    except (TypeError, ValueError):
-        return 96.0, 96.0
-    return (x, y) if x > 1 and y > 1 else (96.0, 96.0)
+def _alike(pdf: pikepdf.Pdf, path: Path, frame: Frame) -> bool:
+    """Whether the last page shows the frame as Pillow decodes it, as far as that can be compared."""
+    with Image.open(path) as opened:
+        opened.seek(frame.at)
+        large = opened.width * opened.height > _MOST_COMPARED
+        if large or min(opened.size) < _LEAST_SIDE or opened.mode in {"CMYK", "LAB", "YCbCr"}:
+            return True  # colours of these are matched differently
+    if (image := upright(path, frame)) is None:
+        return True
+    single = pikepdf.Pdf.new()
+    single.pages.append(pdf.pages[-1])
+    with pypdfium2.PdfDocument(_saved(single)) as document:
+        width, _ = document[0].get_size()
+        bitmap = document[0].render(scale=image.width / width, grayscale=True)
+        width, height = (max(1, min(_COMPARED, side // 4)) for side in image.size)
+        shown = bitmap.to_pil().resize((width, height), Image.Resampling.BOX)
+    deep = image.mode == "I;16"
+    wanted = (image.convert("I").point(lambda shade: shade / 256) if deep else image).convert("L")
+    difference = ImageChops.difference(shown, wanted.resize((width, height), Image.Resampling.BOX))
+    return bool(ImageStat.Stat(difference).mean[0] < _ALIKE)
 
 
 def _layout(width: float, height: float, dpi: tuple[float, float]) -> tuple[float, float, float, float]:
     """The size of the page: the picture's own, or that of a letter where its own cannot be true."""
-    wide, high = (width * 72 / max(dpi[0], 1), height * 72 / max(dpi[1], 1))
+    across, down = max(dpi[0], 1), max(dpi[1], 1)
+    if max(across, down) > _UNEQUAL * min(across, down):
+        across = down = 96.0
+    wide, high = width * 72 / across, height * 72 / down
     if max(wide, high) > _LONGEST or max(wide, high) < _SHORTEST:
         page = _LETTER if high >= wide else _LETTER[::-1]
         share = min(page[0] / wide, page[1] / high)

@@ -1,33 +1,52 @@
-"""PDF: its text by page, and the file itself, mended, unlocked or freed of scripts where it must be."""
+"""PDF: its text by page, and the file itself, mended, unlocked or freed of scripts where it must be.
 
+Pages are read one by one in pdf_text; what acts by itself is taken out by pdf_active; forms that pdfium does
+not show are read by pdf_forms; pages that are pictures are read by OCR.
+"""
+
+import contextlib
 import io
-import re
+import itertools
+import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 import pikepdf
-import pikepdf.sanitize
 import pypdfium2
 from pypdfium2 import raw
 
-from docpipe.convert import pdfa
-from docpipe.convert.base import SCANNED, Content, Embedded, Facts, Source, UnreadableError
-from docpipe.convert.blocks import Block, Heading, Paragraph, tidy
-from docpipe.convert.cda import iso_date
+from docpipe.convert import pdf_active, pdf_forms, pdf_text, pdfa
+from docpipe.convert.base import Content, Embedded, Facts, Source, UnreadableError
+from docpipe.convert.blocks import Block, Paragraph, tidy
+from docpipe.convert.cdatime import iso_date
+from docpipe.convert.ocr import pages, told
+from docpipe.convert.pdf_text import Page, State
 
 _MENDED: Final = "the PDF was damaged and was mended; check that no page is missing"
 _SCARRED: Final = "the PDF is damaged; check that no text or page is missing"
 _SCRIPTS: Final = "the PDF had scripts, which were taken out of the copy"
 _XFA: Final = "the PDF is a form in XFA; parts of it may not be shown"
+_XFA_ONLY: Final = (
+    "the PDF is a form that only Adobe's programs show; its values were read, its layout was not"
+)
+_PORTFOLIO: Final = "the PDF is a portfolio: the files in it are documents of their own"
+_GARBLED: Final = "the text of {} of {} pages cannot be told from their fonts; it may be unreadable"
+_ODD: Final = (
+    pikepdf.PdfError,
+    pikepdf.PasswordError,  # attachments may have one of their own
+    ValueError,
+    TypeError,
+    KeyError,
+    IndexError,
+    AttributeError,
+    NotImplementedError,
+    RuntimeError,
+)
+"""What pikepdf raises for objects that are not what they should be."""
 _MOST_ATTACHMENTS: Final = 200
 _LARGEST: Final = 256 * 2**20
-_LETTER_OR_DIGIT: Final = re.compile(r"[^\W_]")
-_SIGNS: Final = str.maketrans(
-    dict.fromkeys((*range(9), *range(14, 32), *range(127, 160)), " ")
-    | {2: "-", 0xFFFE: "-", 0xAD: "-"}  # what pdfium gives for a hyphen at the end of a line
-)
-"""Control characters in a PDF's text stand between words, where a font had no better name for a gap."""
 
 
 @dataclass(slots=True)
@@ -36,6 +55,8 @@ class _Found:
     facts: Facts = field(default_factory=Facts)
     embedded: list[Embedded] = field(default_factory=list)
     claimed: str | None = None
+    form: tuple[Block, ...] = ()
+    """The values of an XFA form."""
     remade: bytes | None = None
     """The file saved anew, where the original is not fit to be read on."""
 
@@ -49,20 +70,84 @@ def read(source: Source) -> Content:
     document = _opened(source.path, found)
     try:
         _examine(source.path, found)
-        blocks = _pages(document, found)
+        read = pdf_text.pages(document)
     finally:
         document.close()
+    _damaged(read, found)
+    if found.form and pdf_forms.is_placeholder(read):
+        return _of_form(found)
+    ocr = _scanned(read, source, found)
     proven = None if found.remade else pdfa.proven(source.path, found.claimed)
+    if ocr.pdf is not None:
+        found.remade, proven = pdfa.archived(ocr.pdf)
     return Content(
-        blocks=blocks,
+        blocks=tuple(_blocks(read, ocr, found)),
         pdf=found.remade or source.path,
         facts=found.facts,
         embedded=tuple(found.embedded),
         warnings=tuple(found.warnings),
         claimed=found.claimed,
         proven=proven,
-        libraries=("pypdfium2", "pikepdf"),
+        libraries=("pypdfium2", "pikepdf", *ocr.libraries),
+        ocr_pages=told.numbers(ocr.texts),
     )
+
+
+def _of_form(found: _Found) -> Content:
+    """A form whose pages only ask for another program: its values, set as a document."""
+    found.warnings = [warning for warning in found.warnings if warning != _XFA]
+    return Content(
+        blocks=found.form,
+        facts=found.facts,
+        embedded=tuple(found.embedded),
+        warnings=(_XFA_ONLY, *found.warnings),
+        claimed=found.claimed,
+        libraries=("pypdfium2", "pikepdf", "lxml"),
+    )
+
+
+def _damaged(read: list[Page], found: _Found) -> None:
+    broken = sum(page.state is State.BROKEN for page in read)
+    if broken == len(read):
+        raise UnreadableError("The PDF is damaged: none of its pages can be opened.")
+    if broken:
+        found.warnings.append(f"{broken} of {len(read)} pages are damaged and could not be read")
+
+
+def _scanned(read: list[Page], source: Source, found: _Found) -> pages.Read:
+    """Have those pages read that are pictures, or might as well be."""
+    wanted = [pages.Page(page.at, page.boxes) for page in read if page.state in State.to_read()]
+    if not wanted:
+        return pages.Read()
+    try:
+        ocr = pages.read(found.remade or source.path, wanted, source)
+    except (pypdfium2.PdfiumError, ValueError):
+        ocr = pages.Read(pending=[page.at for page in wanted])
+    asked = [page for page in read if page.state in State.to_read() and page.state is not State.GARBLED]
+    unsettled = [page for page in asked if page.state is State.PICTURE or page.at in ocr.texts]
+    found.warnings += told.warnings(ocr, [page.at for page in unsettled])
+    return ocr
+
+
+def _blocks(read: list[Page], ocr: pages.Read, found: _Found) -> Iterator[Block]:
+    garbled = 0
+    for page in read:
+        if page.state is State.BROKEN:
+            continue
+        seen = ocr.texts.get(page.at)
+        if len(read) > 1 or seen is not None:
+            yield told.heading(page.at, ocr=seen is not None)
+        if page.state is State.GARBLED and seen is None:
+            garbled += 1
+        if page.text and not (page.state is State.GARBLED and seen is not None):
+            yield Paragraph(page.text)
+        elif page.state is State.PICTURE and seen is None and page.at not in ocr.blank:
+            yield told.picture()
+        if seen is not None:
+            yield from told.paragraphs(seen)
+        yield from (Paragraph(note) for note in page.notes)
+    if garbled:
+        found.warnings.append(_GARBLED.format(garbled, len(read)))
 
 
 def _opened(path: Path, found: _Found) -> pypdfium2.PdfDocument:
@@ -73,9 +158,11 @@ def _opened(path: Path, found: _Found) -> pypdfium2.PdfDocument:
         document.close()
         reason = "The PDF has no pages."
     except pypdfium2.PdfiumError as error:
-        if error.err_code == raw.FPDF_ERR_PASSWORD:
-            raise UnreadableError("The PDF needs a password.") from error
         reason = _damage(path)
+        if error.err_code == raw.FPDF_ERR_PASSWORD:
+            reason = "The PDF needs a password."
+        elif error.err_code == raw.FPDF_ERR_SECURITY:
+            reason = "The PDF is encrypted in a way that docpipe does not know."
     try:
         found.remade = _saved(path)
         document = pypdfium2.PdfDocument(found.remade)
@@ -104,7 +191,9 @@ def _saved(path: Path) -> bytes:
 
 def _bytes(pdf: pikepdf.Pdf) -> bytes:
     out = io.BytesIO()
-    pdf.save(out, deterministic_id=True)  # without encryption, unless that is asked for
+    with warnings.catch_warnings():  # of forms that were odd before
+        warnings.simplefilter("ignore")
+        pdf.save(out, deterministic_id=True)  # without encryption, unless that is asked for
     return out.getvalue()
 
 
@@ -112,30 +201,35 @@ def _examine(path: Path, found: _Found) -> None:
     """What pikepdf knows of the file; nothing of it is needed to read the text."""
     try:
         with pikepdf.open(io.BytesIO(found.remade) if found.remade else path) as pdf:
-            found.facts = _facts(pdf)
-            found.claimed = pdfa.claimed(pdf)
             if not found.remade and any("damaged" in str(warning) for warning in pdf.get_warnings()):
                 found.warnings.append(_SCARRED)  # pdfium reads on in silence
-            _attachments(pdf, found)
-            form = pdf.Root.get("/AcroForm")
-            if isinstance(form, pikepdf.Dictionary) and "/XFA" in form:
-                found.warnings.append(_XFA)
-            if _has_scripts(pdf):
-                pikepdf.sanitize.remove_javascript(pdf)
-                found.remade = _bytes(pdf)
-                found.warnings.append(_SCRIPTS)
-            elif pdf.is_encrypted:
-                found.remade = _bytes(pdf)
-    except (pikepdf.PdfError, ValueError, TypeError, KeyError, AttributeError, OSError, RuntimeError):
+            for step in (_known, _attachments, _forms, _freed):
+                with contextlib.suppress(*_ODD):  # one odd object is no reason to miss the rest
+                    step(pdf, found)
+    except _ODD:
         return
 
 
-def _has_scripts(pdf: pikepdf.Pdf) -> bool:
-    """Whether some object is a script's action, or a tree of scripts."""
-    return any(
-        isinstance(item, pikepdf.Dictionary) and (item.get("/S") == "/JavaScript" or "/JavaScript" in item)
-        for item in pdf.objects
-    )
+def _known(pdf: pikepdf.Pdf, found: _Found) -> None:
+    found.claimed = pdfa.claimed(pdf)
+    found.facts = _facts(pdf)
+
+
+def _forms(pdf: pikepdf.Pdf, found: _Found) -> None:
+    if "/Collection" in pdf.Root:
+        found.warnings.append(_PORTFOLIO)
+    if pdf_forms.has_xfa(pdf):
+        found.warnings.append(_XFA)
+        found.form = pdf_forms.values(pdf)
+
+
+def _freed(pdf: pikepdf.Pdf, found: _Found) -> None:
+    """The file without what acts by itself, and without encryption."""
+    if pdf_active.disarm(pdf):
+        found.remade = _bytes(pdf)
+        found.warnings.append(_SCRIPTS)
+    elif pdf.is_encrypted:
+        found.remade = _bytes(pdf)
 
 
 def _facts(pdf: pikepdf.Pdf) -> Facts:
@@ -155,65 +249,37 @@ def _facts(pdf: pikepdf.Pdf) -> Facts:
 
 
 def _attachments(pdf: pikepdf.Pdf, found: _Found) -> None:
+    """Files attached to the document or, with a pin, to a page."""
     total = 0
-    for name, attached in list(pdf.attachments.items())[:_MOST_ATTACHMENTS]:
+    seen: set[tuple[int, int]] = set()
+    for name, file in itertools.islice(_attached(pdf), _MOST_ATTACHMENTS):
         try:
-            file = attached.get_file()
-            data = file.read_bytes()
-        except (pikepdf.PdfError, ValueError, KeyError):
+            stream = next(file.EF[key] for key in ("/UF", "/F", "/DOS", "/Unix", "/Mac") if key in file.EF)
+            if stream.objgen in seen:
+                continue
+            seen.add(stream.objgen)
+            data = stream.read_bytes()
+        except (*_ODD, StopIteration):
             found.warnings.append("an attachment of the PDF could not be read")
             continue
         total += len(data)
         if total > _LARGEST:
             raise UnreadableError("The PDF's attachments unpack to more than they may.")
         if data:
-            found.embedded.append(
-                Embedded(str(attached.filename or name), str(file.mime_type or "") or None, data)
-            )
+            told_name = next((str(file[key]) for key in ("/UF", "/F") if key in file), name)
+            declared = stream.get("/Subtype")
+            media_type = str(declared).removeprefix("/") if isinstance(declared, pikepdf.Name) else None
+            found.embedded.append(Embedded(told_name or name, media_type, data))
 
 
-def _pages(document: pypdfium2.PdfDocument, found: _Found) -> tuple[Block, ...]:
-    """The text of every page; pages that show something but have no text are told."""
-    if document.get_formtype() != raw.FORMTYPE_NONE:
-        document.init_forms()
-    blocks: list[Block] = []
-    unread = broken = 0
-    for at in range(len(document)):
-        try:
-            text, shows = _page(document, at)
-        except (pypdfium2.PdfiumError, ValueError):
-            broken += 1
-            continue
-        if len(document) > 1:
-            blocks.append(Heading(2, f"Page {at + 1}"))
-        if _LETTER_OR_DIGIT.search(text):
-            blocks.append(Paragraph(text))
-        elif shows:
-            unread += 1
-            blocks.append(Paragraph("This page is a picture. No text could be read from it."))
-    if broken == len(document):
-        raise UnreadableError("The PDF is damaged: none of its pages can be opened.")
-    if broken:
-        found.warnings.append(f"{broken} of {len(document)} pages are damaged and could not be read")
-    if unread:
-        found.warnings.append(SCANNED)
-    return tuple(blocks)
-
-
-def _page(document: pypdfium2.PdfDocument, at: int) -> tuple[str, bool]:
-    """The text of a page, and whether it shows anything."""
-    page: Any = document[at]
-    try:
-        if document.formenv:
-            page.flatten()  # what was filled into a form becomes part of the page
-            page.close()
-            page = document[at]
-        words = page.get_textpage()
-        try:
-            text = words.get_text_range()
-        finally:
-            words.close()
-        shows = raw.FPDFPage_CountObjects(page) > 0
-    finally:
-        page.close()
-    return tidy(text.translate(_SIGNS)), shows
+def _attached(pdf: pikepdf.Pdf) -> Iterator[tuple[str, Any]]:
+    """Names and file specifications."""
+    for name, attached in list(pdf.attachments.items()):
+        yield name, attached.obj
+    for page in pdf.pages:
+        notes: Any = page.obj.get("/Annots")
+        for note in notes if isinstance(notes, pikepdf.Array) else ():
+            if isinstance(note, pikepdf.Dictionary) and note.get("/Subtype") == "/FileAttachment":
+                file = note.get("/FS")
+                if isinstance(file, pikepdf.Dictionary) and "/EF" in file:
+                    yield "attachment", file

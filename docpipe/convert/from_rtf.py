@@ -1,12 +1,14 @@
 """RTF to blocks: paragraphs, headings, lists by their written labels, tables."""
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from docpipe.convert.base import Content, Facts, Source, UnreadableError
-from docpipe.convert.blocks import Block, Heading, Listing, Paragraph, Table, even, tidy
+from docpipe.convert.blocks import Block, Heading, Listing, Paragraph, Table, even, tidy, words
+from docpipe.convert.office import documents_among, is_scan
 from docpipe.convert.rtf import Event, Rtf, joined
+from docpipe.convert.rtfparts import objects, pictures
 from docpipe.convert.tree import RAISED, SUPERSCRIPTS
 
 _CUT: Final = "the file is cut short; what is there is shown"
@@ -19,13 +21,25 @@ def read(source: Source) -> Content:
     Raises: UnreadableError when it has no text at all.
     """
     data = source.data()
+    content = rtf_content(data)
+    empty = not words(content.blocks)
+    within = tuple(picture for picture in pictures(data) if empty or is_scan(picture.data))
+    embedded = (*documents_among(objects(data)), *within)
+    if empty and not embedded and b"\\pict" not in data:
+        raise UnreadableError("The RTF file has no text.")
+    if empty:
+        told = Paragraph("This document has no text." + " It consists of pictures." * bool(within))
+        return replace(content, blocks=(told,), embedded=embedded)
+    return replace(content, embedded=embedded)
+
+
+def rtf_content(data: bytes) -> Content:
+    """The facts and blocks of RTF, possibly none."""
     rtf = Rtf(data[max(data.find(b"{\\rtf"), 0) :])
     page = _Page(rtf.headings)
     for event in rtf.events():
         page.take(event)
     blocks = page.end()
-    if not blocks and b"\\pict" not in data:
-        raise UnreadableError("The RTF file has no text.")
     warnings = [] if rtf.balanced else [_CUT]
     if b"\\pict" in data:
         warnings.append("pictures within the text were not read")

@@ -12,6 +12,7 @@ ZIP: Final = "application/zip"
 CDA: Final = "application/hl7-cda+xml"
 DOCX: Final = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
 ENCRYPTED_OFFICE: Final = "application/vnd.ms-office.encrypted"
+XLSB: Final = "application/vnd.ms-excel.sheet.binary.macroenabled.12"
 EMPTY: Final = "application/x-empty"
 UNKNOWN: Final = "application/octet-stream"
 
@@ -29,6 +30,8 @@ class Kind:
 
 
 _OPENED = "archives inside an archive are opened where it is unpacked"
+_OLD: Final = "it cannot be converted; open it with LibreOffice or Microsoft Office"
+_ODF: Final = "application/vnd.oasis.opendocument."
 
 KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
     {
@@ -48,26 +51,37 @@ KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
         "text/csv": Kind("a table in CSV", ".csv", "from_text"),
         "application/xml": Kind("an XML file", ".xml", "from_xml"),
         ENCRYPTED_OFFICE: Kind("an encrypted Office document", ".docx", "from_docx"),
-        "application/fhir+json": Kind("a FHIR resource in JSON", ".json"),
-        "application/fhir+xml": Kind("a FHIR resource in XML", ".xml"),
-        "application/json": Kind("a JSON file", ".json"),
-        "application/hl7-v2": Kind("an HL7 v2 message", ".hl7"),
-        "application/dicom": Kind("a DICOM image", ".dcm"),
-        "message/rfc822": Kind("an e-mail", ".eml"),
-        "application/vnd.ms-outlook": Kind("an Outlook message", ".msg"),
-        "application/msword": Kind("an old Word document", ".doc"),
-        "application/vnd.ms-excel": Kind("an old Excel workbook", ".xls"),
-        "application/vnd.ms-powerpoint": Kind("an old PowerPoint presentation", ".ppt"),
+        "application/fhir+json": Kind("a FHIR resource in JSON", ".json", "from_fhir"),
+        "application/fhir+xml": Kind("a FHIR resource in XML", ".xml", "from_fhir"),
+        "application/json": Kind("a JSON file", ".json", "from_json"),
+        "application/hl7-v2": Kind("an HL7 v2 message", ".hl7", "from_hl7"),
+        "application/dicom": Kind("a DICOM image", ".dcm", "from_dicom"),
+        "message/rfc822": Kind("an e-mail", ".eml", "from_mail"),
+        "application/mbox": Kind("a mailbox", ".mbox", "from_mail"),
+        "multipart/related": Kind("a saved web page (MHTML)", ".mht", "from_mail"),
+        "application/vnd.ms-outlook": Kind("an Outlook message", ".msg", "from_msg"),
+        "application/vnd.ms-tnef": Kind("an Outlook attachment (TNEF)", ".dat"),
+        "application/msword": Kind("an old Word document", ".doc", None, _OLD),
+        "application/vnd.ms-excel": Kind("an old Excel workbook", ".xls", None, _OLD),
+        "application/vnd.ms-powerpoint": Kind("an old PowerPoint presentation", ".ppt", None, _OLD),
+        XLSB: Kind("a binary Excel workbook", ".xlsb", None, _OLD),
         "application/x-ole-storage": Kind("an old Office file", ".ole"),
         "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": Kind(
-            "an Excel workbook", ".xlsx"
+            "an Excel workbook", ".xlsx", "from_xlsx"
         ),
         "application/vnd.openxmlformats-officedocument.presentationml.presentation": Kind(
-            "a PowerPoint presentation", ".pptx"
+            "a PowerPoint presentation", ".pptx", "from_pptx"
         ),
-        "application/vnd.oasis.opendocument.text": Kind("an OpenDocument text", ".odt"),
-        "application/vnd.oasis.opendocument.spreadsheet": Kind("an OpenDocument spreadsheet", ".ods"),
-        "application/vnd.oasis.opendocument.presentation": Kind("an OpenDocument presentation", ".odp"),
+        _ODF + "text": Kind("an OpenDocument text", ".odt", "from_odf"),
+        _ODF + "text-template": Kind("an OpenDocument text", ".ott", "from_odf"),
+        _ODF + "text-master": Kind("an OpenDocument text", ".odm", "from_odf"),
+        _ODF + "text-web": Kind("an OpenDocument text", ".oth", "from_odf"),
+        _ODF + "spreadsheet": Kind("an OpenDocument spreadsheet", ".ods", "from_odf"),
+        _ODF + "spreadsheet-template": Kind("an OpenDocument spreadsheet", ".ots", "from_odf"),
+        _ODF + "presentation": Kind("an OpenDocument presentation", ".odp", "from_odf"),
+        _ODF + "presentation-template": Kind("an OpenDocument presentation", ".otp", "from_odf"),
+        _ODF + "graphics": Kind("an OpenDocument drawing", ".odg", "from_odf"),
+        _ODF + "flat": Kind("an OpenDocument file", ".fodt", "from_odf"),
         "application/epub+zip": Kind("an e-book", ".epub"),
         "image/svg+xml": Kind("an SVG drawing", ".svg"),
         "image/heic": Kind("a HEIC picture", ".heic"),

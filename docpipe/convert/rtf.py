@@ -14,7 +14,7 @@ TOKEN: Final = re.compile(
     rb"\\([a-zA-Z]{1,32})(-?[0-9]{1,10})? ?|\\'([0-9a-fA-F]{2})|\\([^a-zA-Z])|([{}])|[\r\n]+|([^\\{}\r\n]+)",
     re.DOTALL,
 )
-_CHARSETS: Final = {
+CHARSETS: Final = {
     77: "mac_roman", 78: "cp932", 79: "cp949", 80: "gbk", 81: "big5", 128: "cp932", 129: "cp949",
     130: "johab", 134: "gbk", 136: "cp950", 161: "cp1253", 162: "cp1254", 163: "cp1258", 177: "cp1255",
     178: "cp1256", 186: "cp1257", 204: "cp1251", 222: "cp874", 238: "cp1250", 254: "cp437", 255: "cp850",
@@ -219,8 +219,9 @@ class Rtf:
 
     def _place(self, word: str, *, starred: bool) -> str | None:
         place = self._style.place
-        if place == "gone":
-            return place
+        if place == "gone" or (word == "cs" and place != "stylesheet"):
+            # Some writers put a star before the style of characters, amid of a group.
+            return place if place == "gone" else None
         if place in {"info", "title", "author"}:
             return _INFO.get(word) if word not in {"upr", "ud"} else place
         if word == "ud":
@@ -254,8 +255,8 @@ class Rtf:
     def _charset(self, charset: int) -> None:
         if charset == _SYMBOL:
             self._fonts[self._number] = "symbol"
-        elif charset in _CHARSETS:
-            self._fonts[self._number] = _CHARSETS[charset]
+        elif charset in CHARSETS:
+            self._fonts[self._number] = CHARSETS[charset]
 
 
 _DATE: Final = frozenset({"yr", "mo", "dy"})

@@ -177,8 +177,10 @@ class Flow:
         for stray in parts.stray:
             yield from self.blocks(Node("div", {}, [stray]))
         rows = parts.head + parts.body
-        if any(next(cell.find("table"), None) for row in rows for cell in row) or (
-            not parts.head and max(map(len, rows), default=0) < 2  # noqa: PLR2004 - one column only lays out
+        if (
+            node.attributes.get("role", "").lower() in {"presentation", "none"}
+            or any(next(cell.find("table"), None) for row in rows for cell in row)
+            or (not parts.head and max(map(len, rows), default=0) < 2)  # noqa: PLR2004 - one column only lays out
         ):
             for row in rows:
                 for cell in row:
@@ -188,6 +190,12 @@ class Flow:
         width_, body = _grid([[(self._cell(cell), cell) for cell in row] for row in parts.body])
         width = max(width, width_)
         body = [row for row in body if any(row)]
+        if not parts.head:
+            body = _without_gaps(even(body, width))
+            width = max(map(len, body), default=0)
+            if width == 1:  # what else there was, were gaps that lay it out
+                yield from (Paragraph(row[0]) for row in body)
+                return
         if width and (body or any(map(any, head))):
             yield Table(even(head, width), even(body, width))
 
@@ -272,7 +280,7 @@ def _grid(rows: list[list[tuple[str, Node]]]) -> tuple[int, list[list[str]]]:
             covered()
             down = _span(cell, "rowspan") - 1
             for at in range(_span(cell, "colspan")):
-                if len(line) >= _WIDEST:
+                if at and len(line) >= _WIDEST:
                     break
                 if down:
                     below[len(line)] = down
@@ -280,6 +288,12 @@ def _grid(rows: list[list[tuple[str, Node]]]) -> tuple[int, list[list[str]]]:
         covered()
         grid.append(line)
     return max(map(len, grid), default=0), grid
+
+
+def _without_gaps(rows: tuple[tuple[str, ...], ...]) -> list[list[str]]:
+    """The rows without the columns that are empty in all of them."""
+    used = [at for at, column in enumerate(zip(*rows, strict=True)) if any(column)]
+    return [[row[at] for at in used] for row in rows]
 
 
 def _span(cell: Node, which: str) -> int:

@@ -25,6 +25,13 @@ _NOWHERE: Final = "/nonexistent"
 # parts.
 MAX_ROWS: Final = 2_000
 MAX_TEXT: Final = 1_000_000
+_MOST_PARTS: Final = 25
+"""A PDF of more would have some 2,000 pages and take minutes; the text has it all."""
+CUT: Final = (
+    "the PDF holds only the beginning, since the whole would be too long for one; the text has all of it"
+)
+_REMEMBERED: Final = 12
+"""Typst keeps what it computed before, 100 MB a part, and drops what ten documents did not use."""
 _WIDEST: Final = 14
 """A table with more columns is set as records, since its cells would be too narrow for words."""
 _LONG_WORD: Final = re.compile(r"\S{13,}")
@@ -52,7 +59,12 @@ def render(blocks: Iterable[Block], facts: Facts) -> Typeset:
     template = resources.files("docpipe.convert").joinpath("document.typ").read_bytes()
     done: list[Typeset] = []
     pages = 0
-    for part in _parts(blocks):
+    for number, part in enumerate(_parts(blocks)):
+        if number == _MOST_PARTS:
+            done[-1] = Typeset(done[-1].pdf, None, (*done[-1].warnings, CUT))
+            break
+        if number:
+            _forget()
         data = {
             "title": facts.title or "",
             "author": facts.author or "",
@@ -65,6 +77,18 @@ def render(blocks: Iterable[Block], facts: Facts) -> Typeset:
         with pikepdf.open(io.BytesIO(done[-1].pdf)) as pdf:
             pages += len(pdf.pages)
     return done[0] if len(done) == 1 else _joined(done)
+
+
+def _forget() -> None:
+    """Have Typst drop what it remembers of the parts before, which is of no use for the next."""
+    for _ in range(_REMEMBERED):
+        typst.compile(  # type: ignore[call-overload]  # as below
+            {"main.typ": b"."},
+            format="pdf",
+            ignore_system_fonts=True,
+            package_path=_NOWHERE,
+            package_cache_path=_NOWHERE,
+        )
 
 
 def _set(files: Mapping[str, bytes], timestamp: int) -> Typeset:

@@ -2,6 +2,9 @@
 broken.
 """
 
+import codecs
+import contextlib
+import html
 import html.entities
 import re
 import sys
@@ -11,6 +14,8 @@ from typing import Final
 from lxml import etree
 
 from docpipe.convert.base import UnreadableError
+from docpipe.convert.blocks import tidy
+from docpipe.convert.detect import utf16
 from docpipe.convert.encoding import decode, known
 
 Element = etree._Element  # noqa: SLF001 - lxml has no public name for what it hands out
@@ -20,6 +25,10 @@ _LARGEST: Final = 300_000_000
 """Bytes of XML that are parsed at all: a tree takes several times its file."""
 _HEAD: Final = 65_536
 _MOST_PREFIXES: Final = 100
+_HUGE_NODE: Final = 10_000_000
+"""Bytes of text that libxml2 takes in one piece."""
+_QNAME: Final = re.compile(rb"<([A-Za-z_:][\w:.-]*)")
+_VOID: Final = re.compile(r"<(br|hr|img|input|col|wbr)((?:\s[^<>]*?)?)\s*(?<!/)>", re.IGNORECASE)
 _DECLARED: Final = re.compile(rb"^\s*<\?xml[^>]{0,200}?encoding\s*=\s*[\"']([\w.:-]+)", re.IGNORECASE)
 _AMPERSAND: Final = re.compile(r"&(?:#([0-9]{1,7}|[xX][0-9A-Fa-f]{1,6});|([A-Za-z_][\w.-]*);|)")
 _INVALID: Final = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -51,23 +60,57 @@ def parse(data: bytes) -> Parsed:
     """
     if len(data) > _LARGEST:
         raise UnreadableError("The XML is too large to be read in one piece.")
-    data = data.strip(b"\0 \t\r\n")
+    data = _narrow(data).strip(b"\0 \t\r\n")
     try:
         return Parsed(_strictly(data))
     except etree.XMLSyntaxError as error:
         _refuse_hopeless(error)
         first = error
+    mended = _mended(data)
     try:
-        return Parsed(_strictly(_mended(data)), mended=True)
+        return Parsed(_strictly(mended), mended=True)
     except etree.XMLSyntaxError as error:
         _refuse_hopeless(error)
+    if (root := _recovered(mended)) is not None:
+        return Parsed(root, mended=True)
     raise UnreadableError(_plainly(first, data)) from first
+
+
+def _narrow(data: bytes) -> bytes:
+    """What is in UTF-16 or UTF-32 as UTF-8, whatever its declaration says; anything else as it is."""
+    wide = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, codecs.BOM_UTF32_BE)) or utf16(data)
+    if not wide:
+        return data
+    text = decode(data).text.lstrip("\ufeff\0 \t\r\n")
+    return re.sub(r"^<\?xml[^>]*>", "", text).encode("utf-8", "replace")
+
+
+def strictly(data: bytes) -> Element:
+    """The root of XML that is to be well-formed; nothing is mended.
+
+    Raises: UnreadableError.
+    """
+    try:
+        return _strictly(data)
+    except etree.XMLSyntaxError as error:
+        _refuse_hopeless(error)
+        raise UnreadableError(_plainly(error, data)) from error
 
 
 def local(element: Element) -> str:
     """The name of an element without its namespace, empty for comments and instructions."""
     tag = element.tag
     return tag.rpartition("}")[2] if isinstance(tag, str) else ""
+
+
+def text_of(element: Element) -> str:
+    """All text within, as it stands."""
+    return "".join(str(part) for part in element.itertext())
+
+
+def words_of(element: Element | None) -> str:
+    """All text within, tidied to one line."""
+    return "" if element is None else " ".join(tidy(text_of(element)).split())
 
 
 def _strictly(data: bytes) -> Element:
@@ -81,12 +124,50 @@ def _strictly(data: bytes) -> Element:
         return _root(data, huge=True)
 
 
-def _root(data: bytes, *, huge: bool) -> Element:
+def _recovered(data: bytes) -> Element | None:
+    """The tree of XML whose tags cross or stay open, None unless every character of its text is there."""
+    closed = re.search(rb"</([A-Za-z_:][\w:.-]*)\s*>\s*$", data)
+    first = _QNAME.search(data)
+    if closed is None or first is None or closed[1] != first[1] or b"<!DOCTYPE" in data:
+        return None
+    # Past an error libxml2 drops entities; they go through as characters that nobody uses.
+    text = re.sub(r"&(lt|amp|quot|gt|apos|#\w+);", lambda found: _hidden(found[0]), data.decode())
+    root = _root(text.encode(), huge=len(data) > _HUGE_NODE, recover=True)
+    bare = re.sub(r"<!--.*?-->|<!\[CDATA\[|\]\]>|<[^<>]*>", "", text, flags=re.DOTALL)
+    if root is None or "".join(text_of(root).split()) != "".join(bare.split()):
+        return None
+    for element in root.iter():
+        element.text, element.tail = _shown(element.text), _shown(element.tail)
+        for name, value in element.attrib.items():
+            if (shown := str(value).translate(_SHOWN)) != value:
+                with contextlib.suppress(ValueError):  # its prefix is not declared: nobody reads it
+                    element.set(name, shown)
+    return root
+
+
+_HIDDEN: Final = {"&lt;": "\ue000", "&amp;": "\ue001", "&quot;": "\ue002", "&apos;": "\ue003"}
+_SHOWN: Final = str.maketrans({"\ue000": "<", "\ue001": "&", "\ue002": '"', "\ue003": "'"})
+
+
+def _hidden(entity: str) -> str:
+    character = html.unescape(entity)
+    return _HIDDEN.get(entity) or _HIDDEN.get(f"&{_NAMES.get(character, '')};") or character
+
+
+_NAMES: Final = {"<": "lt", "&": "amp", '"': "quot", "'": "apos"}
+
+
+def _shown(text: str | None) -> str | None:
+    return text.translate(_SHOWN) if text else text
+
+
+def _root(data: bytes, *, huge: bool, recover: bool = False) -> Element:
     parser = etree.XMLParser(
         resolve_entities=False,
         no_network=True,
         load_dtd=False,
         huge_tree=huge,
+        recover=recover,
         remove_comments=True,
         remove_pis=True,
     )
@@ -127,6 +208,8 @@ def _mended(data: bytes) -> bytes:
         re.sub(r"<!DOCTYPE[^<>\[]*(\[.*?\]\s*)?>", "", head, count=1, flags=re.DOTALL | re.IGNORECASE) + rest
     )
     text = _TAG_START.sub("&lt;", _AMPERSAND.sub(_entity, text))
+    lowered = text.lower()
+    text = _VOID.sub(lambda tag: tag[0] if f"</{tag[1].lower()}" in lowered else f"<{tag[1]}{tag[2]}/>", text)
     return _with_namespaces(_to_last_tag(text)).encode()
 
 

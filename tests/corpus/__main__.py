@@ -10,14 +10,16 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict
 from pathlib import Path
 
+from docpipe.byhand import ByHand
 from docpipe.workers.machine import default_workers
 from tests.corpus.convert import Corpus, files_of, lines, percentile, pool
 from tests.corpus.mutants import mutants
 
 _BATCH = 500
+_NO_TIME = 0.001
+"""Seconds: a document that may take so long has none for OCR."""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -28,6 +30,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--seed", type=int, default=0, help="of the damage (default 0)")
     made.add_argument("--workers", type=int, default=default_workers(2**30))
     made.add_argument("--timeout", type=float, default=300, help="seconds for one document")
+    made.add_argument("--no-ocr", dest="ocr", action="store_false", help="leave scanned pages unread")
     made.add_argument("--json", type=Path, metavar="FILE", help="write what became of each file")
     made.add_argument("--worst", type=int, default=10, help="how many of the slowest are listed")
     return made
@@ -49,19 +52,28 @@ def batches(args: argparse.Namespace, folder: Path) -> Iterator[Mapping[str, Pat
 
 
 async def run(args: argparse.Namespace, folder: Path) -> Corpus:
-    """Convert everything."""
-    (folder / "mutants").mkdir()
+    """Convert everything, and throw away what comes out of it."""
+    for name in ("mutants", "work"):
+        (folder / name).mkdir()
+    corpus = Corpus()
     async with pool(args.workers, args.timeout) as workers:
-        corpus = Corpus(workers, folder, at_once=2 * args.workers)
+        hand = ByHand(
+            workers,
+            folder / "work",
+            shelf=None,
+            done=corpus.results.append,
+            job={"seconds": args.timeout if args.ocr else _NO_TIME},
+            at_once=2 * args.workers,
+        )
         watching = asyncio.create_task(corpus.watch())
         handfuls = batches(args, folder / "mutants")
         while (files := await asyncio.to_thread(next, handfuls, None)) is not None:
-            await corpus.add(files)
+            await hand.convert(files)
             print(f"{len(corpus.results)} files", file=sys.stderr, flush=True)
         watching.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await watching
-        return corpus
+    return corpus
 
 
 def tell(corpus: Corpus, took: float, args: argparse.Namespace) -> None:
@@ -100,7 +112,7 @@ def main() -> int:
         corpus = asyncio.run(run(args, Path(name)))
     tell(corpus, time.perf_counter() - began, args)
     if args.json:
-        args.json.write_text(json.dumps([asdict(result) for result in corpus.results], indent=1))
+        args.json.write_text(json.dumps([result.as_json() for result in corpus.results], indent=1))
     return 1 if any(result.escaped for result in corpus.results) else 0
 
 

@@ -2,39 +2,15 @@
 
 import asyncio
 import contextlib
-import hashlib
-import shutil
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
 
-from docpipe.archive import Limits, gather
-from docpipe.errors import WorkerError
-from docpipe.model import Outcome, Ticket
+from docpipe.byhand import Result
+from docpipe.model import Outcome
 from docpipe.service import CONVERTER, PRELOAD
 from docpipe.workers.pool import Workers
-
-DEEPEST: Final = 10
-"""Documents in documents; a run has no such limit, since bytes that were seen before end it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """What became of one file. Times in seconds, memory in bytes; both None where no worker was asked."""
-
-    path: str
-    outcome: str
-    reason: str | None
-    media_type: str | None = None
-    warnings: tuple[str, ...] = ()
-    pages: int | None = None
-    words: int | None = None
-    seconds: float | None = None
-    memory: int | None = None
-    escaped: bool = False
-    """Whether the worker did not survive the document, or let an exception out."""
 
 
 def files_of(folder: Path) -> dict[str, Path]:
@@ -50,54 +26,13 @@ async def pool(workers: int, seconds: float = 300) -> AsyncIterator[Workers]:
         yield opened
 
 
+@dataclass
 class Corpus:
     """Files being converted; `results` grows as they are done."""
 
-    def __init__(self, workers: Workers, spool: Path, at_once: int) -> None:
-        self.results: list[Result] = []
-        self.worst_pause = 0.0
-        """Seconds that the event loop was held up at most."""
-        self._workers = workers
-        self._spool = spool
-        self._places = asyncio.Semaphore(at_once)
-        self._numbers = iter(range(10**9))
-
-    async def add(self, files: Mapping[str, Path]) -> None:
-        """Take the files, and those in archives among them, and convert what is to be converted."""
-        folder = self._spool / f"files-{next(self._numbers)}"
-        folder.mkdir()
-        entries = await asyncio.to_thread(gather, files, folder, Limits(members=1_000_000, total=2**40))
-        siblings = {entry["path"]: str(folder / entry["file"]) for entry in entries if entry["file"]}
-        async with asyncio.TaskGroup() as group:
-            for entry in entries:
-                if entry["outcome"] is None:
-                    path = folder / entry["file"]
-                    group.create_task(self._one(path, entry["path"], None, siblings, frozenset()))
-                else:
-                    self.results.append(Result(entry["path"], entry["outcome"], entry["reason"]))
-
-    async def _one(
-        self, path: Path, name: str, declared: str | None, siblings: Mapping[str, str], above: frozenset[str]
-    ) -> None:
-        """One document, then the documents in it."""
-        folder = self._spool / f"out-{next(self._numbers)}"
-        folder.mkdir()
-        job = {"path": str(path), "name": name, "declared": declared, "folder": str(folder)}
-        try:
-            async with self._places:
-                answer = await self._workers.ask(job | {"siblings": dict(siblings)}, Ticket())
-        except WorkerError as error:
-            self.results.append(Result(name, "failed", str(error), escaped=True))
-        else:
-            self.results.append(_result(name, answer.value, answer.seconds, answer.peak))
-            await self._embedded(answer.value["embedded"], name, above | {_digest(path)})
-        await asyncio.to_thread(shutil.rmtree, folder)
-
-    async def _embedded(self, parts: list[dict[str, Any]], name: str, above: frozenset[str]) -> None:
-        for part in parts:
-            path = Path(part["path"])
-            if _digest(path) not in above and len(above) < DEEPEST:
-                await self._one(path, f"{name}/{part['name']}", part["declared"], {}, above)
+    results: list[Result] = field(default_factory=list)
+    worst_pause: float = 0.0
+    """Seconds that the event loop was held up at most."""
 
     async def watch(self) -> None:
         """Look how long the event loop is held up, until cancelled."""
@@ -105,25 +40,6 @@ class Corpus:
             began = time.perf_counter()
             await asyncio.sleep(0.002)
             self.worst_pause = max(self.worst_pause, time.perf_counter() - began - 0.002)
-
-
-def _result(name: str, done: dict[str, Any], seconds: float, memory: int) -> Result:
-    return Result(
-        path=name,
-        outcome=Outcome(done["outcome"]),
-        reason=done["reason"],
-        media_type=done["media_type"],
-        warnings=tuple(done["warnings"]),
-        pages=done["metadata"]["pages"],
-        words=done["metadata"]["words"],
-        seconds=seconds,
-        memory=memory,
-    )
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def percentile(values: list[float], share: float) -> float:

@@ -2,6 +2,7 @@
 
 import base64
 import io
+import json
 import os
 import zipfile
 from pathlib import Path
@@ -33,13 +34,15 @@ def run(folder, data, *, name="document", declared=None, siblings=None, facts=No
     path.write_bytes(data)
     out = folder / "out"
     out.mkdir()
+    names = folder / "names.json"
+    names.write_text(json.dumps(siblings or []))
     done = convert(
         {
             "path": str(path),
             "name": name,
             "declared": declared,
             "folder": str(out),
-            "siblings": siblings or {},
+            "siblings": str(names),
             "facts": facts or {},
         }
     )

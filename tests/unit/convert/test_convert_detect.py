@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from docpipe.convert.detect import detect
-from docpipe.convert.kinds import CDA, DOCX, EMPTY, ENCRYPTED_OFFICE, UNKNOWN, kind_of
+from docpipe.convert.kinds import CDA, DOCX, EMPTY, ENCRYPTED_OFFICE, UNKNOWN, XLSB, kind_of
 from tests.unit.convert import documents
 
 ROOT = '<ClinicalDocument xmlns="urn:hl7-org:v3"><title>x</title></ClinicalDocument>'
@@ -81,6 +81,20 @@ CASES = {
     "tar": (_tar(), "application/x-tar"),
     "encrypted office": (OLE + "EncryptedPackage".encode("utf-16-le"), ENCRYPTED_OFFICE),
     "doc": (OLE + "WordDocument".encode("utf-16-le"), "application/msword"),
+    "msg with an encrypted attachment": (
+        OLE + "EncryptedPackage __substg1.0_0037".encode("utf-16-le"),
+        "application/vnd.ms-outlook",
+    ),
+    "mailbox": (b"From a@b Wed Jan 31 12:00:00 2024\nFrom: c\n\nd", "application/mbox"),
+    "saved page": (
+        b"From: <Saved by Blink>\nMIME-Version: 1.0\nContent-Type: multipart/related; boundary=x\n\n",
+        "multipart/related",
+    ),
+    "flat odf": (
+        b'<office:document xmlns:office="urn:oasis:names:tc:opendocument:xmlns:office:1.0"/>',
+        "application/vnd.oasis.opendocument.flat",
+    ),
+    "xlsb": (documents.zipped(**{"[Content_Types].xml": "x", "xl/workbook.bin": "x"}), XLSB),
     "msg": (OLE + "__substg1.0_0037".encode("utf-16-le"), "application/vnd.ms-outlook"),
     "text": (b"Hello\n", "text/plain"),
     "text in cp1252": (b"Jos\xe9\n", "text/plain"),

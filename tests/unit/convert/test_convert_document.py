@@ -128,6 +128,7 @@ def test_answer_has_all_that_was_agreed(tmp_path):
         "pages",
         "words",
         "ocr",
+        "ocr_pages",
         "pdf",
         "warnings",
         "converter",
@@ -171,9 +172,9 @@ def test_facts_of_the_exchange_fill_gaps(tmp_path):
 
 def test_what_has_no_converter_is_named(tmp_path):
     """A stored document says what it is."""
-    done, outputs = run(tmp_path, MADE["fhir"])
-    assert (done["outcome"], done["extension"], outputs) == ("stored", ".json", {})
-    assert done["reason"] == "This is a FHIR resource in JSON; there is no converter for it yet."
+    done, outputs = run(tmp_path, b"7z\xbc\xaf\x27\x1c" + bytes(60))
+    assert (done["outcome"], done["extension"], outputs) == ("stored", ".7z", {})
+    assert done["reason"] == "This is a 7-Zip archive; there is no converter for it yet."
 
 
 def test_empty_file_fails_plainly(tmp_path):
@@ -334,8 +335,13 @@ def test_archive_member_with_a_hostile_name(tmp_path):
 
 
 def test_word_document_in_a_zip_without_a_directory(tmp_path):
-    """A Word document that lost its end is told as cut short."""
+    """A Word document that lost its end is read as far as it goes; cut in its first part, it fails."""
     whole = io.BytesIO(MADE["docx"])
     assert zipfile.is_zipfile(whole)
-    done, _ = run(tmp_path, MADE["docx"][:-30])
+    done, _ = run(tmp_path / "a", MADE["docx"][:-30])
+    assert (done["outcome"], done["warnings"]) == (
+        "converted",
+        ["the file is damaged; what could be read of it is shown"],
+    )
+    done, _ = run(tmp_path / "b", MADE["docx"][:120])
     assert (done["outcome"], done["reason"]) == ("failed", "The file is cut short.")

@@ -9,7 +9,7 @@ import pypdfium2
 import pytest
 from PIL import Image
 
-from tests.unit.convert import documents
+from tests.unit.convert import documents, scans
 from tests.unit.convert.documents import image, run
 
 FORMS = {
@@ -33,6 +33,12 @@ FORMS = {
     "tiff in jpeg": image("TIFF", compression="jpeg"),
     "tiff in cmyk": image("TIFF", mode="CMYK"),
 }
+
+
+@pytest.fixture(autouse=True)
+def unread(monkeypatch):
+    """What is read of pictures is tested elsewhere."""
+    scans.choose(monkeypatch, "none")
 
 
 @pytest.mark.parametrize("data", FORMS.values(), ids=FORMS)
@@ -143,7 +149,7 @@ def test_decompression_bomb_is_refused(tmp_path):
 
 def test_limit_on_pixels_is_docpipes_own(tmp_path, monkeypatch):
     """The limit is the one set here, at once an error, whatever Pillow would only warn of."""
-    monkeypatch.setattr("docpipe.convert.from_image.MOST_PIXELS", 2_000)
+    monkeypatch.setattr("docpipe.convert.frames.MOST_PIXELS", 2_000)
     done, _ = run(tmp_path, image("PNG", size=(60, 40)))
     assert done["reason"] == "The picture unpacks to more pixels than it may."
 

@@ -8,7 +8,7 @@ import pikepdf
 import pypdfium2
 import pytest
 
-from tests.unit.convert import documents
+from tests.unit.convert import documents, scans
 from tests.unit.convert.documents import pdf, run
 
 
@@ -29,8 +29,9 @@ def test_digital_pdf_keeps_its_bytes_and_gives_its_text(tmp_path):
     assert done["warnings"] == []
 
 
-def test_pages_without_text_are_told(tmp_path):
+def test_pages_without_text_are_told(tmp_path, monkeypatch):
     """A page that shows something but has no text is a scan nobody read; a blank page is not."""
+    scans.choose(monkeypatch, "none")
     scanned = pikepdf.open(io.BytesIO(pdf()))
     picture = run(tmp_path / "image", documents.image("JPEG", size=(600, 800)))[1]["document.pdf"]
     scanned.pages.extend(pikepdf.open(io.BytesIO(picture)).pages)

@@ -248,25 +248,32 @@ def test_word_that_is_a_scan_gives_its_pictures(tmp_path):
         archive.writestr("word/media/image1.png", documents.image())
     done, _ = run(tmp_path, data.getvalue())
     assert [part["name"] for part in done["embedded"]] == ["image1.png"]
-    assert done["warnings"] == ["pictures within the text were not read"]
+    assert done["warnings"] == ["a picture is not shown in the text and the PDF; see the original"]
 
 
 def test_word_bomb_is_refused(tmp_path, monkeypatch):
     """A part that unpacks beyond the limit fails before it is parsed."""
-    monkeypatch.setattr("docpipe.convert.from_docx._LARGEST_PART", 10_000)
+    monkeypatch.setattr("docpipe.convert.opc.LARGEST_PART", 10_000)
     done, _ = run(tmp_path, docx(_p("x" * 20_000)))
     assert (done["outcome"], done["reason"]) == ("failed", "The document unpacks to more than it may.")
 
 
 def test_word_damaged_within_fails(tmp_path):
-    """A part that cannot be unpacked is told as damage."""
-    data = bytearray(docx(_p("x" * 900)))
-    at = data.index(b"word/document.xml") + 30
-    data[at : at + 20] = bytes(20)
-    done, _ = run(tmp_path, bytes(data))
+    """A part that cannot be unpacked is told as damage, unless the text is whole without it."""
+    whole = docx(_p("x" * 900))
+    data = bytearray(whole)
+    data[data.index(b"xxx")] = 0
+    done, _ = run(tmp_path / "text", bytes(data))
     assert (done["outcome"], done["reason"]) == (
         "failed",
         "The document is damaged: a part of it cannot be unpacked.",
+    )
+    data = bytearray(whole)
+    data[data.index(b"Relationship Id")] = 0
+    done, _ = run(tmp_path / "relations", bytes(data))
+    assert (done["outcome"], done["warnings"]) == (
+        "converted",
+        ["the file is damaged; what could be read of it is shown"],
     )
 
 

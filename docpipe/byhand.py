@@ -1,0 +1,260 @@
+"""Conversion of files by hand: the readers, workers and limits of a run, without its services.
+
+Archives are opened, documents in documents are documents of their own, and every file has one outcome, as
+in a run.
+"""
+
+import asyncio
+import hashlib
+import json
+import re
+import shutil
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+from docpipe import __version__
+from docpipe.archive import Limits, gather
+from docpipe.errors import WorkerError
+from docpipe.model import Json, Outcome, Ticket
+from docpipe.workers.inline import InlineWorkers
+from docpipe.workers.pool import Workers
+
+DEEPEST: Final = 10
+"""Documents in documents that are opened."""
+METADATA: Final = "metadata.json"
+_LIMITS: Final = Limits(members=1_000_000, total=2**40)
+"""Of all files given at once; those of single files and of nesting are as in a run."""
+_LONGEST: Final = 100
+_UNPRINTABLE: Final = re.compile(r"[^\w .()+,@=-]")
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What became of one file. Times are seconds, memory is bytes; None where no worker was asked."""
+
+    path: str
+    """Its name with those of the archives and documents around it."""
+    outcome: Outcome
+    reason: str | None
+    folder: Path | None = None
+    """Where its readable forms lie."""
+    media_type: str | None = None
+    warnings: tuple[str, ...] = ()
+    pages: int | None = None
+    words: int | None = None
+    seconds: float | None = None
+    memory: int | None = None
+    escaped: bool = False
+    """Whether its worker did not survive it."""
+    unchanged: bool = False
+    """Whether it was there already."""
+
+    def as_json(self) -> dict[str, Json]:
+        """For `--json`."""
+        return asdict(self) | {"folder": self.folder and str(self.folder)}
+
+
+@dataclass(frozen=True, slots=True)
+class _Document:
+    path: Path
+    name: str
+    declared: str | None
+    siblings: str | None
+    """A JSON file with the names of the files around it."""
+    given: bool
+    """Whether it is one of the caller's own files, of which no copy is kept."""
+    above: frozenset[str] = frozenset()
+    """The SHA-256 of the documents that it lies in."""
+
+
+class Shelf:
+    """A folder of converted documents, each in a folder of its own that is named after it."""
+
+    def __init__(self, root: Path, *, again: bool = False) -> None:
+        """`again`: whether what is there already is converted anew."""
+        self._root = root
+        self._again = again
+        self._taken: set[str] = set()
+
+    def place(self, name: str) -> Path:
+        """A folder for a document: one that no other document of this time has, and no stranger's."""
+        stem = _UNPRINTABLE.sub("_", name.replace("/", " - "))[-_LONGEST:].strip(" .") or "document"
+        number = 1
+        while True:
+            folder = self._root / (stem if number == 1 else f"{stem} ({number})")
+            ours = not folder.exists() or (folder / METADATA).is_file()
+            if folder.name.lower() not in self._taken and ours:
+                self._taken.add(folder.name.lower())
+                return folder
+            number += 1
+
+    def there(self, folder: Path, sha256: str) -> dict[str, Any] | None:
+        """The metadata of a document that was converted before, from the same bytes by this docpipe."""
+        if self._again:
+            return None
+        try:
+            known: dict[str, Any] = json.loads((folder / METADATA).read_bytes())
+            same = known["sha256"] == sha256 and known["converter"]["versions"]["docpipe"] == __version__
+            whole = all((folder / name).is_file() for name in known["outputs"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+        # Documents within it would have to be looked for as well: it is converted again instead.
+        return known if same and whole and known["outcome"] != "failed" and not known["embedded"] else None
+
+    def put(self, made: Path, folder: Path) -> None:
+        """Move a finished document to its place."""
+        if folder.exists():
+            shutil.rmtree(folder)
+        made.replace(folder)
+
+
+class ByHand:
+    """Converts files with some workers.
+
+    Args:
+        workers: they do it.
+        work: a folder for what is under way, on the disk of the shelf, and removed by the caller.
+        shelf: where the documents go; None to throw them away, as for trying a corpus.
+        done: called with each result.
+        job: what every job says besides its document.
+        at_once: documents in the hands of workers, or in line for them.
+    """
+
+    def __init__(
+        self,
+        workers: Workers | InlineWorkers,
+        work: Path,
+        *,
+        shelf: Shelf | None,
+        done: Callable[[Result], None],
+        job: Json,
+        at_once: int,
+    ) -> None:
+        self._workers = workers
+        self._work = work
+        self._shelf = shelf
+        self._done = done
+        self._job = job
+        self._places = asyncio.Semaphore(at_once)
+        self._numbers = iter(range(10**9))
+
+    async def convert(self, files: Mapping[str, Path]) -> None:
+        """Convert files, by the names to show."""
+        folder = self._folder()
+        entries = await asyncio.to_thread(gather, files, folder, _LIMITS)
+        siblings = folder / "siblings.json"
+        siblings.write_text(json.dumps([entry["path"] for entry in entries if entry["file"]]), "utf-8")
+        async with asyncio.TaskGroup() as group:
+            for entry in entries:
+                name = entry["path"]
+                if entry["outcome"] is not None:
+                    same = entry["duplicate_of"] and f"The same bytes as {entry['duplicate_of']}."
+                    self._done(Result(name, Outcome(entry["outcome"]), entry["reason"] or same))
+                else:
+                    path = folder / entry["file"]
+                    document = _Document(path, name, None, str(siblings), given=entry["parent"] is None)
+                    group.create_task(self._one(document, entry["sha256"]))
+        await asyncio.to_thread(shutil.rmtree, folder)
+
+    def _folder(self) -> Path:
+        folder = self._work / str(next(self._numbers))
+        folder.mkdir(mode=0o700)
+        return folder
+
+    async def _one(self, document: _Document, sha256: str) -> None:
+        """One document, then the documents in it."""
+        place = self._shelf and self._shelf.place(document.name)
+        if self._shelf and place and (known := self._shelf.there(place, sha256)) is not None:
+            self._done(replace(_result(document, known, known), folder=place, unchanged=True))
+            return
+        folder = self._folder()
+        job = {
+            "path": str(document.path),
+            "name": document.name,
+            "declared": document.declared,
+            "folder": str(folder),
+            "siblings": document.siblings,
+            **self._job,
+        }
+        try:
+            async with self._places:
+                answer = await self._workers.ask(job, Ticket())
+        except WorkerError as error:
+            await asyncio.to_thread(shutil.rmtree, folder)
+            self._done(Result(document.name, Outcome.FAILED, str(error), escaped=True))
+            return
+        done = answer.value
+        result = replace(
+            _result(document, done, done["metadata"]), seconds=answer.seconds, memory=answer.peak
+        )
+        parts = await self._parts(done, folder)
+        if self._shelf and place and (done["outputs"] or not document.given):
+            await asyncio.to_thread(_complete, document, sha256, done, folder)
+            await asyncio.to_thread(self._shelf.put, folder, place)
+            result = replace(result, folder=place)
+        else:
+            await asyncio.to_thread(shutil.rmtree, folder)
+        self._done(result)
+        await self._embedded(document, sha256, parts)
+
+    async def _parts(self, done: dict[str, Any], folder: Path) -> list[tuple[Path, dict[str, Any]]]:
+        """The documents that were found in one, moved out of its folder."""
+        if not done["embedded"]:
+            return []
+        beside = self._folder()
+        (folder / "embedded").replace(beside)
+        return [(beside / Path(part["path"]).name, part) for part in done["embedded"]]
+
+    async def _embedded(
+        self, document: _Document, sha256: str, parts: Collection[tuple[Path, dict[str, Any]]]
+    ) -> None:
+        above = document.above | {sha256}
+        for path, part in parts:
+            name = f"{document.name}/{part['name']}"
+            digest = await asyncio.to_thread(_digest, path)
+            if digest in above:
+                self._done(Result(name, Outcome.DUPLICATE, "It is the document that it lies in."))
+            elif len(above) > DEEPEST:
+                self._done(Result(name, Outcome.REFUSED, f"Nested more than {DEEPEST} deep."))
+            else:
+                inner = _Document(path, name, part["declared"], None, given=False, above=above)
+                await self._one(inner, digest)
+
+
+def _result(document: _Document, done: dict[str, Any], metadata: dict[str, Any]) -> Result:
+    return Result(
+        path=document.name,
+        outcome=Outcome(done["outcome"]),
+        reason=done["reason"],
+        media_type=metadata["media_type"],
+        warnings=tuple(metadata["warnings"]),
+        pages=metadata.get("pages"),
+        words=metadata.get("words"),
+    )
+
+
+def _complete(document: _Document, sha256: str, done: dict[str, Any], folder: Path) -> None:
+    """Add the metadata and, of what the caller does not have as a file, the original."""
+    original = f"original{done['extension']}"
+    if not document.given:
+        shutil.copyfile(document.path, folder / original)
+    told = {
+        "name": document.name,
+        "sha256": sha256,
+        "size": document.path.stat().st_size,
+        "outcome": done["outcome"],
+        "reason": done["reason"],
+        "original": None if document.given else original,
+        "outputs": done["outputs"],
+        "embedded": [part["name"] for part in done["embedded"]],
+        **done["metadata"],
+    }
+    text = json.dumps(told, indent=1, ensure_ascii=False)
+    (folder / METADATA).write_bytes(text.encode(errors="backslashreplace"))
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,250 @@
+"""Reading those pages of a PDF that are pictures, one after the other, as long as there is time."""
+
+import contextlib
+import io
+import math
+import time
+import warnings
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import pikepdf
+import pypdfium2
+from PIL import Image, ImageStat
+
+from docpipe.convert.base import Source
+from docpipe.convert.ocr import rapid, tesseract
+from docpipe.convert.ocr.layer import Corner, Layer, Placed
+from docpipe.convert.ocr.words import Engine, OcrError, Reading, Word
+
+SHARE: Final = 0.6
+"""Of a document's time that reading may take; the rest is for saving, checking and the preview."""
+LONGEST: Final = 60.0
+"""Seconds for one page: what takes longer is a drawing, a map or noise."""
+LAST: Final = 0.85
+"""Of a document's time: when the page that is being read is given up."""
+_DPI: Final = 300.0
+_MOST_PIXELS: Final = 9_500_000
+"""A letter at 300 dpi has 8.4 million; larger sheets are read at a lower resolution."""
+_LEAST_PIXELS: Final = 16
+_BLANK: Final = 3.0
+"""Standard deviation of shades, of 255, below which a page is a blank sheet."""
+_GOOD: Final = 0.85
+"""A reading so certain needs no second look from another side."""
+
+_TURNS: Final[Mapping[int, Callable[[Image.Image], Image.Image]]] = {
+    0: lambda picture: picture,
+    90: lambda picture: picture.transpose(Image.Transpose.ROTATE_270),  # Pillow counts the other way round
+    180: lambda picture: picture.transpose(Image.Transpose.ROTATE_180),
+    270: lambda picture: picture.transpose(Image.Transpose.ROTATE_90),
+}
+
+Box = tuple[float, float, float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page to read."""
+
+    at: int
+    """Its index."""
+    known: tuple[Box, ...] = ()
+    """Left, bottom, right, top of text that the page has already."""
+
+
+@dataclass(slots=True)
+class Read:
+    """What was read of a document's pages."""
+
+    texts: dict[int, str] = field(default_factory=dict)
+    """By index; pages without text are missing."""
+    blank: list[int] = field(default_factory=list)
+    """Pages that turned out to be empty sheets."""
+    pending: list[int] = field(default_factory=list)
+    """Pages for which there was no time, or no engine."""
+    failed: list[int] = field(default_factory=list)
+    """Pages that the engine could not read."""
+    pdf: bytes | None = None
+    """The document with a layer of text and pages turned upright; None where nothing was read."""
+    libraries: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+    """Languages that were wished for and are not installed."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Placed:
+    turn: int
+    lines: tuple[Placed, ...]
+
+
+def engine(languages: Sequence[str]) -> Engine | None:
+    """The engine that is installed: tesseract, else RapidOCR, else None."""
+    try:
+        if tesseract.installed() is not None:
+            return tesseract.Tesseract(languages)
+    except OcrError:
+        pass
+    try:
+        return rapid.Rapid() if rapid.installed() else None
+    except OcrError:
+        return None
+
+
+def read(pdf: Path | bytes, pages: Sequence[Page], source: Source) -> Read:
+    """Read pages in their order until none is left or the time is up.
+
+    Raises: pypdfium2.PdfiumError when the PDF cannot be opened.
+    """
+    done = Read()
+    reader = engine(source.languages)
+    if reader is None:
+        done.pending = [page.at for page in pages]
+        return done
+    done.libraries, done.missing = reader.libraries, reader.missing
+    placed: dict[int, _Placed] = {}
+    turn = 0
+    with pypdfium2.PdfDocument(pdf) as document:
+        if document.get_formtype():
+            document.init_forms()
+        for page in pages:
+            elapsed = time.monotonic() - source.began
+            if elapsed > SHARE * source.seconds:
+                done.pending.append(page.at)
+                continue
+            try:
+                left = min(LONGEST, LAST * source.seconds - elapsed)
+                found = _read(document, page, reader, turn, left)
+            except (OcrError, TimeoutError, pypdfium2.PdfiumError, ValueError, MemoryError):
+                done.failed.append(page.at)
+                continue
+            if found is None:
+                done.blank.append(page.at)
+            elif found[0]:
+                done.texts[page.at], placed[page.at] = found
+                turn = placed[page.at].turn
+    if placed:
+        with contextlib.suppress(pikepdf.PdfError, ValueError):  # the text is there without its layer
+            done.pdf = _searchable(pdf, placed)
+    return done
+
+
+def _read(
+    document: pypdfium2.PdfDocument, page: Page, reader: Engine, first: int, seconds: float
+) -> tuple[str, _Placed] | None:
+    """The text of a page and where it stands; None of a page that is empty."""
+    until = time.monotonic() + seconds
+    opened = document[page.at]
+    try:
+        picture, place = _picture(opened)
+    finally:
+        opened.close()
+    if min(picture.size) < _LEAST_PIXELS or _is_blank(picture):
+        return None
+    reading, turn = _upright(reader, picture, first, until)
+    place = _turned(place, picture.size, turn)
+    if page.known:
+        reading = reading.only(lambda word: not _inside(place(*_middle(word)), page.known))
+    if not reading.is_text():
+        return "", _Placed(0, ())
+    lines = tuple(
+        (
+            line,
+            tuple(
+                (place(word.left, word.bottom), place(word.right, word.bottom), place(word.left, word.top))
+                for word in line
+            ),
+        )
+        for line in reading.lines()
+    )
+    return reading.text(), _Placed(turn, lines)
+
+
+Place = Callable[[float, float], Corner]
+"""From a point of the picture to the same point in the page's space."""
+
+
+def _picture(page: Any) -> tuple[Image.Image, Place]:
+    """The page in shades of grey, at the resolution that engines like."""
+    width, height = page.get_size()
+    scale = min(_DPI / 72, math.sqrt(_MOST_PIXELS / max(width * height, 1)))
+    bitmap = page.render(scale=scale, grayscale=True, limit_image_cache=True)
+    convert = bitmap.get_posconv(page)
+    across, down = bitmap.width, bitmap.height
+    origin, right, low = (convert.to_page(*point) for point in ((0, 0), (across, 0), (0, down)))
+    picture = bitmap.to_pil().copy()
+    bitmap.close()
+    picture.info["dpi"] = (scale * 72, scale * 72)
+
+    def place(x: float, y: float) -> Corner:
+        u, v = x / across, y / down
+        return (
+            origin[0] + (right[0] - origin[0]) * u + (low[0] - origin[0]) * v,
+            origin[1] + (right[1] - origin[1]) * u + (low[1] - origin[1]) * v,
+        )
+
+    return picture, place
+
+
+def _is_blank(picture: Image.Image) -> bool:
+    return ImageStat.Stat(picture.reduce(2)).stddev[0] < _BLANK
+
+
+def _upright(reader: Engine, picture: Image.Image, first: int, until: float) -> tuple[Reading, int]:
+    """The best reading, and by how many degrees the picture was turned clockwise for it.
+
+    `first` is how the page before stood: scans are mostly turned as a whole.
+    """
+    standing = _TURNS[first](picture)
+    reading = reader.read(standing, until - time.monotonic())
+    if reading.is_text() and reading.score() >= _GOOD and not reading.sideways():
+        return reading, first
+    try:
+        more = reader.turn(standing, reading, until - time.monotonic())
+        if more:
+            again = reader.read(_TURNS[more](standing), until - time.monotonic())
+            if again.weight() > reading.weight() or (reading.sideways() and again.is_text()):
+                return again, (first + more) % 360
+    except (OcrError, TimeoutError):
+        pass  # what was read as it stands is still there
+    return reading, first
+
+
+def _turned(place: Place, size: tuple[int, int], turn: int) -> Place:
+    """The same for the picture turned clockwise."""
+    wide, high = size
+    match turn:
+        case 90:
+            return lambda x, y: place(y, high - x)
+        case 180:
+            return lambda x, y: place(wide - x, high - y)
+        case 270:
+            return lambda x, y: place(wide - y, x)
+        case _:
+            return place
+
+
+def _middle(word: Word) -> Corner:
+    return (word.left + word.right) / 2, (word.top + word.bottom) / 2
+
+
+def _inside(point: Corner, boxes: Iterable[Box]) -> bool:
+    x, y = point
+    return any(left <= x <= right and bottom <= y <= top for left, bottom, right, top in boxes)
+
+
+def _searchable(pdf: Path | bytes, pages: Mapping[int, _Placed]) -> bytes:
+    out = io.BytesIO()
+    with pikepdf.open(pdf if isinstance(pdf, Path) else io.BytesIO(pdf)) as opened:
+        layer = Layer(opened)
+        for at, placed in pages.items():
+            page = opened.pages[at]
+            layer.write(page, placed.lines)
+            if placed.turn:
+                page.rotate(placed.turn, relative=True)
+        layer.finish()
+        with warnings.catch_warnings():  # of forms that were odd before
+            warnings.simplefilter("ignore")
+            opened.save(out, deterministic_id=True)
+    return out.getvalue()

@@ -1,0 +1,202 @@
+"""DICOM: pictures as a viewer shows them, headers as text, reports, documents, and broken files."""
+
+import io
+import sys
+
+import numpy as np
+import pydicom
+from PIL import Image
+
+from tests.unit.convert import documents
+from tests.unit.convert.documents import run
+
+PDF = documents.pdf()
+SYNTAX = pydicom.uid.ExplicitVRLittleEndian
+
+
+def dataset(**elements):
+    """A dataset of a patient with a study."""
+    made = pydicom.Dataset()
+    made.PatientName = "Doe^Jane"
+    made.PatientBirthDate = "19700102"
+    made.PatientSex = "F"
+    made.StudyDate = "20240131"
+    made.StudyTime = "093000"
+    made.Modality = "CT"
+    made.StudyDescription = "Chest"
+    made.InstitutionName = "A Clinic"
+    made.SOPClassUID = "1.2.840.10008.5.1.4.1.1.7"
+    made.SOPInstanceUID = "1.2.3"
+    for name, value in elements.items():
+        setattr(made, name, value)
+    return made
+
+
+def saved(made, *, bare=False):
+    """A dataset as the bytes of a file, without the preamble where it is to be bare."""
+    out = io.BytesIO()
+    if not bare:
+        made.file_meta = pydicom.dataset.FileMetaDataset()
+        made.file_meta.TransferSyntaxUID = SYNTAX
+        made.file_meta.MediaStorageSOPClassUID = made.SOPClassUID
+        made.file_meta.MediaStorageSOPInstanceUID = made.SOPInstanceUID
+    pydicom.dcmwrite(out, made, enforce_file_format=not bare, implicit_vr=False, little_endian=True)
+    return out.getvalue()
+
+
+def picture(values, kind="MONOCHROME2", **elements):
+    """A dataset with one frame of gray values."""
+    made = dataset(**elements)
+    made.Rows, made.Columns = values.shape[:2]
+    made.BitsAllocated = made.BitsStored = 8 * values.dtype.itemsize
+    made.HighBit = made.BitsStored - 1
+    made.PixelRepresentation = 0
+    made.SamplesPerPixel = 3 if values.ndim == 3 else 1
+    if values.ndim == 3:
+        made.PlanarConfiguration = 0
+    made.PhotometricInterpretation = kind
+    made["PixelData"] = pydicom.DataElement("PixelData", "OW", values.tobytes())
+    return made
+
+
+HALVES = np.array([[0] * 20 + [1000] * 20] * 40, dtype="uint16")
+
+
+def shade(tmp_path, part):
+    """How bright the left (0) or right (1) half of the page's middle is."""
+    page = Image.open(tmp_path / "out" / "thumbnail.png").convert("L")
+    return page.getpixel((int(page.width * (0.3 + 0.4 * part)), page.height // 2))
+
+
+def test_picture_and_header(tmp_path):
+    """The first frame becomes the PDF, and the header's words the text, without the private ones."""
+    made = picture(HALVES)
+    made.add_new(0x00091001, "LO", "SECRET VENDOR")
+    done, outputs = run(tmp_path, saved(made))
+    assert done["outcome"] == "converted"
+    assert outputs["document.pdf"].startswith(b"%PDF-")
+    text = outputs["text.md"].decode()
+    assert "- Patient: Jane Doe, born 1970-01-02, female\n- Date: 2024-01-31T09:30:00\n" in text
+    assert "- Picture: 40 by 40 pixels" in text
+    assert "SECRET" not in text
+    assert [done["metadata"][key] for key in ("title", "date", "custodian")] == [
+        "Chest",
+        "2024-01-31T09:30:00",
+        "A Clinic",
+    ]
+    assert shade(tmp_path, 0) < 50
+    assert shade(tmp_path, 1) > 200
+
+
+def test_same_bytes_same_pdf(tmp_path):
+    """Nothing in the PDF depends on when it was made."""
+    first = run(tmp_path / "a", saved(picture(HALVES)))[1]["document.pdf"]
+    assert run(tmp_path / "b", saved(picture(HALVES)))[1]["document.pdf"] == first
+
+
+def test_inverted_gray_is_righted(tmp_path):
+    """MONOCHROME1 means that the smallest value is white."""
+    run(tmp_path, saved(picture(HALVES, "MONOCHROME1")))
+    assert shade(tmp_path, 1) < 50
+    assert shade(tmp_path, 0) > 200
+
+
+def test_window_is_heeded(tmp_path):
+    """A window says which values to tell apart; all above it are white."""
+    three = HALVES.copy()
+    three[:, 0] = 60_000
+    run(tmp_path, saved(picture(three, WindowCenter=500, WindowWidth=1000)))
+    assert shade(tmp_path, 0) < 50
+    assert shade(tmp_path, 1) > 200
+
+
+def test_colours(tmp_path):
+    """A picture in RGB keeps its colours."""
+    red = np.zeros((40, 40, 3), dtype="uint8")
+    red[..., 0] = 255
+    run(tmp_path, saved(picture(red, "RGB")))
+    page = Image.open(tmp_path / "out" / "thumbnail.png")
+    assert page.getpixel((page.width // 2, page.height // 2)) == (255, 0, 0)
+
+
+def test_further_frames_are_told(tmp_path):
+    """The preview is of the first frame alone, and says so."""
+    made = picture(HALVES, NumberOfFrames=2)
+    made["PixelData"] = pydicom.DataElement("PixelData", "OW", HALVES.tobytes() * 2)
+    assert run(tmp_path, saved(made))[0]["warnings"] == ["the preview shows the first of 2 pictures"]
+
+
+def test_file_without_preamble(tmp_path):
+    """Old files start with their first element."""
+    done, outputs = run(tmp_path, saved(picture(HALVES), bare=True))
+    assert (done["media_type"], done["outcome"]) == ("application/dicom", "converted")
+    assert "Jane Doe" in outputs["text.md"].decode()
+    assert "thumbnail.png" in outputs
+
+
+def test_pixels_that_cannot_be_decoded_leave_the_text(tmp_path):
+    """A cut picture is a warning beside the header's text."""
+    data = saved(picture(HALVES))
+    done, outputs = run(tmp_path, data[:-2000])
+    assert done["outcome"] == "converted"
+    assert done["warnings"] == ["the picture could not be decoded; only the text of the header is shown"]
+    assert "Jane Doe" in outputs["text.md"].decode()
+
+
+def test_encapsulated_document(tmp_path):
+    """A PDF within DICOM is a document of its own, without its padding."""
+    made = dataset(SOPClassUID="1.2.840.10008.5.1.4.1.1.104.1", DocumentTitle="Report")
+    made.MIMETypeOfEncapsulatedDocument = "application/pdf"
+    made.EncapsulatedDocument = PDF + b"\0" * (len(PDF) % 2)
+    made.EncapsulatedDocumentLength = len(PDF)
+    done, _ = run(tmp_path, saved(made))
+    assert [part["name"] for part in done["embedded"]] == ["embedded-1.pdf"]
+    assert (tmp_path / "out" / "embedded" / "001.pdf").read_bytes() == PDF
+    assert done["metadata"]["title"] == "Report"
+
+
+def item(kind, name, **elements):
+    """An item of a structured report."""
+    made = pydicom.Dataset()
+    made.RelationshipType = "CONTAINS"
+    made.ValueType = kind
+    code = pydicom.Dataset()
+    code.CodeMeaning = name
+    made.ConceptNameCodeSequence = [code]
+    for key, value in elements.items():
+        setattr(made, key, value)
+    return made
+
+
+def test_structured_report_is_text(tmp_path):
+    """Containers become headings, findings lines, measurements have their units."""
+    unit, measured = pydicom.Dataset(), pydicom.Dataset()
+    unit.CodeValue = "mm"
+    measured.NumericValue = "7.50"
+    measured.MeasurementUnitsCodeSequence = [unit]
+    number = item("NUM", "Diameter", MeasuredValueSequence=[measured])
+    finding = item("TEXT", "Finding", TextValue="A nodule", ContentSequence=[number])
+    made = dataset(
+        SOPClassUID="1.2.840.10008.5.1.4.1.1.88.11",
+        ValueType="CONTAINER",
+        ContentSequence=[item("CONTAINER", "Findings", ContentSequence=[finding])],
+    )
+    _, outputs = run(tmp_path, saved(made))
+    assert "### Findings\n\nFinding: A nodule\n\n- Diameter: 7.50 mm\n" in outputs["text.md"].decode()
+
+
+def test_without_the_extra_it_is_kept(tmp_path, monkeypatch):
+    """Without pydicom the file is stored, with the way to have it converted."""
+    monkeypatch.setitem(sys.modules, "pydicom", None)
+    done, outputs = run(tmp_path, saved(dataset()))
+    assert (done["outcome"], outputs) == ("stored", {})
+    assert done["reason"] == "This is a DICOM image; install docpipe[dicom] to have it converted."
+
+
+def test_nothing_but_a_preamble_fails_plainly(tmp_path):
+    """A file that is cut off at once says so."""
+    done, _ = run(tmp_path, bytes(128) + b"DICM")
+    assert (done["outcome"], done["reason"]) == (
+        "failed",
+        "The DICOM file is cut short: it has no header that could be read.",
+    )

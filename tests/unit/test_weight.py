@@ -1,0 +1,62 @@
+"""The weight of an installation without extras, and of what the main process loads."""
+
+import json
+import re
+import subprocess
+import sys
+from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
+
+from packaging.requirements import Requirement
+
+MOST = 300 * 2**20
+HEAVY = (
+    "lxml",
+    "PIL",
+    "pikepdf",
+    "pypdfium2",
+    "typst",
+    "img2pdf",
+    "selectolax",
+    "numpy",
+    "onnxruntime",
+    "pydicom",
+)
+
+
+def needed(name: str, extras: frozenset[str], seen: dict[str, int]) -> None:
+    """Add a distribution and what it needs to `seen`, each with its bytes on the disk."""
+    key = re.sub(r"[-_.]+", "-", name).lower()
+    if key in seen:
+        return
+    try:
+        found = distribution(name)
+    except PackageNotFoundError:
+        return  # a marker of another platform
+    seen[key] = sum(Path(str(file.locate())).stat().st_size for file in found.files or () if _there(file))
+    for text in found.requires or ():
+        requirement = Requirement(text)
+        wanted = [{"extra": extra} for extra in (extras or {""})]
+        if requirement.marker is None or any(requirement.marker.evaluate(each) for each in wanted):
+            needed(requirement.name, frozenset(requirement.extras), seen)
+
+
+def _there(file: object) -> bool:
+    return Path(str(file.locate())).is_file()  # type: ignore[attr-defined]  # a PackagePath
+
+
+def test_an_installation_without_extras_stays_below_300_mb() -> None:
+    """All distributions that docpipe needs, with their compiled files."""
+    seen: dict[str, int] = {}
+    needed("docpipe", frozenset(), seen)
+    assert {"aiohttp", "pikepdf", "typst", "lxml"} <= set(seen)
+    assert not {"ocrmypdf", "rapidocr", "onnxruntime", "pydicom", "pytest"} & set(seen)
+    assert sum(seen.values()) < MOST, sorted(seen.items(), key=lambda item: -item[1])[:10]
+
+
+def test_the_main_process_loads_no_converter() -> None:
+    """What reads documents is loaded by workers alone."""
+    script = "import json, sys, docpipe.service, docpipe.cli.run; print(json.dumps(sorted(sys.modules)))"
+    told = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
+    loaded = {name.partition(".")[0] for name in json.loads(told)}
+    assert not loaded & set(HEAVY)
