@@ -162,9 +162,12 @@ class Activities:
         return {**done, "embedded": embedded, "reused": False}
 
     async def _stored(self, patient_id: str, document_id: str) -> dict[str, Any] | None:
-        """The metadata of a document that is there with all that came out of it, unless it failed."""
+        """The metadata of a document that is there with all that can come out of it.
+
+        One that failed, or for which a part of docpipe was missing, is converted again.
+        """
         known = await self.storage.find_document(patient_id, document_id)
-        if known is None or known.get("outcome") not in _KEPT:
+        if known is None or known.get("outcome") not in _KEPT or known.get("needs"):
             return None
         for part in known["embedded"]:
             if await self._stored(patient_id, part["id"]) is None:

@@ -101,7 +101,8 @@ class Shelf:
         except (OSError, ValueError, KeyError, TypeError):
             return None
         # Documents within it would have to be looked for as well: it is converted again instead.
-        return known if same and whole and known["outcome"] != "failed" and not known["embedded"] else None
+        settled = known["outcome"] != "failed" and not known["embedded"] and not known.get("needs")
+        return known if same and whole and settled else None
 
     def put(self, made: Path, folder: Path) -> None:
         """Move a finished document to its place."""

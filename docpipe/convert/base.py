@@ -25,6 +25,7 @@ class MissingExtraError(NothingToReadError):
     def __init__(self, name: str, extra: str) -> None:
         """`name` as in "this is ...", with its article; `extra` as pip knows it."""
         super().__init__(f"This is {name}; install docpipe[{extra}] to have it converted.")
+        self.extra = extra
 
 
 class Siblings(Collection[str]):

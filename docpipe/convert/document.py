@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from docpipe import __version__
 from docpipe.convert import markdown, thumbnail, typeset
-from docpipe.convert.base import Content, NothingToReadError, Siblings, Source, UnreadableError
+from docpipe.convert.base import SCANNED, Content, NothingToReadError, Siblings, Source, UnreadableError
 from docpipe.convert.blocks import words
 from docpipe.convert.detect import detect
 from docpipe.convert.kinds import EMPTY, UNKNOWN, kind_of
@@ -59,6 +59,7 @@ def convert(job: dict[str, Any]) -> dict[str, Any]:
         done.finish(folder)
     except NothingToReadError as nothing:
         done.outcome, done.reason = "stored", str(nothing)
+        done.needs = getattr(nothing, "extra", None)
     except Exception as error:  # noqa: BLE001 - whatever a document does to a library is an outcome, not a crash
         done.fail(error)
         _empty(folder)
@@ -79,6 +80,7 @@ class _Done:
         self.warnings: list[str] = []
         self.outputs: list[str] = []
         self.embedded: list[dict[str, str | None]] = []
+        self.needs: str | None = None
         self.pages: int | None = None
         self.proven: str | None = None
         self.libraries: list[str] = []
@@ -212,6 +214,7 @@ class _Done:
             "words": words(self.content.blocks) if converted else None,
             "ocr": bool(self.content.ocr_pages) and converted,
             "ocr_pages": list(self.content.ocr_pages) if converted else [],
+            "needs": "ocr" if SCANNED in warnings else self.needs,
             "pdf": {"claimed": self.content.claimed, "proven": self.proven},
             "warnings": warnings,
             "converter": {"name": "docpipe", "versions": _versions(tuple(sorted(set(self.libraries))))},

@@ -74,6 +74,19 @@ async def test_documents_once_stored_are_not_converted_again(box: Box) -> None:
     }
 
 
+async def test_a_document_that_lacked_a_part_of_docpipe_is_converted_again(box: Box) -> None:
+    """What was kept unread for want of OCR or an extra gets its chance in the patient's next run."""
+    (first,) = (await box.run("run", "--patient", "P123", "--json")).json["runs"]
+    lacking, *_ = (file for file in box.manifest(first)["files"] if file["outcome"] == "converted")
+    path = box.storage / lacking["key"] / "metadata.json"
+    path.write_text(json.dumps(json.loads(path.read_bytes()) | {"needs": "ocr"}), "utf-8")
+    (second,) = (await box.run("run", "--patient", "P123", "--json")).json["runs"]
+    again = {file["path"]: file.get("reused") for file in box.manifest(second)["files"] if file.get("key")}
+    assert again[lacking["path"]] is False
+    assert list(again.values()).count(False) == 2  # and the damaged one, as always
+    assert json.loads(path.read_bytes())["needs"] is None
+
+
 async def test_an_unknown_patient_fails_alone(box: Box) -> None:
     """Somebody who is not in the database fails with a sentence; the others complete."""
     ended = await box.run("run", "--patient", "P123", "--patient", "nobody", "--patient", "P198", "--json")

@@ -191,6 +191,7 @@ def test_without_the_extra_it_is_kept(tmp_path, monkeypatch):
     done, outputs = run(tmp_path, saved(dataset()))
     assert (done["outcome"], outputs) == ("stored", {})
     assert done["reason"] == "This is a DICOM image; install docpipe[dicom] to have it converted."
+    assert done["metadata"]["needs"] == "dicom"
 
 
 def test_nothing_but_a_preamble_fails_plainly(tmp_path):

@@ -129,6 +129,7 @@ def test_answer_has_all_that_was_agreed(tmp_path):
         "words",
         "ocr",
         "ocr_pages",
+        "needs",
         "pdf",
         "warnings",
         "converter",
