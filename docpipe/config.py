@@ -119,6 +119,13 @@ def _origins(value: Any) -> tuple[str, ...]:
     return tuple(item.strip().lower() for item in items if item)
 
 
+def _switch(value: Any) -> bool:
+    known = {True: True, False: False, "true": True, "false": False}
+    if not isinstance(value, bool | str) or value not in known:
+        raise ValueError("true or false")
+    return known[value]
+
+
 def _languages(value: Any) -> tuple[str, ...]:
     if not isinstance(value, str) or not re.fullmatch(r"[A-Za-z]\w{1,40}(\+[A-Za-z]\w{1,40})*", value):
         raise ValueError('names as of tesseract --list-langs, such as "eng" or "eng+spa"')
@@ -203,6 +210,9 @@ class Convert:
     workers: int | None = _key(_workers, about="worker processes; `auto`: as many as CPUs and memory allow")
     memory: int = _key(_memory, 2**30, about="most memory for one document")
     timeout: float = _key(parse_duration, 300.0, about="longest time for one document")
+    ocr: bool = _key(
+        _switch, default=True, about="whether scans are read, where something is installed for it"
+    )
     languages: tuple[str, ...] = _key(
         _languages, ("eng",), about="languages of scans, as tesseract names them: `eng+spa`"
     )

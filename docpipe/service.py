@@ -189,7 +189,8 @@ async def _with_fakes(config: Config, stack: contextlib.AsyncExitStack) -> Confi
 
 def conversion(config: Config) -> Json:
     """What every job of the converter says beside its document."""
-    return {"seconds": config.convert.timeout, "languages": config.convert.languages}
+    languages = config.convert.languages if config.convert.ocr else ()
+    return {"seconds": config.convert.timeout, "languages": languages}
 
 
 def make_workers(

@@ -64,7 +64,7 @@ class Source:
     seconds: float = 300.0
     """How long the conversion may take."""
     languages: tuple[str, ...] = ("eng",)
-    """Of what is read by OCR, as tesseract names them."""
+    """Of what is read by OCR, as tesseract names them; none where it is not wanted."""
 
     def data(self) -> bytes:
         """The whole document."""

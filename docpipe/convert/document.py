@@ -42,7 +42,8 @@ def convert(job: dict[str, Any]) -> dict[str, Any]:
             "folder": where outputs go (there, and empty), "siblings": a JSON file with a list of the names of
             the same archive,
             "facts": {"title", "author", "created"} as the exchange says, where the document itself does not,
-            "seconds": how long it may take, "languages": of OCR, a list of tesseract's names}.
+            "seconds": how long it may take, "languages": of OCR, a list of tesseract's names, empty where
+            scans are not to be read}.
 
     Returns:
         {"outcome", "reason", "media_type", "extension", "outputs": names in the folder, "metadata",
@@ -105,13 +106,19 @@ class _Done:
                 Siblings(self.job.get("siblings")),
                 self.started,
                 float(self.job.get("seconds") or SECONDS),
-                tuple(self.job.get("languages") or ("eng",)),
+                self._languages,
             )
         )
         self.warnings += self.content.warnings
         self.libraries += self.content.libraries
         self._write(folder)
         self.outcome = "converted"
+
+    @property
+    def _languages(self) -> tuple[str, ...]:
+        """Of OCR; none where it is not wanted."""
+        languages = self.job.get("languages")
+        return ("eng",) if languages is None else tuple(languages)
 
     def _write(self, folder: Path) -> None:
         self._output(folder, "text.md", markdown.write(self.content.blocks).encode())
@@ -214,7 +221,7 @@ class _Done:
             "words": words(self.content.blocks) if converted else None,
             "ocr": bool(self.content.ocr_pages) and converted,
             "ocr_pages": list(self.content.ocr_pages) if converted else [],
-            "needs": "ocr" if SCANNED in warnings else self.needs,
+            "needs": "ocr" if SCANNED in warnings and self._languages else self.needs,
             "pdf": {"claimed": self.content.claimed, "proven": self.proven},
             "warnings": warnings,
             "converter": {"name": "docpipe", "versions": _versions(tuple(sorted(set(self.libraries))))},

@@ -57,6 +57,7 @@ def test_environment_goes_over_the_file(tmp_path: Path) -> None:
         (GOOD.replace("fake", "ftp://x"), r"tasktracker\.base_url.*https://"),
         (GOOD + '[convert]\nmemory = "1 barrel"', r"convert\.memory: '1 barrel'.*1GiB"),
         (GOOD + '[convert]\nmemory = "1MiB"', r"convert\.memory.*256MiB"),
+        (GOOD + '[convert]\nocr = "maybe"', r"convert\.ocr.*true or false"),
         (GOOD + '[convert]\ntimeout = "0s"', r"convert\.timeout.*5min"),
         (GOOD + "[convert]\nworkers = 0", r"convert\.workers.*1 to 1024"),
         (GOOD + "[convert]\nworkers = true", r"convert\.workers.*1 to 1024"),

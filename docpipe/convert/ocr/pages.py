@@ -80,7 +80,9 @@ class _Placed:
 
 
 def engine(languages: Sequence[str]) -> Engine | None:
-    """The engine that is installed: tesseract, else RapidOCR, else None."""
+    """The engine that is installed: tesseract, else RapidOCR, else None; None for no languages."""
+    if not languages:
+        return None
     try:
         if tesseract.installed() is not None:
             return tesseract.Tesseract(languages)

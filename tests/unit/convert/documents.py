@@ -27,7 +27,7 @@ def samples(pattern="*/*"):
     return [path for path in SAMPLE_FILES if path.relative_to(SAMPLES).match(pattern)]
 
 
-def run(folder, data, *, name="document", declared=None, siblings=None, facts=None):
+def run(folder, data, *, name="document", declared=None, siblings=None, facts=None, more=None):
     """Convert bytes; the answer and the outputs by name."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "original"
@@ -44,6 +44,7 @@ def run(folder, data, *, name="document", declared=None, siblings=None, facts=No
             "folder": str(out),
             "siblings": str(names),
             "facts": facts or {},
+            **(more or {}),
         }
     )
     return done, {name: (out / name).read_bytes() for name in done["outputs"]}

@@ -151,6 +151,15 @@ def test_without_an_engine_it_is_told(tmp_path, monkeypatch):
     done, _ = run(tmp_path, scans.saved(scans.page()))
     assert done["outcome"] == "converted"
     assert done["warnings"] == ["scanned pages were not read"]
+    assert done["metadata"]["needs"] == "ocr"
+
+
+def test_who_does_not_want_it_is_spared(engine, tmp_path):
+    """Without languages nothing is read, nor tried again when something is installed later."""
+    done, _ = run(tmp_path, scans.saved(scans.page()), more={"languages": []})
+    assert done["outcome"] == "converted"
+    assert done["warnings"] == ["scanned pages were not read"]
+    assert done["metadata"]["needs"] is None
 
 
 def test_same_scan_gives_the_same_bytes(fast, tmp_path):
