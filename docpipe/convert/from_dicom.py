@@ -278,5 +278,6 @@ def _pdf(picture: Any) -> bytes:
     if width > height:
         page = (page[1], page[0])
     layout = img2pdf.get_layout_fun(page, fit=img2pdf.FitMode.into)
-    made = img2pdf.convert(out.getvalue(), layout_fun=layout, nodate=True)
+    # The other engine puts the time of day into the file's identifier.
+    made = img2pdf.convert(out.getvalue(), engine=img2pdf.Engine.internal, layout_fun=layout, nodate=True)
     return bytes(made)
