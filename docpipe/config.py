@@ -132,6 +132,21 @@ def _languages(value: Any) -> tuple[str, ...]:
     return tuple(dict.fromkeys(value.split("+")))
 
 
+def _hosts(value: Any) -> tuple[str, ...]:
+    items = value.split(",") if isinstance(value, str) else value
+    good = isinstance(items, list) and all(
+        isinstance(item, str) and re.fullmatch(r"[A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\]", item.strip())
+        for item in items
+    )
+    if not good:
+        raise ValueError('a list of host names such as ["docpipe.example"]')
+    return tuple(item.strip().lower() for item in items)
+
+
+def _keep(value: Any) -> float | None:
+    return None if value == "forever" else parse_duration(value)
+
+
 def _text(value: Any) -> str:
     if not isinstance(value, str) or not value:
         raise ValueError("a text that is not empty")
@@ -201,6 +216,9 @@ class State:
     """What docpipe itself remembers."""
 
     dir: str = _key(_text, "data/state", about="folder of checkpoints, lock, spool and activity_log.csv")
+    keep: float | None = _key(
+        _keep, 90 * 86400.0, about="how long the checkpoints of finished runs are kept; `forever`: always"
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,6 +243,8 @@ class Service:
     host: str = _key(_text, "127.0.0.1", about="address to listen on")
     port: int = _key(_integer(0, 65535), 8080, about="port to listen on")
     token: Secret | None = _key(_secret, about="token that callers have to show")
+    token_file: str | None = _key(_text, about="file that holds the token")
+    hosts: tuple[str, ...] = _key(_hosts, (), about="other host names under which callers may address it")
 
 
 @dataclass(frozen=True, slots=True)
@@ -329,9 +349,9 @@ def _parse_section(section: str, given: _Given) -> Any:
 
 
 def _completed(config: Config) -> Config:
-    for name in ("docex", "tasktracker"):
+    for name in ("docex", "tasktracker", "service"):
         section = getattr(config, name)
-        if not section.base_url:
+        if name != "service" and not section.base_url:
             raise ConfigError(
                 f"{name}.base_url is missing: set it in config.toml or as DOCPIPE_{name.upper()}__BASE_URL "
                 '("fake" starts a fake service inside).'

@@ -13,8 +13,9 @@ from docpipe.activities import Activities
 from docpipe.activity_log import ActivityLog
 from docpipe.checkpoints import Checkpoints, StoredRun
 from docpipe.errors import DocpipeError, UsageError
+from docpipe.lines import waiting
 from docpipe.logs import place_of
-from docpipe.model import Activity, Clock, RunIds, RunState, Ticket
+from docpipe.model import Activity, Clock, RunIds, RunState, Ticket, Wait, WaitKind
 from docpipe.pipeline import Ending, give_up, retrieve
 from docpipe.retries import first_again
 from docpipe.runs import Change, Listener, OneRun
@@ -62,6 +63,8 @@ class Engine:
         self._idle = asyncio.Event()
         self._idle.set()
         self._noter: asyncio.Task[None] | None = None
+        self._paused: Wait | None = None
+        self._goes_on = asyncio.Event()
 
     async def __aenter__(self) -> Self:
         self._noter = asyncio.create_task(self._note_forever(), name="note-doing")
@@ -82,22 +85,50 @@ class Engine:
         """How many runs wait for their turn to begin."""
         return len(self._queue)
 
+    # Pausing
+
+    @property
+    def paused_since(self) -> float | None:
+        """Since when no activity begins because somebody wants it so, None while that is not the case."""
+        return None if self._paused is None else self._paused.since
+
+    def pause(self, since: float | None = None) -> None:
+        """Begin no run and no activity until `go_on`; what is under way ends.
+
+        Args:
+            since: when that was said, where it was before this process.
+        """
+        if self._paused is None:
+            self._paused = Wait(WaitKind.PAUSE, "", self.clock() if since is None else since)
+            self._goes_on.clear()
+            log.info("paused")
+
+    def go_on(self) -> None:
+        """Take back `pause`."""
+        if self._paused is not None:
+            self._paused = None
+            self._goes_on.set()
+            log.info("goes_on")
+            self._admit()
+
+    async def turn(self, ticket: Ticket) -> None:
+        """See runs.Keeper.turn."""
+        while self._paused is not None:
+            with waiting(ticket, self._paused):
+                await self._goes_on.wait()
+
+    # Beginning and ending
+
     async def submit(self, patient_ids: Iterable[str], priority: int = 0) -> list[StoredRun]:
         """Add a run for each patient; one that has an unfinished run goes on with that."""
-        wanted = list(dict.fromkeys(patient_ids))
-        unfinished = {run.patient_id for run in await self._going_on()}
-        new = [patient_id for patient_id in wanted if patient_id not in unfinished]
-        await asyncio.gather(
-            *(self.checkpoints.create_run(self._ids.new(), patient_id, priority) for patient_id in new)
-        )
-        by_patient = {run.patient_id: run for run in await self._going_on()}
-        runs = [by_patient[patient_id] for patient_id in wanted]
-        self._enqueue(runs)
-        return runs
+        return [run for run, _ in await self.accept(patient_ids, priority)]
 
-    async def _going_on(self) -> list[StoredRun]:
-        """Unfinished runs without those that are given up."""
-        return [run for run in await self.checkpoints.unfinished() if run.state is not RunState.CANCELLING]
+    async def accept(self, patient_ids: Iterable[str], priority: int = 0) -> list[tuple[StoredRun, bool]]:
+        """The same; tells of each run whether it is new. Every run is durable when this returns."""
+        wanted = {patient_id: self._ids.new() for patient_id in patient_ids}
+        runs = await self.checkpoints.create_runs(wanted, priority)
+        self._enqueue(runs)
+        return [(run, run.run_id == wanted[run.patient_id]) for run in runs]
 
     async def resume(self, patient_ids: Sequence[str] = ()) -> list[StoredRun]:
         """Go on with every unfinished run, or with those of some patients."""
@@ -172,7 +203,7 @@ class Engine:
 
     def _admit(self) -> None:
         """Begin runs in order, as long as few enough stand before their search."""
-        while self._queue and len(self._starting) < ADMITTED and not self.stopping:
+        while self._queue and len(self._starting) < ADMITTED and not self.stopping and not self._paused:
             self._begin(heapq.heappop(self._queue)[2])
 
     def _begin(self, run: StoredRun) -> None:

@@ -45,6 +45,9 @@ class Keeper(Protocol):
     def past_search(self, run_id: str) -> None:
         """The run no longer stands before its search."""
 
+    async def turn(self, ticket: Ticket) -> None:
+        """Return when an activity may begin: at once, unless docpipe is paused."""
+
 
 @dataclass(slots=True, eq=False)
 class _Step:
@@ -159,6 +162,11 @@ class OneRun:
         )
         entry = Entry(self.id, self.patient_id, activity, step.attempt, about)
         self.active[activity, item] = step
+        try:
+            await engine.turn(step.ticket)
+        except BaseException:
+            del self.active[activity, item]
+            raise
         engine.checkpoints.begin_step(self.id, activity, item)
         engine.tell(Change(self.id, self.patient_id, activity, item))
         await engine.activity_log.start(entry)

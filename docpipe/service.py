@@ -18,7 +18,7 @@ from docpipe.archive import Downloader, Limits
 from docpipe.checkpoints import Checkpoints, open_database
 from docpipe.config import FAKE, Config, Secret
 from docpipe.engine import Engine
-from docpipe.errors import ConfigError, StateError
+from docpipe.errors import ConfigError, StateError, UsageError
 from docpipe.exchange import DocumentExchange
 from docpipe.gates import Gate, Quota, Service
 from docpipe.http import Http, origin_of
@@ -41,6 +41,7 @@ class Docpipe:
     """What is running: the engine, and what its faces look at."""
 
     config: Config
+    state: StateFolder
     engine: Engine
     checkpoints: Checkpoints
     storage: FolderStorage
@@ -49,6 +50,33 @@ class Docpipe:
     activities: Activities
     services: dict[str, Service]
     quotas: dict[str, Quota]
+
+    async def pause(self, name: str | None) -> None:
+        """Pause a service (nobody is sent to it), or with no name everything; it stays so through restarts.
+
+        Raises:
+            UsageError: if there is no such service.
+        """
+        paused = self._pausable(name)
+        await self.checkpoints.pause(name or "")
+        paused.pause()
+
+    async def go_on(self, name: str | None) -> None:
+        """Take back `pause`.
+
+        Raises:
+            UsageError: if there is no such service.
+        """
+        paused = self._pausable(name)
+        await self.checkpoints.go_on(name or "")
+        paused.go_on()
+
+    def _pausable(self, name: str | None) -> Engine | Service:
+        if name is None:
+            return self.engine
+        if name not in self.services:
+            raise UsageError(f"There is no service {name!r}; there are {', '.join(self.services)}.")
+        return self.services[name]
 
     def use_rates(self, config: Config) -> list[str]:
         """Take over the rates of a new configuration; returns what changed. The rest needs a restart."""
@@ -117,9 +145,20 @@ async def opened(
             ids=RunIds(clock, rng),
             refresh=gates.refresh,
         )
+        if (since := gates.pauses.get("")) is not None:
+            engine.pause(since)
         await stack.enter_async_context(engine)
         yield Docpipe(
-            config, engine, checkpoints, storage, patients, workers, activities, gates.services, gates.quotas
+            config,
+            state,
+            engine,
+            checkpoints,
+            storage,
+            patients,
+            workers,
+            activities,
+            gates.services,
+            gates.quotas,
         )
 
 
@@ -220,6 +259,8 @@ class _Gates:
     archives: Callable[[str], Gate]
     services: dict[str, Service]
     quotas: dict[str, Quota]
+    pauses: dict[str, float]
+    """What was paused when the process began, and since when."""
 
     def refresh(self) -> None:
         """Bring up to date what those in line are told of their place and time."""
@@ -244,7 +285,17 @@ async def _gates(
 ) -> _Gates:
     """Build the gates; each quota waits out what an earlier process may have spent."""
     docex, tracker = config.docex, config.tasktracker
-    services = {name: Service(name, clock=clock, rng=rng) for name in ("docex", "tasktracker")}
+    pauses = await checkpoints.pauses()
+    services: dict[str, Service] = {}
+
+    def add(name: str) -> Service:
+        services[name] = Service(name, clock=clock, rng=rng)
+        if name in pauses:
+            services[name].pause(pauses[name])
+        return services[name]
+
+    for name in ("docex", "tasktracker"):
+        add(name)
     quotas = {}
     for name, rate in _rates(config).items():
         quota = await Quota.restored(name, rate, clock, checkpoints)
@@ -259,8 +310,7 @@ async def _gates(
     def archives(origin: str) -> Gate:
         """No quota, but an outage state of its own."""
         name = f"archives of {urlsplit(origin).netloc}"
-        services[name] = Service(name, clock=clock, rng=rng)
-        return gate(services[name], Quota(name, None, clock=clock), docex.timeout)
+        return gate(add(name), Quota(name, None, clock=clock), docex.timeout)
 
     return _Gates(
         searching=gate(services["docex"], quotas["docex.search"], docex.timeout),
@@ -269,6 +319,7 @@ async def _gates(
         archives=archives,
         services=services,
         quotas=quotas,
+        pauses=pauses,
     )
 
 

@@ -4,7 +4,7 @@ import fcntl
 import json
 import os
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from docpipe.durable import make_folder
 from docpipe.errors import StateError
@@ -51,6 +51,12 @@ class StateFolder:
         os.write(self._lock, json.dumps({"pid": os.getpid()}).encode())
         return self
 
+    def announce(self, address: str) -> None:
+        """Write into the lock where this process can be talked to."""
+        told = json.dumps({"pid": os.getpid(), "address": address}).encode()
+        os.pwrite(self._lock, told, 0)
+        os.ftruncate(self._lock, len(told))
+
     def __exit__(self, *_: object) -> None:
         os.ftruncate(self._lock, 0)
         os.close(self._lock)
@@ -58,11 +64,24 @@ class StateFolder:
 
 def holder(folder: Path) -> str:
     """Who holds the lock, in words."""
-    try:
-        pid = json.loads((folder / "lock").read_bytes())["pid"]
-    except (OSError, ValueError, KeyError, TypeError):
+    told = _told(folder)
+    if "pid" not in told:
         return "another process"
-    return f"process {pid}"
+    return f"process {told['pid']}" + (f", a service at {told['address']}" if "address" in told else "")
+
+
+def address(folder: Path) -> str | None:
+    """Where the service that holds the lock can be talked to; None where there is none."""
+    told = _told(folder).get("address")
+    return told if isinstance(told, str) and in_use(folder) else None
+
+
+def _told(folder: Path) -> dict[str, Any]:
+    try:
+        told = json.loads((folder / "lock").read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return told if isinstance(told, dict) else {}
 
 
 def in_use(folder: Path) -> bool:

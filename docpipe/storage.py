@@ -11,14 +11,16 @@ that a crash or a power loss at any point leaves nothing that a repetition does 
 import asyncio
 import contextlib
 import errno
+import functools
 import hashlib
 import json
 import os
 import re
 import shutil
 import stat
+import sys
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -30,6 +32,8 @@ from docpipe.errors import StateError
 METADATA: Final = "metadata.json"
 RUNS: Final = "runs"
 TEMPORARY: Final = ".tmp-"
+CHUNK: Final = 256 * 1024
+"""Bytes that are read at a time."""
 _SAFE: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,98}[A-Za-z0-9_-])?")
 _LONGEST: Final = 100
 _LOCKS: Final = 64
@@ -131,6 +135,43 @@ class FolderStorage:
         """A file of a run, None when there is none."""
         path = self._folder(patient_id, run_id=run_id) / _plain(name)
         return await self._in_thread(lambda: _read(path))
+
+    async def size(
+        self, patient_id: str, name: str, *, document_id: str | None = None, run_id: str | None = None
+    ) -> int | None:
+        """Bytes of a file of a document or of a run, None when there is none.
+
+        Raises: ValueError for a name that no file here can have; OSError when the storage cannot be read.
+        """
+        path = self._folder(patient_id, document_id=document_id, run_id=run_id) / _plain(name)
+        return await self._in_thread(lambda: _size(path))
+
+    async def read(
+        self,
+        patient_id: str,
+        name: str,
+        *,
+        document_id: str | None = None,
+        run_id: str | None = None,
+        start: int = 0,
+        end: int | None = None,
+    ) -> AsyncIterator[bytes]:
+        """The bytes of such a file from `start` up to `end`, in chunks.
+
+        Raises: ValueError for a name that no file here can have; OSError when it cannot be read.
+        """
+        path = self._folder(patient_id, document_id=document_id, run_id=run_id) / _plain(name)
+        file = await self._in_thread(lambda: open(path, "rb", opener=_no_link))  # noqa: SIM115 -- closed below
+        try:
+            await self._in_thread(functools.partial(file.seek, start))
+            left = sys.maxsize if end is None else end - start
+            while left > 0 and (
+                data := await self._in_thread(functools.partial(file.read, min(left, CHUNK)))
+            ):
+                left -= len(data)
+                yield data
+        finally:
+            file.close()
 
     def _only_one(self, folder: Path) -> threading.Lock:
         return self._locks[hash(folder) % _LOCKS]
@@ -244,6 +285,10 @@ def _write(path: Path, data: bytes) -> None:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
+
+
+def _no_link(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NOFOLLOW)
 
 
 def _private(path: str, flags: int) -> int:

@@ -29,7 +29,7 @@ from docpipe.model import Activity, Json, RunState
 log = structlog.get_logger(__name__)
 
 APPLICATION_ID: Final = 0x444F4350  # "DOCP"
-VERSION: Final = 2
+VERSION: Final = 3
 _SCHEMA: Final = """
 CREATE TABLE runs (
     run_id      TEXT PRIMARY KEY,
@@ -66,14 +66,35 @@ CREATE TABLE grants ( -- requests spent under a quota with a long window
     answered REAL
 );
 CREATE TABLE process (id INTEGER PRIMARY KEY CHECK (id = 1), alive REAL NOT NULL);
+CREATE INDEX runs_by_state ON runs (state, run_id);
+CREATE INDEX runs_by_end ON runs (finished_at, state) WHERE finished_at IS NOT NULL;
+CREATE TABLE pauses ( -- what somebody has told docpipe to leave alone
+    name  TEXT PRIMARY KEY, -- a service; empty for everything
+    since REAL NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE answers ( -- what requests that bore a key were answered, to be answered so again
+    key    TEXT PRIMARY KEY,
+    at     REAL NOT NULL,
+    digest TEXT NOT NULL, -- of the request
+    answer TEXT NOT NULL
+) WITHOUT ROWID;
 """
 _MIGRATIONS: Final = {
     1: """
         ALTER TABLE runs ADD COLUMN retries INTEGER NOT NULL DEFAULT 0;
         ALTER TABLE runs ADD COLUMN retried_from TEXT;
     """,
+    2: """
+        CREATE INDEX runs_by_state ON runs (state, run_id);
+        CREATE INDEX runs_by_end ON runs (finished_at, state) WHERE finished_at IS NOT NULL;
+        CREATE TABLE pauses (name TEXT PRIMARY KEY, since REAL NOT NULL) WITHOUT ROWID;
+        CREATE TABLE answers (
+            key TEXT PRIMARY KEY, at REAL NOT NULL, digest TEXT NOT NULL, answer TEXT NOT NULL
+        ) WITHOUT ROWID;
+    """,
 }
 """What leads from each version to the one after it."""
+GOING_ON: Final = "state IN ('queued', 'running')"
 UNFINISHED: Final = "state IN ('queued', 'running', 'cancelling')"
 
 
@@ -129,6 +150,11 @@ STEPS: Final = (
 )
 
 
+CREATE: Final = """
+    INSERT OR IGNORE INTO runs (priority, state, created_at, run_id, patient_id)
+    SELECT ?, ?, ?, value, key FROM json_each(?)
+"""
+OF_PATIENTS: Final = f"{RUNS} WHERE patient_id IN (SELECT value FROM json_each(?)) AND {GOING_ON}"  # noqa: S608 -- constants only
 REQUEUE: Final = """
     UPDATE runs SET state = 'queued', retries = retries + 1, retried_from = :first, finished_at = NULL,
         error = NULL, counts = '{}'

@@ -17,9 +17,13 @@ from typing import Any, Final, Self
 
 import structlog
 
+from docpipe.checkpoints.answers import Answers
+from docpipe.checkpoints.listing import Listing
 from docpipe.checkpoints.schema import (
+    CREATE,
     FORGET,
     FORGET_TASK,
+    OF_PATIENTS,
     REQUEUE,
     RUNS,
     STEPS,
@@ -71,6 +75,8 @@ class Checkpoints:
         self._last_grant = int(row[0])
         self.full_since: float | None = None
         """Since when the disk is full, None while it is not."""
+        self.listing = Listing(self._read)
+        self.answers = Answers(self._read, self._commit, clock)
 
     async def __aenter__(self) -> Self:
         self._task = asyncio.create_task(self._write_forever(), name="checkpoint-writer")
@@ -146,17 +152,23 @@ class Checkpoints:
                 _settle(batch, None)
                 return
 
-    async def create_run(self, run_id: str, patient_id: str, priority: int) -> None:
-        """Add a queued run, unless the patient has an unfinished one."""
-        await self._commit(
-            "INSERT OR IGNORE INTO runs (run_id, patient_id, priority, state, created_at) "
-            "VALUES (?, ?, ?, ?, ?)",
-            run_id,
-            patient_id,
-            priority,
-            RunState.QUEUED,
-            self._clock(),
-        )
+    async def create_runs(self, run_ids: Mapping[str, str], priority: int) -> list[StoredRun]:
+        """Add queued runs, all in one transaction; durable when this returns.
+
+        Args:
+            run_ids: the run id that is new for each patient.
+            priority: of all of them.
+
+        Returns:
+            The unfinished run of each patient, in their order: the new one, or the one there was.
+        """
+        found: dict[str, StoredRun] = {}
+        while missing := {patient: run for patient, run in run_ids.items() if patient not in found}:
+            # Once is enough, but for a run that ends between the two statements.
+            await self._commit(CREATE, priority, RunState.QUEUED, self._clock(), json.dumps(missing))
+            rows = await self._read(OF_PATIENTS, json.dumps(list(missing)))
+            found |= {row[1]: run_of(row) for row in rows}
+        return [found[patient_id] for patient_id in run_ids]
 
     def start_run(self, run_id: str) -> None:
         """Note that the run has begun."""
@@ -278,12 +290,28 @@ class Checkpoints:
         rows = await self._read("SELECT alive FROM process")
         return rows[0][0] if rows else None
 
+    # What people have told docpipe to leave alone
+
+    async def pause(self, name: str) -> None:
+        """Note that a service, or with no name everything, is paused; durable when this returns."""
+        await self._commit("INSERT OR IGNORE INTO pauses (name, since) VALUES (?, ?)", name, self._clock())
+
+    async def go_on(self, name: str) -> None:
+        """Take that back; durable when this returns."""
+        await self._commit("DELETE FROM pauses WHERE name = ?", name)
+
+    async def pauses(self) -> dict[str, float]:
+        """What is paused, and since when."""
+        return dict(await self._read("SELECT name, since FROM pauses"))
+
     # Reading
 
     async def _read(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
+        """Run a query in the reader's thread; its values are in order, or one mapping by name."""
+        given: _Values = values[0] if values and isinstance(values[0], dict) else values
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(
-            self._read_thread, lambda: self._reader.execute(sql, values).fetchall()
+            self._read_thread, lambda: self._reader.execute(sql, given).fetchall()
         )
 
     async def steps(self, run_id: str) -> list[StoredStep]:

@@ -15,6 +15,7 @@ _KINDS: Final = {
     "download": "waits for a place among the downloads",
     "conversion": "waits for a free converter",
     "disk": "the disk is full ({what})",
+    "pause": "{what} is paused",
 }
 
 
@@ -22,7 +23,7 @@ def told_wait(wait: dict[str, Any] | None, now: float) -> str:
     """What somebody waits for, in words; empty when for nothing."""
     if not wait:
         return ""
-    told = _KINDS[wait["kind"]].format(what=wait["what"])
+    told = _KINDS[wait["kind"]].format(what=wait["what"] or "docpipe")
     if wait.get("place"):
         told += f", place {wait['place']} in line"
     if wait.get("until") is not None and wait["until"] > now:

@@ -70,6 +70,7 @@ class ServiceView:
     up: bool
     outage: Outage | None
     past: tuple[Outage, ...]
+    paused_since: float | None = None
 
 
 class Service:
@@ -105,6 +106,7 @@ class Service:
         self._prober: Call | None = None
         self._probe_sent = 0.0
         self._wait: Wait | None = None
+        self._paused: Wait | None = None
         self._answers = 0
         self._failures = 0
         # The latest answer, and the latest to another run than that: (run, count of answers then).
@@ -124,6 +126,8 @@ class Service:
 
     def obstacle(self, outlet: Outlet, now: float) -> float:
         """For how long nobody may pass from this line."""
+        if self._paused is not None:
+            return math.inf
         if self._health.up:
             return 0.0
         if self._offered or self._prober is not None:
@@ -145,15 +149,42 @@ class Service:
 
     def wait(self) -> Wait | None:
         """What everybody waits for, None while the service is up."""
-        return self._wait
+        return self._paused or self._wait
+
+    # What people say
+
+    @property
+    def paused_since(self) -> float | None:
+        """Since when nobody is sent because somebody wants it so, None while that is not the case."""
+        return None if self._paused is None else self._paused.since
+
+    def pause(self, since: float | None = None) -> None:
+        """Send nobody, probes included, until `go_on`; what is on its way comes back.
+
+        Args:
+            since: when that was said, where it was before this process.
+        """
+        if self._paused is None:
+            self._paused = Wait(WaitKind.PAUSE, self.name, self.clock() if since is None else since)
+            self._stir()
+            log.info("service_paused", service=self.name)
+
+    def go_on(self) -> None:
+        """Take back `pause`."""
+        if self._paused is not None:
+            self._paused = None
+            self._stir()
+            log.info("service_goes_on", service=self.name)
 
     # What callers say
 
     def admit(self, call: Call) -> bool:
         """Whether the call, which has a place, may be sent now; while the service is down, as its probe."""
         if self._health.up:
-            return True
+            return self._paused is None
         self._offered = False
+        if self._paused is not None:
+            return False
         now = self._loop.time()
         if self._prober is not None or now < self._health.probe_at:
             return False
@@ -230,6 +261,10 @@ class Service:
 
     # What it tells others
 
+    def _stir(self) -> None:
+        for outlet in self._outlets:
+            outlet.stir()
+
     def _poke(self) -> None:
         for outlet in self._outlets:
             outlet.poke()
@@ -260,8 +295,7 @@ class Service:
                 reason=health.reason,
                 next_probe_s=round(health.probe_at - self._loop.time(), 1),
             )
-        for outlet in self._outlets:
-            outlet.stir()
+        self._stir()
         if self._listener is not None:
             self._listener(self.name, turn, outage)
 
@@ -271,4 +305,4 @@ class Service:
         if not self._health.up:
             next_probe = self._wall(self._health.probe_at)
             outage = Outage(self._since(), self._health.reason, self._health.probes, next_probe)
-        return ServiceView(self.name, self._health.up, outage, tuple(self._past))
+        return ServiceView(self.name, self._health.up, outage, tuple(self._past), self.paused_since)

@@ -270,7 +270,7 @@ async def test_runs_that_are_not_finished(kept: Kept) -> None:
     half_written(kept)
     (kept.storage / ".tmp-check-1").unlink()
     async with open_database(kept.state, virtual.wall_clock) as store:
-        await store.create_run("01MCC5RM00V3RS3DTR98H6BCFN", "S00000", 0)
+        await store.create_runs({"S00000": "01MCC5RM00V3RS3DTR98H6BCFN"}, 0)
         for beside in (False, True):
             (note,) = await kept.found(beside=beside)
             assert not note.wrong

@@ -16,7 +16,7 @@ from docpipe.model import RunState
 async def test_steps_come_back_as_they_were(tmp_path: Path) -> None:
     """States and results survive; tries are counted; a result is in the order of beginning."""
     async with open_database(tmp_path, time.time) as store:
-        await store.create_run("R1", "P1", 3)
+        await store.create_runs({"P1": "R1"}, 3)
         store.begin_step("R1", "Search", "")
         await store.save_step("R1", "Search", "", {"sent": 1})
         store.begin_step("R1", "Search", "")
@@ -33,11 +33,11 @@ async def test_steps_come_back_as_they_were(tmp_path: Path) -> None:
 async def test_one_unfinished_run_a_patient(tmp_path: Path) -> None:
     """A patient has one unfinished run at most; after its end another may begin."""
     async with open_database(tmp_path, time.time) as store:
-        await store.create_run("R1", "P1", 0)
-        await store.create_run("R2", "P1", 0)
+        await store.create_runs({"P1": "R1"}, 0)
+        await store.create_runs({"P1": "R2"}, 0)
         assert [run.run_id for run in await store.unfinished()] == ["R1"]
         await store.finish_run("R1", RunState.FAILED, {"converted": 2}, "T1", "because")
-        await store.create_run("R3", "P1", 0)
+        await store.create_runs({"P1": "R3"}, 0)
         (run,) = await store.runs(["R1", "unknown"])
         assert (run.state, run.counts, run.task_id, run.error) == (
             RunState.FAILED,
@@ -56,7 +56,7 @@ async def test_writes_are_grouped(tmp_path: Path) -> None:
     async with open_database(tmp_path, time.time) as store:
         commits = []
         store._db.set_trace_callback(lambda sql: commits.append(sql) if sql == "COMMIT" else None)
-        await asyncio.gather(*(store.create_run(f"R{n}", f"P{n}", 0) for n in range(1000)))
+        await asyncio.gather(*(store.create_runs({f"P{n}": f"R{n}"}, 0) for n in range(1000)))
         assert len(commits) <= 3
         assert len(await store.unfinished()) == 1000
 
@@ -66,17 +66,17 @@ async def test_durable_settings(tmp_path: Path) -> None:
     async with open_database(tmp_path, time.time) as store:
         assert store._db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
         assert store._db.execute("PRAGMA synchronous").fetchone() == (2,)
-        await store.create_run("R1", "P1", 0)
+        await store.create_runs({"P1": "R1"}, 0)
         assert not [path for path in tmp_path.iterdir() if path.stat().st_mode & 0o077]
 
 
 async def test_readers_look_on(tmp_path: Path) -> None:
     """Another process reads while this one writes, and sees what a run is at."""
     async with open_database(tmp_path, time.time) as store:
-        await store.create_run("R1", "P1", 0)
+        await store.create_runs({"P1": "R1"}, 0)
         store.start_run("R1")
         store.note_doing("R1", {"activity": "DocEx_Search"})
-        await store.create_run("R2", "P2", 0)  # committed with or after the notes
+        await store.create_runs({"P2": "R2"}, 0)  # committed with or after the notes
         assert read_runs(tmp_path, "R1")[0].doing == {"activity": "DocEx_Search"}
         assert len(read_runs(tmp_path)) == 2
 
@@ -134,7 +134,7 @@ async def test_a_failed_write_reaches_its_writer(tmp_path: Path) -> None:
     async with open_database(tmp_path, time.time) as store:
         with pytest.raises(sqlite3.IntegrityError):
             await store._commit("INSERT INTO runs (run_id) VALUES (NULL)")
-        await store.create_run("R1", "P1", 0)
+        await store.create_runs({"P1": "R1"}, 0)
         assert len(await store.unfinished()) == 1
 
 
@@ -142,7 +142,7 @@ async def test_a_full_disk_is_waited_out(tmp_path: Path, monkeypatch: pytest.Mon
     """A full disk delays a commit and loses nothing."""
     monkeypatch.setattr("docpipe.checkpoints.store._RETRY_FULL_S", 0.01)
     async with open_database(tmp_path, time.time) as store:
-        await store.create_run("R1", "P1", 0)
+        await store.create_runs({"P1": "R1"}, 0)
         pages = store._db.execute("PRAGMA page_count").fetchone()[0]
         store._db.execute(f"PRAGMA max_page_count = {pages}")
         big = asyncio.create_task(_big(store))

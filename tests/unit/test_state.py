@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from docpipe.errors import StateError
-from docpipe.state import StateFolder, in_use
+from docpipe.state import InUseError, StateFolder, address, in_use
 
 
 def test_second_process_is_told_who_holds_it(tmp_path: Path) -> None:
@@ -41,3 +41,17 @@ def test_folder_that_cannot_be_written(tmp_path: Path) -> None:
         (tmp_path / "closed").mkdir(mode=0o500)
         with pytest.raises(StateError, match="permissions"), StateFolder(tmp_path / "closed" / "state"):
             pass
+
+
+def test_a_service_tells_its_address(tmp_path: Path) -> None:
+    """The address stands in the lock while the service lives, and nowhere after it."""
+    assert address(tmp_path) is None
+    with StateFolder(tmp_path) as folder:
+        assert address(tmp_path) is None
+        folder.announce("http://127.0.0.1:8080")
+        assert address(tmp_path) == "http://127.0.0.1:8080"
+        with pytest.raises(InUseError, match=r"a service at http://127\.0\.0\.1:8080"), StateFolder(tmp_path):
+            pass
+    assert address(tmp_path) is None
+    (tmp_path / "lock").write_text('["not", "ours"]')
+    assert address(tmp_path) is None

@@ -303,3 +303,38 @@ def test_no_id_can_be_made_to_look_like_a_cut_one():
     """The folder of a long id, taken apart and used as an id, is another folder."""
     folder = folder_name(" " * 100)
     assert folder_name(unquote(folder)) != folder
+
+
+async def test_parts_of_a_file_are_read(tmp_path: Path) -> None:
+    """A stored file is read in chunks, whole or from one byte to another."""
+    storage = FolderStorage(tmp_path / "storage")
+    data = bytes(range(256)) * 3000
+    await storage.put_document(PATIENT, DOCUMENT, sources(tmp_path, text_md=data), {})
+
+    async def read(start: int = 0, end: int | None = None) -> bytes:
+        chunks = storage.read(PATIENT, "text.md", document_id=DOCUMENT, start=start, end=end)
+        return b"".join([chunk async for chunk in chunks])
+
+    assert await storage.size(PATIENT, "text.md", document_id=DOCUMENT) == len(data)
+    assert await read() == data
+    assert await read(5, 300_000) == data[5:300_000]
+    assert await read(len(data) - 1) == data[-1:]
+    assert await read(7, 7) == b""
+
+
+async def test_only_files_of_the_storage_are_read(tmp_path: Path) -> None:
+    """Links, folders, other names and ways out of the storage are no files here."""
+    storage = FolderStorage(tmp_path / "storage")
+    await storage.put_document(PATIENT, DOCUMENT, sources(tmp_path, text_md=b"x"), {})
+    folder = tmp_path / "storage" / PATIENT / DOCUMENT
+    (tmp_path / "secret").write_text("secret")
+    (folder / "link").symlink_to(tmp_path / "secret")
+    assert await storage.size(PATIENT, "link", document_id=DOCUMENT) is None
+    assert await storage.size(PATIENT, "no.pdf", document_id=DOCUMENT) is None
+    assert await storage.size(PATIENT, DOCUMENT) is None
+    assert await storage.size("..", "secret") is None
+    for name in ("../text.md", "/etc/passwd", "..", ".hidden", "a\0b", ""):
+        with pytest.raises(ValueError, match="cannot be the name"):
+            await storage.size(PATIENT, name, document_id=DOCUMENT)
+    with pytest.raises(OSError, match="symbolic"):
+        [chunk async for chunk in storage.read(PATIENT, "link", document_id=DOCUMENT)]

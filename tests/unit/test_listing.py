@@ -1,0 +1,116 @@
+"""Runs by the page, counted and summed up; and answers that are remembered."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from docpipe.checkpoints import open_database
+from docpipe.model import RunState
+
+DAY = 86400.0
+
+
+@pytest.fixture
+async def store(tmp_path: Path):
+    now = [1_000_000.0]
+    async with open_database(tmp_path, lambda: now[0]) as store:
+        store.now = now  # the test's own clock
+        yield store
+
+
+async def test_pages_cover_every_run_once(store) -> None:
+    """Newest first, and by priority: the pages joined are all runs in that order."""
+    for n in range(30):
+        await store.create_runs({f"P{n:02d}": f"R{n:02d}"}, n % 3)
+    for newest in (True, False):
+        seen, after = [], None
+        while page := await store.listing.page(newest=newest, after=after, limit=7):
+            assert len(page) <= 7
+            seen += page
+            after = page[-1]
+        key = (lambda run: run.run_id) if newest else (lambda run: (-run.priority, run.run_id))
+        assert seen == sorted(seen, key=key, reverse=newest)
+        assert {run.run_id for run in seen} == {f"R{n:02d}" for n in range(30)}
+        assert len(seen) == 30
+
+
+async def test_states_and_prefixes(store) -> None:
+    """A filter holds for pages and counts; percent signs and underscores mean themselves."""
+    await store.create_runs({"P1": "R1", "P10": "R2", "P%": "R3", "p1": "R4"}, 0)
+    await store.finish_run("R2", RunState.COMPLETED, {"converted": 2, "failed": 1}, None, None)
+
+    async def found(*states: RunState, prefix: str = "") -> list[str]:
+        runs = await store.listing.page(states, prefix)
+        assert await store.listing.count(states, prefix) == len(runs)
+        return [run.run_id for run in runs]
+
+    assert await found() == ["R4", "R3", "R2", "R1"]
+    assert await found(prefix="P1") == ["R2", "R1"]
+    assert await found(prefix="P%") == ["R3"]
+    assert await found(prefix="r") == ["R4", "R3", "R2", "R1"]
+    assert await found(RunState.QUEUED, prefix="P1") == ["R1"]
+    assert await found(RunState.COMPLETED, RunState.FAILED) == ["R2"]
+    assert await found(prefix="_") == []
+    assert await store.listing.count(most=3) == 3
+    counts = await store.listing.counts()
+    assert (counts[RunState.QUEUED], counts[RunState.COMPLETED], counts[RunState.FAILED]) == (3, 1, 0)
+
+
+async def test_what_ended_by_the_hour(store) -> None:
+    """Runs and documents are summed up by the hour of their end, from a time on."""
+    start = 277 * 3600.0
+    for n, after in enumerate((0.0, 10.0, 3599.0, 3600.0, 9000.0)):
+        store.now[0] = start + after
+        await store.create_runs({f"P{n}": f"R{n}"}, 0)
+        await store.finish_run(f"R{n}", RunState.COMPLETED, {"converted": n, "failed": 1}, None, None)
+    hours = await store.listing.ended_since(start + 5)
+    assert [(hour.start, hour.runs, hour.documents) for hour in hours] == [
+        (start, 2, 2 + 3),
+        (start + 3600, 1, 4),
+        (start + 7200, 1, 5),
+    ]
+
+
+async def test_many_at_once_and_those_that_go_on(store) -> None:
+    """Runs are made in one transaction; a patient with an unfinished run keeps that."""
+    (first,) = await store.create_runs({"P5": "R0"}, 0)
+    runs = await store.create_runs({f"P{n}": f"S{n:05d}" for n in range(10_000)}, 2)
+    assert [run.patient_id for run in runs] == [f"P{n}" for n in range(10_000)]
+    assert runs[5] == first
+    assert await store.listing.count() == 10_000
+    assert await store.create_runs({}, 0) == []
+
+
+@given(st.text(max_size=30).filter(lambda text: text.isprintable()))
+async def test_any_id_is_found_by_its_own_prefix(tmp_path_factory, patient: str) -> None:
+    """Whatever an id is made of, it is kept, and found by itself."""
+    async with open_database(tmp_path_factory.mktemp("db"), lambda: 0.0) as store:
+        (run,) = await store.create_runs({patient: "R1"}, 0)
+        assert run.patient_id == patient
+        assert await store.listing.page(prefix=patient) == [run]
+
+
+async def test_answers_are_remembered_for_a_week(store) -> None:
+    """The first answer to a key stays the answer, and is forgotten in time."""
+    assert await store.answers.remembered("k") is None
+    await store.answers.remember("k", "digest", "answer")
+    await store.answers.remember("k", "other", "other")
+    store.now[0] += 6 * DAY
+    assert await store.answers.remembered("k") == ("digest", "answer")
+    store.now[0] += 2 * DAY
+    assert await store.answers.remembered("k") is None
+    await store.answers.remember("k", "new", "new")
+    assert await store.answers.remembered("k") == ("new", "new")
+
+
+async def test_pauses_are_kept(store) -> None:
+    """What is paused is known with the time at which it was first said."""
+    await store.pause("docex")
+    store.now[0] += 5
+    await store.pause("docex")
+    await store.pause("")
+    assert await store.pauses() == {"docex": 1_000_000.0, "": 1_000_005.0}
+    await store.go_on("docex")
+    assert await store.pauses() == {"": 1_000_005.0}
