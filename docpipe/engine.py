@@ -43,8 +43,19 @@ class Engine:
         clock: Clock,
         ids: RunIds,
         refresh: Callable[[], None] = lambda: None,
+        paused: float | None = None,
     ) -> None:
-        """Set up; nothing runs yet. `refresh` brings what tickets say of lines up to date."""
+        """Set up; nothing runs yet.
+
+        Args:
+            checkpoints: what survives the process.
+            activity_log: told of every activity.
+            activities: what runs do.
+            clock: the wall clock.
+            ids: makes run ids.
+            refresh: brings what tickets say of lines up to date.
+            paused: since when nothing may begin; None where it may.
+        """
         self.checkpoints = checkpoints
         self.activity_log = activity_log
         self.clock = clock
@@ -65,6 +76,8 @@ class Engine:
         self._noter: asyncio.Task[None] | None = None
         self._paused: Wait | None = None
         self._goes_on = asyncio.Event()
+        if paused is not None:
+            self.pause(paused)
 
     async def __aenter__(self) -> Self:
         self._noter = asyncio.create_task(self._note_forever(), name="note-doing")

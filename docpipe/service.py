@@ -137,16 +137,7 @@ async def opened(
             conversion=conversion(config),
         )
         await _sweep(state.spool, checkpoints)
-        engine = Engine(
-            checkpoints=checkpoints,
-            activity_log=activity_log,
-            activities=activities,
-            clock=clock,
-            ids=RunIds(clock, rng),
-            refresh=gates.refresh,
-        )
-        if (since := gates.pauses.get("")) is not None:
-            engine.pause(since)
+        engine = _engine(checkpoints, activity_log, activities, gates, RunIds(clock, rng))
         await stack.enter_async_context(engine)
         yield Docpipe(
             config,
@@ -160,6 +151,20 @@ async def opened(
             gates.services,
             gates.quotas,
         )
+
+
+def _engine(
+    checkpoints: Checkpoints, activity_log: ActivityLog, activities: Activities, gates: "_Gates", ids: RunIds
+) -> Engine:
+    return Engine(
+        checkpoints=checkpoints,
+        activity_log=activity_log,
+        activities=activities,
+        clock=activities.clock,
+        ids=ids,
+        refresh=gates.refresh,
+        paused=gates.pauses.get(""),
+    )
 
 
 def storage_folder(config: Config) -> Path:

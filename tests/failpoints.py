@@ -121,7 +121,7 @@ def _checkpoints(patches: _Patches) -> None:
 
     for name in ("save_step", "finish_step"):
         patches.around_async(Checkpoints, name, name, which)
-    for name in ("create_run", "finish_run", "granted"):
+    for name in ("create_runs", "finish_run", "granted"):
         patches.around_async(Checkpoints, name, name)
     real = docpipe.checkpoints.store.connect
     patches.put(docpipe.checkpoints.store, "connect", lambda path: _Database(real(path), patches.hit))

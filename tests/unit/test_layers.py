@@ -12,6 +12,7 @@ ROOT = Path(__file__).parents[2]
 LAYERS = [
     {"__main__"},
     {"cli"},
+    {"web", "client"},
     {"service"},
     {"byhand", "check"},
     {"engine"},
