@@ -20,7 +20,7 @@ from docpipe.config import FAKE, Config, Secret
 from docpipe.engine import Engine
 from docpipe.errors import ConfigError, StateError, UsageError
 from docpipe.exchange import DocumentExchange
-from docpipe.gates import Gate, Quota, Service
+from docpipe.gates import Gate, Observer, Quota, Service
 from docpipe.http import Http, origin_of
 from docpipe.lines import Slots
 from docpipe.model import Clock, Json, Rate, RunIds
@@ -50,6 +50,8 @@ class Docpipe:
     activities: Activities
     services: dict[str, Service]
     quotas: dict[str, Quota]
+    observers: list[Observer]
+    """Told of every attempt on the wire."""
 
     async def pause(self, name: str | None) -> None:
         """Pause a service (nobody is sent to it), or with no name everything; it stays so through restarts.
@@ -150,6 +152,7 @@ async def opened(
             activities,
             gates.services,
             gates.quotas,
+            gates.observers,
         )
 
 
@@ -266,6 +269,7 @@ class _Gates:
     quotas: dict[str, Quota]
     pauses: dict[str, float]
     """What was paused when the process began, and since when."""
+    observers: list[Observer]
 
     def refresh(self) -> None:
         """Bring up to date what those in line are told of their place and time."""
@@ -290,7 +294,7 @@ async def _gates(
 ) -> _Gates:
     """Build the gates; each quota waits out what an earlier process may have spent."""
     docex, tracker = config.docex, config.tasktracker
-    pauses = await checkpoints.pauses()
+    pauses, observers = await checkpoints.pauses(), list[Observer]()
     services: dict[str, Service] = {}
 
     def add(name: str) -> Service:
@@ -309,7 +313,7 @@ async def _gates(
 
     def gate(service: Service, quota: Quota, timeout: float) -> Gate:
         longest = tracker.max_retry_after if service.name == "tasktracker" else docex.max_retry_after
-        return Gate(service, quota, timeout=timeout, max_retry_after=longest)
+        return Gate(service, quota, timeout=timeout, max_retry_after=longest, observers=observers)
 
     @functools.cache
     def archives(origin: str) -> Gate:
@@ -325,6 +329,7 @@ async def _gates(
         services=services,
         quotas=quotas,
         pauses=pauses,
+        observers=observers,
     )
 
 

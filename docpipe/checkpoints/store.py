@@ -10,7 +10,7 @@ import contextlib
 import json
 import os
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final, Self
@@ -75,6 +75,8 @@ class Checkpoints:
         self._last_grant = int(row[0])
         self.full_since: float | None = None
         """Since when the disk is full, None while it is not."""
+        self.observers: list[Callable[[float, int], None]] = []
+        """Told of each transaction: how many seconds it took, and how many statements it held."""
         self.listing = Listing(self._read)
         self.answers = Answers(self._read, self._commit, clock)
 
@@ -130,6 +132,7 @@ class Checkpoints:
 
     async def _write_batch(self, loop: asyncio.AbstractEventLoop, batch: list[_Write]) -> None:
         while True:
+            began = loop.time()
             try:
                 await loop.run_in_executor(self._write_thread, _write, self._db, batch)
             except sqlite3.OperationalError as error:
@@ -150,6 +153,8 @@ class Checkpoints:
             else:
                 self.full_since = None
                 _settle(batch, None)
+                for observer in self.observers:
+                    observer(loop.time() - began, len(batch))
                 return
 
     async def create_runs(self, run_ids: Mapping[str, str], priority: int) -> list[StoredRun]:

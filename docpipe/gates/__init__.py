@@ -1,7 +1,7 @@
 """Gates: what each HTTP attempt passes to reach a service, its quota and whether the service is up."""
 
 from docpipe.gates.door import Door, Outlet
-from docpipe.gates.gate import STREAMED, TROUBLE, Gate, Judge, Passage, failure_of
+from docpipe.gates.gate import STREAMED, TROUBLE, Attempt, Gate, Judge, Observer, Passage, failure_of
 from docpipe.gates.health import Health, Turn
 from docpipe.gates.ledger import ALIVE_EVERY_S, Ledger, Past, PastGrant
 from docpipe.gates.quota import Place, Quota, QuotaView
@@ -12,6 +12,7 @@ __all__ = [
     "ALIVE_EVERY_S",
     "STREAMED",
     "TROUBLE",
+    "Attempt",
     "Call",
     "Door",
     "Failure",
@@ -19,6 +20,7 @@ __all__ = [
     "Health",
     "Judge",
     "Ledger",
+    "Observer",
     "Outage",
     "Outlet",
     "Passage",

@@ -5,7 +5,8 @@ observed. The attempt's timeout starts when it is sent: standing in line never c
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
 from typing import Final, Self
 
 import aiohttp
@@ -33,6 +34,28 @@ _CLOSED_AT_LEAST_S: Final = 1.0  # "Retry-After: 0" must not become a busy loop
 _CLOSED_UNTOLD_S: Final = 60.0
 _CLOSED_NO_RATE_S: Final = 5.0
 
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One attempt on the wire, as observers learn of it when its answer has come or it was given up."""
+
+    service: str
+    endpoint: str
+    run_id: str
+    method: str
+    waited: float
+    """Seconds in line before it was sent."""
+    sent: float
+    """By the wall clock."""
+    seconds: float
+    """From being sent to the end of the answer; of a download, to its beginning."""
+    status: int | None
+    """None where no answer came."""
+    failure: str | None
+    """What was wrong with it, in a few words without secrets or patient data."""
+
+
+Observer = Callable[[Attempt], None]
 Judge = Callable[[aiohttp.ClientResponse], Awaitable[Failure | None]]
 """Reads an answer within its attempt, and says what is wrong with it."""
 
@@ -45,6 +68,7 @@ class Gate:
         quota: one gate's own.
         timeout: seconds for one attempt, from sending to the end of the answer.
         max_retry_after: the most of a Retry-After that is obeyed, in seconds.
+        observers: told of each attempt when it is over; may grow later.
     """
 
     def __init__(
@@ -54,10 +78,12 @@ class Gate:
         *,
         timeout: float = 30.0,
         max_retry_after: float = 300.0,
+        observers: Iterable[Observer] = (),
     ) -> None:
         self.service = service
         self.quota = quota
         self.timeout = timeout
+        self.observers = observers
         self._max_retry_after = max_retry_after
         service.attach(quota)
         quota.door = service
@@ -150,12 +176,20 @@ class Passage:
         self._stream = stream
         self._timeout = timeout
         self._place: Place | None = None
+        self._waited = 0.0
         self.failure: Failure | None = None
 
     async def __aenter__(self) -> Self:
         """Stand in line before the request is even made: that way a waiter costs 2 KB, not 10."""
-        self._place = await self._gate.enter(self._call)
+        self._place = await self._enter()
         return self
+
+    async def _enter(self) -> Place:
+        now = asyncio.get_running_loop().time
+        began = now()
+        place = await self._gate.enter(self._call)
+        self._waited = now() - began
+        return place
 
     async def __aexit__(self, *_: object) -> None:
         if self._place is not None:  # the request never came to be sent
@@ -168,11 +202,38 @@ class Passage:
         """Make one attempt; one that aiohttp makes by itself stands in line here."""
         place, self._place = self._place, None
         if place is None:
-            place = await self._gate.enter(self._call)
+            place = await self._enter()
+        loop = asyncio.get_running_loop()
+        sent, began, response = self._gate.service.clock(), loop.time(), None
         try:
-            return await self._attempt(place, request, handler)
+            response = await self._attempt(place, request, handler)
         finally:
             place.give_up()
+            self._observed(request.method, sent, loop.time() - began, response)
+        return response
+
+    def _observed(
+        self, method: str, sent: float, seconds: float, response: aiohttp.ClientResponse | None
+    ) -> None:
+        if response is None:
+            status, failure = None, self.failure.reason if self.failure else "given up"
+        else:
+            status, failure = response.status, self.failure.reason if self.failure else None
+        gate, run_id = self._gate, self._call.ticket.run_id
+        for observer in gate.observers:
+            observer(
+                Attempt(
+                    gate.service.name,
+                    gate.quota.name,
+                    run_id,
+                    method,
+                    self._waited,
+                    sent,
+                    seconds,
+                    status,
+                    failure,
+                )
+            )
 
     async def _attempt(
         self, place: Place, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
