@@ -27,6 +27,7 @@ from docpipe.model import Clock, Json, Rate, RunIds
 from docpipe.patients import PatientDatabase, checked
 from docpipe.state import StateFolder
 from docpipe.storage import FolderStorage
+from docpipe.tracing import traced
 from docpipe.tracker import TaskTracker
 from docpipe.workers.inline import InlineWorkers
 from docpipe.workers.machine import default_workers
@@ -115,8 +116,7 @@ async def opened(
     rng = rng or random.Random()
     async with contextlib.AsyncExitStack() as stack:
         state = stack.enter_context(StateFolder(config.state_dir))
-        storage = FolderStorage(storage_folder(config))
-        await storage.check()
+        storage = await _storage(config)
         config = await _with_fakes(config, stack)
         checkpoints = await stack.enter_async_context(open_database(state.path, clock))
         activity_log = await stack.enter_async_context(ActivityLog(state.path, clock))
@@ -140,6 +140,7 @@ async def opened(
         )
         await _sweep(state.spool, checkpoints)
         engine = _engine(checkpoints, activity_log, activities, gates, RunIds(clock, rng))
+        await stack.enter_async_context(traced(engine, gates.observers))
         await stack.enter_async_context(engine)
         yield Docpipe(
             config,
@@ -207,6 +208,12 @@ async def open_patients(config: Config, clock: Clock = time.time) -> PatientData
 
         await database.put([checked(row) for row in fakes.patients.sample()])
     return database
+
+
+async def _storage(config: Config) -> FolderStorage:
+    storage = FolderStorage(storage_folder(config))
+    await storage.check()
+    return storage
 
 
 async def _patients(config: Config, clock: Clock, stack: contextlib.AsyncExitStack) -> PatientDatabase:

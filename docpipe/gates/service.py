@@ -71,6 +71,8 @@ class ServiceView:
     outage: Outage | None
     past: tuple[Outage, ...]
     paused_since: float | None = None
+    outages: int = 0
+    """How many are over, since the start of the process; `past` are the latest of them."""
 
 
 class Service:
@@ -111,6 +113,7 @@ class Service:
         self._failures = 0
         # The latest answer, and the latest to another run than that: (run, count of answers then).
         self._latest: tuple[tuple[str | int, int], tuple[str | int, int]] = (("", 0), ("", 0))
+        self._outages = 0
         self._past: deque[Outage] = deque(maxlen=_KEEP_OUTAGES)
 
     def attach(self, outlet: Outlet) -> None:
@@ -284,6 +287,7 @@ class Service:
         if health.up:
             self._wait = None
             self._past.append(outage)
+            self._outages += 1
             log.info(
                 "service_up", service=self.name, down_s=round(outage.until - since, 1) if outage.until else 0
             )
@@ -305,4 +309,6 @@ class Service:
         if not self._health.up:
             next_probe = self._wall(self._health.probe_at)
             outage = Outage(self._since(), self._health.reason, self._health.probes, next_probe)
-        return ServiceView(self.name, self._health.up, outage, tuple(self._past), self.paused_since)
+        return ServiceView(
+            self.name, self._health.up, outage, tuple(self._past), self.paused_since, self._outages
+        )

@@ -15,6 +15,7 @@ LAYERS = [
     {"web", "client"},
     {"service"},
     {"byhand", "check"},
+    {"tracing"},
     {"engine"},
     {"runs"},
     {"pipeline", "retries"},
