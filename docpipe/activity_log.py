@@ -2,12 +2,14 @@
 
 The file is only ever appended to, whole lines at a time, so that readers may follow it. A line that a crash
 cut short is taken away at the next start. A finish is written before its checkpoint: every activity that has
-a checkpoint has its finish here.
+a checkpoint has its finish here. A file that has grown large is put aside under the time of that, such as
+activity_log-20260131T093000Z.csv, and another is begun.
 """
 
 import asyncio
 import contextlib
 import json
+import math
 import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -34,6 +36,8 @@ COLUMNS: Final = (
     "duration_s",
     "outcome",
 )
+ROTATE_BYTES: Final = 64 * 2**20
+"""A file of this size is put aside."""
 _RETRY_FULL_S: Final = 5.0
 _TAIL_BYTES: Final = 64 * 1024
 
@@ -82,14 +86,15 @@ class ActivityLog:
         self._given_up = asyncio.Event()
         self._over = False
         """A line was given up, and may stand there in part: nothing can follow it."""
+        self._size = 0
         try:
             self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
-            self._empty = _mend(self._file) == 0
+            self._size = _mend(self._file)
         except OSError as error:
             raise StateError(f"{self._path} cannot be written: {error.strerror}.") from error
 
     async def __aenter__(self) -> Self:
-        if self._empty:
+        if not self._size:
             await self._rows.writerow(COLUMNS)
             await self._flush()
         return self
@@ -168,6 +173,48 @@ class ActivityLog:
                         await asyncio.wait_for(self._given_up.wait(), _RETRY_FULL_S)
                 else:
                     lines = lines[written:]
+                    self._size += written
+            if self._size >= ROTATE_BYTES:
+                await loop.run_in_executor(self._thread, self._rotate)
+
+    def _rotate(self) -> None:
+        """Put the file aside and begin another; where that cannot be, this one is gone on with."""
+        stamp = datetime.fromtimestamp(self._clock(), UTC).strftime("%Y%m%dT%H%M%SZ")
+        aside, new = self._path.with_name(f"activity_log-{stamp}.csv"), self._path.with_suffix(".new")
+        self._size = 0  # tried again when as much again is written
+        try:
+            file = os.open(new, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o600)
+            try:
+                self._size = os.write(file, f"{','.join(COLUMNS)}\r\n".encode())
+                self._path.rename(aside)
+                new.rename(self._path)
+            except OSError:
+                os.close(file)
+                raise
+        except OSError as error:
+            log.warning("activity_log_not_rotated", reason=error.strerror)
+            return
+        os.close(self._file)
+        self._file = file
+
+    async def prune(self, before: float) -> int:
+        """Remove files that were put aside before then (seconds since the epoch); returns how many."""
+
+        def work() -> int:
+            old = [path for path in self._path.parent.glob("activity_log-*.csv") if _age(path) < before]
+            for path in old:
+                path.unlink(missing_ok=True)
+            return len(old)
+
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+
+def _age(path: Path) -> float:
+    """When it was put aside, as its name says; never, where it says nothing."""
+    try:
+        return datetime.strptime(path.stem, "activity_log-%Y%m%dT%H%M%SZ").replace(tzinfo=UTC).timestamp()
+    except ValueError:
+        return math.inf
 
 
 def _mend(file: int) -> int:

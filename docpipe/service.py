@@ -27,6 +27,7 @@ from docpipe.model import Clock, Json, Rate, RunIds
 from docpipe.patients import PatientDatabase, checked
 from docpipe.state import StateFolder
 from docpipe.storage import FolderStorage
+from docpipe.tidying import tidied
 from docpipe.tracing import traced
 from docpipe.tracker import TaskTracker
 from docpipe.workers.inline import InlineWorkers
@@ -118,8 +119,8 @@ async def opened(
         state = stack.enter_context(StateFolder(config.state_dir))
         storage = await _storage(config)
         config = await _with_fakes(config, stack)
-        checkpoints = await stack.enter_async_context(open_database(state.path, clock))
-        activity_log = await stack.enter_async_context(ActivityLog(state.path, clock))
+        memory = await _memory(state.path, clock, stack)
+        checkpoints = memory.checkpoints
         patients = await _patients(config, clock, stack)
         http = await stack.enter_async_context(Http())
         workers = make_workers(config, clock, converter, inline=inline)
@@ -139,9 +140,7 @@ async def opened(
             conversion=conversion(config),
         )
         await _sweep(state.spool, checkpoints)
-        engine = _engine(checkpoints, activity_log, activities, gates, RunIds(clock, rng))
-        await stack.enter_async_context(traced(engine, gates.observers))
-        await stack.enter_async_context(engine)
+        engine = await _engine(config, memory, activities, gates, RunIds(clock, rng), stack=stack)
         yield Docpipe(
             config,
             state,
@@ -157,18 +156,40 @@ async def opened(
         )
 
 
-def _engine(
-    checkpoints: Checkpoints, activity_log: ActivityLog, activities: Activities, gates: "_Gates", ids: RunIds
+@dataclass(frozen=True, slots=True)
+class _Memory:
+    checkpoints: Checkpoints
+    activity_log: ActivityLog
+
+
+async def _memory(folder: Path, clock: Clock, stack: contextlib.AsyncExitStack) -> _Memory:
+    checkpoints = await stack.enter_async_context(open_database(folder, clock))
+    return _Memory(checkpoints, await stack.enter_async_context(ActivityLog(folder, clock)))
+
+
+async def _engine(
+    config: Config,
+    memory: _Memory,
+    activities: Activities,
+    gates: "_Gates",
+    ids: RunIds,
+    *,
+    stack: contextlib.AsyncExitStack,
 ) -> Engine:
-    return Engine(
-        checkpoints=checkpoints,
-        activity_log=activity_log,
+    """The engine, with what goes on beside it."""
+    clock, keep = activities.clock, config.state.keep
+    engine = Engine(
+        checkpoints=memory.checkpoints,
+        activity_log=memory.activity_log,
         activities=activities,
-        clock=activities.clock,
+        clock=clock,
         ids=ids,
         refresh=gates.refresh,
         paused=gates.pauses.get(""),
     )
+    await stack.enter_async_context(tidied(memory.checkpoints, memory.activity_log, keep, clock))
+    await stack.enter_async_context(traced(engine, gates.observers))
+    return await stack.enter_async_context(engine)
 
 
 def storage_folder(config: Config) -> Path:

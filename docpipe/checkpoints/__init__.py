@@ -1,6 +1,7 @@
 """Checkpoints: the one place that knows SQL."""
 
 from docpipe.checkpoints.inspect import completed_runs, integrity, outdated, unfinished_runs
+from docpipe.checkpoints.pruning import prune
 from docpipe.checkpoints.schema import Grant, StoredRun, StoredStep, read_runs
 from docpipe.checkpoints.store import Checkpoints, open_database
 
@@ -13,6 +14,7 @@ __all__ = [
     "integrity",
     "open_database",
     "outdated",
+    "prune",
     "read_runs",
     "unfinished_runs",
 ]

@@ -95,6 +95,8 @@ _MIGRATIONS: Final = {
 }
 """What leads from each version to the one after it."""
 GOING_ON: Final = "state IN ('queued', 'running')"
+_WAL_BYTES: Final = 64 * 2**20
+_INCREMENTAL: Final = 2
 UNFINISHED: Final = "state IN ('queued', 'running', 'cancelling')"
 
 
@@ -229,13 +231,27 @@ def connect(path: Path) -> sqlite3.Connection:
     try:
         if not _new(db):
             version_of(db, path)  # before anything is changed
+        db.execute("PRAGMA auto_vacuum = INCREMENTAL")  # of a new file; an old one is written anew below
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = FULL")
+        db.execute(f"PRAGMA journal_size_limit = {_WAL_BYTES}")
         _bring_forward(db, path)
+        _able_to_shrink(db)
     except BaseException:
         db.close()
         raise
     return db
+
+
+def _able_to_shrink(db: sqlite3.Connection) -> None:
+    """Write a file anew, once, that cannot give pages back to the disk: those made before version 3."""
+    if db.execute("PRAGMA auto_vacuum").fetchone()[0] == _INCREMENTAL:
+        return
+    try:
+        db.execute("PRAGMA auto_vacuum = INCREMENTAL")
+        db.execute("VACUUM")
+    except sqlite3.OperationalError as error:  # no room for a copy: it goes on as it is
+        log.warning("checkpoints_not_compacted", reason=str(error))
 
 
 def _new(db: sqlite3.Connection) -> bool:

@@ -13,7 +13,7 @@ import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Final, Self, TypeVar
 
 import structlog
 
@@ -52,6 +52,7 @@ _ALIVE: Final = (
 )
 _KEEP_GRANTS_S: Final = 2 * 3600.0  # the longest window is an hour
 
+_T = TypeVar("_T")
 _Values = Sequence[Any] | Mapping[str, Any]
 _Write = tuple[str, _Values, "asyncio.Future[None] | None"]
 
@@ -77,8 +78,8 @@ class Checkpoints:
         """Since when the disk is full, None while it is not."""
         self.observers: list[Callable[[float, int], None]] = []
         """Told of each transaction: how many seconds it took, and how many statements it held."""
-        self.listing = Listing(self._read)
-        self.answers = Answers(self._read, self._commit, clock)
+        self.listing = Listing(self.read)
+        self.answers = Answers(self.read, self._commit, clock)
 
     async def __aenter__(self) -> Self:
         self._task = asyncio.create_task(self._write_forever(), name="checkpoint-writer")
@@ -109,15 +110,20 @@ class Checkpoints:
 
     async def _commit(self, sql: str, *values: Any) -> None:
         """Write, and return when it is on the disk."""
-        await self._commit_all((sql, values))
+        await self.commit_all((sql, values))
 
-    async def _commit_all(self, *statements: tuple[str, _Values]) -> None:
+    async def commit_all(self, *statements: tuple[str, _Values]) -> None:
         """Write several in one transaction, and return when they are on the disk."""
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._queue += [(sql, values, None) for sql, values in statements[:-1]]  # a batch takes all there is
         self._queue.append((*statements[-1], done))
         self._wake.set()
         await done
+
+    async def in_writer(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
+        """Do something with the database between two transactions."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._write_thread, work, self._db)
 
     async def _write_forever(self) -> None:
         loop = asyncio.get_running_loop()
@@ -171,7 +177,7 @@ class Checkpoints:
         while missing := {patient: run for patient, run in run_ids.items() if patient not in found}:
             # Once is enough, but for a run that ends between the two statements.
             await self._commit(CREATE, priority, RunState.QUEUED, self._clock(), json.dumps(missing))
-            rows = await self._read(OF_PATIENTS, json.dumps(list(missing)))
+            rows = await self.read(OF_PATIENTS, json.dumps(list(missing)))
             found |= {row[1]: run_of(row) for row in rows}
         return [found[patient_id] for patient_id in run_ids]
 
@@ -217,7 +223,7 @@ class Checkpoints:
         forgotten = json.dumps(order[order.index(activity) :])
         of_it = {"run": run.run_id, "retries": run.retries, "first": activity, "forgotten": forgotten}
         of_it["task"] = Activity.CREATE_TASK
-        await self._commit_all((REQUEUE, of_it), (FORGET_TASK, of_it), (FORGET, of_it))
+        await self.commit_all((REQUEUE, of_it), (FORGET_TASK, of_it), (FORGET, of_it))
 
     def note_doing(self, run_id: str, doing: Json) -> None:
         """Note what the run is at, for whoever looks from outside."""
@@ -275,7 +281,7 @@ class Checkpoints:
 
     async def grants(self, quota: str, since: float) -> list[Grant]:
         """The requests spent since then, oldest first."""
-        rows = await self._read(
+        rows = await self.read(
             "SELECT at, answered FROM grants WHERE quota = ? AND coalesce(answered, at) >= ? ORDER BY id",
             quota,
             since,
@@ -292,7 +298,7 @@ class Checkpoints:
 
     async def last_alive(self) -> float | None:
         """When an earlier process was last alive, None if there was none."""
-        rows = await self._read("SELECT alive FROM process")
+        rows = await self.read("SELECT alive FROM process")
         return rows[0][0] if rows else None
 
     # What people have told docpipe to leave alone
@@ -307,11 +313,11 @@ class Checkpoints:
 
     async def pauses(self) -> dict[str, float]:
         """What is paused, and since when."""
-        return dict(await self._read("SELECT name, since FROM pauses"))
+        return dict(await self.read("SELECT name, since FROM pauses"))
 
     # Reading
 
-    async def _read(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
+    async def read(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
         """Run a query in the reader's thread; its values are in order, or one mapping by name."""
         given: _Values = values[0] if values and isinstance(values[0], dict) else values
         loop = asyncio.get_running_loop()
@@ -321,15 +327,15 @@ class Checkpoints:
 
     async def steps(self, run_id: str) -> list[StoredStep]:
         """Every activity of the run that was begun, in the order of their beginning."""
-        return [step_of(row) for row in await self._read(STEPS, run_id)]
+        return [step_of(row) for row in await self.read(STEPS, run_id)]
 
     async def unfinished(self) -> list[StoredRun]:
         """Runs that are queued, running or being cancelled, oldest first."""
-        return [run_of(row) for row in await self._read(f"{RUNS} WHERE {UNFINISHED} ORDER BY run_id")]
+        return [run_of(row) for row in await self.read(f"{RUNS} WHERE {UNFINISHED} ORDER BY run_id")]
 
     async def runs(self, run_ids: Sequence[str]) -> list[StoredRun]:
         """These runs, in this order; unknown ids are left out."""
-        rows = await self._read(
+        rows = await self.read(
             RUNS + " WHERE run_id IN (SELECT value FROM json_each(?))",  # noqa: S608 -- constants only
             json.dumps(list(run_ids)),
         )

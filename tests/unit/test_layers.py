@@ -15,7 +15,7 @@ LAYERS = [
     {"web", "client"},
     {"service"},
     {"byhand", "check"},
-    {"tracing"},
+    {"tracing", "tidying"},
     {"engine"},
     {"runs"},
     {"pipeline", "retries"},

@@ -1,0 +1,46 @@
+"""What a docpipe that runs for months clears away by itself. Documents are never touched."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Final
+
+import structlog
+
+from docpipe.activity_log import ActivityLog
+from docpipe.checkpoints import Checkpoints, prune
+from docpipe.errors import StateError
+from docpipe.model import Clock
+
+log = structlog.get_logger(__name__)
+
+FIRST_S: Final = 60.0
+EVERY_S: Final = 3600.0
+
+
+@contextlib.asynccontextmanager
+async def tidied(
+    checkpoints: Checkpoints, activity_log: ActivityLog, keep: float | None, clock: Clock
+) -> AsyncIterator[None]:
+    """Once an hour, forget what is older than `keep` seconds: finished runs, and logs that were put aside."""
+    if keep is None:
+        yield
+        return
+    task = asyncio.create_task(_forever(checkpoints, activity_log, keep, clock), name="tidy")
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait((task,))
+
+
+async def _forever(checkpoints: Checkpoints, activity_log: ActivityLog, keep: float, clock: Clock) -> None:
+    await asyncio.sleep(FIRST_S)
+    while True:
+        before = clock() - keep
+        try:
+            await prune(checkpoints, before)
+            await activity_log.prune(before)
+        except (OSError, StateError) as error:
+            log.warning("not_tidied", reason=str(error))
+        await asyncio.sleep(EVERY_S)
