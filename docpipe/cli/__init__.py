@@ -34,6 +34,7 @@ _COMMANDS = {
     "check": "docpipe.cli.check:check",
     "convert": "docpipe.cli.convert:convert",
     "patients": "docpipe.cli.patients:patients",
+    "serve": "docpipe.cli.serve:serve",
 }
 """Where each command is; imported when it is called, for it loads what it needs, and no more."""
 
@@ -63,6 +64,7 @@ def parser() -> argparse.ArgumentParser:
     _add_check(commands, [common, as_json])
     _add_convert(commands, [common, as_json])
     _add_patients(commands, common, as_json)
+    _add_serve(commands, [common])
     return top
 
 
@@ -250,6 +252,24 @@ def _add_patients(
     patients.add_parser("list", parents=[common, as_json], help="list the patients")
 
 
+def _add_serve(
+    commands: "_Commands[argparse.ArgumentParser]", parents: list[argparse.ArgumentParser]
+) -> None:
+    serve = commands.add_parser(
+        "serve",
+        parents=parents,
+        help="run as a service, with an HTTP API and a page",
+        description="Run as a service until SIGTERM or Ctrl-C: goes on with unfinished runs, takes patients "
+        "in by HTTP, and shows a page. It listens on 127.0.0.1 unless told otherwise; on another address it "
+        "needs a token (DOCPIPE_SERVICE__TOKEN). SIGHUP takes over the rates of a changed configuration.",
+        epilog="example: docpipe serve --port 8080",
+    )
+    serve.add_argument("--host", metavar="ADDRESS", help="address to listen on (default: service.host)")
+    serve.add_argument(
+        "--port", type=int, choices=range(65536), metavar="N", help="port (default: service.port)"
+    )
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit status."""
     os.umask(0o077)  # whatever is made here may bear patients' data
@@ -275,7 +295,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _command(args: argparse.Namespace) -> int:
     from docpipe import logs  # noqa: PLC0415 -- not needed for --help
 
-    quiet = args.command not in ("run", "resume", "retry")
+    quiet = args.command not in ("run", "resume", "retry", "serve")
     logs.configure(debug=args.debug, quiet=quiet)
     module, _, name = _COMMANDS[args.command].partition(":")
     command: Callable[[argparse.Namespace], int] = getattr(importlib.import_module(module), name)

@@ -1,0 +1,73 @@
+"""What handlers find in the application."""
+
+import asyncio
+from collections.abc import Coroutine
+from dataclasses import dataclass, field
+from typing import Any, Final, TypeVar
+
+from aiohttp import web
+
+from docpipe.service import Docpipe
+from docpipe.web.events import Hub
+from docpipe.web.guard import Guard
+from docpipe.web.metrics import Metrics
+from docpipe.web.problems import Problem
+from docpipe.web.readiness import Readiness
+from docpipe.web.submissions import Submissions
+
+PATIENCE_S: Final = 30.0
+"""A change that the disk has not taken by then goes on, and the caller is told so."""
+
+_T = TypeVar("_T")
+
+
+@dataclass(slots=True, eq=False)
+class Web:
+    """What the service's faces share."""
+
+    docpipe: Docpipe
+    guard: Guard
+    hub: Hub
+    readiness: Readiness
+    submissions: Submissions
+    metrics: Metrics
+    _under_way: set[asyncio.Task[Any]] = field(default_factory=set)
+
+    def refuse_when_stopping(self) -> None:
+        """Raises Problem 503 when docpipe stops."""
+        if self.docpipe.engine.stopping:
+            raise Problem(
+                503,
+                "docpipe is stopping; try again when it is back.",
+                "stopping",
+                headers={"Retry-After": "10"},
+            )
+
+    async def through(self, change: Coroutine[Any, Any, _T]) -> _T:
+        """See a change through, also when the caller leaves; raises Problem 503 when it takes too long."""
+        task = asyncio.create_task(change)
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
+        try:
+            return await asyncio.wait_for(asyncio.shield(task), PATIENCE_S)
+        except TimeoutError:
+            task.add_done_callback(_seen)
+            raise Problem(
+                503,
+                "It has been taken up, but is not on the disk yet: see whether the disk is full.",
+                "not-yet-durable",
+                headers={"Retry-After": "30"},
+            ) from None
+
+
+def _seen(task: asyncio.Task[Any]) -> None:
+    if not task.cancelled():
+        task.exception()  # told by whoever asks next
+
+
+WEB: Final = web.AppKey("web", Web)
+
+
+def web_of(request: web.Request) -> Web:
+    """The application's."""
+    return request.app[WEB]

@@ -1,0 +1,229 @@
+"""Server-sent events: what changed, at most once a second, the same bytes for every reader.
+
+Nothing is kept for those who come late: every connection begins with `reset`. A reader that does not read
+is cut off, and begins anew.
+"""
+
+import asyncio
+import contextlib
+import itertools
+import json
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Iterable
+from typing import Final, Self
+
+import structlog
+from aiohttp import web
+
+from docpipe.model import Json
+from docpipe.runs import Change, OneRun
+from docpipe.service import Docpipe
+from docpipe.web.overview import Pace, disks_view, services_view
+from docpipe.web.problems import Problem
+from docpipe.web.views import iso, run_view
+
+log = structlog.get_logger(__name__)
+
+READERS: Final = 200
+"""As many may read at the same time."""
+EVERY_S: Final = 1.0
+"""Changes are told at most so often."""
+_SUMMARY_S: Final = 5.0
+_COMMENT_S: Final = 15.0
+_MANY: Final = 500
+"""When more runs than these changed at once, readers are told to load anew."""
+_BEHIND: Final = 8
+"""A reader that is so many seconds behind is cut off."""
+_HISTORIES: Final = 2000
+_WAITS: Final = 100
+
+
+class Reader:
+    """One connection: what is to be written to it."""
+
+    def __init__(self) -> None:
+        self.queue: asyncio.Queue[bytes] = asyncio.Queue(_BEHIND)
+        self.ended: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        """Done when no more is to be written; true where that is because the reader does not read."""
+
+    def tell(self, data: bytes) -> None:
+        """Queue a piece; a reader that is too far behind is cut off."""
+        try:
+            self.queue.put_nowait(data)
+        except asyncio.QueueFull:
+            self.end(cut_off=True)
+
+    def end(self, *, cut_off: bool) -> None:
+        """No more is to be written."""
+        if not self.ended.done():
+            self.ended.set_result(cut_off)
+
+
+class Hub:
+    """Listens to the engine, and tells readers. Use as an async context manager."""
+
+    def __init__(self, docpipe: Docpipe) -> None:
+        self.pace = Pace(docpipe)
+        self.closed = False
+        self._docpipe = docpipe
+        self._engine = docpipe.engine
+        self._readers: set[Reader] = set()
+        self._changed: dict[str, None] = {}  # a set that keeps its order
+        self._wake = asyncio.Event()
+        self._ids = itertools.count(1)
+        self._at: dict[str, tuple[object, ...]] = {}
+        self._waits: OrderedDict[str, list[Json]] = OrderedDict()
+        self._services = ""
+        self._summary = ""
+        self._task: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        self._engine.listeners.append(self._listen)
+        self._task = asyncio.create_task(self._tell_forever(), name="events")
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.close()
+        self._engine.listeners.remove(self._listen)
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+
+    def close(self) -> None:
+        """End every connection, and take no more."""
+        self.closed = True
+        for reader in self._readers:
+            reader.end(cut_off=False)
+
+    # What has changed
+
+    def _listen(self, change: Change) -> None:
+        self.pace.changed(change)
+        if change.activity is None:
+            self._at.pop(change.run_id, None)
+            self._end_wait(change.run_id, self._engine.clock())
+        self.touch([change.run_id])
+
+    def touch(self, run_ids: Iterable[str]) -> None:
+        """Tell readers of these runs, soon."""
+        self._changed |= dict.fromkeys(run_ids)
+        self._wake.set()
+
+    def _look(self) -> None:
+        """Note what runs under way are at, and what they wait for."""
+        now = self._engine.clock()
+        under_way = self._engine.runs
+        for run_id, run in under_way.items():
+            if (at := run.at()) != self._at.get(run_id):
+                self._at[run_id] = at
+                self._changed[run_id] = None
+                self._note_wait(run, now)
+        for run_id in self._at.keys() - under_way.keys():
+            del self._at[run_id]
+            self._end_wait(run_id, now)
+
+    def _note_wait(self, run: OneRun, now: float) -> None:
+        step = next(iter(run.active.values()), None)
+        wait = step.ticket.wait if step is not None else None
+        if step is None or wait is None:
+            self._end_wait(run.id, now)
+            return
+        told = {"activity": step.activity, "kind": wait.kind, "what": wait.what, "since": iso(wait.since)}
+        waits = self._waits.setdefault(run.id, [])
+        if waits and waits[-1]["until"] is None:
+            if told.items() <= waits[-1].items():
+                return
+            waits[-1]["until"] = iso(now)
+        waits.append({**told, "until": None})
+        del waits[:-_WAITS]
+        self._waits.move_to_end(run.id)
+        while len(self._waits) > _HISTORIES:
+            self._waits.popitem(last=False)
+
+    def _end_wait(self, run_id: str, now: float) -> None:
+        waits = self._waits.get(run_id)
+        if waits and waits[-1]["until"] is None:
+            waits[-1]["until"] = iso(now)
+
+    def waits_of(self, run_id: str) -> list[Json]:
+        """What a run has waited for since this process began, the last of it first forgotten."""
+        return self._waits.get(run_id, [])
+
+    # What readers are told
+
+    async def _tell_forever(self) -> None:
+        loop = asyncio.get_running_loop()
+        summed_up = 0.0
+        while True:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._wake.wait(), EVERY_S)
+            self._wake.clear()
+            began = loop.time()
+            try:
+                with_summary = began - summed_up >= _SUMMARY_S
+                summed_up = began if with_summary else summed_up
+                await self._tell(with_summary=with_summary)
+            except Exception:
+                log.exception("events_failed")
+            await asyncio.sleep(max(0.0, began + EVERY_S - loop.time()))
+
+    async def _tell(self, *, with_summary: bool) -> None:
+        self._look()
+        changed, self._changed = list(self._changed), {}
+        if not self._readers:  # whoever comes next is told all there is
+            self._services = self._summary = ""
+            return
+        pieces = []
+        if len(changed) > _MANY:
+            pieces.append(await self._reset())
+        elif changed:
+            for run in await self._docpipe.checkpoints.runs(changed):
+                pieces.append(self._event("run", json.dumps(run_view(run, self._engine))))
+                await asyncio.sleep(0)
+        if (services := json.dumps(services_view(self._docpipe))) != self._services:
+            self._services = services
+            told = {**json.loads(services), "disk": await disks_view(self._docpipe)}
+            pieces.append(self._event("service", json.dumps(told)))
+        if with_summary and (summary := json.dumps(await self.pace.summary())) != self._summary:
+            self._summary = summary
+            pieces.append(self._event("summary", summary))
+        if pieces:
+            data = b"".join(pieces)
+            for reader in self._readers:
+                reader.tell(data)
+
+    async def _reset(self) -> bytes:
+        return self._event("reset", json.dumps(await self.pace.summary()))
+
+    def _event(self, name: str, data: str) -> bytes:
+        return f"id: {next(self._ids)}\nevent: {name}\ndata: {data}\n\n".encode()
+
+    @contextlib.asynccontextmanager
+    async def reading(self) -> AsyncIterator[Reader]:
+        """A reader; what it is told first is queued.
+
+        Raises:
+            Problem: 503 when docpipe stops, or too many read already.
+        """
+        first = b"retry: 2000\n\n" + await self._reset()
+        if self.closed or len(self._readers) >= READERS:
+            why = "docpipe is stopping." if self.closed else "Too many listen already."
+            raise Problem(503, why, "no-events", headers={"Retry-After": "10"})
+        reader = Reader()
+        reader.tell(first)
+        self._readers.add(reader)
+        try:
+            yield reader
+        finally:
+            self._readers.discard(reader)
+            log.debug("reader_left", readers=len(self._readers))
+
+
+async def write(reader: Reader, response: web.StreamResponse) -> None:
+    """Write what a reader is told, and a comment when there is nothing, so that nobody takes it for dead."""
+    while True:
+        try:
+            data = await asyncio.wait_for(reader.queue.get(), _COMMENT_S)
+        except TimeoutError:
+            data = b":\n\n"
+        await response.write(data)

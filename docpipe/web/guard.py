@@ -1,0 +1,149 @@
+"""The guard: which host was meant, who asks, whether another site sent them, and how much they send."""
+
+import math
+import re
+import time
+from collections.abc import Callable
+from typing import Final
+from urllib.parse import urlsplit
+
+from aiohttp import hdrs, web
+
+from docpipe.config import Service
+from docpipe.web.problems import Problem, route_of
+from docpipe.web.tokens import Guesses, Sessions, Token
+
+COOKIE: Final = "docpipe_session"
+CSRF_HEADER: Final = "X-Docpipe-CSRF"
+LARGE: Final = 4 * 2**20
+"""Most bytes of a body that bears patients."""
+SMALL: Final = 64 * 2**10
+"""Most bytes of any other body."""
+_BEARS_PATIENTS: Final = ("POST", "/api/runs")
+_SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+_OPEN: Final = frozenset({"/healthz", "/readyz", "/login", "/static/{file}"})
+"""Routes that need no token: they tell nothing of any patient."""
+_HOST: Final = re.compile(r"(\[[0-9a-f:.]+\]|[^\[\]:]*)(?::(\d{1,5}))?", re.ASCII)
+_HTTP_PORT: Final = 80
+
+
+class Guard:
+    """Lets requests in, or answers with a problem.
+
+    Args:
+        service: the configuration.
+        port: that is listened on.
+        clock: any steady clock.
+    """
+
+    def __init__(self, service: Service, port: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self._port = port
+        host = service.host.lower()
+        self._names = {"localhost", "127.0.0.1", "[::1]", f"[{host}]" if ":" in host else host}
+        self._others = frozenset(service.hosts)
+        self._token = Token(service.token) if service.token else None
+        self.sessions = Sessions(clock)
+        self._guesses = Guesses(clock)
+
+    @property
+    def needs_token(self) -> bool:
+        """Whether callers have to show a token."""
+        return self._token is not None
+
+    def check(self, request: web.Request) -> None:
+        """Raises Problem: 400, 401, 403, 413, 415, 421 or 429."""
+        self._check_host(request)
+        _check_body(request)
+        unsafe = request.method not in _SAFE
+        if unsafe and _from_another_site(request):
+            raise Problem(
+                403, "Another site has sent this request; only docpipe's own page may.", "cross-site"
+            )
+        if self._token is None or route_of(request) in _OPEN:
+            return
+        by_cookie = self._authenticated(request)
+        if by_cookie and unsafe and CSRF_HEADER not in request.headers:
+            raise Problem(403, f"A change by way of the cookie needs the header {CSRF_HEADER}: 1.", "csrf")
+
+    def _check_host(self, request: web.Request) -> None:
+        given = request.headers.getall(hdrs.HOST, [])
+        if len(given) != 1:
+            raise Problem(400, "A request has to name one host.")
+        match = _HOST.fullmatch(given[0].lower())
+        if match is not None:
+            name, port = match[1], int(match[2] or _HTTP_PORT)
+            if name in self._others or (name in self._names and port == self._port):
+                return
+        raise Problem(
+            421,
+            "docpipe does not go by this name: use the address it listens on, "
+            "or add the host's name to service.hosts.",
+            "unknown-host",
+        )
+
+    def _authenticated(self, request: web.Request) -> bool:
+        """Whether it was by the cookie; raises Problem where nobody is."""
+        scheme, _, shown = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
+        if scheme.lower() == "bearer":
+            self.check_token(request, shown.strip())
+            return False
+        if self.has_session(request):
+            return True
+        raise _unknown("A token is needed.")
+
+    def has_session(self, request: web.Request) -> bool:
+        """Whether the request bears the cookie of a session."""
+        cookie = request.cookies.get(COOKIE)
+        return cookie is not None and self.sessions.good(cookie)
+
+    def check_token(self, request: web.Request, shown: str) -> None:
+        """Raises Problem: 401 for a bad token, 429 where too many of them came from."""
+        if (pause := self._guesses.pause(request.remote)) > 0:
+            raise Problem(
+                429,
+                "Too many bad tokens came from this address.",
+                "too-many-bad-tokens",
+                headers={"Retry-After": str(math.ceil(pause))},
+            )
+        if self._token is not None and not self._token.same(shown):
+            self._guesses.bad(request.remote)
+            raise _unknown("This is not the token.")
+
+
+def _unknown(detail: str) -> Problem:
+    return Problem(401, detail, headers={"WWW-Authenticate": 'Bearer realm="docpipe"'})
+
+
+def _check_body(request: web.Request) -> None:
+    if request.headers.get(hdrs.CONTENT_ENCODING, "identity").lower() != "identity":
+        raise Problem(
+            415, "A body has to be sent as it is, not compressed.", headers={"Accept-Encoding": "identity"}
+        )
+    if (request.content_length or 0) > limit_of(request):
+        raise too_large(limit_of(request))
+
+
+def limit_of(request: web.Request) -> int:
+    """Most bytes that the body may have."""
+    return LARGE if (request.method, route_of(request)) == _BEARS_PATIENTS else SMALL
+
+
+def too_large(limit: int) -> Problem:
+    """The problem of a body that has more bytes."""
+    return Problem(413, f"The body may have at most {limit >> 10} KiB.", "body-too-large")
+
+
+def _from_another_site(request: web.Request) -> bool:
+    """Whether a browser says so: by Sec-Fetch-Site, or by Origin where it is too old for that."""
+    site = request.headers.get("Sec-Fetch-Site")
+    if site is not None:
+        return site != "same-origin"
+    origin = request.headers.get(hdrs.ORIGIN)
+    return origin is not None and _netloc(origin) != request.headers[hdrs.HOST].lower()
+
+
+def _netloc(origin: str) -> str | None:
+    try:
+        return urlsplit(origin.lower()).netloc
+    except ValueError:
+        return None

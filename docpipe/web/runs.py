@@ -1,0 +1,187 @@
+"""Runs: submitted, listed, looked at, cancelled and retried."""
+
+import hashlib
+import json
+import re
+from typing import Final
+
+from aiohttp import web
+
+from docpipe.checkpoints import StoredRun
+from docpipe.errors import UsageError
+from docpipe.model import Activity, Json, RunState
+from docpipe.web.answers import answer, array, of_text
+from docpipe.web.context import web_of
+from docpipe.web.found import found_in
+from docpipe.web.problems import Problem
+from docpipe.web.reading import (
+    LONGEST_ID,
+    bad,
+    body_of,
+    choice_in,
+    json_of,
+    number_in,
+    one_in,
+    only,
+    type_of,
+    wanted_in,
+)
+from docpipe.web.views import activity_view, run_view
+
+KEY: Final = "Idempotency-Key"
+MOST: Final = 500
+"""Runs on a page."""
+ORDERS: Final = ("newest", "urgent")
+_ORDER: Final = {activity.value: number for number, activity in enumerate(Activity)}
+_KEY: Final = re.compile(r"[\x21-\x7e]{1,200}")
+_RUN_ID: Final = re.compile(r"[0-9A-HJKMNP-TV-Z]{26}")
+_CURSOR: Final = re.compile(r"([0-9])-([0-9A-HJKMNP-TV-Z]{26})")
+
+
+async def submit(request: web.Request) -> web.Response:
+    """Take patients in."""
+    here = web_of(request)
+    only(request, "priority")
+    here.refuse_when_stopping()
+    key = request.headers.get(KEY)
+    if key is not None and not _KEY.fullmatch(key):
+        raise bad(f"{KEY} has to be 1 to 200 visible ASCII characters.")
+    body = await body_of(request)
+    wanted = await wanted_in(request, body)
+    if key is None:
+        text, new = await here.through(here.submissions.take(wanted))
+    else:
+        asked = f"{request.content_type} {wanted.priority} ".encode() + body
+        digest = hashlib.sha256(asked).hexdigest()
+        text, new = await here.through(here.submissions.take_once(key, digest, wanted))
+    response = of_text(text, 202)
+    if new is None:
+        response.headers["Idempotent-Replayed"] = "true"
+    else:
+        here.hub.touch(new)
+    return response
+
+
+async def list_runs(request: web.Request) -> web.Response:
+    """A page of runs."""
+    here = web_of(request)
+    only(request, "state", "q", "order", "limit", "cursor")
+    states = _states(request.query.getall("state", []))
+    prefix = one_in(request, "q")
+    order = choice_in(request, "order", ORDERS)
+    limit = number_in(request, "limit", 1, MOST, 50)
+    cursor = one_in(request, "cursor")
+    listing = here.docpipe.checkpoints.listing
+    if len(prefix) > LONGEST_ID:
+        raise bad(f"`q` may have at most {LONGEST_ID} characters.")
+    if not prefix.isprintable():  # no id is so
+        return of_text('{"runs": [], "next": null, "total": 0}')
+    found = await listing.page(
+        states,
+        prefix,
+        newest=order == "newest",
+        after=_mark(cursor) if "cursor" in request.query else None,
+        limit=limit + 1,
+    )
+    total = await listing.count(states, prefix)
+    runs = await array(found[:limit], lambda run: run_view(run, here.docpipe.engine))
+    following = _cursor(found[limit - 1]) if len(found) > limit else None
+    return of_text(f'{{"runs": {runs}, "next": {json.dumps(following)}, "total": {total}}}')
+
+
+def _states(given: list[str]) -> tuple[RunState, ...]:
+    if not all(text in list(RunState) for text in given):
+        raise bad(f"`state` has to be one of {', '.join(RunState)}.")
+    return tuple(RunState(text) for text in dict.fromkeys(given))
+
+
+def _cursor(last: StoredRun) -> str:
+    return f"{last.priority}-{last.run_id}"
+
+
+def _mark(cursor: str) -> StoredRun:
+    """A stand-in for the last run of the page before: the run itself may be gone."""
+    match = _CURSOR.fullmatch(cursor)
+    if match is None:
+        raise bad("`cursor` is not one that a page ended with.")
+    nothing = (None, None, None, None)
+    return StoredRun(match[2], "", int(match[1]), RunState.QUEUED, 0.0, *nothing, {}, {})
+
+
+async def one_run(request: web.Request) -> web.Response:
+    """A run with its activities."""
+    here = web_of(request)
+    only(request)
+    run = await stored_run(request)
+    steps = await here.docpipe.checkpoints.steps(run.run_id)
+    steps.sort(key=lambda step: (step.started_at, _ORDER[step.activity], step.item))
+    told = json.dumps(run_view(run, here.docpipe.engine))
+    waits = json.dumps(here.hub.waits_of(run.run_id))
+    files = {found.item: found.member for found in found_in(steps)}
+    activities = await array(steps, lambda step: activity_view(step, files))
+    return of_text(f'{told[:-1]}, "activities": {activities}, "waits": {waits}}}')
+
+
+async def stored_run(request: web.Request) -> StoredRun:
+    """The run that the path names; raises Problem 404."""
+    run_id = request.match_info["run_id"]
+    if _RUN_ID.fullmatch(run_id):
+        found = await web_of(request).docpipe.checkpoints.runs([run_id])
+        if found:
+            return found[0]
+    raise Problem(404, "There is no such run.", "no-such-run")
+
+
+async def cancel(request: web.Request) -> web.Response:
+    """Give a run up."""
+    here = web_of(request)
+    only(request)
+    run = await stored_run(request)
+    if run.state.finished:
+        raise Problem(409, "The run has ended already.", "run-finished")
+    run = await here.through(here.docpipe.engine.cancel(run.run_id))
+    here.hub.touch([run.run_id])
+    return answer(run_view(run, here.docpipe.engine), 202)
+
+
+async def retry(request: web.Request) -> web.Response:
+    """Begin a finished run again."""
+    here = web_of(request)
+    only(request)
+    here.refuse_when_stopping()
+    first = await _first(request)
+    run = await stored_run(request)
+    if not run.state.finished:
+        raise Problem(409, "The run has not ended yet.", "run-not-finished")
+    try:
+        run = await here.through(here.docpipe.engine.retry(run.run_id, first))
+    except UsageError as error:
+        raise Problem(409, str(error), "cannot-be-retried") from error
+    here.hub.touch([run.run_id])
+    return answer(run_view(run, here.docpipe.engine), 202)
+
+
+async def _first(request: web.Request) -> Activity | None:
+    """The activity that the body names; it may be left out."""
+    body = await body_of(request)
+    if not body:
+        return None
+    type_of(request, "application/json")
+    value: Json = await json_of(body)
+    if not isinstance(value, dict) or value.keys() - {"from"}:
+        raise bad('The body has to be an object such as {"from": "DocEx_Search"}, or empty.')
+    first = value.get("from")
+    if first is None:
+        return None
+    if not isinstance(first, str) or first not in list(Activity):
+        raise bad(f"`from` has to be one of {', '.join(Activity)}.")
+    return Activity(first)
+
+
+ROUTES: Final = (
+    web.post("/api/runs", submit),
+    web.get("/api/runs", list_runs),
+    web.get("/api/runs/{run_id}", one_run),
+    web.post("/api/runs/{run_id}/cancel", cancel),
+    web.post("/api/runs/{run_id}/retry", retry),
+)

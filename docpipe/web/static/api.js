@@ -1,0 +1,98 @@
+/** The way to the service: requests, and the events it sends. */
+
+/** A request that was refused; `message` is a sentence for people. */
+export class Refused extends Error {
+  constructor(status, detail) {
+    super(detail);
+    this.status = status;
+  }
+}
+
+async function ask(method, path, body, headers) {
+  let response;
+  try {
+    response = await fetch(path, {
+      method,
+      body,
+      headers: { Accept: "application/json", "X-Docpipe-CSRF": "1", ...headers },
+      credentials: "same-origin",
+    });
+  } catch {
+    throw new Refused(
+      0,
+      "The service cannot be reached. It may be restarting; this page tries again by itself.",
+    );
+  }
+  if (response.status === 401) location.assign("/login");
+  if (response.status === 204) return null;
+  const answer = await response.json().catch(() => ({}));
+  if (!response.ok)
+    throw new Refused(response.status, answer.detail ?? answer.title ?? `Status ${response.status}.`);
+  return answer;
+}
+
+/** What stands at an address, as JSON. */
+export const get = (path) => ask("GET", path);
+
+/** Ask for a change. */
+export const post = (path, value) =>
+  ask(
+    "POST",
+    path,
+    value === undefined ? undefined : JSON.stringify(value),
+    value === undefined ? {} : { "Content-Type": "application/json" },
+  );
+
+/** Submit patients: a list of ids, or the text of a file. Repeating it with the same key has no second effect. */
+export function submit(patients, priority, key) {
+  const headers = { "Idempotency-Key": key };
+  if (typeof patients === "string") {
+    return ask("POST", `/api/runs?priority=${priority}`, patients, {
+      ...headers,
+      "Content-Type": "text/csv",
+    });
+  }
+  const body = JSON.stringify({ patients, priority });
+  return ask("POST", "/api/runs", body, { ...headers, "Content-Type": "application/json" });
+}
+
+/** The text of a document, its first `most` characters. */
+export async function text(path, most) {
+  const response = await fetch(path, { credentials: "same-origin" });
+  if (!response.ok) throw new Refused(response.status, "The text cannot be loaded.");
+  const whole = await response.text();
+  return { text: whole.slice(0, most), cut: whole.length > most };
+}
+
+/** A key that no other submission has. */
+export function newKey() {
+  return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) =>
+    byte.toString(16).padStart(2, "0"),
+  ).join("");
+}
+
+/**
+ * Listen to events for as long as the page is open.
+ * @param handlers by the event's name, called with its data; `open` and `lost` tell of the connection.
+ */
+export function listen(handlers) {
+  let pause = 1000;
+  const connect = () => {
+    const source = new EventSource("/api/events");
+    source.onopen = () => {
+      pause = 1000;
+      handlers.open();
+    };
+    source.onerror = () => {
+      handlers.lost();
+      if (source.readyState !== EventSource.CLOSED) return;
+      setTimeout(connect, pause); // it gives up by itself after an answer such as 503
+      pause = Math.min(pause * 2, 30000);
+      get("/api/summary").catch(() => {}); // which leads to the sign-in when the session has ended
+    };
+    for (const name of ["reset", "run", "service", "summary"]) {
+      source.addEventListener(name, (event) => handlers[name]?.(JSON.parse(event.data)));
+    }
+  };
+  connect();
+}

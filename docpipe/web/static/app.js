@@ -1,0 +1,103 @@
+/** The page: which view is shown, what the events tell it, pausing, and whether the service is there. */
+import { get, listen, post } from "./api.js";
+import { notice, prepareSubmission } from "./dialogs.js";
+import { byId } from "./dom.js";
+import { Run } from "./run.js";
+import { Runs, spoken } from "./runs.js";
+import { Services } from "./services.js";
+
+const SPOKEN_EVERY = 10000;
+let view = null;
+let paused = false;
+let spokenAt = 0;
+
+/** The view that an address asks for. */
+function viewOf(hash) {
+  const [path, query] = hash.replace(/^#/, "").split("?");
+  const run = /^\/run\/([0-9A-Z]{26})$/.exec(path);
+  if (run) return new Run(run[1]);
+  return path === "/services" ? new Services() : new Runs(query ?? "");
+}
+
+function show(first) {
+  view = viewOf(location.hash);
+  const shown = view instanceof Services ? "services" : "runs";
+  for (const link of document.querySelectorAll("nav a")) {
+    if (link.dataset.view === shown) link.setAttribute("aria-current", "page");
+    else link.removeAttribute("aria-current");
+  }
+  byId("main").replaceChildren(view.element());
+  document.title = `${view.title} – docpipe`;
+  if (!first) {
+    byId("main").focus();
+    scrollTo(0, 0);
+  }
+}
+
+function summary(told) {
+  view.summary(told);
+  if (Date.now() - spokenAt < SPOKEN_EVERY) return;
+  spokenAt = Date.now();
+  byId("live").textContent = spoken(told.counts);
+}
+
+function service(told) {
+  view.service?.(told);
+  paused = told.paused !== null;
+  const button = byId("pause");
+  button.hidden = false;
+  button.textContent = paused ? "Go on" : "Pause";
+  document.body.classList.toggle("paused", paused);
+  const troubles = told.services
+    .filter((one) => one.state !== "up")
+    .map((one) => `${one.name} is ${one.state}`);
+  if (paused) troubles.unshift("everything is paused");
+  const line = byId("connection");
+  const words = troubles.length ? troubles.join(", ") : "connected";
+  line.className = `connection ${troubles.length ? "trouble" : "well"}`;
+  if (line.textContent !== words) line.textContent = words;
+}
+
+async function toggle() {
+  try {
+    await post(paused ? "/api/resume" : "/api/pause");
+    service(await get("/api/services"));
+  } catch (problem) {
+    notice(problem.message);
+  }
+}
+
+const load = () => get("/api/services").then(service, () => {});
+
+addEventListener("hashchange", (event) => {
+  if (!(view instanceof Runs && new URL(event.newURL).hash.startsWith("#/?"))) show(false);
+});
+byId("pause").addEventListener("click", toggle);
+document.querySelector(".skip").addEventListener("click", (event) => {
+  event.preventDefault(); // the address names the view
+  byId("main").focus();
+});
+prepareSubmission(({ runs }) => {
+  if (runs.length === 1) location.hash = `#/run/${runs[0].run_id}`;
+  else view.reset();
+});
+let first = true;
+listen({
+  open() {
+    load();
+  },
+  lost() {
+    byId("connection").className = "connection lost";
+    byId("connection").textContent = "no connection; trying again";
+  },
+  reset(told) {
+    if (!first) view.reset();
+    first = false;
+    summary(told);
+  },
+  run: (told) => view.run(told),
+  service,
+  summary,
+});
+show(true);
+load();

@@ -1,0 +1,238 @@
+/** Services with their quotas and outages, throughput and backlog. */
+import { get, post } from "./api.js";
+import { notice } from "./dialogs.js";
+import { badge, bytes, countdown, h, many, s, span, time } from "./dom.js";
+
+const NAMES = { docex: "Document exchange", tasktracker: "Task tracker" };
+const BOTTLENECKS = {
+  workers: "the converters",
+  downloads: "the downloads",
+  disk: "the disk, which is full",
+  pause: "the pause",
+};
+
+/** The view of services. */
+export class Services {
+  get title() {
+    return "Services";
+  }
+
+  /** What the page shows. */
+  element() {
+    this.work = h("div");
+    this.cards = h("div", { class: "cards" }, h("p", { class: "empty" }, "Loading…"));
+    this.reset();
+    return h(
+      "section",
+      {},
+      h("h1", {}, "Services"),
+      this.cards,
+      h("section", { "aria-labelledby": "work-title" }, h("h2", { id: "work-title" }, "Work"), this.work),
+    );
+  }
+
+  /** Load anew. */
+  async reset() {
+    try {
+      this.service(await get("/api/services"));
+      this.summary(await get("/api/summary"));
+    } catch (problem) {
+      this.cards.replaceChildren(h("p", { class: "bad" }, problem.message));
+    }
+  }
+
+  run() {}
+
+  /** Services have changed. */
+  service(told) {
+    this.disk = told.disk ?? this.disk; // events leave the disks out
+    const focused = this.cards.contains(document.activeElement) ? document.activeElement.dataset.name : null;
+    this.cards.replaceChildren(...told.services.map((one) => this.#card(one)), machine(told, this.disk));
+    if (focused)
+      [...this.cards.querySelectorAll("button")].find((button) => button.dataset.name === focused)?.focus();
+  }
+
+  #card(service) {
+    const paused = service.paused !== null;
+    const button = h(
+      "button",
+      {
+        type: "button",
+        class: "quiet",
+        "data-name": service.name,
+        click: () => this.#change(service.name, paused ? "resume" : "pause"),
+      },
+      paused ? "Go on" : "Pause",
+      h("span", { class: "unseen" }, ` ${service.name}`),
+    );
+    const since =
+      service.since &&
+      h(
+        "p",
+        {},
+        service.state === "paused" ? "paused since " : "down since ",
+        time(service.since),
+        service.next_probe && countdown(service.next_probe, ", asked again in"),
+      );
+    const quotas = service.quotas.map((quota) => gauge(quota.name, quota));
+    return h(
+      "article",
+      { class: "card" },
+      h("header", {}, h("h2", {}, NAMES[service.name] ?? service.name), badge(service.state), button),
+      since,
+      quotas,
+      history(service.outages),
+    );
+  }
+
+  async #change(name, what) {
+    try {
+      await post(`/api/services/${encodeURIComponent(name)}/${what}`);
+      await this.reset();
+    } catch (problem) {
+      notice(problem.message);
+    }
+  }
+
+  /** Throughput and backlog have changed. */
+  summary(summary) {
+    const open = ["queued", "running", "cancelling"].reduce((sum, state) => sum + summary.counts[state], 0);
+    const left = summary.expected_end && (new Date(summary.expected_end) - Date.now()) / 1000;
+    const end = !open
+      ? "Nothing is left to do."
+      : summary.expected_end
+        ? ["All should be done at ", time(summary.expected_end), `, in ${span(left)}.`]
+        : "When all will be done cannot be told yet.";
+    const slow =
+      summary.bottleneck && open
+        ? ` Most wait for ${BOTTLENECKS[summary.bottleneck] ?? summary.bottleneck}.`
+        : "";
+    this.work.replaceChildren(
+      h("p", {}, h("strong", {}, many(open, "run")), " under way or waiting. ", end, slow),
+      throughput(summary.throughput),
+    );
+  }
+}
+
+function gauge(name, quota) {
+  const label = `${quota.name}, ${quota.rate ?? "no limit"}`;
+  const value = quota.of ? `${quota.used} of ${quota.of} in use` : "no limit";
+  const waits = quota.waiting ? `, ${quota.waiting} wait` : "";
+  const closed = quota.next_at && countdown(quota.next_at, ", closed for");
+  const bar = quota.of
+    ? h("meter", {
+        min: 0,
+        max: quota.of,
+        value: Math.min(quota.used, quota.of),
+        "aria-label": `${label}: ${value}`,
+      })
+    : null;
+  return h(
+    "div",
+    { class: "gauge" },
+    h("span", {}, label),
+    bar,
+    h("span", { class: "faint" }, value, waits, closed),
+  );
+}
+
+function machine(told, disk) {
+  const { size, busy, waiting } = told.workers;
+  const full =
+    told.checkpoints.full_since &&
+    h(
+      "p",
+      { class: "bad" },
+      "The disk of the state folder is full since ",
+      time(told.checkpoints.full_since),
+      ": make room, and docpipe goes on.",
+    );
+  return h(
+    "article",
+    { class: "card" },
+    h("header", {}, h("h2", {}, "This machine")),
+    full,
+    h(
+      "div",
+      { class: "gauge" },
+      h("span", {}, "Converters"),
+      h("meter", { min: 0, max: size, value: busy, "aria-label": `${busy} of ${size} converters at work` }),
+      h("span", { class: "faint" }, `${busy} of ${size} at work${waiting ? `, ${waiting} wait` : ""}`),
+    ),
+    disk
+      ? h(
+          "p",
+          { class: "faint" },
+          `Free: ${bytes(disk.state_free_bytes)} for checkpoints, ${bytes(disk.storage_free_bytes)} for documents`,
+        )
+      : null,
+  );
+}
+
+function history(outages) {
+  if (!outages.length) return h("p", { class: "faint" }, "No outage since docpipe began.");
+  const rows = [...outages]
+    .reverse()
+    .slice(0, 10)
+    .map((outage) => {
+      const lasted = outage.until ? span((new Date(outage.until) - new Date(outage.since)) / 1000) : "still";
+      return h("tr", {}, h("td", {}, time(outage.since)), h("td", {}, lasted), h("td", {}, outage.reason));
+    });
+  const head = ["Outage since", "Lasted", "Reason"].map((name) => h("th", { scope: "col" }, name));
+  return h("table", { class: "outages" }, h("thead", {}, h("tr", {}, head)), h("tbody", {}, rows));
+}
+
+function throughput(hours) {
+  const most = Math.max(1, ...hours.map((hour) => hour.finished));
+  const bars = hours.map((hour, number) => {
+    const height = (hour.finished / most) * 80;
+    const when = new Date(hour.hour).toLocaleTimeString(undefined, { hour: "2-digit", minute: "2-digit" });
+    const mark =
+      number % 6 === 0
+        ? s(
+            "text",
+            {
+              x: number ? number * 25 + 11 : 2,
+              y: 112,
+              "text-anchor": number ? "middle" : "start",
+              class: "mark",
+            },
+            when,
+          )
+        : "";
+    return s(
+      "g",
+      {},
+      s(
+        "rect",
+        {
+          x: number * 25 + 2,
+          y: 94 - height,
+          width: 18,
+          height: Math.max(height, hour.finished ? 2 : 0.5),
+          class: "hour",
+        },
+        s("title", {}, `${when}: ${many(hour.finished, "run")}, ${many(hour.documents, "document")}`),
+      ),
+      mark,
+    );
+  });
+  const sum = hours.reduce((total, hour) => total + hour.finished, 0);
+  const documents = hours.reduce((total, hour) => total + hour.documents, 0);
+  return h(
+    "figure",
+    {},
+    h("figcaption", {}, `Finished within 24 hours: ${many(sum, "run")}, ${many(documents, "document")}`),
+    s(
+      "svg",
+      {
+        viewBox: "0 0 606 118",
+        class: "hours",
+        role: "img",
+        "aria-label": `Finished runs by the hour, ${most} at most`,
+      },
+      s("text", { x: 603, y: 12, "text-anchor": "end", class: "mark" }, `${most}/h`),
+      bars,
+    ),
+  );
+}

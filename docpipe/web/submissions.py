@@ -1,0 +1,111 @@
+"""Submissions, and those that bear a key: sent again, they have the same answer and no second effect.
+
+Before anything is done the key is written down, and after it the answer. Where a crash came between, the
+runs made since then are what the first attempt made, or somebody else for the same patients: they are the
+answer, even if they have ended meanwhile.
+"""
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator, Sequence
+from itertools import islice
+from typing import Final
+
+from docpipe.checkpoints import StoredRun
+from docpipe.service import Docpipe
+from docpipe.web.answers import array
+from docpipe.web.problems import Problem
+from docpipe.web.reading import Wanted
+
+_BEGUN: Final = "begun "
+"""Stands before a key that was taken up; no key holds a space."""
+_PAGE: Final = 500
+_AT_ONCE: Final = 2000
+
+
+class Submissions:
+    """Takes patients in."""
+
+    def __init__(self, docpipe: Docpipe) -> None:
+        self._engine = docpipe.engine
+        self._checkpoints = docpipe.checkpoints
+        self._locks: dict[str, tuple[asyncio.Lock, int]] = {}
+
+    async def take(self, wanted: Wanted) -> tuple[str, list[str] | None]:
+        """Make the runs; returns the answer as JSON, and the ids of the runs that are new."""
+        return await self._answer(wanted, await self._accept(wanted.patient_ids, wanted.priority))
+
+    async def take_once(self, key: str, digest: str, wanted: Wanted) -> tuple[str, list[str] | None]:
+        """The same, once for each key; the list is None where the answer is remembered.
+
+        Raises:
+            Problem: 422 where the key came with another request before.
+        """
+        answers = self._checkpoints.answers
+        async with self._alone(key):
+            if (known := await answers.remembered(key)) is not None:
+                return _same(digest, known), None
+            if (begun := await answers.remembered(_BEGUN + key)) is not None:
+                earlier = await self._since(float(_same(digest, begun)), set(wanted.patient_ids))
+            else:
+                earlier = {}
+                await answers.remember(_BEGUN + key, digest, repr(self._engine.clock()))
+            left = [patient for patient in wanted.patient_ids if patient not in earlier]
+            accepted = {run.patient_id: (run, new) for run, new in await self._accept(left, wanted.priority)}
+            accepted |= {patient: (run, True) for patient, run in earlier.items()}
+            order = [accepted[patient] for patient in dict.fromkeys(wanted.patient_ids)]
+            text, new = await self._answer(wanted, order)
+            await answers.remember(key, digest, text)
+            return text, new
+
+    async def _accept(self, patient_ids: Sequence[str], priority: int) -> list[tuple[StoredRun, bool]]:
+        """Accept them some at a time, so that others have their turn in between."""
+        left, accepted = iter(dict.fromkeys(patient_ids)), list[tuple[StoredRun, bool]]()
+        while some := list(islice(left, _AT_ONCE)):
+            accepted += await self._engine.accept(some, priority)
+        return accepted
+
+    async def _since(self, when: float, patients: set[str]) -> dict[str, StoredRun]:
+        """The first run of each patient that was made since then."""
+        found: dict[str, StoredRun] = {}
+        last: StoredRun | None = None
+        while page := await self._checkpoints.listing.page(after=last, limit=_PAGE):
+            for run in page:
+                if run.created_at >= when and run.patient_id in patients:
+                    found[run.patient_id] = run
+            last = page[-1]
+            if last.created_at < when:
+                break
+        return found
+
+    async def _answer(self, wanted: Wanted, accepted: list[tuple[StoredRun, bool]]) -> tuple[str, list[str]]:
+        runs = await array(accepted, _entry)
+        text = f'{{"runs": {runs}, "refused": {json.dumps(wanted.refused)}}}'
+        return text, [run.run_id for run, new in accepted if new]
+
+    @contextlib.asynccontextmanager
+    async def _alone(self, key: str) -> AsyncIterator[None]:
+        """One request with the key at a time."""
+        lock, holders = self._locks.get(key, (asyncio.Lock(), 0))
+        self._locks[key] = lock, holders + 1
+        try:
+            async with lock:
+                yield
+        finally:
+            lock, holders = self._locks[key]
+            if holders == 1:
+                del self._locks[key]
+            else:
+                self._locks[key] = lock, holders - 1
+
+
+def _same(digest: str, known: tuple[str, str]) -> str:
+    if known[0] != digest:
+        raise Problem(422, "This Idempotency-Key came with another request before.", "key-reused")
+    return known[1]
+
+
+def _entry(accepted: tuple[StoredRun, bool]) -> dict[str, str | bool]:
+    run, created = accepted
+    return {"run_id": run.run_id, "patient_id": run.patient_id, "state": run.state, "created": created}

@@ -1,0 +1,54 @@
+"""A fuzzer (schemathesis) finds the API's description true, with and without a token."""
+
+import asyncio
+import shutil
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from docpipe.web import tokens
+from tests.web_support import TOKEN, serving
+
+NEVER_ENDS = "/api/events"
+CHECKS = """
+[checks]
+positive_data_acceptance.expected-statuses = ["2xx", "3xx", 401, 403, 404, 409, 422, 429, "5xx"]
+"""
+"""A key that came with another request is refused with 422, and no description can say which those are."""
+
+
+@pytest.mark.parametrize("token", [None, TOKEN])
+async def test_the_description_is_true(
+    tmp_path: Path, token: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever is sent, what is answered is as described, and nothing breaks."""
+    monkeypatch.setattr(tokens, "GUESSES", 10**6)  # bad tokens are among what is sent
+    program = shutil.which("schemathesis", path=str(Path(sys.executable).parent))
+    assert program, "schemathesis is missing"
+    (tmp_path / "schemathesis.toml").write_text(CHECKS, "utf-8")
+    async with serving(tmp_path, time.time, token=token) as served:
+        (run,) = await served.finished("S0")
+        assert (await served.get(f"/api/runs/{run}/documents")).json["documents"]
+        shown = ("--header", f"Authorization: Bearer {token}") if token else ()
+        process = await asyncio.create_subprocess_exec(
+            program,
+            *("--config-file", str(tmp_path / "schemathesis.toml")),
+            *(
+                "run",
+                f"{served.address}/api/openapi.json",
+                "--checks",
+                "all",
+                "--seed",
+                "1",
+                "--max-examples",
+                "30",
+            ),
+            *("--exclude-path", NEVER_ENDS, "--phases", "examples,coverage,fuzzing", "--no-color", *shown),
+            cwd=tmp_path,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        out, _ = await process.communicate()
+    assert process.returncode == 0, out.decode()[-6000:]

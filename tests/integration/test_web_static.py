@@ -1,0 +1,62 @@
+"""The page's files as the service sends them: with their types, under a strict policy."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from docpipe import web
+from docpipe.web.page import POLICY
+from tests.virtual import wall_clock
+from tests.web_support import TOKEN, Served, serving
+
+pytestmark = pytest.mark.virtual
+
+STATIC = Path(web.__file__).parent / "static"
+TYPES = {".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
+
+
+@pytest.fixture
+async def served(tmp_path: Path) -> AsyncIterator[Served]:
+    """A service without a token."""
+    async with serving(tmp_path, wall_clock) as running:
+        yield running
+
+
+async def test_every_file_of_the_page_is_sent(served: Served) -> None:
+    """By its name, whole, with its type; the browser keeps it, and asks each time whether it may."""
+    files = sorted(STATIC.iterdir())
+    assert {"index.html", "login.html"} <= {file.name for file in files}
+    for file in files:
+        answer = await served.get(f"/static/{file.name}")
+        assert (answer.status, answer.body) == (200, file.read_bytes())
+        assert answer.headers["Content-Type"].partition(";")[0] == TYPES.get(file.suffix, "image/png")
+        assert answer.headers["Content-Security-Policy"] == POLICY
+        assert answer.headers["Cache-Control"] == "no-cache"
+        tag = answer.headers["ETag"]
+        for known in (tag, f'"x", W/{tag}', "*"):
+            again = await served.get(f"/static/{file.name}", headers={"If-None-Match": known})
+            assert (again.status, again.body) == (304, b"")
+        assert (await served.get(f"/static/{file.name}", headers={"If-None-Match": '"x"'})).status == 200
+
+
+async def test_the_page_is_at_the_top(served: Served) -> None:
+    """With nothing from afar allowed; where there is no token, the form leads there."""
+    answer = await served.get("/")
+    assert (answer.status, answer.body) == (200, (STATIC / "index.html").read_bytes())
+    policy = answer.headers["Content-Security-Policy"]
+    assert policy == POLICY
+    assert "unsafe" not in policy
+    assert answer.headers["X-Frame-Options"] == "DENY"
+    form = await served.get("/login")
+    assert (form.status, form.headers["Location"]) == (303, "/")
+
+
+async def test_the_form_is_there_for_strangers(tmp_path: Path) -> None:
+    """It, and the files that it needs, and then the page."""
+    async with serving(tmp_path, wall_clock, token=TOKEN) as served:
+        served.headers.clear()
+        assert (await served.get("/login")).body == (STATIC / "login.html").read_bytes()
+        cookie = (await served.post("/login", data={"token": f" {TOKEN} "})).headers["Set-Cookie"]
+        answer = await served.get("/", headers={"Cookie": cookie.partition(";")[0]})
+        assert answer.body == (STATIC / "index.html").read_bytes()
