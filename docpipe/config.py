@@ -356,10 +356,21 @@ def _completed(config: Config) -> Config:
                 f"{name}.base_url is missing: set it in config.toml or as DOCPIPE_{name.upper()}__BASE_URL "
                 '("fake" starts a fake service inside).'
             )
-        if section.token_file:
-            token = _read_token(config, name, section.token_file)
-            config = replace(config, **{name: replace(section, token=token)})
+        config = with_token(config, name)
     return config
+
+
+def with_token(config: Config, name: str) -> Config:
+    """The configuration with the token of a section, read from its file where it names one.
+
+    Raises:
+        ConfigError: if it cannot be read.
+    """
+    section = getattr(config, name)
+    if not section.token_file:
+        return config
+    token = _read_token(config, name, section.token_file)
+    return replace(config, **{name: replace(section, token=token)})
 
 
 def _read_token(config: Config, name: str, path: str) -> Secret:

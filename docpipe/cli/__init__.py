@@ -35,6 +35,8 @@ _COMMANDS = {
     "convert": "docpipe.cli.convert:convert",
     "patients": "docpipe.cli.patients:patients",
     "serve": "docpipe.cli.serve:serve",
+    "submit": "docpipe.cli.remote:submit",
+    "watch": "docpipe.cli.remote:watch",
 }
 """Where each command is; imported when it is called, for it loads what it needs, and no more."""
 
@@ -56,16 +58,33 @@ def parser() -> argparse.ArgumentParser:
     as_json.add_argument(
         "--json", action="store_true", help="print one JSON object on standard output, nothing else there"
     )
+    by_service = _by_service()
     _add_run(commands, [common, as_json])
     _add_resume(commands, [common, as_json])
-    _add_status(commands, [common, as_json])
-    _add_cancel(commands, [common, as_json])
-    _add_retry(commands, [common, as_json])
+    _add_status(commands, [common, as_json, by_service])
+    _add_cancel(commands, [common, as_json, by_service])
+    _add_retry(commands, [common, as_json, by_service])
     _add_check(commands, [common, as_json])
     _add_convert(commands, [common, as_json])
     _add_patients(commands, common, as_json)
     _add_serve(commands, [common])
+    _add_submit(commands, [common, as_json, by_service])
+    _add_watch(commands, [common, as_json, by_service])
     return top
+
+
+def _by_service() -> argparse.ArgumentParser:
+    """The option that has a command done by a service."""
+    by_service = argparse.ArgumentParser(add_help=False)
+    by_service.add_argument(
+        "--service",
+        nargs="?",
+        const="",
+        metavar="URL",
+        help="have it done by the service at this address; without one, by the service that holds the state "
+        "folder, else at service.host and service.port. Its token: DOCPIPE_SERVICE__TOKEN",
+    )
+    return by_service
 
 
 def _common() -> argparse.ArgumentParser:
@@ -97,6 +116,10 @@ def _add_run(commands: "_Commands[argparse.ArgumentParser]", parents: list[argpa
         "goes on with that one.",
         epilog="example: docpipe run --patient P123 --patient P124",
     )
+    _add_patients_wanted(run)
+
+
+def _add_patients_wanted(run: argparse.ArgumentParser) -> None:
     run.add_argument(
         "--patient", action="append", default=[], metavar="ID", help="a patient; may be repeated"
     )
@@ -128,6 +151,11 @@ def _add_resume(
     )
     resume.add_argument(
         "--patient", action="append", default=[], metavar="ID", help="a patient; may be repeated"
+    )
+    resume.add_argument(
+        "--go-on",
+        action="store_true",
+        help="take back what was paused, by a service that has ended since",
     )
 
 
@@ -270,6 +298,37 @@ def _add_serve(
     )
 
 
+def _add_submit(
+    commands: "_Commands[argparse.ArgumentParser]", parents: list[argparse.ArgumentParser]
+) -> None:
+    submit = commands.add_parser(
+        "submit",
+        parents=parents,
+        help="have a service retrieve the documents of patients",
+        description="Submit patients to a service that runs already (`docpipe serve`). A patient with an "
+        "unfinished run goes on with that one.",
+        epilog="example: docpipe submit --patient P123 --wait",
+    )
+    _add_patients_wanted(submit)
+    submit.add_argument("--wait", action="store_true", help="look on until they have ended, as `run` does")
+
+
+def _add_watch(
+    commands: "_Commands[argparse.ArgumentParser]", parents: list[argparse.ArgumentParser]
+) -> None:
+    watch = commands.add_parser(
+        "watch",
+        parents=parents,
+        help="look on while a service works",
+        description="Print what runs of a service are at, as it changes, until they have ended. Ctrl-C ends "
+        "the looking on, not the runs.",
+        epilog="example: docpipe watch P123",
+    )
+    watch.add_argument(
+        "which", nargs="*", metavar="PATIENT|RUN", help="only these; without any, all unfinished runs"
+    )
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit status."""
     os.umask(0o077)  # whatever is made here may bear patients' data
@@ -295,7 +354,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _command(args: argparse.Namespace) -> int:
     from docpipe import logs  # noqa: PLC0415 -- not needed for --help
 
-    quiet = args.command not in ("run", "resume", "retry", "serve")
+    quiet = (
+        args.command not in ("run", "resume", "retry", "serve") or getattr(args, "service", None) is not None
+    )
     logs.configure(debug=args.debug, quiet=quiet)
     module, _, name = _COMMANDS[args.command].partition(":")
     command: Callable[[argparse.Namespace], int] = getattr(importlib.import_module(module), name)

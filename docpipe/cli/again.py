@@ -2,34 +2,43 @@
 
 import argparse
 import asyncio
-import contextlib
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 
 from docpipe import service
 from docpipe.checkpoints import StoredRun, read_runs
 from docpipe.cli.progress import Progress
-from docpipe.cli.run import hint, say, stopping, tell
+from docpipe.cli.run import hint, owned, say, stopping, tell
 from docpipe.cli.words import as_json, told_counts
 from docpipe.config import Config, load
-from docpipe.errors import StateError, UsageError
+from docpipe.errors import UsageError
 from docpipe.model import RunState
-from docpipe.state import InUseError, holder
 
 
 def cancel(args: argparse.Namespace) -> int:
     """Give runs up; returns the exit status."""
+    if args.service is not None:
+        from docpipe.cli import remote  # noqa: PLC0415 -- only who asks for it pays for an HTTP client
+
+        return remote.cancel(args)
     return asyncio.run(_cancel(args, load(args.config)), debug=args.debug)
 
 
 def retry(args: argparse.Namespace) -> int:
     """Begin a finished run again; returns the exit status."""
+    if args.service is not None:
+        from docpipe.cli import remote  # noqa: PLC0415 -- only who asks for it pays for an HTTP client
+
+        return remote.retry(args)
     return asyncio.run(_retry(args, load(args.config)), debug=args.debug)
 
 
 async def _cancel(args: argparse.Namespace, config: Config) -> int:
     wanted = {run.run_id: run for word in args.which for run in _unfinished_of(config, word)}
-    async with owned(config, inline=args.debug) as docpipe, stopping(docpipe.engine) as stopped:
+    async with (
+        owned(config, args, instead=f"docpipe cancel {' '.join(args.which)} --service") as docpipe,
+        stopping(docpipe.engine) as stopped,
+    ):
         await asyncio.gather(*(docpipe.engine.cancel(run_id) for run_id in wanted))
         with Progress(docpipe.engine, len(wanted)):
             await docpipe.engine.wait()
@@ -77,7 +86,7 @@ def _tell_cancelled(docpipe: service.Docpipe, run: StoredRun) -> None:
 async def _retry(args: argparse.Namespace, config: Config) -> int:
     run = _found(config, args.which)[-1]
     async with (
-        owned(config, inline=args.debug) as docpipe,
+        owned(config, args, instead=f"docpipe retry {args.which} --service") as docpipe,
         stopping(docpipe.engine) as stopped,
     ):
         await docpipe.engine.retry(run.run_id, args.first)
@@ -97,17 +106,3 @@ async def _retry(args: argparse.Namespace, config: Config) -> int:
 
 def _status(ended: Sequence[StoredRun]) -> int:
     return 1 if any(run.state is RunState.FAILED for run in ended) else 0
-
-
-@contextlib.asynccontextmanager
-async def owned(config: Config, *, inline: bool) -> AsyncIterator[service.Docpipe]:
-    """Everything built, or a sentence on who has the state folder."""
-    async with contextlib.AsyncExitStack() as stack:
-        try:
-            docpipe = await stack.enter_async_context(service.opened(config, inline=inline))
-        except InUseError as error:
-            raise StateError(
-                f"{holder(config.state_dir).capitalize()} is at work on the state folder {config.state_dir}: "
-                "stop it (Ctrl-C) and try again; afterwards `docpipe resume` goes on with the other runs."
-            ) from error
-        yield docpipe

@@ -12,8 +12,7 @@ from typing import Any, Final
 
 from docpipe import service
 from docpipe.check import Finding, Mended, Scene, findings, repair
-from docpipe.cli.again import owned
-from docpipe.cli.run import say
+from docpipe.cli.run import owned, say
 from docpipe.config import Config, load
 from docpipe.state import in_use
 
@@ -34,7 +33,7 @@ async def _check(args: argparse.Namespace, config: Config) -> int:
         async for finding in findings(scene):
             told.found(finding)
         return told.end(scene)
-    async with owned(config, inline=args.debug) as docpipe:
+    async with owned(config, args, instead="docpipe check") as docpipe:
         scene = Scene(config.state_dir, root, beside=False, progress=told.progress)
         async for finding in findings(scene):
             told.found(finding, await repair(finding, docpipe.activities, root))

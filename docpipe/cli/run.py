@@ -17,9 +17,10 @@ from docpipe.cli.progress import Progress
 from docpipe.cli.words import as_json, told_counts
 from docpipe.config import Config, load
 from docpipe.engine import Engine
-from docpipe.errors import ConfigError, UsageError
+from docpipe.errors import ConfigError, StateError, UsageError
 from docpipe.model import Json, Outcome, RunState
 from docpipe.patients import csv_rows
+from docpipe.state import InUseError, address, holder
 
 _PROBLEMS: Final = (Outcome.FAILED, Outcome.REFUSED)
 
@@ -30,9 +31,11 @@ def run(args: argparse.Namespace) -> int:
 
 
 async def _run(args: argparse.Namespace, config: Config) -> int:
-    patient_ids = await _wanted(args)
-    async with service.opened(config, inline=args.debug) as docpipe, stopping(docpipe.engine) as stopped:
+    patient_ids = await wanted_patients(args)
+    instead = "docpipe watch" if args.command == "resume" else "docpipe submit"
+    async with owned(config, args, instead=instead) as docpipe, stopping(docpipe.engine) as stopped:
         engine = docpipe.engine
+        await _see_to_pauses(docpipe, go_on=getattr(args, "go_on", False))
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, _reload, docpipe, args.config)
         if args.command == "resume":
             runs = await engine.resume(patient_ids)
@@ -52,13 +55,53 @@ async def _run(args: argparse.Namespace, config: Config) -> int:
     return 1 if any(run.state is RunState.FAILED for run in ended) else 0
 
 
-async def _wanted(args: argparse.Namespace) -> list[str]:
-    """The patients that the command names."""
+@contextlib.asynccontextmanager
+async def owned(
+    config: Config, args: argparse.Namespace, *, instead: str = ""
+) -> AsyncIterator[service.Docpipe]:
+    """Everything built, or a sentence on who has the state folder, and what to do instead."""
+    async with contextlib.AsyncExitStack() as stack:
+        try:
+            docpipe = await stack.enter_async_context(service.opened(config, inline=args.debug))
+        except InUseError as error:
+            if instead and (where := address(config.state_dir)) is not None:
+                raise InUseError(
+                    f"A service at {where} holds the state folder {config.state_dir}: "
+                    f"`{instead}` has it done there."
+                ) from error
+            if args.command in ("run", "resume"):
+                raise
+            raise StateError(
+                f"{holder(config.state_dir).capitalize()} is at work on the state folder {config.state_dir}: "
+                "stop it (Ctrl-C) and try again; afterwards `docpipe resume` goes on with the other runs."
+            ) from error
+        yield docpipe
+
+
+async def _see_to_pauses(docpipe: service.Docpipe, *, go_on: bool) -> None:
+    """A pause outlives the service in which it was made: take it back, or say so."""
+    paused = list(await docpipe.checkpoints.pauses())
+    for name in paused if go_on else ():
+        if name and name not in docpipe.services:  # an origin of archives that nobody has gone to yet
+            await docpipe.checkpoints.go_on(name)
+        else:
+            await docpipe.go_on(name or None)
+    if paused and not go_on:
+        told = ", ".join(name or "everything" for name in paused)
+        warn(f"docpipe: paused: {told}. `docpipe resume --go-on` takes that back.")
+
+
+async def wanted_patients(args: argparse.Namespace) -> list[str]:
+    """The patients that the command names.
+
+    Raises:
+        UsageError: if there are none, or an id cannot be one.
+    """
     patient_ids: list[str] = list(args.patient)
     file: Path | None = getattr(args, "patients", None)
     if file is not None:
         patient_ids += await _ids_in(file)
-    if args.command == "run" and not patient_ids:
+    if args.command != "resume" and not patient_ids:
         raise UsageError("Name a patient with --patient ID, or a file of patients with --patients FILE.")
     if bad := [
         patient_id for patient_id in patient_ids if not patient_id.strip() or not patient_id.isprintable()

@@ -2,16 +2,22 @@
 
 import argparse
 import json
+import sys
 import time
 
 from docpipe.checkpoints import StoredRun, read_runs
 from docpipe.cli.words import as_json, told_counts, told_time, told_wait
 from docpipe.config import load
 from docpipe.errors import UsageError
+from docpipe.state import address
 
 
 def status(args: argparse.Namespace) -> int:
     """Print where runs stand; returns the exit status."""
+    if args.service is not None:
+        from docpipe.cli import remote  # noqa: PLC0415 -- only who asks for it pays for an HTTP client
+
+        return remote.status(args)
     config = load(args.config)
     runs = read_runs(config.state_dir, args.which)
     if args.which and not runs:
@@ -21,6 +27,8 @@ def status(args: argparse.Namespace) -> int:
         return 0
     if not runs:
         print("There are no runs yet: `docpipe run --patient ID` starts one.")
+    if (where := address(config.state_dir)) is not None:
+        print(f"docpipe: a service is at work on this folder, at {where}", file=sys.stderr)
     for run in runs:
         print("  ".join(filter(None, (run.run_id, f"{run.patient_id:<12}", _told(run)))))
     return 0

@@ -23,7 +23,7 @@ def told_wait(wait: dict[str, Any] | None, now: float) -> str:
     """What somebody waits for, in words; empty when for nothing."""
     if not wait:
         return ""
-    told = _KINDS[wait["kind"]].format(what=wait["what"] or "docpipe")
+    told = _KINDS.get(wait["kind"], "waits ({what})").format(what=wait["what"] or "docpipe")
     if wait.get("place"):
         told += f", place {wait['place']} in line"
     if wait.get("until") is not None and wait["until"] > now:

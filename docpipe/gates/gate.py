@@ -215,10 +215,8 @@ class Passage:
     def _observed(
         self, method: str, sent: float, seconds: float, response: aiohttp.ClientResponse | None
     ) -> None:
-        if response is None:
-            status, failure = None, self.failure.reason if self.failure else "given up"
-        else:
-            status, failure = response.status, self.failure.reason if self.failure else None
+        status = None if response is None else response.status
+        failure = self.failure.reason if self.failure else "given up" if response is None else None
         gate, run_id = self._gate, self._call.ticket.run_id
         for observer in gate.observers:
             observer(

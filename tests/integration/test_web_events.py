@@ -115,6 +115,10 @@ async def test_a_connection_begins_anew(served: Served) -> None:
         assert stream.told[0][1] == "reset"
         assert stream.told[0][2] == (await served.get("/api/summary")).json
         assert [name for _, name, _ in stream.told[1:]].count("service") == 1
+    await asyncio.sleep(60)
+    async with listening(served) as stream:
+        await asyncio.sleep(2)
+        assert len(stream.of("service")) == 1, "who comes later is told though nothing has changed"
 
 
 async def test_services_are_told_when_they_change(served: Served) -> None:

@@ -4,13 +4,15 @@ import asyncio
 import io
 import json
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import pytest
 
-from docpipe.model import Activity, Outcome, Rate, RunState
+from docpipe.model import Activity, Outcome, Patient, Rate, RunState
+from docpipe.web.views import run_view
 from tests.virtual import wall_clock
 from tests.web_support import NEVER, Served, serving
 
@@ -307,6 +309,20 @@ async def test_what_a_run_waits_for_is_told(served: Served) -> None:
     assert [wait["until"] is None for wait in polls] == [False] * (len(polls) - 1) + [True]
 
 
+@stuck
+async def test_a_run_that_has_just_begun_is_running(served: Served) -> None:
+    """Though its beginning is not in the database yet."""
+    (run,) = await served.submit("S0")
+    await asyncio.sleep(10)
+    (stored,) = await served.docpipe.checkpoints.runs([run])
+    early = replace(stored, state=RunState.QUEUED, started_at=None)
+    told = run_view(early, served.docpipe.engine)
+    assert (told["state"], told["started_at"]) == (
+        "running",
+        run_view(stored, served.docpipe.engine)["started_at"],
+    )
+
+
 async def test_a_finished_run_is_told_whole(served: Served) -> None:
     """With every activity, its outcome and what it was about, and no more waiting."""
     (run,) = await served.finished("S0")
@@ -469,6 +485,16 @@ async def test_the_end_is_expected_by_the_pace_of_the_searches(served: Served) -
     told = (await served.get("/api/summary")).json
     assert told["bottleneck"] == "docex.search"
     assert told["expected_end"] is not None
+
+
+async def test_what_holds_up_those_who_have_not_begun(served: Served) -> None:
+    """Is what holds up those before them."""
+    await served.docpipe.patients.put([Patient(f"T{n}", "Ann", "Lee", "1957-03-31") for n in range(100)])
+    await served.post("/api/services/docex/pause")
+    await served.submit(*(f"T{number}" for number in range(100)))
+    await asyncio.sleep(10)
+    assert served.docpipe.engine.waiting > 30
+    assert (await served.get("/api/summary")).json["bottleneck"] == "pause"
 
 
 # What is always there

@@ -392,6 +392,12 @@ async def test_bodies_are_limited(served: Served, path: str, limit: int, *, chun
         assert (answer.status, answer.json["type"]) == (413, "urn:docpipe:problem:body-too-large")
 
 
+async def test_a_body_that_nobody_reads_is_limited_too(served: Served) -> None:
+    """By the length that it says it has."""
+    for size, status in ((64 << 10, 204), ((64 << 10) + 1, 413)):
+        assert (await served.post("/api/resume", data=bytes(size), headers=bearing())).status == status
+
+
 async def test_a_compressed_body_is_refused(served: Served) -> None:
     """It could be a bomb."""
     headers = {"Content-Encoding": "gzip", "Content-Type": "application/json"} | bearing()

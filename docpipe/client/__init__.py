@@ -1,0 +1,47 @@
+"""A client of `docpipe serve`, for programs and notebooks.
+
+    from docpipe.client import Client
+
+    with Client("http://127.0.0.1:8080") as docpipe:
+        runs = docpipe.submit(["P123", "P124"])
+        for run in docpipe.wait(runs):
+            for document in docpipe.documents(run.run_id):
+                print(run.patient_id, document.title, document.outcome)
+
+Every error is a `ClientError`:
+
+    ClientError
+        NotReachableError       no connection, or it broke off, also after a few tries
+        RefusedError            the service has answered with a problem (RFC 9457)
+            SignInError         401 or 403: the token is missing, wrong, or tried too often
+            NotFoundError       404: there is no such run, document or service
+            ConflictError       409: the run is in a state in which that cannot be
+        NoServiceError          what answers is no docpipe
+"""
+
+from docpipe.client.client import Client
+from docpipe.client.problems import (
+    ClientError,
+    ConflictError,
+    NoServiceError,
+    NotFoundError,
+    NotReachableError,
+    RefusedError,
+    SignInError,
+)
+from docpipe.client.words import Document, Event, Run, Wait
+
+__all__ = [
+    "Client",
+    "ClientError",
+    "ConflictError",
+    "Document",
+    "Event",
+    "NoServiceError",
+    "NotFoundError",
+    "NotReachableError",
+    "RefusedError",
+    "Run",
+    "SignInError",
+    "Wait",
+]

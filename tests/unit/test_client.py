@@ -1,0 +1,205 @@
+"""The client over a transport of the test's: what it sends, repeats, refuses and makes of answers."""
+
+import json
+
+import httpx
+import pytest
+import respx
+from hypothesis import given
+from hypothesis import strategies as st
+
+from docpipe.client import (
+    Client,
+    ConflictError,
+    NoServiceError,
+    NotFoundError,
+    NotReachableError,
+    RefusedError,
+    Run,
+    SignInError,
+)
+from docpipe.errors import UsageError
+
+ADDRESS = "http://127.0.0.1:8080"
+TOKEN = "a-token-that-stays-secret"  # noqa: S105 -- of no service
+RUN = {"run_id": "R1", "patient_id": "P1", "state": "running", "priority": 0, "documents": {"converted": 2}}
+
+
+@pytest.fixture
+def naps() -> list[float]:
+    return []
+
+
+@pytest.fixture
+def client(naps: list[float]):
+    with Client(ADDRESS, TOKEN, sleep=naps.append) as client:
+        yield client
+
+
+def problem(status: int, type_: str = "about:blank") -> httpx.Response:
+    told = {"type": type_, "title": "t", "status": status, "detail": "A sentence.", "instance": "/api"}
+    return httpx.Response(status, json=told, headers={"Content-Type": "application/problem+json"})
+
+
+@respx.mock
+def test_a_submission_that_was_lost_is_repeated_with_its_key(client: Client, naps: list[float]) -> None:
+    """A connection that breaks and a 503 lead to the same request again, under the same key."""
+    accepted = {"runs": [{**RUN, "created": True}], "refused": []}
+    route = respx.post(f"{ADDRESS}/api/runs")
+    route.side_effect = [httpx.ReadError("gone"), problem(503), httpx.Response(202, json=accepted)]
+    (run,) = client.submit(["P1", "P1"], 3)
+    assert (run.run_id, run.state) == ("R1", "running")
+    keys = {call.request.headers["Idempotency-Key"] for call in route.calls}
+    assert len(keys) == 1
+    assert {call.request.content for call in route.calls} == {b'{"patients":["P1"],"priority":3}'}
+    assert {call.request.headers["Authorization"] for call in route.calls} == {f"Bearer {TOKEN}"}
+    assert naps == [0.5, 1.0]
+
+
+@respx.mock
+def test_many_patients_go_in_parts(client: Client) -> None:
+    """More than fit into one request go in several, each with a key of its own; refusals come at the end."""
+    sent = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        ids = json.loads(request.content)["patients"]
+        sent.append((request.headers["Idempotency-Key"], len(ids)))
+        refused = [{"line": 1, "reason": "It is empty."}] if "bad" in ids else []
+        return httpx.Response(
+            202, json={"runs": [{**RUN, "patient_id": id_} for id_ in ids], "refused": refused}
+        )
+
+    respx.post(f"{ADDRESS}/api/runs").mock(side_effect=answer)
+    assert len(client.submit((f"P{n}" for n in range(25_000)), key="mine")) == 25_000
+    assert sent == [("mine-0", 10_000), ("mine-1", 10_000), ("mine-2", 5_000)]
+    with pytest.raises(UsageError, match=r"1 of 2 patient ids were refused: It is empty\."):
+        client.submit(["bad", "P1"])
+
+
+@respx.mock
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [(401, SignInError), (403, SignInError), (404, NotFoundError), (409, ConflictError), (422, RefusedError)],
+)
+def test_problems_become_errors(client: Client, status: int, error: type) -> None:
+    """A problem's sentence is the error's; nothing that must not be repeated is."""
+    route = respx.post(f"{ADDRESS}/api/runs/R1/cancel").mock(return_value=problem(status, "urn:x"))
+    with pytest.raises(error, match="A sentence") as caught:
+        client.cancel("R1")
+    assert (caught.value.status, caught.value.type, route.call_count) == (status, "urn:x", 1)
+
+
+@respx.mock
+def test_what_is_no_docpipe(client: Client, naps: list[float]) -> None:
+    """A page of a proxy, or nobody at all, is told as what it is; reading is tried a few times."""
+    respx.get(f"{ADDRESS}/api/summary").mock(return_value=httpx.Response(200, text="<html>hello</html>"))
+    with pytest.raises(NoServiceError, match="no docpipe"):
+        client.summary()
+    respx.get(f"{ADDRESS}/api/services").mock(return_value=httpx.Response(404, text="nginx"))
+    with pytest.raises(NoServiceError, match="status 404"):
+        client.services()
+    route = respx.get(f"{ADDRESS}/api/runs/R1").mock(side_effect=httpx.ConnectError("refused"))
+    with pytest.raises(NotReachableError, match="docpipe serve"):
+        client.run("R1")
+    assert route.call_count == len(naps) + 1 == 5
+
+
+@respx.mock
+def test_pages_are_loaded_as_they_are_taken(client: Client) -> None:
+    """Every page brings the cursor of the next; filters go along."""
+    seen = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        seen.append(dict(request.url.params.multi_items()))
+        number = int(request.url.params.get("cursor", "0"))
+        runs = [{**RUN, "run_id": f"R{number}"}]
+        return httpx.Response(200, json={"runs": runs, "next": str(number + 1) if number < 2 else None})
+
+    respx.get(f"{ADDRESS}/api/runs").mock(side_effect=answer)
+    runs = client.runs(["queued"], "P&=1")
+    assert next(runs).run_id == "R0"
+    assert len(seen) == 1
+    assert [run.run_id for run in runs] == ["R1", "R2"]
+    assert {(page["state"], page["q"]) for page in seen} == {("queued", "P&=1")}
+
+
+@respx.mock
+def test_waiting_outlives_a_lost_connection(client: Client, naps: list[float]) -> None:
+    """Events are listened to anew where they break off, and what was missed is asked for."""
+    done = {**RUN, "state": "completed"}
+    first = (
+        b"event: reset\ndata: {}\n\n: comment\n\nid: 2\nevent: run\ndata: "
+        + json.dumps(RUN).encode()
+        + b"\n\n"
+    )
+    respx.get(f"{ADDRESS}/api/events").mock(
+        side_effect=[
+            httpx.Response(200, content=first),
+            problem(503),
+            httpx.Response(200, content=b"event: reset\ndata: {}\n\n"),
+        ]
+    )
+    respx.get(f"{ADDRESS}/api/runs/R1").mock(
+        side_effect=[httpx.Response(200, json=told) for told in ({**RUN, "state": "queued"}, done)]
+    )
+    told: list[Run] = []
+    (ended,) = client.wait(["R1"], each=told.append)
+    assert ended.finished
+    assert [run.state for run in told] == ["queued", "running", "completed"]
+    assert naps == [0.5]
+
+
+@respx.mock
+def test_a_download_is_whole_or_not_there(client: Client, tmp_path) -> None:
+    """A file appears under its name when all of it has come; what breaks off leaves nothing."""
+    where = "/api/documents/P1/0123456789abcdef/text.md"
+    respx.get(f"{ADDRESS}{where}").mock(return_value=httpx.Response(200, content=b"words"))
+    assert client.download(where, tmp_path / "a.md").read_bytes() == b"words"
+    assert (tmp_path / "a.md").stat().st_mode & 0o077 == 0
+
+    def broken():
+        yield b"wo"
+        raise httpx.ReadError("gone")
+
+    respx.get(f"{ADDRESS}{where}").mock(side_effect=lambda _: httpx.Response(200, content=broken()))
+    with pytest.raises(NotReachableError):
+        client.download(where, tmp_path / "b.md")
+    respx.get(f"{ADDRESS}{where}").mock(return_value=problem(404))
+    with pytest.raises(NotFoundError):
+        client.download(where, tmp_path / "c.md")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.md"]
+    with pytest.raises(UsageError):
+        client.download("https://elsewhere.example/x", tmp_path / "d.md")
+
+
+def test_the_token_stays_where_it_belongs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is shown nowhere, and not sent unencrypted to another machine."""
+    with Client(ADDRESS, TOKEN) as client:
+        assert TOKEN not in repr(client)
+    with pytest.raises(UsageError, match="unencrypted") as caught:
+        Client("http://docpipe.example", TOKEN)
+    assert TOKEN not in str(caught.value)
+    Client("http://docpipe.example").close()
+    Client("https://docpipe.example", TOKEN).close()
+    Client("http://docpipe.example", TOKEN, insecure=True).close()
+    monkeypatch.setenv("DOCPIPE_SERVICE__TOKEN", TOKEN)
+    with pytest.raises(UsageError, match="unencrypted"):
+        Client("http://docpipe.example")
+    for bad in ("docpipe", "ftp://docpipe", "http://"):
+        with pytest.raises(UsageError, match="no address"):
+            Client(bad)
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(["priority", "doing", "documents", "files", "error", "new_word"]),
+        st.none(),
+        max_size=6,
+    ),
+    st.text(max_size=20),
+)
+def test_a_newer_service_is_understood(more: dict, state: str) -> None:
+    """Members that are null, missing or new, and states that are new, do not break a client."""
+    run = Run.of({**RUN, **more, "state": state})
+    assert run.state == state
+    assert run.finished is (state in ("completed", "completed_with_errors", "failed", "cancelled"))
