@@ -102,7 +102,7 @@ def _in(where: str, name: str, schema: Json, about: str) -> Json:
 _NOTHING: Final = {"description": "Done."}
 _ONE_RUN: Final = _in("path", "run_id", RUN_ID, "The run.")
 _PAGE: Final = {"text/html": TEXT}
-_RANGE: Final = _in("header", "Range", {"type": "string", "maxLength": 100}, "One range of bytes.")
+_RANGE: Final = _in("header", "Range", TEXT, "One range of bytes; what is none is passed over.")
 
 
 def _paths() -> Json:

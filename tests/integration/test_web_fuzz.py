@@ -12,11 +12,19 @@ from docpipe.web import tokens
 from tests.web_support import TOKEN, serving
 
 NEVER_ENDS = "/api/events"
-CHECKS = """
+CONFIG = """
 [checks]
-positive_data_acceptance.expected-statuses = ["2xx", "3xx", 401, 403, 404, 409, 422, 429, "5xx"]
+positive_data_acceptance.expected-statuses = ["2xx", "3xx", 401, 403, 404, 409, 416, 422, 429, "5xx"]
+
+[[operations]]
+include-path = "/api/runs/{{run_id}}/files/{{name}}"
+parameters = {{ "path.run_id" = "{run}" }}
+
+[[operations]]
+include-path = "/api/documents/{{patient_id}}/{{document_id}}/{{name}}"
+parameters = {{ "path.patient_id" = "S0", "path.document_id" = "{document}" }}
 """
-"""A key that came with another request is refused with 422, and no description can say which those are."""
+"""No description can say which keys came with another request before (422), or which ranges there are (416)."""
 
 
 @pytest.mark.parametrize("token", [None, TOKEN])
@@ -27,10 +35,12 @@ async def test_the_description_is_true(
     monkeypatch.setattr(tokens, "GUESSES", 10**6)  # bad tokens are among what is sent
     program = shutil.which("schemathesis", path=str(Path(sys.executable).parent))
     assert program, "schemathesis is missing"
-    (tmp_path / "schemathesis.toml").write_text(CHECKS, "utf-8")
     async with serving(tmp_path, time.time, token=token) as served:
         (run,) = await served.finished("S0")
-        assert (await served.get(f"/api/runs/{run}/documents")).json["documents"]
+        documents = (await served.get(f"/api/runs/{run}/documents")).json["documents"]
+        document = next(found["document_id"] for found in documents if found["files"])
+        told = CONFIG.format(run=run, document=document)
+        (tmp_path / "schemathesis.toml").write_text(told, "utf-8")
         shown = ("--header", f"Authorization: Bearer {token}") if token else ()
         process = await asyncio.create_subprocess_exec(
             program,
@@ -51,4 +61,5 @@ async def test_the_description_is_true(
             stderr=asyncio.subprocess.STDOUT,
         )
         out, _ = await process.communicate()
+
     assert process.returncode == 0, out.decode()[-6000:]

