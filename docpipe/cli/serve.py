@@ -25,16 +25,18 @@ def serve(args: argparse.Namespace) -> int:
 
 
 async def _serve(args: argparse.Namespace, config: Config) -> int:
+    told = _signals()
     with web.bound(config.service) as sockets:
-        return await _served(args, config, sockets)
+        return await _served(args, config, sockets, told)
 
 
-async def _served(args: argparse.Namespace, config: Config, sockets: list[socket.socket]) -> int:
+async def _served(
+    args: argparse.Namespace, config: Config, sockets: list[socket.socket], told: asyncio.Future[int]
+) -> int:
     async with (
         service.opened(config, inline=args.debug) as docpipe,
         web.listening(docpipe, sockets) as listening,
     ):
-        told = _signals()
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, _reload, docpipe, args.config)
         await docpipe.engine.resume()
         listening.web.readiness.started = True

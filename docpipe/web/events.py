@@ -8,19 +8,18 @@ import asyncio
 import contextlib
 import itertools
 import json
-from collections import OrderedDict
 from collections.abc import AsyncIterator, Iterable
 from typing import Final, Self
 
 import structlog
 from aiohttp import web
 
-from docpipe.model import Json
-from docpipe.runs import Change, OneRun
+from docpipe.runs import Change
 from docpipe.service import Docpipe
 from docpipe.web.overview import Pace, disks_view, services_view
 from docpipe.web.problems import Problem
-from docpipe.web.views import iso, run_view
+from docpipe.web.views import run_view
+from docpipe.web.waits import Waits
 
 log = structlog.get_logger(__name__)
 
@@ -34,8 +33,6 @@ _MANY: Final = 500
 """When more runs than these changed at once, readers are told to load anew."""
 _BEHIND: Final = 8
 """A reader that is so many seconds behind is cut off."""
-_HISTORIES: Final = 2000
-_WAITS: Final = 100
 
 
 class Reader:
@@ -64,6 +61,7 @@ class Hub:
 
     def __init__(self, docpipe: Docpipe) -> None:
         self.pace = Pace(docpipe)
+        self.waits = Waits()
         self.closed = False
         self._docpipe = docpipe
         self._engine = docpipe.engine
@@ -72,7 +70,7 @@ class Hub:
         self._wake = asyncio.Event()
         self._ids = itertools.count(1)
         self._at: dict[str, tuple[object, ...]] = {}
-        self._waits: OrderedDict[str, list[Json]] = OrderedDict()
+        self._stale = False
         self._services = ""
         self._summary = ""
         self._task: asyncio.Task[None] | None = None
@@ -101,7 +99,7 @@ class Hub:
         self.pace.changed(change)
         if change.activity is None:
             self._at.pop(change.run_id, None)
-            self._end_wait(change.run_id, self._engine.clock())
+            self.waits.end(change.run_id, self._engine.clock())
         self.touch([change.run_id])
 
     def touch(self, run_ids: Iterable[str]) -> None:
@@ -117,37 +115,10 @@ class Hub:
             if (at := run.at()) != self._at.get(run_id):
                 self._at[run_id] = at
                 self._changed[run_id] = None
-                self._note_wait(run, now)
+                self.waits.note(run, now)
         for run_id in self._at.keys() - under_way.keys():
             del self._at[run_id]
-            self._end_wait(run_id, now)
-
-    def _note_wait(self, run: OneRun, now: float) -> None:
-        step = next(iter(run.active.values()), None)
-        wait = step.ticket.wait if step is not None else None
-        if step is None or wait is None:
-            self._end_wait(run.id, now)
-            return
-        told = {"activity": step.activity, "kind": wait.kind, "what": wait.what, "since": iso(wait.since)}
-        waits = self._waits.setdefault(run.id, [])
-        if waits and waits[-1]["until"] is None:
-            if told.items() <= waits[-1].items():
-                return
-            waits[-1]["until"] = iso(now)
-        waits.append({**told, "until": None})
-        del waits[:-_WAITS]
-        self._waits.move_to_end(run.id)
-        while len(self._waits) > _HISTORIES:
-            self._waits.popitem(last=False)
-
-    def _end_wait(self, run_id: str, now: float) -> None:
-        waits = self._waits.get(run_id)
-        if waits and waits[-1]["until"] is None:
-            waits[-1]["until"] = iso(now)
-
-    def waits_of(self, run_id: str) -> list[Json]:
-        """What a run has waited for since this process began, the last of it first forgotten."""
-        return self._waits.get(run_id, [])
+            self.waits.end(run_id, now)
 
     # What readers are told
 
@@ -165,6 +136,7 @@ class Hub:
                 await self._tell(with_summary=with_summary)
             except Exception:
                 log.exception("events_failed")
+                self._stale = True  # readers have missed something
             await asyncio.sleep(max(0.0, began + EVERY_S - loop.time()))
 
     async def _tell(self, *, with_summary: bool) -> None:
@@ -174,8 +146,9 @@ class Hub:
             self._services = self._summary = ""
             return
         pieces = []
-        if len(changed) > _MANY:
+        if self._stale or len(changed) > _MANY:
             pieces.append(await self._reset())
+            self._stale = False
         elif changed:
             for run in await self._docpipe.checkpoints.runs(changed):
                 pieces.append(self._event("run", json.dumps(run_view(run, self._engine))))

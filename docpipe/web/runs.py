@@ -116,7 +116,7 @@ async def one_run(request: web.Request) -> web.Response:
     steps = await here.docpipe.checkpoints.steps(run.run_id)
     steps.sort(key=lambda step: (step.started_at, _ORDER[step.activity], step.item))
     told = json.dumps(run_view(run, here.docpipe.engine))
-    waits = json.dumps(here.hub.waits_of(run.run_id))
+    waits = json.dumps(here.hub.waits.of(run.run_id))
     files = {found.item: found.member for found in found_in(steps)}
     activities = await array(steps, lambda step: activity_view(step, files))
     return of_text(f'{told[:-1]}, "activities": {activities}, "waits": {waits}}}')

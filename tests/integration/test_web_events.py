@@ -13,7 +13,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from docpipe.web import events
+from docpipe.web import events, waits
 from tests.virtual import wall_clock
 from tests.web_support import NEVER, Served, serving
 
@@ -229,6 +229,8 @@ async def test_a_failure_is_not_the_end(served: Served, monkeypatch: pytest.Monk
             patch.setattr(type(served.docpipe.checkpoints), "runs", broken)
             served.web.hub.touch(["X"])
             await asyncio.sleep(3)
+        await asyncio.sleep(1)
+        assert len(stream.of("reset")) == 2, "for what was missed"
         (run,) = await served.submit("S0")
         await asyncio.sleep(3)
         assert run in {data["run_id"] for data in stream.of("run")}
@@ -237,9 +239,12 @@ async def test_a_failure_is_not_the_end(served: Served, monkeypatch: pytest.Monk
 @stuck
 async def test_histories_of_waits_are_bounded(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of each run and of all."""
-    monkeypatch.setattr(events, "_WAITS", 3)
-    monkeypatch.setattr(events, "_HISTORIES", 2)
-    await served.submit("S0", "S1", "S2")
+    monkeypatch.setattr(waits, "OF_EACH", 3)
+    monkeypatch.setattr(waits, "RUNS", 2)
+    histories = served.web.hub.waits._of
+    await served.submit("S0", "S1")
     await asyncio.sleep(100)
-    assert len(served.web.hub._waits) <= 2
-    assert all(len(waits) <= 3 for waits in served.web.hub._waits.values())
+    assert [len(history) for history in histories.values()] == [3, 3]
+    await served.submit("S2")
+    await asyncio.sleep(100)
+    assert len(histories) == 2

@@ -24,7 +24,7 @@ parameters = {{ "path.run_id" = "{run}" }}
 include-path = "/api/documents/{{patient_id}}/{{document_id}}/{{name}}"
 parameters = {{ "path.patient_id" = "S0", "path.document_id" = "{document}" }}
 """
-"""No description can say which keys came with another request before (422), or which ranges there are (416)."""
+"""No description tells which keys came with another request (422), and which ranges there are (416)."""
 
 
 @pytest.mark.parametrize("token", [None, TOKEN])
