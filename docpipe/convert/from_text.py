@@ -68,7 +68,6 @@ def _table(text: str, warnings: list[str]) -> tuple[Block, ...] | None:
     if mark is None:
         return None
     text = text[told.end() :] if told else text
-    csv.field_size_limit(_CELL_LIMIT)
     rows = _rows(text, mark, csv.QUOTE_MINIMAL)
     if rows is None or any(cell.count("\n") > _MOST_LINES for row in rows for cell in row):
         rows = _rows(text, mark, csv.QUOTE_NONE)  # a quotation mark that nothing closes
@@ -84,6 +83,7 @@ def _rows(text: str, mark: str, quoting: Literal[0, 3]) -> list[list[str]] | Non
     """The rows with something in them, up to the limit; None for what is no CSV."""
     rows: list[list[str]] = []
     left = _MOST_CELLS
+    usual = csv.field_size_limit(_CELL_LIMIT)  # of the whole process
     try:
         for row in csv.reader(io.StringIO(text, newline=""), delimiter=mark, quoting=quoting):
             if any(map(str.strip, row)):
@@ -93,6 +93,8 @@ def _rows(text: str, mark: str, quoting: Literal[0, 3]) -> list[list[str]] | Non
                     break
     except csv.Error:
         return None
+    finally:
+        csv.field_size_limit(usual)
     return rows
 
 

@@ -76,6 +76,7 @@ async def send(
 
 async def _copy(request: web.Request, response: web.StreamResponse, data: Any, left: int) -> None:
     """Write what is read; the connection breaks off where the file or the reader does not keep up."""
+    transport = request.transport  # aiohttp forgets it when docpipe stops
     try:
         async for piece in data:
             async with asyncio.timeout(_PATIENCE_S):
@@ -84,9 +85,9 @@ async def _copy(request: web.Request, response: web.StreamResponse, data: Any, l
     except (TimeoutError, OSError) as error:
         log.info("file_not_sent", reason=type(error).__name__)
     finally:
+        if left and transport is not None:
+            transport.abort()
         await data.aclose()
-    if left and request.transport is not None:  # a file that was replaced by a shorter one meanwhile
-        request.transport.abort()
 
 
 def _span(request: web.Request, size: int) -> tuple[int, int] | None:

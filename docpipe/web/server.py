@@ -182,6 +182,6 @@ async def listening(docpipe: Docpipe, sockets: list[socket.socket]) -> AsyncIter
             return _Connection(server, loop=loop, **_OPTIONS)
 
         for opened in sockets:
-            listener = await loop.create_server(connection, sock=opened)
+            listener = await loop.create_server(connection, sock=opened, backlog=_BACKLOG)
             stack.callback(listener.close)
         yield Listening(here, _address(sockets[0]))

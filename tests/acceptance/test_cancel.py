@@ -115,7 +115,7 @@ async def test_a_run_that_has_no_task(box: Box, services: fakes.Running) -> None
     services.add_fault("tracker.* 503")
     (box.state).mkdir()
     async with open_database(box.state, time.time) as store:
-        await store.create_run("01MCC5RM00V3RS3DTR98H6BCFN", "P123", 0)
+        await store.create_runs({"P123": "01MCC5RM00V3RS3DTR98H6BCFN"}, 0)
     cancelled = await box.run("cancel", "P123")
     assert cancelled.status == 0, cancelled.err
     assert "nobody had to be told" in cancelled.out

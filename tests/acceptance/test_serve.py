@@ -119,6 +119,31 @@ async def test_a_signal_stops_it(box: Box, services: fakes.Running, number: int,
         assert len(services.docex.searches_of("P123")) == 1
 
 
+async def test_who_does_not_read_holds_up_no_stop(box: Box, services: fakes.Running) -> None:
+    """Neither a reader of events nor one of a large file; nothing is left open."""
+    async with serving(box) as service:
+        (run,) = await service.submit("P123")
+        await service.until(run, "completed", "completed_with_errors")
+        documents = (await service.ask("GET", f"/api/runs/{run}/documents", 200))["documents"]
+        url = next(document["files"]["text.md"] for document in documents if "text.md" in document["files"])
+        (box.storage / url.removeprefix("/api/documents/")).write_bytes(bytes(64 << 20))
+        port = int(service.address.rpartition(":")[2])
+        writers = []
+        for path in ("/api/events", url):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1024)
+            writer.write(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n".encode())
+            await reader.readuntil(b"\r\n\r\n")
+            writer.transport.pause_reading()
+            writers.append(writer)
+        service.process.terminate()
+        status, err = await service.ended()
+        for writer in writers:
+            writer.transport.abort()
+    assert status == 143
+    assert "Exception ignored" not in err
+    assert "Traceback" not in err
+
+
 @pytest.mark.parametrize("services", [SLOW], indirect=True)
 async def test_a_second_signal_leaves_at_once(box: Box, services: fakes.Running) -> None:
     """Whatever is under way."""

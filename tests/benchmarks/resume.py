@@ -65,7 +65,7 @@ async def unfinished(folder: Path, tasks: dict[str, str]) -> None:
 
 async def _put(store: Checkpoints, state: Path, run: str, task: str) -> None:
     patient = f"P{run}"
-    await store.create_run(run, patient, 0)
+    await store.create_runs({patient: run}, 0)
     store.start_run(run)
     for activity, result in results(run, patient, task).items():
         item = "00001" if activity in (Activity.CONVERT, Activity.STORE) else ""

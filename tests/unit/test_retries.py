@@ -78,7 +78,7 @@ def test_what_cannot_be_retried(state: str, told: str) -> None:
 
 
 async def finished(store: Checkpoints, run_id: str, patient_id: str) -> None:
-    await store.create_run(run_id, patient_id, 0)
+    await store.create_runs({patient_id: run_id}, 0)
     store.start_run(run_id)
     for activity in Activity:
         store.begin_step(run_id, activity, "")
@@ -120,7 +120,7 @@ async def test_nothing_is_forgotten_where_it_is_too_late(tmp_path: Path) -> None
     async with open_database(tmp_path, time.time) as store:
         await finished(store, "R1", "P1")
         (old,) = await store.runs(["R1"])
-        await store.create_run("R2", "P1", 0)
+        await store.create_runs({"P1": "R2"}, 0)
         await store.retry_run(old, Activity.SEARCH)
         assert await store.runs(["R1"]) == [old]
         assert len(await left(store, "R1")) == len(Activity)
@@ -136,10 +136,10 @@ async def test_nothing_is_forgotten_where_it_is_too_late(tmp_path: Path) -> None
 async def test_a_run_that_is_given_up(tmp_path: Path) -> None:
     """It stays unfinished until the tracker is told, and its patient may have a new run meanwhile."""
     async with open_database(tmp_path, time.time) as store:
-        await store.create_run("R1", "P1", 0)
+        await store.create_runs({"P1": "R1"}, 0)
         await store.cancel_run("R1")
         store.start_run("R1")
-        await store.create_run("R2", "P1", 0)
+        await store.create_runs({"P1": "R2"}, 0)
         states = {run.run_id: run.state for run in await store.unfinished()}
         assert states == {"R1": RunState.CANCELLING, "R2": RunState.QUEUED}
         await store.finish_run("R2", RunState.COMPLETED, {}, None, None)
