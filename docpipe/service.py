@@ -2,34 +2,35 @@
 
 import asyncio
 import contextlib
-import functools
 import random
 import shutil
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
-from urllib.parse import urlsplit
 
 from docpipe.activities import Activities
 from docpipe.activity_log import ActivityLog
 from docpipe.archive import Downloader, Limits
 from docpipe.checkpoints import Checkpoints, open_database
-from docpipe.config import FAKE, Config, Secret
+from docpipe.config import Config
 from docpipe.engine import Engine
-from docpipe.errors import ConfigError, StateError, UsageError
+from docpipe.errors import StateError, UsageError
 from docpipe.exchange import DocumentExchange
-from docpipe.gates import Gate, Observer, Quota, Service
+from docpipe.gates import Observer, Quota, Service
 from docpipe.http import Http, origin_of
+from docpipe.limits import Gates, open_gates, rates
 from docpipe.lines import Slots
-from docpipe.model import Clock, Json, Rate, RunIds
-from docpipe.patients import PatientDatabase, checked
+from docpipe.model import Clock, Json, RunIds
+from docpipe.patients import PatientDatabase
+from docpipe.places import open_patients, storage_folder
 from docpipe.state import StateFolder
 from docpipe.storage import FolderStorage
 from docpipe.tidying import tidied
 from docpipe.tracing import traced
 from docpipe.tracker import TaskTracker
+from docpipe.values import FAKE, Secret
 from docpipe.workers.inline import InlineWorkers
 from docpipe.workers.machine import default_workers
 from docpipe.workers.pool import Workers
@@ -85,7 +86,7 @@ class Docpipe:
     def use_rates(self, config: Config) -> list[str]:
         """Take over the rates of a new configuration; returns what changed. The rest needs a restart."""
         changed = []
-        for name, rate in _rates(config).items():
+        for name, rate in rates(config).items():
             if rate != self.quotas[name].rate:
                 changed.append(f"{name}: {self.quotas[name].rate or 'none'} to {rate or 'none'}")
                 self.quotas[name].set_rate(rate)
@@ -125,7 +126,7 @@ async def opened(
         http = await stack.enter_async_context(Http())
         workers = make_workers(config, clock, converter, inline=inline)
         await stack.enter_async_context(workers)
-        gates = await _gates(config, checkpoints, clock, rng, stack)
+        gates = await open_gates(config, checkpoints, clock, rng, stack)
         activities = Activities(
             patients=patients,
             exchange=DocumentExchange(http, config.docex, gates.searching, gates.asking, clock),
@@ -171,7 +172,7 @@ async def _engine(
     config: Config,
     memory: _Memory,
     activities: Activities,
-    gates: "_Gates",
+    gates: Gates,
     ids: RunIds,
     *,
     stack: contextlib.AsyncExitStack,
@@ -190,45 +191,6 @@ async def _engine(
     await stack.enter_async_context(tidied(memory.checkpoints, memory.activity_log, keep, clock))
     await stack.enter_async_context(traced(engine, gates.observers))
     return await stack.enter_async_context(engine)
-
-
-def storage_folder(config: Config) -> Path:
-    """The folder that `storage.url` names.
-
-    Raises:
-        ConfigError: if it is no folder.
-    """
-    url = config.storage.url
-    parts = urlsplit(url)
-    if parts.scheme == "file" and not parts.netloc:
-        return Path(parts.path)
-    if "://" in url:
-        raise ConfigError(
-            f"storage.url: `{parts.scheme}://` cannot be used; give a folder, or file:// and its path."
-        )
-    return (config.folder / url).absolute()
-
-
-def patients_url(config: Config) -> str:
-    """The SQLAlchemy URL of the patients, an SQLite file taken from the configuration's folder."""
-    url = config.patients.url
-    if url in ("", FAKE):
-        name = "fake-patients.db" if url == FAKE else "patients.db"
-        return f"sqlite:///{config.state_dir / name}"
-    scheme, found, file = url.partition(":///")
-    if found and scheme.startswith("sqlite") and file and not file.startswith((":memory:", "file:")):
-        return f"{scheme}:///{config.folder.absolute() / file}"
-    return url
-
-
-async def open_patients(config: Config, clock: Clock = time.time) -> PatientDatabase:
-    """The patients database; with `patients.url = "fake"` invented patients are put in first, once."""
-    database = PatientDatabase(patients_url(config), clock)
-    if config.patients.url == FAKE and not (config.state_dir / "fake-patients.db").exists():
-        import fakes  # noqa: PLC0415 -- only a first try needs it
-
-        await database.put([checked(row) for row in fakes.patients.sample()])
-    return database
 
 
 async def _storage(config: Config) -> FolderStorage:
@@ -285,83 +247,7 @@ def make_workers(
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Gates:
-    """The gates of both services, and of each origin that archives come from."""
-
-    searching: Gate
-    asking: Gate
-    tracker: Gate
-    archives: Callable[[str], Gate]
-    services: dict[str, Service]
-    quotas: dict[str, Quota]
-    pauses: dict[str, float]
-    """What was paused when the process began, and since when."""
-    observers: list[Observer]
-
-    def refresh(self) -> None:
-        """Bring up to date what those in line are told of their place and time."""
-        for quota in self.quotas.values():
-            quota.refresh()
-
-
-def _rates(config: Config) -> dict[str, Rate | None]:
-    return {
-        "docex.search": config.docex.search_rate,
-        "docex.status": config.docex.status_rate,
-        "tasktracker": config.tasktracker.rate,
-    }
-
-
-async def _gates(
-    config: Config,
-    checkpoints: Checkpoints,
-    clock: Clock,
-    rng: random.Random,
-    stack: contextlib.AsyncExitStack,
-) -> _Gates:
-    """Build the gates; each quota waits out what an earlier process may have spent."""
-    docex, tracker = config.docex, config.tasktracker
-    pauses, observers = await checkpoints.pauses(), list[Observer]()
-    services: dict[str, Service] = {}
-
-    def add(name: str) -> Service:
-        services[name] = Service(name, clock=clock, rng=rng)
-        if name in pauses:
-            services[name].pause(pauses[name])
-        return services[name]
-
-    for name in ("docex", "tasktracker"):
-        add(name)
-    quotas = {}
-    for name, rate in _rates(config).items():
-        quota = await Quota.restored(name, rate, clock, checkpoints)
-        quotas[name] = await stack.enter_async_context(quota)
-    await checkpoints.begin_life()  # killed within its first second, it has spent something all the same
-
-    def gate(service: Service, quota: Quota, timeout: float) -> Gate:
-        longest = tracker.max_retry_after if service.name == "tasktracker" else docex.max_retry_after
-        return Gate(service, quota, timeout=timeout, max_retry_after=longest, observers=observers)
-
-    @functools.cache
-    def archives(origin: str) -> Gate:
-        """No quota, but an outage state of its own."""
-        name = f"archives of {urlsplit(origin).netloc}"
-        return gate(add(name), Quota(name, None, clock=clock), docex.timeout)
-
-    return _Gates(
-        searching=gate(services["docex"], quotas["docex.search"], docex.timeout),
-        asking=gate(services["docex"], quotas["docex.status"], docex.timeout),
-        tracker=gate(services["tasktracker"], quotas["tasktracker"], tracker.timeout),
-        archives=archives,
-        services=services,
-        quotas=quotas,
-        pauses=pauses,
-        observers=observers,
-    )
-
-
-def _downloader(config: Config, http: Http, gates: _Gates, clock: Clock) -> Downloader:
+def _downloader(config: Config, http: Http, gates: Gates, clock: Clock) -> Downloader:
     home = origin_of(config.docex.base_url)
     others = config.docex.archive_origins
 

@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from docpipe import service
 from docpipe.check import Finding, Mended, Scene, findings, repair
 from docpipe.cli.run import owned, say
 from docpipe.config import Config, load
+from docpipe.places import storage_folder
 from docpipe.state import in_use
 
 _EVERY_S: Final = 0.25
@@ -26,7 +26,7 @@ def check(args: argparse.Namespace) -> int:
 
 async def _check(args: argparse.Namespace, config: Config) -> int:
     told = _Told(as_json=args.json)
-    root = service.storage_folder(config)
+    root = storage_folder(config)
     if not args.repair:
         beside = in_use(config.state_dir)
         scene = Scene(config.state_dir, root, beside=beside, progress=told.progress)

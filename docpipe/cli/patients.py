@@ -7,7 +7,7 @@ import sys
 
 from docpipe.config import Config, load
 from docpipe.patients import COLUMNS, read_csv
-from docpipe.service import open_patients
+from docpipe.places import open_patients
 
 
 def patients(args: argparse.Namespace) -> int:

@@ -15,7 +15,8 @@ from docpipe import __version__
 from docpipe.engine import Change
 from docpipe.gates import Attempt, QuotaView, ServiceView
 from docpipe.model import Activity, Outcome, RunState
-from docpipe.service import Docpipe, storage_folder
+from docpipe.places import storage_folder
+from docpipe.service import Docpipe
 from docpipe.workers.pool import PoolState
 
 CONTENT_TYPE: Final = CONTENT_TYPE_LATEST

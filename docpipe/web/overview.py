@@ -10,8 +10,9 @@ from typing import Final
 from docpipe.checkpoints.listing import Hour
 from docpipe.gates import Outage, Quota, Service
 from docpipe.model import Activity, Json, RunState, WaitKind
+from docpipe.places import storage_folder
 from docpipe.runs import Change
-from docpipe.service import Docpipe, storage_folder
+from docpipe.service import Docpipe
 from docpipe.web.views import current_waits, iso
 
 _DAY_S: Final = 24 * 3600.0

@@ -1,0 +1,166 @@
+"""The values of the configuration: from a TOML value, or the text of an environment variable, to a typed one.
+
+Each function raises ValueError with what would be right, for the sentence "it has to be …".
+"""
+
+import re
+from collections.abc import Callable
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from docpipe.model import Rate
+
+FAKE: Final = "fake"
+"""A base_url of this word starts the fake service inside."""
+
+_UNITS_S: Final = {"s": 1, "sec": 1, "min": 60, "h": 3600, "hour": 3600, "d": 86400, "day": 86400}
+_UNITS_B: Final = {"b": 1, "kib": 2**10, "mib": 2**20, "gib": 2**30, "kb": 10**3, "mb": 10**6, "gb": 10**9}
+
+
+class Secret:
+    """A text that no print, log or traceback shows."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def __repr__(self) -> str:
+        return "Secret(***)"
+
+    def reveal(self) -> str:
+        """The text itself, for the one place that needs it."""
+        return self._text
+
+
+def parse_rate(value: Any) -> Rate | None:
+    """Read "10/min" (also /sec, /hour) or "none"."""
+    if value == "none":
+        return None
+    match = re.fullmatch(r"(\d{1,7})\s*/\s*(sec|min|hour)", str(value))
+    if match is None or int(match[1]) == 0:
+        raise ValueError('a rate such as "10/sec", "10/min", "600/hour", or "none"')
+    return Rate(int(match[1]), float(_UNITS_S[match[2]]))
+
+
+def parse_duration(value: Any) -> float:
+    """Read "30s", "5min", "2h", "90 days" or a number of seconds, as seconds."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([a-z]*)", str(value).strip().lower())
+    unit = match[2] or "s" if match else ""
+    unit = unit if unit in _UNITS_S else unit.removesuffix("s")
+    if match is None or unit not in _UNITS_S or float(match[1]) == 0:
+        raise ValueError('a time such as "30s", "5min" or "2h"')
+    return float(match[1]) * _UNITS_S[unit]
+
+
+def parse_size(value: Any) -> int:
+    """Read "1GiB", "512 MiB" or a number of bytes, as bytes."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([a-z]*)", str(value).strip().lower())
+    if match is None or (match[2] or "b") not in _UNITS_B:
+        raise ValueError('a size such as "1GiB" or "512MiB"')
+    return int(float(match[1]) * _UNITS_B[match[2] or "b"])
+
+
+def parse_memory(value: Any) -> int:
+    """Read the memory of a worker, as bytes."""
+    size = parse_size(value)
+    if size < 256 * 2**20:
+        raise ValueError('at least "256MiB"')
+    return size
+
+
+def integer(low: int, high: int) -> Callable[[Any], int]:
+    """A reader of whole numbers within two bounds."""
+
+    def parse(value: Any) -> int:
+        if (
+            isinstance(value, bool)
+            or not re.fullmatch(r"\d{1,9}", str(value))
+            or not low <= int(value) <= high
+        ):
+            raise ValueError(f"a whole number from {low} to {high}")
+        return int(value)
+
+    return parse
+
+
+def parse_workers(value: Any) -> int | None:
+    """Read a number of workers, or "auto"."""
+    if value == "auto":
+        return None
+    try:
+        return integer(1, 1024)(value)
+    except ValueError as error:
+        raise ValueError('"auto" or a whole number from 1 to 1024') from error
+
+
+def parse_base_url(value: Any) -> str:
+    """Read the address of a service, or "fake"."""
+    if value == FAKE:
+        return FAKE
+    parts = urlsplit(str(value))
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+        raise ValueError('an address such as "https://exchange.example", or "fake" for a first try')
+    if parts.username or parts.password:
+        raise ValueError("an address without a password in it: use the key `token`")
+    return str(value).rstrip("/")
+
+
+def parse_origins(value: Any) -> tuple[str, ...]:
+    """Read a list of origins, or a text with commas between them."""
+    items = value.split(",") if isinstance(value, str) else value
+    good = isinstance(items, list) and all(
+        isinstance(item, str) and re.fullmatch(r"https?://[^/\s]+", item.strip())
+        for item in items
+        if item != ""
+    )
+    if not good:
+        raise ValueError('a list of origins such as ["https://files.exchange.example"]')
+    return tuple(item.strip().lower() for item in items if item)
+
+
+def parse_switch(value: Any) -> bool:
+    """Read true or false."""
+    known = {True: True, False: False, "true": True, "false": False}
+    if not isinstance(value, bool | str) or value not in known:
+        raise ValueError("true or false")
+    return known[value]
+
+
+def parse_languages(value: Any) -> tuple[str, ...]:
+    """Read languages as tesseract names them."""
+    if not isinstance(value, str) or not re.fullmatch(r"[A-Za-z]\w{1,40}(\+[A-Za-z]\w{1,40})*", value):
+        raise ValueError('names as of tesseract --list-langs, such as "eng" or "eng+spa"')
+    return tuple(dict.fromkeys(value.split("+")))
+
+
+def parse_hosts(value: Any) -> tuple[str, ...]:
+    """Read a list of host names, or a text with commas between them."""
+    items = value.split(",") if isinstance(value, str) else value
+    good = isinstance(items, list) and all(
+        isinstance(item, str) and re.fullmatch(r"[A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\]", item.strip())
+        for item in items
+    )
+    if not good:
+        raise ValueError('a list of host names such as ["docpipe.example"]')
+    return tuple(item.strip().lower() for item in items)
+
+
+def parse_keep(value: Any) -> float | None:
+    """Read a time, or "forever"."""
+    return None if value == "forever" else parse_duration(value)
+
+
+def parse_text(value: Any) -> str:
+    """Read a text that is not empty."""
+    if not isinstance(value, str) or not value:
+        raise ValueError("a text that is not empty")
+    return value
+
+
+def parse_secret(value: Any) -> Secret:
+    """Read a token."""
+    text = parse_text(value)
+    if not re.fullmatch(r"[\x21-\x7e]+", text):
+        raise ValueError("a token without spaces or control characters")
+    return Secret(text)
