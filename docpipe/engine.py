@@ -17,7 +17,7 @@ from docpipe.lines import waiting
 from docpipe.logs import place_of
 from docpipe.model import Activity, Clock, RunIds, RunState, Ticket, Wait, WaitKind
 from docpipe.pipeline import Ending, give_up, retrieve
-from docpipe.retries import first_again
+from docpipe.retries import comes_before, first_again
 from docpipe.runs import Change, Listener, OneRun
 
 __all__ = ["Change", "Engine", "Listener"]
@@ -44,6 +44,7 @@ class Engine:
         ids: RunIds,
         refresh: Callable[[], None] = lambda: None,
         paused: float | None = None,
+        until: Activity | None = None,
     ) -> None:
         """Set up; nothing runs yet.
 
@@ -55,6 +56,7 @@ class Engine:
             ids: makes run ids.
             refresh: brings what tickets say of lines up to date.
             paused: since when nothing may begin; None where it may.
+            until: the last activity that may begin; runs stop before the next one, and can be resumed.
         """
         self.checkpoints = checkpoints
         self.activity_log = activity_log
@@ -76,6 +78,7 @@ class Engine:
         self._noter: asyncio.Task[None] | None = None
         self._paused: Wait | None = None
         self._goes_on = asyncio.Event()
+        self._until = until
         if paused is not None:
             self.pause(paused)
 
@@ -124,8 +127,10 @@ class Engine:
             log.info("goes_on")
             self._admit()
 
-    async def turn(self, ticket: Ticket) -> None:
+    async def turn(self, ticket: Ticket, activity: Activity) -> None:
         """See runs.Keeper.turn."""
+        if self.stopping or not (self._until is None or comes_before(activity, self._until)):
+            raise asyncio.CancelledError
         while self._paused is not None:
             with waiting(ticket, self._paused):
                 await self._goes_on.wait()

@@ -3,32 +3,38 @@
 The text of an exception may quote a patient's record: only its type and place are logged, unless debugging.
 """
 
+import contextlib
 import logging
+import os
 import sys
 import traceback
-from collections.abc import MutableMapping
+from collections.abc import Callable, Iterator, MutableMapping
 from typing import Any
 
 import structlog
 
 
-def configure(*, debug: bool = False, quiet: bool = False) -> None:
+def configure(*, debug: bool = False, quiet: bool = False, plain: bool = False) -> None:
     """Set up structlog, once at the start of a command.
 
     Args:
         debug: everything, with the texts of exceptions.
         quiet: warnings only, as on a terminal, where progress is shown instead.
+        plain: lines for people also where no terminal looks on; else JSON.
     """
     terminal = sys.stderr.isatty()
     level = logging.DEBUG if debug else logging.WARNING if quiet or terminal else logging.INFO
-    last: list[Any] = [structlog.dev.ConsoleRenderer()] if terminal else [structlog.processors.JSONRenderer()]
-    if debug and not terminal:
+    last: list[Any] = [structlog.processors.JSONRenderer()]
+    if terminal or plain or debug:
+        colors = terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+        last = [structlog.dev.ConsoleRenderer(colors=colors)]
+    if debug and not (terminal or plain):
         last.insert(0, structlog.processors.format_exc_info)
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.TimeStamper(fmt="%H:%M:%S" if terminal else "iso", utc=not terminal),
             *([] if debug else [_without_texts]),
             *last,
         ],
@@ -36,6 +42,33 @@ def configure(*, debug: bool = False, quiet: bool = False) -> None:
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=False,
     )
+
+
+@contextlib.contextmanager
+def written_by(write: Callable[[str], None], without: frozenset[str] = frozenset()) -> Iterator[None]:
+    """Hand log lines to somebody else meanwhile, such as a view that moves; some events not at all."""
+    before = structlog.get_config()
+
+    def kept(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+        if event["event"] in without:
+            raise structlog.DropEvent
+        return event
+
+    class Lines:
+        """As much of a logger as the filtering logger uses."""
+
+        def msg(self, message: str) -> None:
+            write(message)
+
+        log = debug = info = warn = warning = error = critical = fatal = exception = msg
+
+    structlog.configure(
+        **before | {"logger_factory": lambda *_: Lines(), "processors": [kept, *before["processors"]]}
+    )
+    try:
+        yield
+    finally:
+        structlog.configure(**before)
 
 
 def place_of(error: BaseException) -> str:

@@ -8,6 +8,7 @@ from docpipe.config import Config
 from docpipe.errors import ConfigError
 from docpipe.model import Clock
 from docpipe.patients import PatientDatabase, checked
+from docpipe.storage import FolderStorage
 from docpipe.values import FAKE
 
 
@@ -26,6 +27,15 @@ def storage_folder(config: Config) -> Path:
             f"storage.url: `{parts.scheme}://` cannot be used; give a folder, or file:// and its path."
         )
     return (config.folder / url).absolute()
+
+
+def open_storage(config: Config) -> FolderStorage:
+    """The storage; nothing is written yet.
+
+    Raises:
+        ConfigError: if `storage.url` cannot be used.
+    """
+    return FolderStorage(storage_folder(config))
 
 
 def patients_url(config: Config) -> str:

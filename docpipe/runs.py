@@ -37,7 +37,6 @@ class Keeper(Protocol):
     checkpoints: Checkpoints
     activity_log: ActivityLog
     clock: Clock
-    stopping: bool
 
     def tell(self, change: Change) -> None:
         """Tell the listeners."""
@@ -45,8 +44,12 @@ class Keeper(Protocol):
     def past_search(self, run_id: str) -> None:
         """The run no longer stands before its search."""
 
-    async def turn(self, ticket: Ticket) -> None:
-        """Return when an activity may begin: at once, unless docpipe is paused."""
+    async def turn(self, ticket: Ticket, activity: Activity) -> None:
+        """Return when an activity may begin: at once, unless docpipe is paused.
+
+        Raises:
+            CancelledError: if it may not begin in this process any more; siblings that are under way end.
+        """
 
 
 @dataclass(slots=True, eq=False)
@@ -149,8 +152,6 @@ class OneRun:
     ) -> AsyncIterator["_Try"]:
         """Around each try: the log's start and finish, the times, the checkpoint of a result or an error."""
         engine = self.engine
-        if engine.stopping:
-            raise asyncio.CancelledError
         step = _Step(
             self,
             activity,
@@ -163,7 +164,7 @@ class OneRun:
         entry = Entry(self.id, self.patient_id, activity, step.attempt, about)
         self.active[activity, item] = step
         try:
-            await engine.turn(step.ticket)
+            await engine.turn(step.ticket, activity)
         except BaseException:
             del self.active[activity, item]
             raise

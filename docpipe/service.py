@@ -19,12 +19,12 @@ from docpipe.engine import Engine
 from docpipe.errors import StateError, UsageError
 from docpipe.exchange import DocumentExchange
 from docpipe.gates import Observer, Quota, Service
-from docpipe.http import Http, origin_of
+from docpipe.http import Har, Http, origin_of
 from docpipe.limits import Gates, open_gates, rates
 from docpipe.lines import Slots
-from docpipe.model import Clock, Json, RunIds
+from docpipe.model import Activity, Clock, Json, RunIds
 from docpipe.patients import PatientDatabase
-from docpipe.places import open_patients, storage_folder
+from docpipe.places import open_patients, open_storage
 from docpipe.state import StateFolder
 from docpipe.storage import FolderStorage
 from docpipe.tidying import tidied
@@ -101,6 +101,8 @@ async def opened(
     rng: random.Random | None = None,
     converter: str = CONVERTER,
     inline: bool = False,
+    until: Activity | None = None,
+    trace_http: Path | None = None,
 ) -> AsyncIterator[Docpipe]:
     """Build everything and hold it open.
 
@@ -110,6 +112,8 @@ async def opened(
         rng: spreads retries and makes run ids.
         converter: `module:function` that converts a document.
         inline: whether it runs inside this process, without limits, instead of in worker processes.
+        until: the last activity that runs may begin.
+        trace_http: a file for every HTTP exchange, as HAR.
 
     Raises:
         ConfigError: if a value of the configuration cannot be used.
@@ -120,13 +124,12 @@ async def opened(
         state = stack.enter_context(StateFolder(config.state_dir))
         storage = await _storage(config)
         config = await _with_fakes(config, stack)
-        memory = await _memory(state.path, clock, stack)
-        checkpoints = memory.checkpoints
+        memory = await _memory(state, clock, stack)
         patients = await _patients(config, clock, stack)
-        http = await stack.enter_async_context(Http())
+        http = await stack.enter_async_context(Http(_har(trace_http, stack)))
         workers = make_workers(config, clock, converter, inline=inline)
         await stack.enter_async_context(workers)
-        gates = await open_gates(config, checkpoints, clock, rng, stack)
+        gates = await open_gates(config, memory.checkpoints, clock, rng, stack)
         activities = Activities(
             patients=patients,
             exchange=DocumentExchange(http, config.docex, gates.searching, gates.asking, clock),
@@ -140,13 +143,14 @@ async def opened(
             limits=Limits(),
             conversion=conversion(config),
         )
-        await _sweep(state.spool, checkpoints)
-        engine = await _engine(config, memory, activities, gates, RunIds(clock, rng), stack=stack)
+        engine = await _engine(
+            config, memory, activities, gates, RunIds(clock, rng), until=until, stack=stack
+        )
         yield Docpipe(
             config,
             state,
             engine,
-            checkpoints,
+            memory.checkpoints,
             storage,
             patients,
             workers,
@@ -157,15 +161,25 @@ async def opened(
         )
 
 
+def _har(path: Path | None, stack: contextlib.AsyncExitStack) -> Har | None:
+    if path is None:
+        return None
+    try:
+        return stack.enter_context(Har(path))
+    except OSError as error:
+        raise UsageError(f"{path} cannot be written: {error.strerror}.") from error
+
+
 @dataclass(frozen=True, slots=True)
 class _Memory:
     checkpoints: Checkpoints
     activity_log: ActivityLog
 
 
-async def _memory(folder: Path, clock: Clock, stack: contextlib.AsyncExitStack) -> _Memory:
-    checkpoints = await stack.enter_async_context(open_database(folder, clock))
-    return _Memory(checkpoints, await stack.enter_async_context(ActivityLog(folder, clock)))
+async def _memory(state: StateFolder, clock: Clock, stack: contextlib.AsyncExitStack) -> _Memory:
+    checkpoints = await stack.enter_async_context(open_database(state.path, clock))
+    await _sweep(state.spool, checkpoints)
+    return _Memory(checkpoints, await stack.enter_async_context(ActivityLog(state.path, clock)))
 
 
 async def _engine(
@@ -175,6 +189,7 @@ async def _engine(
     gates: Gates,
     ids: RunIds,
     *,
+    until: Activity | None,
     stack: contextlib.AsyncExitStack,
 ) -> Engine:
     """The engine, with what goes on beside it."""
@@ -187,6 +202,7 @@ async def _engine(
         ids=ids,
         refresh=gates.refresh,
         paused=gates.pauses.get(""),
+        until=until,
     )
     await stack.enter_async_context(tidied(memory.checkpoints, memory.activity_log, keep, clock))
     await stack.enter_async_context(traced(engine, gates.observers))
@@ -194,7 +210,7 @@ async def _engine(
 
 
 async def _storage(config: Config) -> FolderStorage:
-    storage = FolderStorage(storage_folder(config))
+    storage = open_storage(config)
     await storage.check()
     return storage
 

@@ -2,7 +2,7 @@
 
 from docpipe.checkpoints.inspect import completed_runs, integrity, outdated, unfinished_runs
 from docpipe.checkpoints.pruning import prune
-from docpipe.checkpoints.schema import Grant, StoredRun, StoredStep, read_runs
+from docpipe.checkpoints.schema import Grant, StoredRun, StoredStep, read_runs, read_steps
 from docpipe.checkpoints.store import Checkpoints, open_database
 
 __all__ = [
@@ -16,5 +16,6 @@ __all__ = [
     "outdated",
     "prune",
     "read_runs",
+    "read_steps",
     "unfinished_runs",
 ]

@@ -197,6 +197,18 @@ def read_runs(folder: Path, which: str | None = None, latest: int = 1000) -> lis
     return [run_of(row) for row in reversed(rows)]
 
 
+def read_steps(folder: Path, run_id: str) -> list[StoredStep]:
+    """Read the activities of a run, in the order in which they began, likewise.
+
+    Raises:
+        StateError: if the database is there and cannot be read.
+    """
+    if not (folder / "checkpoints.db").exists():
+        return []
+    with reading(folder) as db:
+        return [step_of(row) for row in db.execute(STEPS, (run_id,))]
+
+
 @contextlib.contextmanager
 def reading(folder: Path) -> Iterator[sqlite3.Connection]:
     """Open the database of a state folder without changing it; one of an older docpipe is read from a copy.

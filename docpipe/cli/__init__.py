@@ -6,24 +6,9 @@ import json
 import os
 import sys
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
-from docpipe import __version__
+from docpipe.cli.options import parser
 from docpipe.errors import DocpipeError
-from docpipe.model import Activity
-
-_Commands = argparse._SubParsersAction  # noqa: SLF001 -- argparse gives the type no public name
-_EPILOG = """\
-exit status:
-  0    every run completed; errors in single documents are told, and leave it 0
-  1    a run failed, could not be cancelled, or `check` found something wrong
-  2    bad usage or configuration, or a state folder that cannot be used
-  130  stopped by Ctrl-C, 143 by SIGTERM; `docpipe resume` goes on
-
-Each key of config.toml can be set by the environment: DOCPIPE_<SECTION>__<KEY>,
-for instance DOCPIPE_DOCEX__BASE_URL.
-"""
-
 
 _COMMANDS = {
     "run": "docpipe.cli.run:run",
@@ -37,296 +22,14 @@ _COMMANDS = {
     "serve": "docpipe.cli.serve:serve",
     "submit": "docpipe.cli.remote:submit",
     "watch": "docpipe.cli.remote:watch",
+    "logs": "docpipe.cli.looking:logs",
+    "report": "docpipe.cli.looking:report",
+    "completion": "docpipe.cli.looking:completion",
 }
 """Where each command is; imported when it is called, for it loads what it needs, and no more."""
 
-
-def parser() -> argparse.ArgumentParser:
-    """The commands and their options."""
-    common = _common()
-    top = argparse.ArgumentParser(
-        prog="docpipe",
-        parents=[common],
-        description="Retrieve every document that a health-information exchange holds for a patient, "
-        "convert, store and report it.",
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    top.add_argument("--version", action="version", version=f"docpipe {__version__}")
-    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    as_json = argparse.ArgumentParser(add_help=False)
-    as_json.add_argument(
-        "--json", action="store_true", help="print one JSON object on standard output, nothing else there"
-    )
-    by_service = _by_service()
-    _add_run(commands, [common, as_json])
-    _add_resume(commands, [common, as_json])
-    _add_status(commands, [common, as_json, by_service])
-    _add_cancel(commands, [common, as_json, by_service])
-    _add_retry(commands, [common, as_json, by_service])
-    _add_check(commands, [common, as_json])
-    _add_convert(commands, [common, as_json])
-    _add_patients(commands, common, as_json)
-    _add_serve(commands, [common])
-    _add_submit(commands, [common, as_json, by_service])
-    _add_watch(commands, [common, as_json, by_service])
-    return top
-
-
-def _by_service() -> argparse.ArgumentParser:
-    """The option that has a command done by a service."""
-    by_service = argparse.ArgumentParser(add_help=False)
-    by_service.add_argument(
-        "--service",
-        nargs="?",
-        const="",
-        metavar="URL",
-        help="have it done by the service at this address; without one, by the service that holds the state "
-        "folder, else at service.host and service.port. Its token: DOCPIPE_SERVICE__TOKEN",
-    )
-    return by_service
-
-
-def _common() -> argparse.ArgumentParser:
-    """Options that stand before or after the command."""
-    common = argparse.ArgumentParser(add_help=False)
-    common.add_argument(
-        "--config",
-        type=Path,
-        metavar="FILE",
-        default=argparse.SUPPRESS,
-        help="configuration (default: ./config.toml)",
-    )
-    common.add_argument(
-        "--debug",
-        action="store_true",
-        default=argparse.SUPPRESS,
-        help="convert inside the process, without limits, so that breakpoint() works; show debug logs and "
-        "tracebacks, which may quote patient data",
-    )
-    return common
-
-
-def _add_run(commands: "_Commands[argparse.ArgumentParser]", parents: list[argparse.ArgumentParser]) -> None:
-    run = commands.add_parser(
-        "run",
-        parents=parents,
-        help="retrieve the documents of patients",
-        description="Retrieve the documents of one or more patients. A patient with an unfinished run "
-        "goes on with that one.",
-        epilog="example: docpipe run --patient P123 --patient P124",
-    )
-    _add_patients_wanted(run)
-
-
-def _add_patients_wanted(run: argparse.ArgumentParser) -> None:
-    run.add_argument(
-        "--patient", action="append", default=[], metavar="ID", help="a patient; may be repeated"
-    )
-    run.add_argument(
-        "--patients",
-        type=Path,
-        metavar="FILE",
-        help="one patient id per line, or a CSV file with a column `id`",
-    )
-    run.add_argument(
-        "--priority",
-        type=int,
-        choices=range(10),
-        default=0,
-        metavar="N",
-        help="0 to 9; higher goes first at every line, one level being worth an hour of waiting (default 0)",
-    )
-
-
-def _add_resume(
-    commands: "_Commands[argparse.ArgumentParser]", parents: list[argparse.ArgumentParser]
-) -> None:
-    resume = commands.add_parser(
-        "resume",
-        parents=parents,
-        help="go on with unfinished runs",
-        description="Go on with every unfinished run, or with those of some patients. What is done is not "
-        "done again.",
-    )
-    resume.add_argument(
-        "--patient", action="append", default=[], metavar="ID", help="a patient; may be repeated"
-    )
-    resume.add_argument(
-        "--go-on",
-        action="store_true",
-        help="take back what was paused, by a service that has ended since",
-    )
-
-
-def _add_status(
-    commands: "_Commands[argparse.ArgumentParser]", parents: list[argparse.ArgumentParser]
-) -> None:
-    status = commands.add_parser(
-        "status",
-        parents=parents,
-        help="show where runs stand and what they wait for",
-        description="Show where runs stand and what they wait for, also those of a docpipe at work.",
-    )
-    status.add_argument("which", nargs="?", metavar="PATIENT or RUN", help="only these runs")
-
-
-def _add_cancel(
-    commands: "_Commands[argparse.ArgumentParser]", parents: list[argparse.ArgumentParser]
-) -> None:
-    cancel = commands.add_parser(
-        "cancel",
-        parents=parents,
-        help="give runs up",
-        description="Give up unfinished runs: nothing more is retrieved, and the task in the tracker is "
-        "closed as cancelled. Documents that are stored already stay. A cancelled run is neither resumed nor "
-        "retried. While the tracker is down the command waits; Ctrl-C leaves the rest to `docpipe resume`.",
-        epilog="example: docpipe cancel P123",
-    )
-    cancel.add_argument(
-        "which",
-        nargs="+",
-        metavar="PATIENT|RUN",
-        help="a patient, for the unfinished run that it has, or a run",
-    )
-
-
-def _add_retry(
-    commands: "_Commands[argparse.ArgumentParser]", parents: list[argparse.ArgumentParser]
-) -> None:
-    retry = commands.add_parser(
-        "retry",
-        parents=parents,
-        help="do a finished run again, or a part of it",
-        description="Do a finished run again from an activity on, and see it to the end. Without --from "
-        "that is what failed: the activity that stopped the run (a new search where the search itself "
-        "failed), the conversions where documents failed, the status where the tracker did not take it. "
-        "Documents that are readable already are not converted again; no second task is made; the task gets "
-        "another report. Where the task may not be changed any more, the run goes on all the same, and says "
-        "so at its end.",
-        epilog="activities, in their order: " + ", ".join(Activity) + ". Example: docpipe retry P123 --from "
-        "DocEx_Search",
-    )
-    retry.add_argument("which", metavar="RUN|PATIENT", help="a run, or a patient for the latest one")
-    retry.add_argument(
-        "--from",
-        dest="first",
-        type=Activity,
-        choices=list(Activity),
-        metavar="ACTIVITY",
-        help="do this activity and all later ones again; what failed before it, too",
-    )
-
-
-def _add_check(
-    commands: "_Commands[argparse.ArgumentParser]", parents: list[argparse.ArgumentParser]
-) -> None:
-    check = commands.add_parser(
-        "check",
-        parents=parents,
-        help="verify checkpoints, logs and every stored document",
-        description="Verify the checkpoint database, the state folder, the activity log and every stored "
-        "document, and say of each problem how to cure it. It may run beside a docpipe at work: what a run "
-        "is still at is not judged.",
-        epilog="exit status: 0 when all is sound (or mended), 1 when something is wrong",
-    )
-    check.add_argument(
-        "--repair",
-        action="store_true",
-        help="convert again what lost its readable forms, remove leftovers, mend permissions, and say what "
-        "is lost for good; not while another docpipe is at work",
-    )
-
-
-def _add_convert(
-    commands: "_Commands[argparse.ArgumentParser]", parents: list[argparse.ArgumentParser]
-) -> None:
-    convert = commands.add_parser(
-        "convert",
-        parents=parents,
-        help="convert files by hand",
-        description="Convert files as a run does, with the same workers and limits, but without any service. "
-        "Archives are opened, and documents within documents are converted, too. Each document gets a folder "
-        "named after it, with document.pdf, text.md, thumbnail.png and metadata.json. What was converted "
-        "before from the same bytes by the same docpipe is left as it is.",
-        epilog="exit status: 0 when all is converted or kept as it is, 1 when a file failed or was refused. "
-        "Example: docpipe convert letter.rtf scans/ --to readable",
-    )
-    convert.add_argument(
-        "file", nargs="+", type=Path, metavar="FILE", help="a file, an archive, or a folder of them"
-    )
-    convert.add_argument(
-        "--to", type=Path, required=True, metavar="FOLDER", help="where the readable documents go"
-    )
-    convert.add_argument("--again", action="store_true", help="convert also what is there already")
-
-
-def _add_patients(
-    commands: "_Commands[argparse.ArgumentParser]",
-    common: argparse.ArgumentParser,
-    as_json: argparse.ArgumentParser,
-) -> None:
-    patients = commands.add_parser("patients", help="import or list patients").add_subparsers(
-        dest="patients_command", required=True, metavar="COMMAND"
-    )
-    load = patients.add_parser(
-        "import",
-        parents=[common],
-        help="add patients from a CSV file",
-        description="Add patients from a CSV file with the columns id, given, family, birth_date, sex, "
-        "postal_code. A bad row is refused with its line number, and the rest goes in.",
-    )
-    load.add_argument("file", type=Path, metavar="FILE.csv")
-    patients.add_parser("list", parents=[common, as_json], help="list the patients")
-
-
-def _add_serve(
-    commands: "_Commands[argparse.ArgumentParser]", parents: list[argparse.ArgumentParser]
-) -> None:
-    serve = commands.add_parser(
-        "serve",
-        parents=parents,
-        help="run as a service, with an HTTP API and a page",
-        description="Run as a service until SIGTERM or Ctrl-C: goes on with unfinished runs, takes patients "
-        "in by HTTP, and shows a page. It listens on 127.0.0.1 unless told otherwise; on another address it "
-        "needs a token (DOCPIPE_SERVICE__TOKEN). SIGHUP takes over the rates of a changed configuration.",
-        epilog="example: docpipe serve --port 8080",
-    )
-    serve.add_argument("--host", metavar="ADDRESS", help="address to listen on (default: service.host)")
-    serve.add_argument(
-        "--port", type=int, choices=range(65536), metavar="N", help="port (default: service.port)"
-    )
-
-
-def _add_submit(
-    commands: "_Commands[argparse.ArgumentParser]", parents: list[argparse.ArgumentParser]
-) -> None:
-    submit = commands.add_parser(
-        "submit",
-        parents=parents,
-        help="have a service retrieve the documents of patients",
-        description="Submit patients to a service that runs already (`docpipe serve`). A patient with an "
-        "unfinished run goes on with that one.",
-        epilog="example: docpipe submit --patient P123 --wait",
-    )
-    _add_patients_wanted(submit)
-    submit.add_argument("--wait", action="store_true", help="look on until they have ended, as `run` does")
-
-
-def _add_watch(
-    commands: "_Commands[argparse.ArgumentParser]", parents: list[argparse.ArgumentParser]
-) -> None:
-    watch = commands.add_parser(
-        "watch",
-        parents=parents,
-        help="look on while a service works",
-        description="Print what runs of a service are at, as it changes, until they have ended. Ctrl-C ends "
-        "the looking on, not the runs.",
-        epilog="example: docpipe watch P123",
-    )
-    watch.add_argument(
-        "which", nargs="*", metavar="PATIENT|RUN", help="only these; without any, all unfinished runs"
-    )
+_WORKING = ("run", "resume", "retry", "serve")
+"""Commands that log what they do."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -354,10 +57,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _command(args: argparse.Namespace) -> int:
     from docpipe import logs  # noqa: PLC0415 -- not needed for --help
 
-    quiet = (
-        args.command not in ("run", "resume", "retry", "serve") or getattr(args, "service", None) is not None
-    )
-    logs.configure(debug=args.debug, quiet=quiet)
+    works = args.command in _WORKING and getattr(args, "service", None) is None
+    quiet = not works or getattr(args, "quiet", False)
+    logs.configure(debug=args.debug, quiet=quiet, plain=args.command != "serve")
     module, _, name = _COMMANDS[args.command].partition(":")
     command: Callable[[argparse.Namespace], int] = getattr(importlib.import_module(module), name)
     return command(args)

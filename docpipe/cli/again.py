@@ -7,9 +7,10 @@ from collections.abc import Sequence
 
 from docpipe import service
 from docpipe.checkpoints import StoredRun, read_runs
-from docpipe.cli.progress import Progress
-from docpipe.cli.run import hint, owned, say, stopping, tell
-from docpipe.cli.words import as_json, told_counts
+from docpipe.cli.progress import Progress, Verbosity
+from docpipe.cli.run import hint, owned, stopping
+from docpipe.cli.summary import tell
+from docpipe.cli.words import as_json, say, told_counts
 from docpipe.config import Config, load
 from docpipe.errors import UsageError
 from docpipe.model import RunState
@@ -40,7 +41,7 @@ async def _cancel(args: argparse.Namespace, config: Config) -> int:
         stopping(docpipe.engine) as stopped,
     ):
         await asyncio.gather(*(docpipe.engine.cancel(run_id) for run_id in wanted))
-        with Progress(docpipe.engine, len(wanted)):
+        with Progress(docpipe, len(wanted)):
             await docpipe.engine.wait()
         ended = await docpipe.checkpoints.runs(list(wanted))
         if args.json:
@@ -90,13 +91,13 @@ async def _retry(args: argparse.Namespace, config: Config) -> int:
         stopping(docpipe.engine) as stopped,
     ):
         await docpipe.engine.retry(run.run_id, args.first)
-        with Progress(docpipe.engine, 1):
+        with Progress(docpipe, 1, Verbosity.of(args)) as progress:
             await docpipe.engine.wait()
         ended = await docpipe.checkpoints.runs([run.run_id])
         if args.json:
             say(json.dumps({"runs": [as_json(run) for run in ended]}))
         else:
-            await tell(docpipe, ended)
+            await tell(docpipe, ended, progress.spent)
     if any(not run.state.finished for run in ended):
         hint(ended, args.config)
     if stopped:

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from docpipe.check import Finding, Mended, Scene, findings, repair
-from docpipe.cli.run import owned, say
+from docpipe.cli.run import owned
+from docpipe.cli.words import say
 from docpipe.config import Config, load
 from docpipe.places import storage_folder
 from docpipe.state import in_use

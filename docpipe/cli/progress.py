@@ -1,93 +1,188 @@
-"""Progress on the terminal: a line for each activity of a few patients, a moving line for the rest."""
+"""Progress of `run`, `resume` and `retry`: a moving view on a terminal, plain lines elsewhere."""
 
 import asyncio
+import contextlib
 import sys
 import time
-from collections import Counter
-from typing import Final, Self, TextIO
+from collections import defaultdict
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, Final, Self, TextIO
 
 import structlog
 
-from docpipe.cli.words import told_wait
-from docpipe.engine import Change, Engine
-from docpipe.model import Activity
+from docpipe import logs
+from docpipe.cli.words import told_span
+from docpipe.model import Activity, RunState
+from docpipe.runs import Change
+from docpipe.service import Docpipe
+from docpipe.web.overview import Pace
+from docpipe.web.views import current_waits
 
 log = structlog.get_logger(__name__)
 
 IN_DETAIL: Final = 5
 """As many patients are shown activity by activity."""
 _REPEATED: Final = (Activity.CONVERT, Activity.STORE)
+_SHOWN: Final = frozenset({"service_down", "service_probe_failed", "service_up"})
+"""Events that the moving view tells itself."""
 _EVERY_S: Final = 0.25
+_PACE_EVERY: Final = 20
+
+
+class Verbosity(Enum):
+    """How much is told on the way."""
+
+    QUIET = "quiet"  # nothing but what needs attention
+    USUAL = "usual"
+    VERBOSE = "verbose"  # every activity of every patient
+
+    @classmethod
+    def of(cls, args: Any) -> "Verbosity":
+        """As the options say."""
+        if getattr(args, "quiet", False):
+            return cls.QUIET
+        return cls.VERBOSE if getattr(args, "verbose", False) else cls.USUAL
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """Where the time of a command went."""
+
+    seconds: float
+    waits: dict[tuple[str, str], float]
+    """Seconds that runs waited, added up, by kind and by what for."""
 
 
 class Progress:
-    """Shows an engine's changes: lines on a terminal, log events elsewhere."""
+    """Shows how runs go on."""
 
-    def __init__(self, engine: Engine, runs: int, out: TextIO = sys.stderr) -> None:
-        self._engine = engine
+    def __init__(
+        self, docpipe: Docpipe, runs: int, verbosity: Verbosity = Verbosity.USUAL, out: TextIO | None = None
+    ) -> None:
+        self._docpipe = docpipe
+        self._engine = docpipe.engine
         self._runs = runs
-        self._out = out
-        self._terminal = out.isatty()
+        self._verbosity = verbosity
+        self._out = out or sys.stderr
+        self._pace = Pace(docpipe)
         self._began: dict[tuple[str, Activity, str], float] = {}
-        self._documents: Counter[str] = Counter()
-        self._done = 0
+        self._start = time.monotonic()
+        self._waited: defaultdict[tuple[str, str], float] = defaultdict(float)
         self._task: asyncio.Task[None] | None = None
+        self._stack = contextlib.ExitStack()
+        self._moving: _Moving | None = None
 
     def __enter__(self) -> Self:
-        self._engine.listeners.append(self._changed)
-        if self._terminal:
-            self._task = asyncio.create_task(self._move(), name="progress")
+        self._engine.listeners += [self._changed, self._pace.changed]
+        if self._verbosity is not Verbosity.QUIET and self._out.isatty():
+            self._moving = _Moving.on(self._docpipe, self._runs, self._out, self._stack)
+        self._task = asyncio.create_task(self._watch(), name="progress")
         return self
 
     def __exit__(self, *_: object) -> None:
         self._engine.listeners.remove(self._changed)
+        self._engine.listeners.remove(self._pace.changed)
         if self._task is not None:
             self._task.cancel()
-            self._wipe()
+        self._stack.close()
+
+    @property
+    def spent(self) -> Spent:
+        """Where the time went so far."""
+        return Spent(time.monotonic() - self._start, dict(self._waited))
 
     def _changed(self, change: Change) -> None:
         if change.activity is None:
-            self._done += 1
-            self._line(f"{change.patient_id}  {str(change.outcome).replace('_', ' ')}")
+            self._ended(change)
             return
         key = (change.run_id, change.activity, change.item)
         if change.outcome is None:
             self._began[key] = time.monotonic()
             return
         took = time.monotonic() - self._began.pop(key, time.monotonic())
-        if change.activity in _REPEATED:
-            self._documents[change.activity] += 1
-            return
-        if not self._terminal:
-            log.info("activity", run_id=change.run_id, activity=change.activity, outcome=change.outcome)
-        elif self._runs <= IN_DETAIL:
-            self._line(f"{change.patient_id}  {change.activity:<24}  {change.outcome:<7} {took:6.1f} s")
+        repeated = change.activity in _REPEATED
+        if repeated and self._moving:
+            self._moving.view.documents[change.activity] += 1
+        if self._verbosity is Verbosity.VERBOSE or not repeated:
+            self._tell_activity(change, took)
 
-    def _line(self, text: str) -> None:
-        if self._terminal:
-            self._wipe()
-            print(text, file=self._out, flush=True)
+    def _tell_activity(self, change: Change, took: float) -> None:
+        if self._moving is None:
+            about = {"item": change.item} if change.item else {}
+            log.info(
+                "activity",
+                run_id=change.run_id,
+                activity=change.activity,
+                outcome=change.outcome,
+                seconds=round(took, 2),
+                **about,
+            )
+        elif self._runs <= IN_DETAIL or self._verbosity is Verbosity.VERBOSE:
+            what = f"{change.activity} {change.item}".strip()
+            self._moving.line(f"{change.patient_id}  {what:<24}  {change.outcome:<7} {took:6.1f} s")
 
-    def _wipe(self) -> None:
-        self._out.write("\r\x1b[2K")
-        self._out.flush()
+    def _ended(self, change: Change) -> None:
+        if self._moving is None:
+            return  # the engine logs it
+        view = self._moving.view
+        view.done += 1
+        view.failed += change.outcome == RunState.FAILED
+        self._moving.line(f"{change.patient_id}  {str(change.outcome).replace('_', ' ')}")
 
-    async def _move(self) -> None:
-        """Redraw the moving line."""
+    async def _watch(self) -> None:
+        """Count what is waited for, and redraw."""
+        last, turn = time.monotonic(), 0
         while True:
+            if self._moving is not None:
+                if turn % _PACE_EVERY == 0:
+                    self._moving.view.to_go = self._pace.to_go(self._runs - self._moving.view.done)
+                self._moving.draw()
             await asyncio.sleep(_EVERY_S)
-            self._out.write(f"\r\x1b[2K{self._moving()[:110]}")
-            self._out.flush()
+            now, turn = time.monotonic(), turn + 1
+            for _, wait in current_waits(self._engine):
+                self._waited[wait.kind, wait.what] += now - last
+            last = now
 
-    def _moving(self) -> str:
-        parts = [f"{self._done} of {self._runs} patients done"]
-        if self._documents:
-            converted, stored = (self._documents[activity] for activity in _REPEATED)
-            parts.append(f"{converted} documents converted, {stored} stored")
-        if self._engine.runs:
-            run = next(iter(self._engine.runs.values()))
-            doing = run.doing()
-            if doing:
-                wait = told_wait(doing["wait"], self._engine.clock())
-                parts.append(f"{run.patient_id}: {doing['activity']}{f', {wait}' if wait else ''}")
-        return " · ".join(parts)
+
+class _Moving:
+    """A moving view at the end of a terminal, lines and logs above it."""
+
+    def __init__(self, docpipe: Docpipe, runs: int, out: TextIO) -> None:
+        from rich.console import Console  # noqa: PLC0415 -- only a terminal needs it
+        from rich.live import Live  # noqa: PLC0415
+
+        from docpipe.cli.live import View  # noqa: PLC0415
+
+        self.console = Console(file=out, highlight=False, markup=False, emoji=False)
+        self.view = View(docpipe, runs)
+        self._services = docpipe.services
+        self._down: dict[str, float] = {}
+        self._live = Live(console=self.console, auto_refresh=False, transient=True, redirect_stdout=False)
+
+    @classmethod
+    def on(cls, docpipe: Docpipe, runs: int, out: TextIO, stack: contextlib.ExitStack) -> "_Moving | None":
+        """The view; None on a terminal that cannot move."""
+        moving = cls(docpipe, runs, out)
+        if moving.console.is_dumb_terminal:
+            return None
+        stack.enter_context(moving._live)
+        stack.enter_context(logs.written_by(moving.line, without=_SHOWN))
+        return moving
+
+    def line(self, text: str) -> None:
+        """A line above the view, that stays."""
+        from rich.text import Text  # noqa: PLC0415
+
+        self.console.print(Text.from_ansi(text), soft_wrap=True)  # logs may bear colours
+
+    def draw(self) -> None:
+        """Show how it stands now; what happened to a service stays as a line."""
+        for name, service in self._services.items():
+            outage = service.view().outage
+            if outage is not None and name not in self._down:
+                self._down[name] = outage.since
+                self.line(f"{name} is down: {outage.reason}")
+            elif outage is None and name in self._down:
+                self.line(f"{name} is up again after {told_span(time.time() - self._down.pop(name))}")
+        self._live.update(self.view(self.console), refresh=True)

@@ -7,8 +7,8 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from docpipe.cli.run import say, wanted_patients, warn
-from docpipe.cli.words import told_counts, told_time, told_wait
+from docpipe.cli.run import wanted_patients
+from docpipe.cli.words import say, told_counts, told_time, told_wait, warn
 from docpipe.client import Client, Run, Wait
 from docpipe.config import Config, load, with_token
 from docpipe.errors import UsageError

@@ -6,23 +6,20 @@ import contextlib
 import json
 import os
 import signal
-import sys
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
-from typing import Final
 
 from docpipe import service
 from docpipe.checkpoints import StoredRun
-from docpipe.cli.progress import Progress
-from docpipe.cli.words import as_json, told_counts
+from docpipe.cli.progress import Progress, Verbosity
+from docpipe.cli.summary import tell
+from docpipe.cli.words import as_json, say, warn
 from docpipe.config import Config, load
 from docpipe.engine import Engine
 from docpipe.errors import ConfigError, StateError, UsageError
-from docpipe.model import Json, Outcome, RunState
+from docpipe.model import RunState
 from docpipe.patients import csv_rows
 from docpipe.state import InUseError, address, holder
-
-_PROBLEMS: Final = (Outcome.FAILED, Outcome.REFUSED)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -41,13 +38,13 @@ async def _run(args: argparse.Namespace, config: Config) -> int:
             runs = await engine.resume(patient_ids)
         else:
             runs = await engine.submit(patient_ids, args.priority)
-        with Progress(engine, len(runs)):
+        with Progress(docpipe, len(runs), Verbosity.of(args)) as progress:
             await engine.wait()
         ended = await docpipe.checkpoints.runs([run.run_id for run in runs])
         if args.json:
             say(json.dumps({"runs": [as_json(run) for run in ended]}))
         else:
-            await tell(docpipe, ended)
+            await tell(docpipe, ended, progress.spent)
     if any(not run.state.finished for run in ended):
         hint(ended, args.config)
     if stopped:
@@ -62,7 +59,13 @@ async def owned(
     """Everything built, or a sentence on who has the state folder, and what to do instead."""
     async with contextlib.AsyncExitStack() as stack:
         try:
-            docpipe = await stack.enter_async_context(service.opened(config, inline=args.debug))
+            opened = service.opened(
+                config,
+                inline=args.debug,
+                until=getattr(args, "until", None),
+                trace_http=getattr(args, "trace_http", None),
+            )
+            docpipe = await stack.enter_async_context(opened)
         except InUseError as error:
             if instead and (where := address(config.state_dir)) is not None:
                 raise InUseError(
@@ -165,38 +168,9 @@ async def stopping(engine: Engine) -> AsyncIterator[list[int]]:
             loop.remove_signal_handler(number)
 
 
-async def tell(docpipe: service.Docpipe, runs: Sequence[StoredRun]) -> None:
-    """Say what was made, and where it lies."""
-    if not runs:
-        say("Nothing to do: no run is unfinished.")
-    for stored in runs:
-        say(f"\nPatient {stored.patient_id}: {stored.state.replace('_', ' ')}")
-        if stored.error:
-            say(f"  reason     {stored.error}")
-        manifest = await docpipe.storage.get_run_file(stored.patient_id, stored.run_id, "manifest.json")
-        if manifest is None:
-            continue
-        say(f"  found      {told_counts(stored.counts)}")
-        for file in json.loads(manifest)["files"]:
-            if file["outcome"] in _PROBLEMS:
-                say(f"  {file['outcome']:<9}  {file['path']}: {file['reason']}")
-        say(f"  documents  {docpipe.storage.location(stored.patient_id)}")
-        say(f"  report     {docpipe.storage.location(stored.patient_id, run_id=stored.run_id)}/report.html")
-
-
 def hint(runs: Sequence[StoredRun], config: Path | None) -> None:
     """Say how to go on with what is unfinished."""
     unfinished = sum(not run.state.finished for run in runs)
     option = f" --config {config}" if config else ""
     told = "1 run is unfinished" if unfinished == 1 else f"{unfinished} runs are unfinished"
     warn(f"docpipe: {told}: `docpipe resume{option}` goes on where it stopped.")
-
-
-def say(text: Json) -> None:
-    """Print what was asked for."""
-    print(text, flush=True)
-
-
-def warn(text: str) -> None:
-    """Print what is not part of the answer."""
-    print(text, file=sys.stderr, flush=True)

@@ -9,7 +9,8 @@ from dataclasses import replace
 from typing import Final
 
 from docpipe import service, web
-from docpipe.cli.run import _reload, say, warn
+from docpipe.cli.run import _reload
+from docpipe.cli.words import say, warn
 from docpipe.config import Config, load
 
 _STOP_S: Final = 7.0

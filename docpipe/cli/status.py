@@ -29,8 +29,16 @@ def status(args: argparse.Namespace) -> int:
         print("There are no runs yet: `docpipe run --patient ID` starts one.")
     if (where := address(config.state_dir)) is not None:
         print(f"docpipe: a service is at work on this folder, at {where}", file=sys.stderr)
+    if args.activities:
+        from docpipe.cli.looking import timeline  # noqa: PLC0415 -- only who asks for it pays for it
+
+        if not args.which:
+            raise UsageError("Name a run or a patient: `docpipe status P123 --activities`.")
+        runs = runs[-1:]
     for run in runs:
         print("  ".join(filter(None, (run.run_id, f"{run.patient_id:<12}", _told(run)))))
+        for line in timeline(config, run, time.time()) if args.activities else ():
+            print(f"  {line}")
     return 0
 
 

@@ -1,5 +1,6 @@
 """Small things said in the same words by several commands."""
 
+import sys
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -27,7 +28,7 @@ def told_wait(wait: dict[str, Any] | None, now: float) -> str:
     if wait.get("place"):
         told += f", place {wait['place']} in line"
     if wait.get("until") is not None and wait["until"] > now:
-        told += f", next in {wait['until'] - now:.0f} s"
+        told += f", next in {told_span(wait['until'] - now)}"
     return told
 
 
@@ -50,6 +51,33 @@ def told_counts(counts: dict[str, int]) -> str:
     return f"{total} document{'' if total == 1 else 's'}: {told}" if told else "no documents"
 
 
+def told_state(state: str) -> str:
+    """A state, in words."""
+    return str(state).replace("_", " ")
+
+
 def told_time(when: float) -> str:
     """A time as people write it, in UTC."""
     return datetime.fromtimestamp(when, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def told_span(seconds: float) -> str:
+    """A span of time, as people say it: "12 s", "3 min 5 s", "2 h 10 min"."""
+    whole = max(0, round(seconds))
+    if whole < 60:  # noqa: PLR2004 -- seconds of a minute
+        return f"{whole} s"
+    minutes, left = divmod(whole, 60)
+    if minutes < 60:  # noqa: PLR2004
+        return f"{minutes} min {left} s" if left else f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+
+
+def say(text: Json) -> None:
+    """Print what was asked for."""
+    print(text, flush=True)
+
+
+def warn(text: str) -> None:
+    """Print what is not part of the answer."""
+    print(text, file=sys.stderr, flush=True)

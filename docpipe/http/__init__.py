@@ -4,6 +4,7 @@ from docpipe.gates import retry_after
 from docpipe.http.answers import Answer, Check
 from docpipe.http.client import Http
 from docpipe.http.download import Download, DownloadError, Fetch
+from docpipe.http.har import Har
 from docpipe.http.redirects import origin_of
 
 __all__ = [
@@ -12,6 +13,7 @@ __all__ = [
     "Download",
     "DownloadError",
     "Fetch",
+    "Har",
     "Http",
     "origin_of",
     "retry_after",

@@ -8,6 +8,7 @@ from typing import Final
 import aiohttp
 
 from docpipe.gates import Failure
+from docpipe.http.har import Har
 from docpipe.model import Json
 
 LIMIT_B: Final = 4 * 2**20
@@ -35,8 +36,9 @@ class Answer:
 class Reading:
     """Reads one answer; `answer` is set when it is whole and keeps the contract."""
 
-    def __init__(self, check: Check | None = None) -> None:
+    def __init__(self, check: Check | None = None, har: Har | None = None) -> None:
         self._check = check
+        self._har = har
         self.answer: Answer | None = None
 
     async def __call__(self, response: aiohttp.ClientResponse) -> Failure | None:
@@ -47,6 +49,8 @@ class Reading:
             if len(raw) > LIMIT_B:
                 response.close()
                 return Failure("an answer that is too large", status=response.status)
+        if self._har is not None:
+            self._har.body(response, bytes(raw))
         answer = Answer(response.status, response.headers, None)
         try:
             if raw:

@@ -12,6 +12,7 @@ from docpipe.errors import ServiceError
 from docpipe.gates import TROUBLE, Call, Failure, Gate
 from docpipe.http.answers import Answer, Check, Reading
 from docpipe.http.download import Fetch
+from docpipe.http.har import Har
 from docpipe.http.redirects import MAX_REDIRECTS, REDIRECTS, follow, origin_of
 from docpipe.model import Json, Ticket
 
@@ -33,7 +34,8 @@ class _Request:
 class Http:
     """The one HTTP client of a process. Use as an async context manager."""
 
-    def __init__(self) -> None:
+    def __init__(self, har: Har | None = None) -> None:
+        self._har = har
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
@@ -45,6 +47,7 @@ class Http:
             # A body cut off within gzip reads as complete, so none is asked for.
             headers={"User-Agent": f"docpipe/{__version__}", "Accept-Encoding": "identity"},
             trust_env=False,
+            trace_configs=[self._har.trace()] if self._har else None,
         )
         return self
 
@@ -116,7 +119,7 @@ class Http:
         url, home = request.url, origin_of(request.url)
         more: dict[str, Any] = {} if request.json is None else {"json": request.json}
         for _ in range(MAX_REDIRECTS + 1):
-            reading = Reading(check)
+            reading = Reading(check, self._har)
             passage = gate.passage(call, reading)
             try:
                 async with (

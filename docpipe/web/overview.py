@@ -121,14 +121,22 @@ class Pace:
         counts = await listing.counts()
         hours = await self._hours(now)
         unfinished = sum(number for state, number in counts.items() if not state.finished)
-        kind, bottleneck = self._bottleneck()
-        end = None if kind in _HELD_UP or not unfinished else self._end(unfinished, kind, now)
+        to_go = self.to_go(unfinished)
         return {
             "counts": {state.value: counts.get(state, 0) for state in RunState},
             "throughput": _by_hour(hours, now),
-            "expected_end": iso(end),
-            "bottleneck": bottleneck,
+            "expected_end": None if to_go is None else iso(now + to_go),
+            "bottleneck": self._bottleneck()[1],
         }
+
+    def to_go(self, unfinished: int) -> float | None:
+        """Seconds until so many runs should be done; None where that cannot be told, as in an outage."""
+        kind, _ = self._bottleneck()
+        if kind in _HELD_UP or not unfinished:
+            return None
+        now = self._clock()
+        end = self._end(unfinished, kind, now)
+        return None if end is None else end - now
 
     async def _hours(self, now: float) -> list[Hour]:
         """What ended in the last 24 hours; those that are over are looked at once a minute."""

@@ -1,0 +1,126 @@
+"""The end of `run`, `resume` and `retry`: what became of every patient, and where the time went."""
+
+import json
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from docpipe import service
+from docpipe.checkpoints import StoredRun
+from docpipe.cli.progress import Spent
+from docpipe.cli.words import say, told_counts, told_span, told_state
+from docpipe.model import Json, Outcome, WaitKind
+
+FEW: Final = 5
+"""As many patients are told of one by one; of more there is a table."""
+_PROBLEMS: Final = (Outcome.FAILED, Outcome.REFUSED)
+_MOST_PROBLEMS: Final = 40
+_MOST_WAITS: Final = 3
+_FOR: Final = {
+    WaitKind.ADMISSION: "its turn to begin",
+    WaitKind.QUOTA: "the quota of {what}",
+    WaitKind.OUTAGE: "{what} to be up again",
+    WaitKind.RETRY: "another try at {what}",
+    WaitKind.POLL: "the search",
+    WaitKind.DOWNLOAD: "a place among the downloads",
+    WaitKind.CONVERSION: "a free converter",
+    WaitKind.DISK: "room on the disk",
+    WaitKind.PAUSE: "the end of a pause",
+}
+
+
+async def tell(docpipe: service.Docpipe, runs: Sequence[StoredRun], spent: Spent | None = None) -> None:
+    """Say what was made, and where it lies."""
+    if not runs:
+        say("Nothing to do: no run is unfinished.")
+        return
+    if len(runs) <= FEW:
+        for stored in runs:
+            await _one(docpipe, stored)
+    else:
+        await _many(docpipe, runs)
+    if spent is not None:
+        say("")
+        for line in _told_spent(spent, len(runs)):
+            say(line)
+
+
+async def _one(docpipe: service.Docpipe, stored: StoredRun) -> None:
+    say(f"\nPatient {stored.patient_id}: {told_state(stored.state)}")
+    if stored.error:
+        say(f"  reason     {stored.error}")
+    files = await _files(docpipe, stored)
+    if files is None:
+        return
+    say(f"  found      {told_counts(stored.counts)}")
+    for file in files:
+        if file["outcome"] in _PROBLEMS:
+            say(f"  {file['outcome']:<9}  {file['path']}: {file['reason']}")
+    say(f"  documents  {docpipe.storage.location(stored.patient_id)}")
+    say(f"  report     {docpipe.storage.location(stored.patient_id, run_id=stored.run_id)}/report.html")
+
+
+async def _files(docpipe: service.Docpipe, stored: StoredRun) -> list[Json] | None:
+    manifest = await docpipe.storage.get_run_file(stored.patient_id, stored.run_id, "manifest.json")
+    return None if manifest is None else list(json.loads(manifest)["files"])
+
+
+async def _many(docpipe: service.Docpipe, runs: Sequence[StoredRun]) -> None:
+    used = [outcome for outcome in Outcome if any(run.counts.get(outcome) for run in runs)]
+    head = ["patient", "ended as", *(outcome.value for outcome in used)]
+    rows = [
+        [
+            run.patient_id[:24],
+            told_state(run.state),
+            *(str(run.counts.get(outcome) or "") for outcome in used),
+        ]
+        for run in runs
+    ]
+    total = [str(sum(run.counts.get(outcome, 0) for run in runs)) for outcome in used]
+    say("")
+    for line in table([head, *rows, [f"{len(runs)} patients", "", *total]], numbers_from=2):
+        say(line)
+    await _problems(docpipe, runs)
+    say(f"\ndocuments and reports: {docpipe.storage.location(runs[0].patient_id).rpartition('/')[0]}")
+
+
+async def _problems(docpipe: service.Docpipe, runs: Sequence[StoredRun]) -> None:
+    """Of those whom something befell, what it was; a bounded number of lines."""
+    lines: list[str] = []
+    for run in runs:
+        if run.error:
+            lines.append(f"  {run.patient_id}: {run.error}")
+        if any(run.counts.get(outcome) for outcome in _PROBLEMS) and len(lines) <= _MOST_PROBLEMS:
+            lines += [
+                f"  {run.patient_id}: {file['path']}: {file['outcome']}, {file['reason']}"
+                for file in await _files(docpipe, run) or ()
+                if file["outcome"] in _PROBLEMS
+            ]
+    if lines:
+        say("\nproblems:")
+        for line in lines[:_MOST_PROBLEMS]:
+            say(line)
+    if len(lines) > _MOST_PROBLEMS:
+        say("  and more: the report of each patient, and `docpipe status`, tell them all")
+
+
+def table(rows: Sequence[Sequence[str]], *, numbers_from: int) -> Iterator[str]:
+    """Rows with their columns below one another; those from `numbers_from` on to the right."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    for row in rows:
+        cells = (
+            cell.rjust(width) if column >= numbers_from else cell.ljust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
+        yield "  ".join(cells).rstrip()
+
+
+def _told_spent(spent: Spent, runs: int) -> Iterator[str]:
+    yield f"took {told_span(spent.seconds)}"
+    most = sorted(spent.waits.items(), key=lambda item: -item[1])[:_MOST_WAITS]
+    told = [
+        f"{told_span(seconds / runs)} for {_FOR[WaitKind(kind)].format(what=what or 'docpipe')}"
+        for (kind, what), seconds in most
+        if seconds / runs >= 1.0
+    ]
+    if told:
+        yield f"waited {', '.join(told)}{' (on the average of all patients)' if runs > 1 else ''}"

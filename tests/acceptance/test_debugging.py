@@ -1,0 +1,128 @@
+"""What helps to find out what happened: --until, timelines, logs, the report, HAR files, completion."""
+
+import asyncio
+import json
+import re
+import shutil
+import stat
+from pathlib import Path
+
+import pytest
+
+import fakes
+from tests.acceptance.conftest import Box
+
+TOKEN = "canary-4711"  # noqa: S105 -- looked for where it must not be
+
+
+@pytest.mark.parametrize(
+    ("until", "there", "missing"),
+    [
+        ("TaskTracker_Create", "TaskTracker_Create", "DocEx_Search"),
+        ("DocEx_DownloadAndExtract", "DocEx_DownloadAndExtract", "ConvertFile"),
+        ("ConvertFile", "ConvertFile", "PutToStorage"),
+        ("PutToStorage", "PutToStorage", "TaskTracker_UpdateStatus"),
+    ],
+)
+async def test_until(box: Box, until: str, there: str, missing: str) -> None:
+    """The run stops after the activity, with nothing under way cut off, and goes on later."""
+    ended = await box.run("run", "--patient", "P123", "--until", until)
+    assert ended.status == 0
+    assert "`docpipe resume` goes on" in ended.err
+    rows = (box.state / "activity_log.csv").read_text()
+    assert f",{there},finish," in rows
+    assert f",{missing}," not in rows
+    assert "stopped" not in rows
+    if until == "ConvertFile":  # all of them, also those that were not begun yet
+        members = rows.count(",ConvertFile,start,")
+        assert members == rows.count(",ConvertFile,finish,") > 10
+    resumed = await box.run("resume", "--json")
+    assert resumed.json["runs"][0]["state"] == "completed_with_errors"
+    finished = re.findall(rf",{there},finish,\d+,(.*?),[\d.]+,", (box.state / "activity_log.csv").read_text())
+    assert len(finished) == len(set(finished)), "an activity ran again"
+
+
+async def test_the_timeline(box: Box) -> None:
+    """Each activity with its tries and what came of it, also of a run that is not over."""
+    await box.run("run", "--patient", "P123", "--until", "DocEx_CheckStatus")
+    told = (await box.run("status", "P123", "--activities")).out
+    assert re.search(r"DocEx_Search +1 +search s-", told)
+    assert re.search(r"DocEx_CheckStatus +1 +ready after \d+ question", told)
+    await box.run("resume")
+    told = (await box.run("status", "P123", "--activities")).out
+    assert re.search(r"ConvertFile +\d{5} +1 +failed: The PDF is cut short", told)
+    assert re.search(r"DocEx_DownloadAndExtract +1 +\d+ bytes, \d+ files", told)
+    refused = await box.run("status", "--activities")
+    assert (refused.status, "Name a run" in refused.err) == (2, True)
+
+
+async def test_logs(box: Box) -> None:
+    """Those of one run, also from logs that were put aside."""
+    (run,) = (await box.run("run", "--patient", "P123", "--json", "--until", "DocEx_Search")).json["runs"]
+    (box.state / "activity_log.csv").rename(box.state / "activity_log-20260101T000000Z.csv")
+    await box.run("resume")
+    await box.run("run", "--patient", "P124")
+    told = (await box.run("logs", run["run_id"])).out
+    assert re.search(r"DocEx_Search +ok", told)
+    assert re.search(r"TaskTracker_AppendReport +ok", told)
+    lines = (await box.run("logs", "P123", "--json")).json["lines"]
+    assert {line["patient_id"] for line in lines} == {"P123"}
+    assert [line["event"] for line in lines[:2]] == ["start", "finish"]
+    assert (await box.run("logs", "P999")).status == 2
+
+
+async def test_the_report(box: Box) -> None:
+    """The last one of a patient as text, with where it lies."""
+    none = await box.run("report", "P123")
+    assert (none.status, "There is no run P123" in none.err) == (2, True)
+    await box.run("run", "--patient", "P123")
+    told = (await box.run("report", "P123")).out
+    assert "## Problems" in told
+    where = Path(told.rpartition("report: ")[2].strip())
+    assert where.read_text().startswith("<!doctype html>")
+
+
+@pytest.mark.parametrize("services", [{"docex_token": TOKEN}], indirect=True)
+async def test_every_exchange_in_a_file(box: Box, services: fakes.Running) -> None:
+    """As HAR, for its owner alone, with bodies and times, and without the token."""
+    box.env["DOCPIPE_DOCEX__TOKEN"] = TOKEN
+    ended = await box.run("run", "--patient", "P123", "--trace-http", "trace.har")
+    assert ended.status == 0
+    path = box.folder / "trace.har"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    text = path.read_text()
+    assert TOKEN not in text
+    log = json.loads(text)["log"]
+    assert log["version"] == "1.2"
+    seen = {(entry["request"]["method"], entry["response"]["status"]) for entry in log["entries"]}
+    assert {("POST", 201), ("POST", 202), ("GET", 200), ("PATCH", 200)} <= seen
+    asked = len(services.docex.requests) + len(services.tracker.requests)
+    assert len(log["entries"]) == asked
+    search = next(entry for entry in log["entries"] if entry["response"]["status"] == 202)
+    assert json.loads(search["request"]["postData"]["text"])["patient"]["id"] == "P123"
+    assert json.loads(search["response"]["content"]["text"])["state"] == "queued"
+    named = {header["name"]: header["value"] for header in search["request"]["headers"]}
+    assert named["Authorization"] == "***"
+    assert named["Idempotency-Key"].endswith(":DocEx_Search")
+    for entry in log["entries"]:
+        parts = [span for span in entry["timings"].values() if span >= 0]
+        assert entry["time"] == pytest.approx(sum(parts), abs=0.1)
+
+
+async def test_a_har_file_that_cannot_be_written(box: Box) -> None:
+    """A sentence, before anything begins."""
+    ended = await box.run("run", "--patient", "P123", "--trace-http", "nowhere/trace.har")
+    assert (ended.status, "nowhere/trace.har cannot be written" in ended.err) == (2, True)
+    assert "Traceback" not in ended.err
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "tcsh"])
+async def test_completion(box: Box, shell: str) -> None:
+    """The script names commands and options, and the shell can read it where there is one."""
+    ended = await box.run("completion", shell)
+    assert ended.status == 0
+    assert "retry" in ended.out
+    assert "until" in ended.out
+    if program := shutil.which(shell):
+        (box.folder / "script").write_text(ended.out)
+        assert await (await asyncio.create_subprocess_exec(program, "-n", box.folder / "script")).wait() == 0
