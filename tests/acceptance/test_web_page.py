@@ -101,8 +101,10 @@ async def test_from_submission_to_a_document(
         await seen.submit("P123", "P124")
         await seen.has("tr[data-run]:has-text('P124')")
         await until(lambda: has_count(page, "tr .is-completed_with_errors, tr .is-completed", 2))
+        await until(lambda: says(page, ".filters", "Problems 2"))
         await seen.picture("runs")
         assert "Completed" in await page.inner_text(".filters")
+        assert not await page.is_visible("text=Show 50 more"), "there are no more"
         await page.click("tr[data-run]:has-text('P123') a")
         await seen.has(".documents img")
         assert await page.locator(".timeline .act").count() > 9
