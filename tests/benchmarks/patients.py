@@ -1,95 +1,154 @@
-"""CPU of a patient: docpipe against a bare script that makes the same requests without durability."""
+"""CPU of a patient: docpipe against a bare script that makes the same requests without durability.
 
+The servers run in a process of their own, and so do both clients, one after the other: what is counted is the
+CPU of a client's process while it works, its start left out.
+"""
+
+import argparse
 import asyncio
+import contextlib
 import io
+import json
 import logging
 import random
-import resource
+import subprocess
+import sys
 import tempfile
 import time
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import urljoin
+from typing import Any
 
 import aiohttp
 import structlog
 
-import fakes
 from docpipe import service
+from docpipe.config import Config, Docex, Patients, State, Storage, Tasktracker
 from docpipe.patients import PatientDatabase, checked
-from tests.simulation.world import CONVERTER, Plan, config_of
+from tests.benchmarks.figures import ROOT, Figure, cpu
+from tests.simulation.world import CONVERTER
 
-PATIENTS = 200
+PATIENTS = 1000
+_FAKES = (
+    *("-m", "fakes", "--mix", "tiny", "--search-seconds", "0"),
+    *("--search-rate", "none", "--status-rate", "none", "--tracker-rate", "none"),
+)
+
+Urls = dict[str, str]
 
 
-def cpu() -> float:
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    return used.ru_utime + used.ru_stime
+@contextlib.contextmanager
+def fakes_apart() -> Iterator[Urls]:
+    """The servers in a process of their own, without quotas; their addresses."""
+    words = (sys.executable, *_FAKES)
+    with subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        try:
+            yield json.loads(process.stdout.readline())
+        finally:
+            process.terminate()
 
 
 def person(number: int) -> dict[str, str]:
     return {"id": f"B{number}", "given": "Ann", "family": "Lee", "birth_date": "1957-03-31"}
 
 
-async def bare(running: fakes.Running) -> None:
+async def bare(urls: Urls, _: Path, patients: int) -> dict[str, float]:
     """The same requests, nothing kept."""
 
     async def one(session: aiohttp.ClientSession, number: int) -> None:
         key = {"Idempotency-Key": f"bare-{number}"}
         task = {"title": f"patient B{number}", "external_ref": f"bare-{number}", "status": "in_progress"}
-        async with session.post(f"{running.tracker_url}/v1/tasks", json=task, headers=key) as answer:
-            task_url = f"{running.tracker_url}/v1/tasks/{(await answer.json())['id']}"
+        async with session.post(f"{urls['tracker_url']}/v1/tasks", json=task, headers=key) as answer:
+            task_url = f"{urls['tracker_url']}/v1/tasks/{(await answer.json())['id']}"
         body = {"patient": person(number)}
-        async with session.post(f"{running.docex_url}/v1/searches", json=body, headers=key) as answer:
-            url = f"{running.docex_url}/v1/searches/{(await answer.json())['id']}"
-        while True:
-            async with session.get(url) as answer:
-                found = await answer.json()
-            if found["state"] == "ready":
-                break
-            await asyncio.sleep(0.1)
-        async with session.get(urljoin(running.docex_url, found["archive"]["url"])) as answer:
+        async with session.post(f"{urls['docex_url']}/v1/searches", json=body, headers=key) as answer:
+            url = f"{urls['docex_url']}/v1/searches/{(await answer.json())['id']}"
+        async with session.get(url) as answer:
+            found = await answer.json()
+        assert found["state"] == "ready", found
+        async with session.get(found["archive"]["url"]) as answer:  # redirected, as docpipe is
             data = await answer.read()
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             for name in archive.namelist():
                 archive.read(name)
-        async with session.patch(task_url, json={"status": "completed"}) as answer:
+        async with session.get(task_url) as answer:
+            tag = {"If-Match": answer.headers["ETag"]}
+            await answer.read()
+        async with session.patch(task_url, json={"status": "completed"}, headers=tag) as answer:
             await answer.read()
         report = {"format": "markdown", "body": "done"}
         async with session.post(f"{task_url}/reports", json=report, headers=key) as answer:
             await answer.read()
 
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
-        await asyncio.gather(*(one(session, number) for number in range(PATIENTS)))
+        began, used = time.perf_counter(), cpu()
+        await asyncio.gather(*(one(session, number) for number in range(patients)))
+        return {"cpu_s": cpu() - used, "wall_s": time.perf_counter() - began}
 
 
-async def durable(running: fakes.Running, folder: Path) -> None:
+async def durable(urls: Urls, folder: Path, patients: int) -> dict[str, float]:
     """docpipe itself, conversion passed through."""
-    plan = Plan(folder, search_rate=None, status_rate=None, tracker_rate=None)
-    config = config_of(plan, running)
+    config = Config(
+        docex=Docex(base_url=urls["docex_url"], search_rate=None, status_rate=None),
+        tasktracker=Tasktracker(base_url=urls["tracker_url"], rate=None),
+        patients=Patients(url=f"sqlite:///{folder}/patients.db"),
+        storage=Storage(url=str(folder / "storage")),
+        state=State(dir=str(folder / "state")),
+    )
     database = PatientDatabase(config.patients.url, time.time)
-    await database.put([checked(person(number)) for number in range(PATIENTS)])
+    await database.put([checked(person(number)) for number in range(patients)])
     await database.close()
     async with service.opened(config, rng=random.Random(0), converter=CONVERTER, inline=True) as docpipe:
-        await docpipe.engine.submit([f"B{number}" for number in range(PATIENTS)])
+        began, used = time.perf_counter(), cpu()
+        await docpipe.engine.submit([f"B{number}" for number in range(patients)])
         await docpipe.engine.wait()
+        figures = {"cpu_s": cpu() - used, "wall_s": time.perf_counter() - began}
+        states = await docpipe.checkpoints.listing.counts()
+        assert states["completed"] == patients, states
+        return figures
 
 
-def overhead() -> dict[str, float]:
-    """CPU ms a patient of both, the servers' share (in the same process) included in both."""
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
-    rates = {"search_rate": None, "status_rate": None, "tracker_rate": None}
-    options = fakes.FakeOptions(mix="tiny", search_seconds=(0.0, 0.0), **rates)
+CLIENTS: dict[str, Any] = {"bare": bare, "durable": durable}
 
-    async def both(folder: Path) -> tuple[float, float]:
-        async with fakes.serve(options) as running:
-            began = cpu()
-            await bare(running)
-            middle = cpu()
-            await durable(running, folder)
-            return middle - began, cpu() - middle
 
-    with tempfile.TemporaryDirectory() as name:
-        yardstick, mine = asyncio.run(both(Path(name)))
+def apart(client: str, urls: Urls, folder: Path, patients: int) -> dict[str, float]:
+    """A client in a process of its own."""
+    words = (client, "--urls", json.dumps(urls), "--folder", str(folder), "--patients", str(patients))
+    made = subprocess.run(
+        (sys.executable, "-m", "tests.benchmarks.patients", *words),
+        check=True,
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+    )
+    return dict(json.loads(made.stdout))
+
+
+def overhead() -> list[Figure]:
+    """CPU ms a patient of both, and patients a second."""
+    with tempfile.TemporaryDirectory(dir=ROOT) as name, fakes_apart() as urls:
+        yardstick = apart("bare", urls, Path(name), PATIENTS)
+        mine = apart("durable", urls, Path(name), PATIENTS)
     each = 1000 / PATIENTS
-    return {"cpu_ms_a_patient": mine * each, "bare_ms": yardstick * each, "ratio": mine / yardstick}
+    told = "bare script"
+    return [
+        Figure("CPU", each * mine["cpu_s"], "ms", told, each * yardstick["cpu_s"], goal="<= 1.5 x"),
+        Figure("patients", PATIENTS / mine["wall_s"], "/s", told, PATIENTS / yardstick["wall_s"]),
+    ]
+
+
+def main() -> None:
+    """One of the clients, alone."""
+    parser = argparse.ArgumentParser(description=overhead.__doc__)
+    parser.add_argument("client", choices=CLIENTS)
+    parser.add_argument("--urls", type=json.loads, required=True)
+    parser.add_argument("--folder", type=Path, required=True)
+    parser.add_argument("--patients", type=int, default=PATIENTS)
+    args = parser.parse_args()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
+    print(json.dumps(asyncio.run(CLIENTS[args.client](args.urls, args.folder, args.patients))))
+
+
+if __name__ == "__main__":
+    main()

@@ -8,7 +8,6 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +17,8 @@ import fakes
 from docpipe.checkpoints import Checkpoints, open_database
 from docpipe.model import Activity, Patient, RunIds
 from docpipe.patients import PatientDatabase
+from tests.benchmarks.figures import ROOT, Figure, command
 
-ROOT = Path(__file__).parents[2]
 RUNS = 10_000
 TEXT = b"Discharge summary. The patient went home."
 AGAIN = (
@@ -125,7 +124,7 @@ def _peak(pid: int) -> int:
     return next((int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM")), 0)
 
 
-def resume(command: Callable[..., float]) -> dict[str, float]:
+def resume() -> list[Figure]:
     """The yardstick is the import of aiohttp alone."""
 
     async def measured(folder: Path) -> dict[str, float]:
@@ -142,5 +141,10 @@ def resume(command: Callable[..., float]) -> dict[str, float]:
         with (Path(name) / "state" / "activity_log.csv").open(encoding="utf-8", newline="") as file:
             done = Counter(row["activity"] for row in csv.DictReader(file) if row["event"] == "start")
     again = sum(done[activity] for activity in AGAIN)
-    reports = done[Activity.APPEND_REPORT]
-    return {"runs": RUNS, **figures, "done_again": again, "reports": reports, "aiohttp_s": yardstick}
+    return [
+        Figure("first request", figures["first_request_s"], "s", "import aiohttp", yardstick, goal="<= 1"),
+        Figure("all done", figures["all_s"], "s"),
+        Figure("memory", figures["peak_mib"], "MiB"),
+        Figure("done again", again, "activities", goal="<= 0"),
+        Figure("reports", done[Activity.APPEND_REPORT], goal=f">= {RUNS}"),
+    ]
