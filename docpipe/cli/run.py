@@ -33,7 +33,7 @@ async def _run(args: argparse.Namespace, config: Config) -> int:
     async with owned(config, args, instead=instead) as docpipe, stopping(docpipe.engine) as stopped:
         engine = docpipe.engine
         await _see_to_pauses(docpipe, go_on=getattr(args, "go_on", False))
-        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, _reload, docpipe, args.config)
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reload_rates, docpipe, args.config)
         if args.command == "resume":
             runs = await engine.resume(patient_ids)
         else:
@@ -133,7 +133,7 @@ async def _ids_in(path: Path) -> list[str]:
     return ids
 
 
-def _reload(docpipe: service.Docpipe, path: Path | None) -> None:
+def reload_rates(docpipe: service.Docpipe, path: Path | None) -> None:
     """Take over the rates of the configuration as it stands now; one that is bad changes nothing."""
     try:
         changed = docpipe.use_rates(load(path))
@@ -168,9 +168,9 @@ async def stopping(engine: Engine) -> AsyncIterator[list[int]]:
             loop.remove_signal_handler(number)
 
 
-def hint(runs: Sequence[StoredRun], config: Path | None) -> None:
+def hint(runs: Sequence[StoredRun], config: Path | None, command: str = "resume") -> None:
     """Say how to go on with what is unfinished."""
     unfinished = sum(not run.state.finished for run in runs)
     option = f" --config {config}" if config else ""
     told = "1 run is unfinished" if unfinished == 1 else f"{unfinished} runs are unfinished"
-    warn(f"docpipe: {told}: `docpipe resume{option}` goes on where it stopped.")
+    warn(f"docpipe: {told}: `docpipe {command}{option}` goes on where it stopped.")

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Final
 
 from docpipe import service, web
-from docpipe.cli.run import _reload
+from docpipe.cli.run import hint, reload_rates
 from docpipe.cli.words import say, warn
 from docpipe.config import Config, load
 
@@ -38,7 +38,7 @@ async def _served(
         service.opened(config, inline=args.debug) as docpipe,
         web.listening(docpipe, sockets) as listening,
     ):
-        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, _reload, docpipe, args.config)
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reload_rates, docpipe, args.config)
         await docpipe.engine.resume()
         listening.web.readiness.started = True
         docpipe.state.announce(listening.address)
@@ -48,6 +48,8 @@ async def _served(
         warn("docpipe: stopping; what is under way gets a few seconds. Once more leaves at once.")
         listening.web.hub.close()
         await docpipe.engine.stop(_STOP_S)
+        if unfinished := await docpipe.checkpoints.unfinished():
+            hint(unfinished, args.config, "serve")
     return 128 + number
 
 
