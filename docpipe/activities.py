@@ -28,7 +28,7 @@ from docpipe.exchange import DocumentExchange
 from docpipe.lines import Slots, waiting
 from docpipe.model import Clock, Json, Outcome, Patient, Step, Wait, WaitKind
 from docpipe.patients import PatientDatabase
-from docpipe.storage import FolderStorage
+from docpipe.storage import Storage
 from docpipe.tracker import TaskTracker
 from docpipe.workers.inline import InlineWorkers
 from docpipe.workers.pool import Workers
@@ -52,7 +52,7 @@ class Activities:
     downloader: Downloader
     downloads: Slots
     workers: Workers | InlineWorkers
-    storage: FolderStorage
+    storage: Storage
     spool: Path
     clock: Clock
     limits: Limits
@@ -137,7 +137,7 @@ class Activities:
         `siblings` are the names of the files of the same archive, for documents that refer to them.
         """
         patient_id, run_id, item = place
-        if (known := await self._stored(patient_id, member["id"])) is not None:
+        if (known := await self._stored(step, patient_id, member["id"])) is not None:
             return {**_of_metadata(known), "reused": True}
         path = self.spool / run_id / member["file"]
         if member["outcome"] is not None:  # an archive in the archive: its files are members of their own
@@ -161,16 +161,17 @@ class Activities:
         embedded = await asyncio.to_thread(_embedded, self.spool / run_id, member, done["embedded"])
         return {**done, "embedded": embedded, "reused": False}
 
-    async def _stored(self, patient_id: str, document_id: str) -> dict[str, Any] | None:
+    async def _stored(self, step: Step, patient_id: str, document_id: str) -> dict[str, Any] | None:
         """The metadata of a document that is there with all that can come out of it.
 
         One that failed, or for which a part of docpipe was missing, is converted again.
         """
-        known = await self.storage.find_document(patient_id, document_id)
+        find = functools.partial(self.storage.find_document, patient_id, document_id, step.ticket)
+        known = await self._with_room(step, "storage", find, "read")
         if known is None or known.get("outcome") not in _KEPT or known.get("needs"):
             return None
         for part in known["embedded"]:
-            if await self._stored(patient_id, part["id"]) is None:
+            if await self._stored(step, patient_id, part["id"]) is None:
                 return None
         return known
 
@@ -197,23 +198,25 @@ class Activities:
             ],
             **done["metadata"],
         }
-        put = await self._with_room(
-            step, "storage", lambda: self.storage.put_document(patient_id, member["id"], files, metadata)
+        put = functools.partial(
+            self.storage.put_document, patient_id, member["id"], files, metadata, step.ticket
         )
-        return {"key": put["key"]}
+        return {"key": (await self._with_room(step, "storage", put))["key"]}
 
-    async def _with_room(self, step: Step, what: str, work: Callable[[], Awaitable[_T]]) -> _T:
-        """Do what writes to the spool or the storage; where the disk is full, wait until there is room.
+    async def _with_room(
+        self, step: Step, what: str, work: Callable[[], Awaitable[_T]], done: str = "written"
+    ) -> _T:
+        """Do what reads or writes the spool or the storage; where the disk is full, wait until there is room.
 
         Raises:
-            RunError: if it cannot be written for another reason.
+            RunError: if it cannot be done for another reason.
         """
         while True:
             try:
                 return await work()
             except OSError as error:
                 if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-                    raise RunError(f"The {what} cannot be written: {error.strerror}.") from error
+                    raise RunError(f"The {what} cannot be {done}: {error.strerror}.") from error
             log.warning("disk_full", what=what, run_id=step.ticket.run_id, retry_s=_DISK_FULL_S)
             now = self.clock()
             with waiting(step.ticket, Wait(WaitKind.DISK, what, now, now + _DISK_FULL_S)):
@@ -240,7 +243,7 @@ class Activities:
             ("report.json", _pretty(written)),
             ("manifest.json", _pretty(manifest)),
         ):
-            put = functools.partial(self.storage.put_run_file, patient_id, run_id, name, data)
+            put = functools.partial(self.storage.put_run_file, patient_id, run_id, name, data, step.ticket)
             await self._with_room(step, "storage", put)
         return {"digest": digest, "link": f"{self.storage.location(patient_id, run_id=run_id)}/report.html"}
 

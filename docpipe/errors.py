@@ -4,6 +4,7 @@
     ├── UsageError                2: the command line, a file given on it
     │   └── ConfigError           2: config.toml or the environment
     ├── StateError                2: the state folder cannot be used (permissions, lock, corrupt database)
+    │   └── UnreachableError      2: what is needed does not answer now, and may do so later
     ├── RunError                  what stops one patient; the run ends as failed, the others go on
     │   ├── PatientError          no such patient, or a row that cannot be used
     │   ├── ServiceError          the service answered, and the answer is final
@@ -41,6 +42,10 @@ class StateError(DocpipeError):
     """The state folder cannot be used; nothing in it was changed."""
 
     exit_status = 2
+
+
+class UnreachableError(StateError):
+    """Something does not answer; time may mend that."""
 
 
 class RunError(DocpipeError):

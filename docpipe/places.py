@@ -8,7 +8,7 @@ from docpipe.config import Config
 from docpipe.errors import ConfigError
 from docpipe.model import Clock
 from docpipe.patients import PatientDatabase, checked
-from docpipe.storage import FolderStorage
+from docpipe.storage import FolderStorage, Storage
 from docpipe.values import FAKE
 
 
@@ -29,7 +29,7 @@ def storage_folder(config: Config) -> Path:
     return (config.folder / url).absolute()
 
 
-def open_storage(config: Config) -> FolderStorage:
+def open_storage(config: Config) -> Storage:
     """The storage; nothing is written yet.
 
     Raises:

@@ -26,7 +26,7 @@ from docpipe.model import Activity, Clock, Json, RunIds
 from docpipe.patients import PatientDatabase
 from docpipe.places import open_patients, open_storage
 from docpipe.state import StateFolder
-from docpipe.storage import FolderStorage
+from docpipe.storage import Storage
 from docpipe.tidying import tidied
 from docpipe.tracing import traced
 from docpipe.tracker import TaskTracker
@@ -47,7 +47,7 @@ class Docpipe:
     state: StateFolder
     engine: Engine
     checkpoints: Checkpoints
-    storage: FolderStorage
+    storage: Storage
     patients: PatientDatabase
     workers: Workers | InlineWorkers
     activities: Activities
@@ -209,7 +209,7 @@ async def _engine(
     return await stack.enter_async_context(engine)
 
 
-async def _storage(config: Config) -> FolderStorage:
+async def _storage(config: Config) -> Storage:
     storage = open_storage(config)
     await storage.check()
     return storage

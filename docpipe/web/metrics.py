@@ -15,7 +15,6 @@ from docpipe import __version__
 from docpipe.engine import Change
 from docpipe.gates import Attempt, QuotaView, ServiceView
 from docpipe.model import Activity, Outcome, RunState
-from docpipe.places import storage_folder
 from docpipe.service import Docpipe
 from docpipe.workers.pool import PoolState
 
@@ -143,10 +142,10 @@ class Metrics:
         """All of it, in Prometheus' text format."""
         docpipe = self.docpipe
         engine, activities = docpipe.engine, docpipe.activities
-        state, storage = docpipe.state.path, storage_folder(docpipe.config)
-        spool, free = await asyncio.to_thread(
-            _disk, docpipe.state.spool, {"state": state, "storage": storage}
-        )
+        folders = {"state": docpipe.state.path}
+        if docpipe.storage.folder is not None:
+            folders["storage"] = docpipe.storage.folder
+        spool, free = await asyncio.to_thread(_disk, docpipe.state.spool, folders)
         self._moment = _Moment(
             runs=await docpipe.checkpoints.listing.counts(),
             waiting=engine.waiting,

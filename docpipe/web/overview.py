@@ -10,7 +10,6 @@ from typing import Final
 from docpipe.checkpoints.listing import Hour
 from docpipe.gates import Outage, Quota, Service
 from docpipe.model import Activity, Json, RunState, WaitKind
-from docpipe.places import storage_folder
 from docpipe.runs import Change
 from docpipe.service import Docpipe
 from docpipe.web.views import current_waits, iso
@@ -78,10 +77,10 @@ def _outage(outage: Outage) -> dict[str, Json]:
 
 async def disks_view(docpipe: Docpipe) -> dict[str, Json]:
     """Free bytes."""
-    state, storage = docpipe.config.state_dir, storage_folder(docpipe.config)
+    state, storage = docpipe.config.state_dir, docpipe.storage.folder
     return {
         "state_free_bytes": await asyncio.to_thread(_free, state),
-        "storage_free_bytes": await asyncio.to_thread(_free, storage),
+        "storage_free_bytes": await asyncio.to_thread(_free, storage) if storage else None,
     }
 
 

@@ -1,21 +1,16 @@
-"""The storage: documents and reports of patients in a folder, each file whole or not there at all.
+"""The storage in a folder: atomic, on the disk when it says so, private to the user.
 
-    {patient id}/{document id}/    original.<ext>, document.pdf, text.md, thumbnail.png, metadata.json
-    {patient id}/runs/{run id}/    manifest.json, report.html, report.json
-
-A document is complete once its metadata.json is there, which is written last. Every file is written under
-another name in the same folder, brought to the disk, renamed, and then the folder is brought to the disk, so
-that a crash or a power loss at any point leaves nothing that a repetition does not mend.
+Every file is written under another name in the same folder, brought to the disk, renamed, and then the folder
+is brought to the disk, so that a crash or a power loss at any point leaves nothing that a repetition does not
+mend.
 """
 
 import asyncio
 import contextlib
 import errno
 import functools
-import hashlib
 import json
 import os
-import re
 import shutil
 import stat
 import sys
@@ -24,18 +19,12 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any, Final, TypeVar
-from urllib.parse import quote
 
 from docpipe.durable import make_folder, sync_folder
 from docpipe.errors import StateError
+from docpipe.model import Ticket
+from docpipe.storage.names import CHUNK, METADATA, TEMPORARY, folder_name, inner_path, plain
 
-METADATA: Final = "metadata.json"
-RUNS: Final = "runs"
-TEMPORARY: Final = ".tmp-"
-CHUNK: Final = 256 * 1024
-"""Bytes that are read at a time."""
-_SAFE: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,98}[A-Za-z0-9_-])?")
-_LONGEST: Final = 100
 _LOCKS: Final = 64
 _NO_LINK: Final = frozenset(
     {errno.EXDEV, errno.EPERM, errno.EACCES, errno.EMLINK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP}
@@ -45,14 +34,31 @@ _T = TypeVar("_T")
 
 
 class FolderStorage:
-    """Keeps documents and reports in a folder. Its methods leave the work on the disk to a thread."""
+    """Keeps documents and reports in a folder: a `Storage`. Its methods leave the work to a thread.
 
-    def __init__(self, root: Path, executor: Executor | None = None) -> None:
+    Args:
+        root: the folder; made when it is needed.
+        executor: whose threads do the work.
+        name: of a patient's folder, for an id; never the same for two.
+    """
+
+    def __init__(
+        self, root: Path, executor: Executor | None = None, name: Callable[[str], str] = folder_name
+    ) -> None:
         self._root = root.absolute()
+        self.folder_of = name
         self._executor = executor
         # Two runs of one patient may hold the same document; the second waits and writes it again. Taken in
         # the thread: a coroutine that is cancelled lets go of everything while its thread still writes.
         self._locks = [threading.Lock() for _ in range(_LOCKS)]
+
+    @property
+    def folder(self) -> Path:
+        """The folder itself."""
+        return self._root
+
+    async def close(self) -> None:
+        """Nothing is held between calls."""
 
     async def check(self) -> None:
         """Make the folder if need be, and try it.
@@ -74,33 +80,25 @@ class FolderStorage:
 
     def key(self, patient_id: str, document_id: str) -> str:
         """Where a document lies, relative to the storage."""
-        return f"{folder_name(patient_id)}/{_plain(document_id)}"
+        return f"{self.folder_of(patient_id)}/{plain(document_id)}"
 
     def location(self, patient_id: str, *, run_id: str | None = None, document_id: str | None = None) -> str:
         """Where a patient's documents, one of them, or the report of a run lie, for people."""
         return str(self._folder(patient_id, run_id=run_id, document_id=document_id))
 
     def _folder(self, patient_id: str, *, run_id: str | None = None, document_id: str | None = None) -> Path:
-        folder = self._root / folder_name(patient_id)
-        if run_id is not None:
-            return folder / RUNS / _plain(run_id)
-        return folder if document_id is None else folder / _plain(document_id)
+        inner = inner_path(run_id=run_id, document_id=document_id)
+        return self._root.joinpath(self.folder_of(patient_id), *inner)
 
     async def put_document(
-        self, patient_id: str, document_id: str, files: Mapping[str, Path], metadata: Mapping[str, Any]
+        self,
+        patient_id: str,
+        document_id: str,
+        files: Mapping[str, Path],
+        metadata: Mapping[str, Any],
+        ticket: Ticket | None = None,  # noqa: ARG002 -- a disk has no outages that pass
     ) -> dict[str, Any]:
-        """Store a document with its metadata; what was there of it before is replaced.
-
-        Args:
-            patient_id: whose it is.
-            document_id: its id.
-            files: what to store by the name it is to have. They stay where they are, and may share their
-                bytes on the disk with the storage from now on: they must not be changed in place.
-            metadata: plain JSON; the names and sizes of the files are added to it as `files`.
-
-        Returns: {"key", "files": {name: bytes}}.
-        Raises: OSError when a file cannot be read or written, or the disk is full; it may be repeated.
-        """
+        """See Storage; files are linked where that can be, else copied."""
         folder = self._folder(patient_id, document_id=document_id)
 
         def work() -> dict[str, int]:
@@ -110,20 +108,37 @@ class FolderStorage:
         sizes = await self._in_thread(work)
         return {"key": self.key(patient_id, document_id), "files": sizes}
 
-    async def find_document(self, patient_id: str, document_id: str) -> dict[str, Any] | None:
-        """The metadata of a document that is stored completely, else None.
-
-        Raises: OSError when the storage cannot be read.
-        """
+    async def find_document(
+        self,
+        patient_id: str,
+        document_id: str,
+        ticket: Ticket | None = None,  # noqa: ARG002 -- as above
+    ) -> dict[str, Any] | None:
+        """See Storage."""
         folder = self._folder(patient_id, document_id=document_id)
         return await self._in_thread(lambda: _found(folder))
 
-    async def put_run_file(self, patient_id: str, run_id: str, name: str, data: bytes) -> None:
-        """Store a file of a run, such as its report, in place of an earlier one.
+    async def get_document_file(
+        self,
+        patient_id: str,
+        document_id: str,
+        name: str,
+        ticket: Ticket | None = None,  # noqa: ARG002 -- as above
+    ) -> bytes | None:
+        """See Storage."""
+        path = self._folder(patient_id, document_id=document_id) / plain(name)
+        return await self._in_thread(lambda: _read(path))
 
-        Raises: OSError when it cannot be written, or the disk is full; it may be repeated.
-        """
-        folder, name = self._folder(patient_id, run_id=run_id), _plain(name)
+    async def put_run_file(
+        self,
+        patient_id: str,
+        run_id: str,
+        name: str,
+        data: bytes,
+        ticket: Ticket | None = None,  # noqa: ARG002 -- as above
+    ) -> None:
+        """See Storage."""
+        folder, name = self._folder(patient_id, run_id=run_id), plain(name)
 
         def work() -> None:
             with self._only_one(folder):
@@ -131,9 +146,15 @@ class FolderStorage:
 
         await self._in_thread(work)
 
-    async def get_run_file(self, patient_id: str, run_id: str, name: str) -> bytes | None:
-        """A file of a run, None when there is none."""
-        path = self._folder(patient_id, run_id=run_id) / _plain(name)
+    async def get_run_file(
+        self,
+        patient_id: str,
+        run_id: str,
+        name: str,
+        ticket: Ticket | None = None,  # noqa: ARG002 -- as above
+    ) -> bytes | None:
+        """See Storage."""
+        path = self._folder(patient_id, run_id=run_id) / plain(name)
         return await self._in_thread(lambda: _read(path))
 
     async def size(
@@ -143,7 +164,7 @@ class FolderStorage:
 
         Raises: ValueError for a name that no file here can have; OSError when the storage cannot be read.
         """
-        path = self._folder(patient_id, document_id=document_id, run_id=run_id) / _plain(name)
+        path = self._folder(patient_id, document_id=document_id, run_id=run_id) / plain(name)
         return await self._in_thread(lambda: _size(path))
 
     async def read(
@@ -160,7 +181,7 @@ class FolderStorage:
 
         Raises: ValueError for a name that no file here can have; OSError when it cannot be read.
         """
-        path = self._folder(patient_id, document_id=document_id, run_id=run_id) / _plain(name)
+        path = self._folder(patient_id, document_id=document_id, run_id=run_id) / plain(name)
         file = await self._in_thread(lambda: open(path, "rb", opener=_no_link))  # noqa: SIM115 -- closed below
         try:
             await self._in_thread(functools.partial(file.seek, start))
@@ -180,33 +201,9 @@ class FolderStorage:
         return await asyncio.get_running_loop().run_in_executor(self._executor, work)
 
 
-def folder_name(patient_id: str) -> str:
-    """A patient's folder: the id itself where it is safe as a name, else encoded; never two the same.
-
-    Ids that differ in case alone share a folder where the file system does not tell case apart.
-    """
-    if _SAFE.fullmatch(patient_id):
-        return patient_id
-    encoded = quote(patient_id, safe="", errors="surrogatepass").replace(".", "%2E").replace("~", "%7E")
-    if encoded.startswith("-"):  # a command would take the name for an option
-        encoded = "%2D" + encoded[1:]
-    if encoded and len(encoded) <= _LONGEST:
-        # A safe id bears no percent sign, so that what is encoded is recognised by one.
-        return encoded if "%" in encoded else f"%{ord(encoded[0]):02X}{encoded[1:]}"
-    digest = hashlib.sha256(patient_id.encode(errors="surrogatepass")).hexdigest()[:32]
-    return f"{encoded[:60].rpartition('%')[0] or encoded[:60]}~{digest}"
-
-
-def _plain(name: str) -> str:
-    """A name that docpipe made itself, checked all the same since it becomes a path."""
-    if not _SAFE.fullmatch(name):
-        raise ValueError(f"{name!r} cannot be the name of a file in the storage")
-    return name
-
-
 def _put(root: Path, folder: Path, files: Mapping[str, Path], metadata: Mapping[str, Any]) -> dict[str, int]:
     """Files, then the metadata that makes them a document, then whatever does not belong to it removed."""
-    names = [_plain(name) for name in files]
+    names = [plain(name) for name in files]
     if METADATA in names:
         raise ValueError(f"{METADATA} is written by the storage")
     _make_folders(root, folder)
@@ -241,7 +238,7 @@ def _write_whole(folder: Path, name: str, data: bytes) -> None:
 def _found(folder: Path) -> dict[str, Any] | None:
     try:
         metadata = dict(json.loads(_read(folder / METADATA) or b""))
-        sizes: dict[str, int] = {_plain(name): size for name, size in metadata["files"].items()}
+        sizes: dict[str, int] = {plain(name): size for name, size in metadata["files"].items()}
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None
     return metadata if all(_size(folder / name) == size for name, size in sizes.items()) else None

@@ -1,0 +1,109 @@
+"""What a storage of documents and reports offers, whatever keeps them.
+
+    {patient}/{document id}/    original.<ext>, document.pdf, text.md, thumbnail.png, metadata.json
+    {patient}/runs/{run id}/    manifest.json, report.html, report.json
+
+A document is complete once its metadata.json is there, which is written last; a run's manifest.json is
+written after its reports.
+"""
+
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+from docpipe.model import Ticket
+
+
+class Storage(Protocol):
+    """Keeps documents and reports.
+
+    Given a `ticket`, a method waits for as long as the storage is down, and the ticket shows that; without
+    one it tries once. Where it says no more, a method raises OSError, whose `strerror` is for people, when
+    the storage cannot be read or written; it may be repeated.
+    """
+
+    @property
+    def folder(self) -> Path | None:
+        """The folder that it is, None where it is none."""
+
+    async def check(self) -> None:
+        """Try whether it can be written.
+
+        Raises: StateError with cause and cure when it cannot; UnreachableError where time may mend that.
+        """
+
+    async def close(self) -> None:
+        """Give up what it holds."""
+
+    def folder_of(self, patient_id: str) -> str:
+        """The name of a patient's folder; two patients never share one."""
+
+    def key(self, patient_id: str, document_id: str) -> str:
+        """Where a document lies, relative to the storage."""
+
+    def location(self, patient_id: str, *, run_id: str | None = None, document_id: str | None = None) -> str:
+        """Where a patient's documents, one of them, or the report of a run lie, for people."""
+
+    async def put_document(
+        self,
+        patient_id: str,
+        document_id: str,
+        files: Mapping[str, Path],
+        metadata: Mapping[str, Any],
+        ticket: Ticket | None = None,
+    ) -> dict[str, Any]:
+        """Store a document with its metadata; what was there of it before is replaced.
+
+        Args:
+            patient_id: whose it is.
+            document_id: its id.
+            files: what to store by the name it is to have. They stay where they are, and may share their
+                bytes on the disk with the storage from now on: they must not be changed in place.
+            metadata: plain JSON; the names and sizes of the files are added to it as `files`.
+            ticket: who asks.
+
+        Returns: {"key", "files": {name: bytes}}.
+        """
+
+    async def find_document(
+        self, patient_id: str, document_id: str, ticket: Ticket | None = None
+    ) -> dict[str, Any] | None:
+        """The metadata of a document that is stored completely, else None."""
+
+    async def get_document_file(
+        self, patient_id: str, document_id: str, name: str, ticket: Ticket | None = None
+    ) -> bytes | None:
+        """A file of a document, such as its thumbnail, None when there is none."""
+
+    async def put_run_file(
+        self, patient_id: str, run_id: str, name: str, data: bytes, ticket: Ticket | None = None
+    ) -> None:
+        """Store a file of a run, such as its report, in place of an earlier one."""
+
+    async def get_run_file(
+        self, patient_id: str, run_id: str, name: str, ticket: Ticket | None = None
+    ) -> bytes | None:
+        """A file of a run, None when there is none."""
+
+    async def size(
+        self, patient_id: str, name: str, *, document_id: str | None = None, run_id: str | None = None
+    ) -> int | None:
+        """Bytes of a file of a document or of a run, None when there is none.
+
+        Raises: ValueError for a name that no file here can have.
+        """
+
+    def read(
+        self,
+        patient_id: str,
+        name: str,
+        *,
+        document_id: str | None = None,
+        run_id: str | None = None,
+        start: int = 0,
+        end: int | None = None,
+    ) -> AsyncIterator[bytes]:
+        """The bytes of such a file from `start` up to `end`, in chunks, never the whole in memory.
+
+        Raises: ValueError for a name that no file here can have.
+        """

@@ -1,0 +1,48 @@
+"""How what is stored is named: folders of patients, files of documents and of runs."""
+
+import hashlib
+import re
+from typing import Final
+from urllib.parse import quote
+
+METADATA: Final = "metadata.json"
+RUNS: Final = "runs"
+TEMPORARY: Final = ".tmp-"
+CHUNK: Final = 256 * 1024
+"""Bytes that are read at a time."""
+_SAFE: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,98}[A-Za-z0-9_-])?")
+_LONGEST: Final = 100
+
+
+def folder_name(patient_id: str) -> str:
+    """A patient's folder: the id itself where it is safe as a name, else encoded; never two the same.
+
+    Ids that differ in case alone share a folder where the file system does not tell case apart.
+    """
+    if _SAFE.fullmatch(patient_id):
+        return patient_id
+    encoded = quote(patient_id, safe="", errors="surrogatepass").replace(".", "%2E").replace("~", "%7E")
+    if encoded.startswith("-"):  # a command would take the name for an option
+        encoded = "%2D" + encoded[1:]
+    if encoded and len(encoded) <= _LONGEST:
+        # A safe id bears no percent sign, so that what is encoded is recognised by one.
+        return encoded if "%" in encoded else f"%{ord(encoded[0]):02X}{encoded[1:]}"
+    digest = hashlib.sha256(patient_id.encode(errors="surrogatepass")).hexdigest()[:32]
+    return f"{encoded[:60].rpartition('%')[0] or encoded[:60]}~{digest}"
+
+
+def plain(name: str) -> str:
+    """A name that docpipe made itself, checked all the same since it becomes a path.
+
+    Raises: ValueError for one that no file of the storage can have.
+    """
+    if not _SAFE.fullmatch(name):
+        raise ValueError(f"{name!r} cannot be the name of a file in the storage")
+    return name
+
+
+def inner_path(*, run_id: str | None = None, document_id: str | None = None) -> tuple[str, ...]:
+    """The way from a patient's folder to that of a run or of a document, empty for the patient's own."""
+    if run_id is not None:
+        return (RUNS, plain(run_id))
+    return () if document_id is None else (plain(document_id),)
