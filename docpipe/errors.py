@@ -10,6 +10,7 @@
     │   ├── ServiceError          the service answered, and the answer is final
     │   │   └── PoisonedError     this request alone keeps failing while others succeed
     │   └── ArchiveError          the archive cannot be had or opened as a whole
+    ├── UnfitError                `check` found that a part cannot be used as it is
     ├── SearchExpiredError        the exchange forgot the search: a new one is needed (never reaches a person)
     └── WorkerError               one document: the worker process did not survive it
         ├── WorkerCrashedError
@@ -70,6 +71,14 @@ class PoisonedError(ServiceError):
 
 class ArchiveError(RunError):
     """The archive cannot be downloaded or opened as a whole."""
+
+
+class UnfitError(DocpipeError):
+    """A part that docpipe needs cannot be used as it is; `cure` says what to do, in a few words."""
+
+    def __init__(self, message: str, cure: str = "") -> None:
+        super().__init__(message)
+        self.cure = cure
 
 
 class SearchExpiredError(DocpipeError):

@@ -2,17 +2,19 @@
 
 import asyncio
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import quote, urljoin, urlsplit
 
 import structlog
 
 from docpipe.config import Docex
-from docpipe.errors import ServiceError
-from docpipe.gates import Gate
+from docpipe.errors import ServiceError, UnfitError
+from docpipe.gates import Failure, Gate
 from docpipe.http import Answer, Http, retry_after
-from docpipe.model import Clock, Json, Patient, Step, Wait, WaitKind
+from docpipe.model import Clock, Json, Patient, Step, Ticket, Wait, WaitKind
 
 log = structlog.get_logger(__name__)
 
@@ -27,6 +29,7 @@ REMAINING_PART: Final = 0.5
 """Where the exchange tells its progress, half the time it seems to need is slept through."""
 _SOME_PROGRESS: Final = 0.03  # less says too little of how fast it goes
 _LONGEST_REASON: Final = 300
+_NO_SEARCH: Final = "docpipe-check"
 _WAITING_STATES: Final = ("queued", "running")
 
 
@@ -62,6 +65,23 @@ class DocumentExchange:
 
     def _token(self) -> str | None:
         return self.config.token.reveal() if self.config.token else None
+
+    async def probe(self, ticket: Ticket) -> str:
+        """Ask once after a search that does not exist: that costs a question, and no search.
+
+        Returns:
+            What it answered, in a few words.
+
+        Raises:
+            UnfitError: if it cannot be used as it is.
+        """
+        answer = await self.http.once(
+            f"{self.config.base_url}/v1/searches/{_NO_SEARCH}",
+            gate=self.asking,
+            ticket=ticket,
+            token=self._token(),
+        )
+        return fit(answer, NAME, "the question after a search", also=(400, 404, 410, 422))
 
     async def search(self, step: Step, patient: Patient) -> Json:
         """Start a search.
@@ -217,6 +237,38 @@ def refusal(who: str, section: str, answer: Answer, what: str) -> ServiceError:
     }
     why = reasons.get(answer.status, "trying again would not help")
     return ServiceError(f"{who} refused {what} with status {answer.status}: {why}.", answer.status)
+
+
+def fit(answer: Answer | Failure | None, section: str, what: str, also: Collection[int] = ()) -> str:
+    """What a service answered to a probe, in a few words.
+
+    Args:
+        answer: as of `Http.once`.
+        section: of the configuration.
+        what: was asked.
+        also: statuses that are as good as 2xx.
+
+    Raises:
+        UnfitError: if docpipe cannot work with it.
+    """
+    match answer:
+        case None:
+            return "answers; its quota is used up at the moment (429)"
+        case Failure():
+            told = f" ({answer.status})" if answer.status and answer.status < HTTPStatus.BAD_REQUEST else ""
+            cure = answer.cure or "ask those who run it; docpipe waits until it is up again"
+            raise UnfitError(f"{answer.reason}{told}", cure)
+        case Answer(status=401 | 403):
+            key = f"{section}.token"
+            cure = f"check {key} (DOCPIPE_{section.upper()}__TOKEN, or the file of {section}.token_file)"
+            raise UnfitError(f"it refuses the token, or wants one ({answer.status})", cure)
+    page = answer.headers.get("Content-Type", "").startswith("text/html")
+    if page or not (answer.ok or answer.status in also):
+        told = f"it answers {what} with {'a web page' if page else 'status'} {answer.status}"
+        raise UnfitError(
+            told, f"check {section}.base_url: another program, or a proxy, seems to answer there"
+        )
+    return f"answers ({answer.status})"
 
 
 def scrubbed(text: Any, patient: Patient) -> str:

@@ -15,7 +15,7 @@ from aiocsv import AsyncReader
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, OperationalError, SQLAlchemyError
 
-from docpipe.errors import ConfigError, PatientError, StateError, UsageError
+from docpipe.errors import ConfigError, PatientError, StateError, UnfitError, UsageError
 from docpipe.model import Clock, Patient, Ticket, Wait, WaitKind
 
 log = structlog.get_logger(__name__)
@@ -107,6 +107,28 @@ class PatientDatabase:
         """
         return await self._do(lambda: self._select(None))
 
+    async def probe(self) -> int:
+        """How many patients it has.
+
+        Raises:
+            UnfitError: if it cannot be read, or lacks the table or a column.
+        """
+        return await self._do(self._count)
+
+    def _count(self) -> int:
+        if self._file is not None and not self._file.exists():
+            raise UnfitError(f"there is no file {self._file}", "`docpipe patients import FILE.csv` makes one")
+        try:
+            with self._engine.connect() as connection:
+                connection.execute(sa.select(_TABLE).limit(1)).all()
+                return connection.execute(sa.select(sa.func.count()).select_from(_TABLE)).scalar_one()
+        except SQLAlchemyError as error:  # its text would quote the query, and perhaps the password
+            cure = (
+                "check patients.url, that the database is up and lets docpipe in, and that it has a table "
+                f"`patients` with the columns {', '.join(COLUMNS)}"
+            )
+            raise UnfitError(f"it cannot be read ({_kind_of(error)})", cure) from error
+
     async def put(self, patients: Sequence[Patient]) -> None:
         """Add patients; where an id is there already, its row becomes the new one.
 
@@ -133,6 +155,11 @@ class PatientDatabase:
                     connection.execute(statement, [asdict(patient) for patient in patients])
         except (OSError, SQLAlchemyError) as error:
             raise StateError(f"The patients database {self._file} cannot be written.") from error
+
+
+def _kind_of(error: SQLAlchemyError) -> str:
+    """The type of an error; of the driver's own where there is one, which tells more."""
+    return type(getattr(error, "orig", None) or error).__name__
 
 
 def _one(patient_id: str, rows: list[dict[str, Any]]) -> Patient:

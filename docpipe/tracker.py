@@ -10,11 +10,11 @@ from urllib.parse import quote
 import structlog
 
 from docpipe.config import Tasktracker
-from docpipe.exchange import refusal
+from docpipe.exchange import fit, refusal
 from docpipe.gates import Gate
 from docpipe.http import Answer, Check, Http
 from docpipe.lines import waiting
-from docpipe.model import Clock, Json, Step, Wait, WaitKind
+from docpipe.model import Clock, Json, Step, Ticket, Wait, WaitKind
 
 log = structlog.get_logger(__name__)
 
@@ -39,6 +39,25 @@ class TaskTracker:
     config: Tasktracker
     gate: Gate
     clock: Clock
+
+    async def probe(self, ticket: Ticket) -> str:
+        """Ask once after a task that does not exist.
+
+        Returns:
+            What it answered, in a few words.
+
+        Raises:
+            UnfitError: if it cannot be used as it is.
+        """
+        answer = await self.http.once(
+            f"{self.config.base_url}/v1/tasks",
+            gate=self.gate,
+            ticket=ticket,
+            token=self._token(),
+            params={"external_ref": "docpipe-check"},
+            check=_is_list,
+        )
+        return fit(answer, NAME, "the question after a task")
 
     async def create(self, step: Step, run_id: str, title: str) -> Json:
         """Create the run's task, unless an earlier try did.
@@ -73,7 +92,7 @@ class TaskTracker:
             ticket=step.ticket,
             token=self._token(),
             params={"external_ref": run_id},
-            check=lambda body: isinstance(body, dict) and all(map(_is_task, body.get("tasks") or [])),
+            check=_is_list,
         )
         if not answer.ok:
             raise refusal("The tracker", NAME, answer, "the question after the task")
@@ -246,6 +265,11 @@ def _done(stands: Answer, state: Json | None, status: str) -> bool:
     if state is None or not stands.ok or stands.body["status"] != status:
         return False
     return state["etag"] is None or state["etag"] != _etag(stands)
+
+
+def _is_list(body: Json) -> bool:
+    """Likewise of the answer to a question after tasks."""
+    return isinstance(body, dict) and all(map(_is_task, body.get("tasks") or []))
 
 
 def _is_task(body: Json) -> bool:

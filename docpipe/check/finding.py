@@ -1,10 +1,16 @@
 """What a check finds, and what it is given to find it."""
 
+import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from docpipe.config import Config
+from docpipe.model import Clock
+from docpipe.workers.inline import InlineWorkers
+from docpipe.workers.pool import Workers
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +71,7 @@ class Finding:
     """Something to tell."""
 
     check: str
-    """Which check found it: database, state, log, storage."""
+    """Which check found it: database, state, log, storage, or a part as of `Fit`."""
     where: str
     problem: str
     cure: str
@@ -73,6 +79,28 @@ class Finding:
     """False for what is worth telling and sound all the same."""
     remedy: Remedy | None = None
     """What `--repair` does about it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """A part that was tried, and can be used."""
+
+    check: str
+    """Which check tried it: exchange, tracker, patients, storage, converters, OCR, disk, memory."""
+    where: str
+    told: str
+    """What shows that it can be used."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """What is tried, and with what."""
+
+    config: Config
+    workers: Callable[[Config], Workers | InlineWorkers]
+    """Makes the workers that the configuration asks for."""
+    clock: Clock = time.time
+    progress: Callable[[str], None] = lambda _: None
 
 
 @dataclass(frozen=True, slots=True)

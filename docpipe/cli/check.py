@@ -1,16 +1,19 @@
-"""`docpipe check`: whether what is kept is sound, and how to mend what is not."""
+"""`docpipe check`: whether all can be used, whether what is kept is sound, and how to mend what is not."""
 
 import argparse
 import asyncio
+import contextlib
+import functools
 import json
 import sys
 import time
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from docpipe.check import Finding, Mended, Scene, findings, repair
+from docpipe import service
+from docpipe.check import Bench, Finding, Fit, Mended, Scene, findings, repair, trials
 from docpipe.cli.run import owned
 from docpipe.cli.words import say
 from docpipe.config import Config, load
@@ -28,6 +31,10 @@ def check(args: argparse.Namespace) -> int:
 async def _check(args: argparse.Namespace, config: Config) -> int:
     told = _Told(as_json=args.json)
     root = storage_folder(config)
+    workers = functools.partial(service.make_workers, inline=args.debug)
+    async with contextlib.aclosing(trials(Bench(config, workers, progress=told.progress))) as tried:
+        async for part in tried:
+            told.fit(part) if isinstance(part, Fit) else told.found(part)
     if not args.repair:
         beside = in_use(config.state_dir)
         scene = Scene(config.state_dir, root, beside=beside, progress=told.progress)
@@ -50,6 +57,7 @@ class _Told:
     mendable: int = 0
     mended: int = 0
     listed: list[dict[str, Any]] = field(default_factory=list)
+    able: list[Fit] = field(default_factory=list)
     last: float = 0.0
     moving: bool = False
 
@@ -66,6 +74,13 @@ class _Told:
             sys.stderr.write("\r\x1b[2K")
             sys.stderr.flush()
 
+    def fit(self, part: Fit) -> None:
+        """Tell a part that can be used."""
+        self.able.append(part)
+        if not self.as_json:
+            self._wipe()
+            say(f"fit    {part.check}: {part.where}: {part.told}")
+
     def found(self, finding: Finding, mended: Mended | None = None) -> None:
         """Tell a finding, and what was done about it."""
         well = mended is not None and mended.well
@@ -78,17 +93,19 @@ class _Told:
             self.listed.append(about | {"mended": well, "done": mended.told if mended else None})
             return
         self._wipe()
-        say(f"{'wrong' if finding.wrong else 'note '}  {finding.where}: {finding.problem}")
+        verdict = "wrong" if finding.wrong else "note "
+        say(f"{verdict}  {finding.check}: {finding.where}: {finding.problem}")
         if mended is not None:
             say(f"       {'mended' if well else 'not mended'}: {mended.told}")
-        if not well:
+        if not well and finding.cure:
             say(f"       cure: {finding.cure}")
 
     def end(self, scene: Scene) -> int:
         """The last word, and the exit status."""
         self._wipe()
         if self.as_json:
-            sound = {"sound": not self.wrong, "checked": dict(scene.counts), "findings": self.listed}
+            sound = {"sound": not self.wrong, "checked": dict(scene.counts)}
+            sound |= {"fit": [asdict(part) for part in self.able], "findings": self.listed}
             say(json.dumps(sound))
             return 1 if self.wrong else 0
         say(f"Checked {_looked_at(scene.counts)} in {_short(scene.state)} and {_short(scene.storage)}.")

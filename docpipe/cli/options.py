@@ -233,10 +233,12 @@ def _add_check(
     check = commands.add_parser(
         "check",
         parents=parents,
-        help="verify checkpoints, logs and every stored document",
-        description="Verify the checkpoint database, the state folder, the activity log and every stored "
-        "document, and say of each problem how to cure it. It may run beside a docpipe at work: what a run "
-        "is still at is not judged.",
+        help="say whether all can be used, and verify what is kept",
+        description="Try each part: configuration, services (one harmless question each, and no search), "
+        "patients, storage, converters, OCR, disks and memory. Then verify the checkpoint database, the "
+        "state folder, the activity log and every stored document. Of each problem it says the cure. It may "
+        "run beside a docpipe at work: the services are not asked then, and what a run is still at is not "
+        "judged.",
         epilog="exit status: 0 when all is sound (or mended), 1 when something is wrong",
     )
     check.add_argument(

@@ -1,7 +1,8 @@
 """Gates: what each HTTP attempt passes to reach a service, its quota and whether the service is up."""
 
 from docpipe.gates.door import Door, Outlet
-from docpipe.gates.gate import STREAMED, TROUBLE, Attempt, Gate, Judge, Observer, Passage, failure_of
+from docpipe.gates.failures import TROUBLE, failure_of
+from docpipe.gates.gate import STREAMED, Attempt, Gate, Judge, Observer, Passage
 from docpipe.gates.health import Health, Turn
 from docpipe.gates.ledger import ALIVE_EVERY_S, Ledger, Past, PastGrant
 from docpipe.gates.quota import Place, Quota, QuotaView

@@ -13,6 +13,7 @@ import aiohttp
 import structlog
 
 from docpipe.errors import PoisonedError
+from docpipe.gates.failures import TROUBLE, failure_of
 from docpipe.gates.quota import Place, Quota
 from docpipe.gates.retry_after import retry_after
 from docpipe.gates.service import Call, Failure, Service
@@ -21,8 +22,6 @@ from docpipe.model import Ticket, Wait, WaitKind
 
 log = structlog.get_logger(__name__)
 
-TROUBLE: Final = (aiohttp.ClientError, TimeoutError, OSError)
-"""What an attempt raises when the service or the way to it is at fault."""
 RETRY_STATUSES: Final = frozenset({408, 425})
 """4xx by number, but they ask to try again, and a proxy sends 408 for a connection gone stale."""
 FIRST_RETRY_S: Final = 1.0
@@ -272,20 +271,3 @@ class Passage:
             self._gate.service.responding()
         else:
             self._gate.service.answered(self._call)
-
-
-def failure_of(error: BaseException) -> Failure:
-    """What an exception of an attempt means, in a few words that quote nothing."""
-    match error:
-        case aiohttp.ClientConnectorCertificateError() | aiohttp.ClientSSLError():
-            return Failure("no secure connection: check the certificate", sent=False)
-        case aiohttp.ClientConnectorDNSError():
-            return Failure("its name is not known", sent=False)
-        case aiohttp.ClientConnectorError() | aiohttp.ConnectionTimeoutError():
-            return Failure("no connection", sent=False)
-        case TimeoutError():
-            return Failure("no answer in time")
-        case aiohttp.ClientConnectionError() | aiohttp.ClientPayloadError() | OSError():
-            return Failure("the connection broke off")
-        case _:
-            return Failure("an answer that is not HTTP")

@@ -32,6 +32,8 @@ class Failure:
     """Whether the request may have reached the service."""
     retry_after: float = 0.0
     status: int | None = None
+    cure: str = ""
+    """What somebody could do about it, where that is known."""
 
 
 @dataclass(slots=True, eq=False)

@@ -14,6 +14,8 @@ from docpipe.model import Json
 LIMIT_B: Final = 4 * 2**20
 """No answer of an API is larger than this; archives are streamed instead."""
 _CHUNK_B: Final = 64 * 2**10
+_PAGE: Final = "text/html"
+_STRANGER: Final = "check the address, and whether a proxy or a page to sign in answers in its place"
 
 Check = Callable[[Json], bool]
 """Whether the body of a good answer keeps the contract."""
@@ -58,10 +60,12 @@ class Reading:
             good = not answer.ok or self._check is None or self._check(answer.body)
         except (ValueError, RecursionError):  # of json; of a refusal only the status counts
             # Where the contract gives no body, any will do, but a page of HTML is some proxy's apology.
-            good = not answer.ok or (self._check is None and response.content_type != "text/html")
+            good = not answer.ok or (self._check is None and response.content_type != _PAGE)
         except (TypeError, LookupError, AttributeError):  # of a check that met another shape
             good = False
+        if not good and response.content_type == _PAGE:
+            return Failure("a web page instead of an answer", status=response.status, cure=_STRANGER)
         if not good:
-            return Failure("an answer that breaks the contract", status=response.status)
+            return Failure("an answer that breaks the contract", status=response.status, cure=_STRANGER)
         self.answer = answer
         return None

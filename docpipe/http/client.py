@@ -31,6 +31,20 @@ class _Request:
     json: Json = field(repr=False)
 
 
+def _request(
+    method: str,
+    url: str,
+    *,
+    token: str | None,
+    json: Json = None,
+    params: Mapping[str, str] | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> _Request:
+    target = URL(url).update_query(params) if params else URL(url)
+    bearer = {"Authorization": f"Bearer {token}"} if token else {}
+    return _Request(method, target, {"Accept": "application/json", **(headers or {}), **bearer}, json)
+
+
 class Http:
     """The one HTTP client of a process. Use as an async context manager."""
 
@@ -98,9 +112,7 @@ class Http:
             PoisonedError: if this request alone keeps failing while others succeed.
             ServiceError: if it redirects where it must not.
         """
-        target = URL(url).update_query(params) if params else URL(url)
-        bearer = {"Authorization": f"Bearer {token}"} if token else {}
-        request = _Request(method, target, {"Accept": "application/json", **(headers or {}), **bearer}, json)
+        request = _request(method, url, token=token, json=json, params=params, headers=headers)
         call = gate.call(ticket)
         while True:
             result = await self._send(request, gate, call, check)
@@ -111,6 +123,27 @@ class Http:
             await gate.pause(call, result)
             if before_retry is not None and result.sent and (found := await before_retry()) is not None:
                 return found
+
+    async def once(
+        self,
+        url: str,
+        *,
+        gate: Gate,
+        ticket: Ticket,
+        token: str | None = None,
+        params: Mapping[str, str] | None = None,
+        check: Check | None = None,
+    ) -> Answer | Failure | None:
+        """Ask once, with GET; as of `call`, but a failure is told and not retried.
+
+        Returns:
+            The answer, what was wrong, or None for a 429.
+
+        Raises:
+            ServiceError: if it redirects where it must not.
+        """
+        request = _request("GET", url, token=token, params=params)
+        return await self._send(request, gate, gate.call(ticket), check)
 
     async def _send(
         self, request: _Request, gate: Gate, call: Call, check: Check | None

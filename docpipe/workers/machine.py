@@ -22,10 +22,19 @@ def default_workers(memory: int, *, root: Path = _ROOT, cpus: int | None = None)
         root: where /proc and /sys are, for tests.
         cpus: CPUs this process may run on, for tests.
     """
-    allowed = [float(_usable_cpus() if cpus is None else cpus), *_cpu_quotas(root)]
-    room = [*_machine_memory(root), *_memory_limits(root)]
-    by_memory = (min(room) - OWN_MEMORY) // memory if room else int(min(allowed))
-    return max(1, min(int(min(allowed)), by_memory))
+    cpus, room = usable_cpus(root=root, cpus=cpus), usable_memory(root=root)
+    by_memory = cpus if room is None else (room - OWN_MEMORY) // memory
+    return max(1, min(cpus, by_memory))
+
+
+def usable_cpus(*, root: Path = _ROOT, cpus: int | None = None) -> int:
+    """Whole CPUs that this process may use, 0 for a part of one."""
+    return int(min([float(_usable_cpus() if cpus is None else cpus), *_cpu_quotas(root)]))
+
+
+def usable_memory(*, root: Path = _ROOT) -> int | None:
+    """Bytes of memory that this process and its workers may use; None where nothing tells."""
+    return min([*_machine_memory(root), *_memory_limits(root)], default=None)
 
 
 def _usable_cpus() -> int:

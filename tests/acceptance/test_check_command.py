@@ -16,7 +16,11 @@ async def test_damage_is_found_and_mended(box: Box, services: fakes.Running) -> 
     sound = await box.run("check", "--json")
     assert sound.status == 0, sound.out
     assert sound.json["sound"]
-    assert sound.json["findings"] == []
+    assert [finding for finding in sound.json["findings"] if finding["wrong"]] == []
+    assert {"exchange", "tracker", "patients", "storage", "converters"} <= {
+        part["check"] for part in sound.json["fit"]
+    }
+    assert not [seen for seen in services.docex.requests if seen.operation == "docex.search"][1:]
     stored = [file for file in box.manifest(run)["files"] if file.get("key")]
     assert sound.json["checked"]["documents"] == len({file["key"] for file in stored})
 
@@ -66,6 +70,7 @@ async def test_beside_a_docpipe_at_work(box: Box, services: fakes.Running) -> No
     await until(process, services, "docex.status")
     looked = await box.run("check", "--json")
     assert (looked.status, looked.json["sound"]) == (0, True)
+    assert "another docpipe is at work" in looked.json["findings"][0]["problem"]
     refused = await box.run("check", "--repair")
     assert refused.status == 2
     assert f"Process {process.pid} is at work" in refused.err

@@ -234,7 +234,7 @@ async def test_connection_never_made_costs_nothing():
         await asyncio.sleep(3600 * 3)
         assert process.quota.view().used == 0
         assert not process.service.up
-        assert process.service.view().outage.reason == "no connection"
+        assert process.service.view().outage.reason == "no connection: it was refused"
         assert not task.done()
 
 

@@ -1,0 +1,147 @@
+"""Whether the services answer as they should: one question each, under their quotas, and no search."""
+
+import asyncio
+import contextlib
+import random
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, replace
+from typing import Final
+
+from docpipe.check.finding import Bench, Finding, Fit
+from docpipe.checkpoints import Checkpoints, open_database, outdated
+from docpipe.config import Config
+from docpipe.errors import ServiceError, StateError, UnfitError
+from docpipe.exchange import DocumentExchange
+from docpipe.gates import ALIVE_EVERY_S
+from docpipe.http import Http
+from docpipe.limits import open_gates
+from docpipe.model import Ticket
+from docpipe.state import StateFolder, address, in_use
+from docpipe.tracker import TaskTracker
+from docpipe.values import FAKE
+
+_ANSWER_S: Final = 10.0
+"""An outage is not waited out."""
+_LINE_S: Final = 15.0
+"""After a docpipe that has just ended, its quota has to run out first."""
+_NOT_ASKED: Final = "it was not asked"
+
+
+@dataclass(frozen=True, slots=True)
+class _Probe:
+    """A question to one service."""
+
+    check: str
+    service: str
+    """As its gate knows it."""
+    where: str
+    ask: Callable[[Ticket], Awaitable[str]]
+
+
+async def services(bench: Bench) -> AsyncIterator[Fit | Finding]:
+    """The exchange and the tracker answer, take the token, and speak the contract.
+
+    Quotas are one process's: beside another docpipe, which may have spent them, nothing is asked.
+    """
+    real = {}
+    for check, section in (("exchange", bench.config.docex), ("tracker", bench.config.tasktracker)):
+        if section.base_url == FAKE:
+            yield Fit(check, FAKE, "is started inside by each run")
+        else:
+            real[check] = section.base_url
+    if not real:
+        return
+    if (why := _unable(bench.config)) is not None:
+        for check, url in real.items():
+            yield Finding(check, url, f"{_NOT_ASKED}: {why[0]}", why[1], wrong=False)
+        return
+    try:
+        async with _probes(_patient(bench.config), bench) as (probes, paused):
+            for probe in probes:
+                if probe.check in real:
+                    bench.progress(probe.where)
+                    yield await _asked(probe, paused)
+    except StateError as error:
+        cure = "see the rest of what `docpipe check` says"
+        yield Finding("services", str(bench.config.state_dir), f"none was asked: {error}", cure)
+
+
+def _unable(config: Config) -> tuple[str, str] | None:
+    """Why services cannot be asked under their quotas, and what to do about it."""
+    folder = config.state_dir
+    if in_use(folder):
+        where = address(folder)
+        told = f"the service at {where} shows how it stands" if where else "its own lines tell how it stands"
+        return "another docpipe is at work, and the quota is its own", told
+    try:
+        if (folder / "checkpoints.db").exists() and outdated(folder) is not None:
+            return "the checkpoint database is of an older docpipe", "check again after the next run"
+    except StateError:
+        return "the checkpoint database, which knows what is spent, cannot be used", "see what is said of it"
+    return None
+
+
+def _patient(config: Config) -> Config:
+    """The configuration with no more patience than a check has."""
+    docex, tracker = config.docex, config.tasktracker
+    return replace(
+        config,
+        docex=replace(docex, timeout=min(docex.timeout, _ANSWER_S)),
+        tasktracker=replace(tracker, timeout=min(tracker.timeout, _ANSWER_S)),
+    )
+
+
+@contextlib.asynccontextmanager
+async def _probes(config: Config, bench: Bench) -> AsyncIterator[tuple[list[_Probe], frozenset[str]]]:
+    """The questions, with the state folder held and every grant in its ledger; and what is paused."""
+    async with contextlib.AsyncExitStack() as stack:
+        state = stack.enter_context(StateFolder(config.state_dir))
+        checkpoints = await stack.enter_async_context(open_database(state.path, bench.clock))
+        http = await stack.enter_async_context(Http())
+        gates = await open_gates(config, checkpoints, bench.clock, random.Random(), stack)
+        await stack.enter_async_context(_alive(checkpoints))
+        exchange = DocumentExchange(http, config.docex, gates.searching, gates.asking, bench.clock)
+        tracker = TaskTracker(http, config.tasktracker, gates.tracker, bench.clock)
+        yield (
+            [
+                _Probe("exchange", "docex", config.docex.base_url, exchange.probe),
+                _Probe("tracker", "tasktracker", config.tasktracker.base_url, tracker.probe),
+            ],
+            frozenset(gates.pauses),
+        )
+
+
+@contextlib.asynccontextmanager
+async def _alive(checkpoints: Checkpoints) -> AsyncIterator[None]:
+    """Note meanwhile, and at the end, that quotas may be spent: the next process waits that out."""
+
+    async def note() -> None:
+        while True:
+            await asyncio.sleep(ALIVE_EVERY_S)
+            checkpoints.note_alive()
+
+    task = asyncio.create_task(note(), name="alive")
+    try:
+        yield
+    finally:
+        task.cancel()
+        await checkpoints.begin_life()
+
+
+async def _asked(probe: _Probe, paused: frozenset[str]) -> Fit | Finding:
+    if paused & {"", probe.service}:
+        cure = "`docpipe resume --go-on` takes the pause back"
+        return Finding(probe.check, probe.where, f"{_NOT_ASKED}: it is paused", cure, wrong=False)
+    began = time.monotonic()
+    try:
+        async with asyncio.timeout(_ANSWER_S + _LINE_S):
+            told = await probe.ask(Ticket())
+    except UnfitError as error:
+        return Finding(probe.check, probe.where, str(error), error.cure)
+    except ServiceError as error:
+        return Finding(probe.check, probe.where, str(error), "check the address of the service")
+    except TimeoutError:
+        cure = "check again when the quota of its window has run out"
+        return Finding(probe.check, probe.where, f"{_NOT_ASKED}: its quota leaves no room", cure, wrong=False)
+    return Fit(probe.check, probe.where, f"{told}, after {time.monotonic() - began:.2f} s")

@@ -1,0 +1,79 @@
+"""What goes wrong on the way to a service, told apart: in a few words, with what to do about it."""
+
+import errno
+import ssl
+from typing import Final
+
+import aiohttp
+
+from docpipe.gates.service import Failure
+
+TROUBLE: Final = (aiohttp.ClientError, TimeoutError, OSError)
+"""What an attempt raises when the service or the way to it is at fault."""
+_UNREACHABLE: Final = frozenset({errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EHOSTDOWN})
+_NETWORK: Final = "see whether this machine has a way there: network, firewall, a proxy that is needed"
+_ADDRESS: Final = "check the address, and what listens there"
+
+
+def failure_of(error: BaseException) -> Failure:
+    """What an exception of an attempt means, in a few words that quote nothing."""
+    match error:
+        case aiohttp.ClientConnectorCertificateError():
+            return _no_trust(error.certificate_error)
+        case aiohttp.ClientConnectorError() if type(error) is aiohttp.ClientConnectorError:
+            return _no_connection(error.os_error)
+    return next((failure for kinds, failure in _KNOWN if isinstance(error, kinds)), _NO_HTTP)
+
+
+def _no_connection(error: OSError) -> Failure:
+    if error.errno == errno.ECONNREFUSED:
+        cure = "start the service, or check the port in the address"
+        return Failure("no connection: it was refused", sent=False, cure=cure)
+    if error.errno in _UNREACHABLE:
+        return Failure("no connection: there is no way to it", sent=False, cure=_NETWORK)
+    return Failure("no connection", sent=False, cure=_NETWORK)
+
+
+def _no_trust(error: Exception) -> Failure:
+    """The certificate's own fault is of a list that OpenSSL has; nothing of the certificate is quoted."""
+    code = error.verify_code if isinstance(error, ssl.SSLCertVerificationError) else 0
+    why, cure = _CERTIFICATES.get(code, ("it is not accepted", "have those who run it look into it"))
+    return Failure(f"no secure connection: its certificate: {why}", sent=False, cure=cure)
+
+
+_NO_HTTP: Final = Failure("an answer that is not HTTP", cure=_ADDRESS)
+_KNOWN: Final = (
+    (
+        aiohttp.ClientSSLError,
+        Failure(
+            "no secure connection: what listens there does not speak TLS as it should",
+            sent=False,
+            cure=f"{_ADDRESS}; perhaps it is http:// instead of https://",
+        ),
+    ),
+    (
+        aiohttp.ClientConnectorDNSError,
+        Failure(
+            "its name is not known",
+            sent=False,
+            cure="check the spelling of the address, and the name service (DNS) of this machine",
+        ),
+    ),
+    (aiohttp.ClientConnectorError, Failure("no connection", sent=False, cure=_NETWORK)),
+    (aiohttp.ConnectionTimeoutError, Failure("no connection in time", sent=False, cure=_NETWORK)),
+    (TimeoutError, Failure("no answer in time", cure="ask those who run it; docpipe waits until it answers")),
+    (
+        (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError, OSError),
+        Failure("the connection broke off", cure=_ADDRESS),
+    ),
+)
+_CERTIFICATES: Final = {  # by the codes of x509_vfy.h
+    9: ("it is not valid yet", "check the clock of this machine"),
+    10: ("it has expired", "have those who run it renew it, and check the clock of this machine"),
+    18: ("it is signed by itself alone", "have this machine trust it, or have it signed by somebody known"),
+    19: ("its issuer is not trusted here", "have this machine trust the issuer's certificate"),
+    20: ("its issuer is not known here", "have this machine trust the issuer's certificate"),
+    21: ("its issuer is not known here", "have the service send the whole chain of certificates"),
+    62: ("it is for another host name", "give the address by the name that the certificate has"),
+    64: ("it is for another address", "give the address by the name that the certificate has"),
+}

@@ -1,0 +1,276 @@
+"""`docpipe check` tries each part: what can be used, what cannot, and the cure; nothing is waited out."""
+
+import shutil
+import sqlite3
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+
+import fakes
+from docpipe.check import TRIALS, Bench, Finding, Fit
+from docpipe.check import parts as parts_of
+from docpipe.check.services import services as services_of
+from docpipe.checkpoints import open_database
+from docpipe.config import Config, Convert, Docex, Patients, Storage
+from docpipe.convert.ocr import rapid, tesseract
+from docpipe.model import Rate
+from docpipe.state import StateFolder
+from docpipe.values import Secret
+from docpipe.workers.inline import InlineWorkers
+from tests import virtual
+from tests.gate_world import Server
+from tests.simulation.world import Plan, config_of, options_of
+
+
+def inline(_config: Config) -> InlineWorkers:
+    return InlineWorkers("docpipe.convert.document:convert", clock=virtual.wall_clock)
+
+
+async def tried(config: Config, trial=services_of, workers=inline) -> list[Fit | Finding]:
+    return [told async for told in trial(Bench(config, workers, virtual.wall_clock))]
+
+
+def problems(told: list[Fit | Finding]) -> list[str]:
+    return [finding.problem for finding in told if isinstance(finding, Finding)]
+
+
+@pytest.fixture
+async def running() -> AsyncIterator[fakes.Running]:
+    async with fakes.serve(options_of(Plan(Path()))) as running:
+        yield running
+
+
+def config_in(folder: Path, running: fakes.Running) -> Config:
+    return config_of(Plan(folder), running)
+
+
+def with_docex(config: Config, **more: object) -> Config:
+    return replace(config, docex=replace(config.docex, **more))
+
+
+@pytest.mark.virtual
+async def test_services_that_are_fit(tmp_path: Path, running: fakes.Running) -> None:
+    """One question to each, none of them a search, and both in the memory of what is spent."""
+    config = config_in(tmp_path, running)
+    told = await tried(config)
+    assert [(part.check, type(part)) for part in told] == [("exchange", Fit), ("tracker", Fit)]
+    assert [seen.operation for seen in running.docex.requests] == ["docex.status"]
+    assert [seen.operation for seen in running.tracker.requests] == ["tracker.find"]
+    async with open_database(config.state_dir, virtual.wall_clock) as checkpoints:
+        assert await checkpoints.last_alive() >= running.tracker.requests[-1].at
+    assert problems(await tried(config)) == []
+    assert running.count_429() == 0
+
+
+@pytest.mark.virtual
+async def test_a_slow_quota_is_charged(tmp_path: Path, running: fakes.Running) -> None:
+    """A question a minute is written down; the next check finds no room, and asks nothing."""
+    config = with_docex(config_in(tmp_path, running), status_rate=Rate(1, 60.0))
+    assert problems(await tried(config)) == []
+    assert problems(await tried(config)) == ["it was not asked: its quota leaves no room"]
+    assert len(running.docex.requests) == 1
+
+
+@pytest.mark.virtual
+@pytest.mark.parametrize(
+    ("fault", "problem"),
+    [
+        ("docex.* 503", "status 503"),
+        ("docex.* html200", "a web page instead of an answer (200)"),
+        ("docex.* html404", "it answers the question after a search with a web page 404"),
+        ("docex.* hang", "no answer in time"),
+        ("docex.* reset", "the connection broke off"),
+        ("docex.* 401", "it refuses the token, or wants one (401)"),
+        ("docex.* 405", "it answers the question after a search with status 405"),
+    ],
+)
+async def test_troubles_are_told_apart(
+    tmp_path: Path, running: fakes.Running, fault: str, problem: str
+) -> None:
+    """Each with a cure, after one question, and the other service is asked all the same."""
+    running.add_fault(fault)
+    began = virtual.wall_clock()
+    exchange, tracker = await tried(config_in(tmp_path, running))
+    assert isinstance(exchange, Finding)
+    assert (exchange.problem, exchange.wrong, bool(exchange.cure)) == (problem, True, True)
+    assert isinstance(tracker, Fit)
+    assert len(running.docex.requests) == 1 + fault.endswith("reset")  # which the HTTP client itself repeats
+    assert virtual.wall_clock() - began < 30
+
+
+@pytest.mark.virtual
+async def test_another_program_at_the_address(tmp_path: Path, running: fakes.Running) -> None:
+    """JSON that is none of the contract is seen in the tracker's list."""
+
+    async def behave(_request: web.Request) -> web.Response:
+        return web.json_response(["hello"])
+
+    async with Server(behave) as server:
+        config = config_in(tmp_path, running)
+        config = replace(config, tasktracker=replace(config.tasktracker, base_url=server.url))
+        assert problems(await tried(config)) == ["an answer that breaks the contract (200)"]
+
+
+@pytest.mark.parametrize(
+    ("url", "problem"),
+    [
+        ("http://no-such-exchange.invalid", "its name is not known"),
+        ("http://127.0.0.1:1", "no connection: it was refused"),
+        ("https://{netloc}", "no secure connection: what listens there does not speak TLS as it should"),
+    ],
+)
+async def test_no_way_to_the_exchange(tmp_path: Path, running: fakes.Running, url: str, problem: str) -> None:
+    """An unknown name, nobody there, and no TLS."""
+    url = url.format(netloc=running.docex_url.removeprefix("http://"))
+    exchange, tracker = await tried(with_docex(config_in(tmp_path, running), base_url=url))
+    assert isinstance(exchange, Finding)
+    assert (exchange.problem, bool(exchange.cure)) == (problem, True)
+    assert isinstance(tracker, Fit)
+
+
+@pytest.mark.virtual
+async def test_beside_another_docpipe(tmp_path: Path, running: fakes.Running) -> None:
+    """Nobody is asked: the other one may have spent the quota. What is paused is left alone, too."""
+    config = config_in(tmp_path, running)
+    with StateFolder(config.state_dir) as state:
+        state.announce("http://127.0.0.1:8080")
+        told = await tried(config)
+    assert problems(told) == ["it was not asked: another docpipe is at work, and the quota is its own"] * 2
+    assert not any(finding.wrong for finding in told if isinstance(finding, Finding))
+    assert "http://127.0.0.1:8080" in told[0].cure
+    async with open_database(config.state_dir, virtual.wall_clock) as checkpoints:
+        await checkpoints.pause("docex")
+    assert problems(await tried(config)) == ["it was not asked: it is paused"]
+    assert running.docex.requests == []
+
+
+@pytest.mark.virtual
+async def test_with_a_damaged_database(tmp_path: Path, running: fakes.Running) -> None:
+    """What is spent is not known, so nobody is asked."""
+    config = config_in(tmp_path, running)
+    config.state_dir.mkdir()
+    (config.state_dir / "checkpoints.db").write_bytes(b"SQLite format 3\0" + b"\xee" * 4096)
+    assert all("cannot be used" in problem for problem in problems(await tried(config)))
+    assert running.docex.requests == running.tracker.requests == []
+
+
+async def test_the_patients_database(tmp_path: Path) -> None:
+    """No file, no table, nobody in it, a URL that is none: each is told, and no password is."""
+    file = tmp_path / "patients.db"
+    config = Config(patients=Patients(url=f"sqlite:///{file}"))
+
+    async def problem(config: Config = config) -> str:
+        (told,) = await tried(config, parts_of.patients)
+        assert isinstance(told, Finding)
+        return told.problem
+
+    assert await problem() == f"there is no file {file}"
+    with sqlite3.connect(file) as database:
+        database.execute("CREATE TABLE others (id)")
+    database.close()
+    assert await problem() == "it cannot be read (OperationalError)"
+    with sqlite3.connect(file) as database:
+        database.execute("CREATE TABLE patients (id, given, family, birth_date, sex, postal_code)")
+    database.close()
+    assert await problem() == "it has no patients"
+    with sqlite3.connect(file) as database:
+        database.execute("INSERT INTO patients (id) VALUES ('P1')")
+    database.close()
+    (told,) = await tried(config, parts_of.patients)
+    assert isinstance(told, Fit)
+    assert told.told == "has 1 patient"
+    bad = replace(config, patients=Patients(url="nodb://user:canary@host/name"))
+    (told,) = await tried(bad, parts_of.patients)
+    assert isinstance(told, Finding)
+    assert "canary" not in str(told)
+
+
+async def test_the_storage(tmp_path: Path) -> None:
+    """One that can be written, and one that cannot: a file is in its way."""
+    (told,) = await tried(Config(storage=Storage(url=str(tmp_path / "s"))), parts_of.storage)
+    assert isinstance(told, Fit)
+    (tmp_path / "file").write_text("")
+    (told,) = await tried(Config(storage=Storage(url=str(tmp_path / "file"))), parts_of.storage)
+    assert isinstance(told, Finding)
+
+
+def convert_nothing(_job: dict[str, object]) -> dict[str, object]:
+    return {"outcome": "converted", "outputs": [], "reason": None}
+
+
+def die(_job: dict[str, object]) -> dict[str, object]:
+    raise RuntimeError("no converter")
+
+
+async def test_converters_that_do_not_work() -> None:
+    """One that brings nothing, one that dies; and an extra that is missing."""
+
+    def workers(target: str):
+        return lambda _config: InlineWorkers(target, clock=virtual.wall_clock)
+
+    told = await tried(Config(), parts_of.converters, workers(f"{__name__}:convert_nothing"))
+    assert any("what came out of it" in problem for problem in problems(told))
+    told = await tried(Config(), parts_of.converters, workers(f"{__name__}:die"))
+    assert any("could not be converted" in problem for problem in problems(told))
+
+
+async def test_an_extra_that_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is worth a note with the command that installs it."""
+    monkeypatch.setattr(parts_of, "_EXTRAS", {"dicom": (("no_such_module",), "DICOM files")})
+    told = await tried(Config(), parts_of.converters)
+    (note,) = [part for part in told if isinstance(part, Finding)]
+    assert (note.wrong, note.cure) == (False, "pip install 'docpipe[dicom]'")
+
+
+@pytest.mark.parametrize(
+    ("installed", "pip", "verdict"),
+    [
+        (("5.3", frozenset({"eng", "osd"})), False, "reads eng"),
+        (("5.3", frozenset({"deu"})), False, "the languages eng of convert.languages are not installed"),
+        (None, True, "reads scans"),
+        (None, False, "nothing to read scans with"),
+    ],
+)
+async def test_ocr(monkeypatch: pytest.MonkeyPatch, installed: object, pip: bool, verdict: str) -> None:
+    """Which engine there is, and which languages it lacks."""
+    monkeypatch.setattr(tesseract, "installed", lambda: installed)
+    monkeypatch.setattr(rapid, "installed", lambda: pip)
+    (told,) = await tried(Config(), parts_of.ocr)
+    assert (told.told if isinstance(told, Fit) else told.problem).startswith(verdict)
+    (off,) = await tried(Config(convert=Convert(ocr=False)), parts_of.ocr)
+    assert isinstance(off, Fit)
+
+
+async def test_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Disks with little left, and more workers than the memory bears, are wrong."""
+    config = Config(storage=Storage(url=str(tmp_path / "storage")), source=tmp_path / "config.toml")
+    assert all(isinstance(told, Fit) for told in await tried(config, parts_of.room))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10**10, 10**10, 10**8))
+    many = replace(config, convert=Convert(workers=1000))
+    disk, memory = await tried(many, parts_of.room)
+    assert isinstance(disk, Finding)
+    assert disk.problem == "only 0.09 GiB are free"
+    assert isinstance(memory, Finding)
+    assert memory.cure.startswith("set convert.workers to ")
+
+
+@pytest.mark.virtual
+async def test_tokens_without_encryption_are_noted(tmp_path: Path) -> None:
+    """It is allowed, for the network may be one's own."""
+    secret = Secret("canary")
+    config = Config(docex=Docex(base_url="http://exchange.example", token=secret))
+    fit, note = await tried(config, parts_of.configuration)
+    assert isinstance(fit, Fit)
+    assert isinstance(note, Finding)
+    assert (note.wrong, note.where, "canary" in str(note)) == (False, "docex.base_url", False)
+    assert len(await tried(Config(docex=Docex("http://127.0.0.1:1", secret)), parts_of.configuration)) == 1
+
+
+def test_every_part_is_tried() -> None:
+    """Those that a run needs."""
+    assert {trial.__name__ for trial in TRIALS} >= {
+        *("configuration", "services", "patients", "storage", "converters", "ocr", "room")
+    }
