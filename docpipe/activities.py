@@ -4,7 +4,6 @@ They know nothing of the engine that calls them, and get their gates from outsid
 """
 
 import asyncio
-import errno
 import functools
 import hashlib
 import json
@@ -14,20 +13,19 @@ from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 import structlog
 
 from docpipe import report
-from docpipe.archive import Downloader, Limits, extract
 from docpipe.convert.detect import detect
 from docpipe.convert.kinds import kind_of
-from docpipe.durable import sync_folder, sync_tree
-from docpipe.errors import RunError, WorkerError
-from docpipe.exchange import DocumentExchange
-from docpipe.lines import Slots, waiting
-from docpipe.model import Clock, Json, Outcome, Patient, Step, Wait, WaitKind
+from docpipe.durable import sync_folder
+from docpipe.errors import WorkerError
+from docpipe.lines import Slots
+from docpipe.model import Clock, Json, Outcome, Patient, Step, Ticket, Wait, WaitKind
 from docpipe.patients import PatientDatabase
+from docpipe.room import with_room
 from docpipe.storage import Storage
 from docpipe.tracker import TaskTracker
 from docpipe.workers.inline import InlineWorkers
@@ -38,8 +36,27 @@ log = structlog.get_logger(__name__)
 _T = TypeVar("_T")
 Place = tuple[str, str, str]
 """Patient id, run id, and the number of the document within the run."""
-_DISK_FULL_S: Final = 10.0
 _KEPT: Final = (Outcome.CONVERTED, Outcome.STORED)
+
+
+class Exchange(Protocol):
+    """Where documents come from."""
+
+    async def search(self, step: Step, patient: Patient) -> Json:
+        """Start a search: {"search_id", "at", "ask_after", and whatever else the others need of it}."""
+
+    async def wait_until_ready(self, step: Step, search: Json, patient: Patient) -> Json:
+        """Ask until it is over: {"state": "ready", "archive", "documents"} or {"state": "expired"}."""
+
+    async def download(self, step: Step, search: Json, ready: Json, folder: Path) -> Json:
+        """Bring all documents into a folder: {"state": "ready", "size", "sha256", "members"} or "expired".
+
+        Members are as of `archive.extract`, with `told`, what the exchange says of each. They lie below
+        `folder`, durably.
+        """
+
+    async def release(self, ticket: Ticket, search: Json) -> None:
+        """Tell that everything is stored here, once: best effort, in little time, and without an error."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,15 +64,13 @@ class Activities:
     """What the ten activities need; each method is one of them."""
 
     patients: PatientDatabase
-    exchange: DocumentExchange
+    exchange: Exchange
     tracker: TaskTracker
-    downloader: Downloader
     downloads: Slots
     workers: Workers | InlineWorkers
     storage: Storage
     spool: Path
     clock: Clock
-    limits: Limits
     conversion: Json = field(default_factory=dict)
     """What every job of the converter says beside the document: "seconds" and "languages"."""
 
@@ -81,37 +96,8 @@ class Activities:
             return {"state": "ready", "size": 0, "sha256": None, "members": []}
         folder = self.spool / run_id
         folder.mkdir(mode=0o700, exist_ok=True)
-        wait = Wait(WaitKind.DOWNLOAD, "", self.clock())
-        async with self.downloads.hold(step.ticket, wait):
-            path = folder / "archive.zip"
-            found = await self.downloader.fetch(
-                step, ready["archive"], path, lambda: self.exchange.fresh_archive(step, search)
-            )
-            if found is None:
-                return {"state": "expired"}
-            members = await self._with_room(step, "spool", lambda: self._extract(path, folder / "files"))
-        told = {item.get("path"): item for item in ready["documents"]}
-        for member in members:
-            member["told"] = _told(told.get(member["path"], {}))
-            member["file"] = member["file"] and f"files/{member['file']}"
-        return {"state": "ready", **found, "members": members}
-
-    async def _extract(self, archive: Path, folder: Path) -> list[dict[str, Any]]:
-        """Extract in a thread, which stops soon after this is cancelled."""
-        cancelled = False
-
-        def work() -> list[dict[str, Any]]:
-            shutil.rmtree(folder, ignore_errors=True)
-            folder.mkdir(mode=0o700)
-            members = extract(archive, folder, self.limits, stop=lambda: cancelled)
-            sync_tree(folder)  # a checkpoint will point to it
-            return members
-
-        try:
-            return await asyncio.to_thread(work)
-        except asyncio.CancelledError:
-            cancelled = True
-            raise
+        async with self.downloads.hold(step.ticket, Wait(WaitKind.DOWNLOAD, "", self.clock())):
+            return await self.exchange.download(step, search, ready, folder)
 
     def extracted(self, run_id: str) -> Callable[[Json], bool]:
         """Whether what a checkpoint of the extraction points to is still there."""
@@ -206,21 +192,7 @@ class Activities:
     async def _with_room(
         self, step: Step, what: str, work: Callable[[], Awaitable[_T]], done: str = "written"
     ) -> _T:
-        """Do what reads or writes the spool or the storage; where the disk is full, wait until there is room.
-
-        Raises:
-            RunError: if it cannot be done for another reason.
-        """
-        while True:
-            try:
-                return await work()
-            except OSError as error:
-                if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-                    raise RunError(f"The {what} cannot be {done}: {error.strerror}.") from error
-            log.warning("disk_full", what=what, run_id=step.ticket.run_id, retry_s=_DISK_FULL_S)
-            now = self.clock()
-            with waiting(step.ticket, Wait(WaitKind.DISK, what, now, now + _DISK_FULL_S)):
-                await asyncio.sleep(_DISK_FULL_S)
+        return await with_room(step, what, self.clock, work, done)
 
     async def update_status(self, step: Step, task_id: str, state: str, note: str) -> Json:
         """TaskTracker_UpdateStatus: {"status", "problem"}."""
@@ -263,12 +235,6 @@ def _written(file: Path, names: list[str]) -> str:
         part.write_text(json.dumps(names), "utf-8")
         part.replace(file)
     return str(file)
-
-
-def _told(item: Json) -> dict[str, str]:
-    """What the exchange says of a file, as far as it is text."""
-    names = ("media_type", "title", "author", "created")
-    return {name: item[name][:1000] for name in names if isinstance(item.get(name), str)}
 
 
 def _emptied(folder: Path) -> None:

@@ -10,6 +10,7 @@ from urllib.parse import quote, urljoin, urlsplit
 
 import structlog
 
+from docpipe import polling
 from docpipe.config import Docex
 from docpipe.errors import ServiceError, UnfitError
 from docpipe.gates import Failure, Gate
@@ -19,38 +20,9 @@ from docpipe.model import Clock, Json, Patient, Step, Ticket, Wait, WaitKind
 log = structlog.get_logger(__name__)
 
 NAME: Final = "docex"
-POLL_FASTEST_S: Final = 1.0
-POLL_SLOWEST_S: Final = 300.0
-POLL_BASE_S: Final = 2.0
-POLL_PART: Final = 0.2
-"""A question comes this part of the time already waited, and `POLL_BASE_S`, after the last: found out half
-that late in the middle, a search of 30 minutes costs 29 questions."""
-REMAINING_PART: Final = 0.5
-"""Where the exchange tells its progress, half the time it seems to need is slept through."""
-_SOME_PROGRESS: Final = 0.03  # less says too little of how fast it goes
 _LONGEST_REASON: Final = 300
 _NO_SEARCH: Final = "docpipe-check"
 _WAITING_STATES: Final = ("queued", "running")
-
-
-Progress = tuple[float, float]
-"""Seconds waited, and what part was done then."""
-
-
-def next_poll(waited: float, told: float | None, first: Progress | None, last: Progress | None) -> float:
-    """Seconds until the next question.
-
-    Args:
-        waited: seconds since the search was accepted.
-        told: the Retry-After of the last answer in seconds: not sooner than that.
-        first: the first progress that the exchange told, None if it told none.
-        last: the latest.
-    """
-    pause = POLL_BASE_S + waited * POLL_PART
-    if first is not None and last is not None and last[1] - first[1] >= _SOME_PROGRESS:
-        remaining = (1 - last[1]) * (last[0] - first[0]) / (last[1] - first[1])
-        pause = max(POLL_BASE_S + waited * POLL_PART / 2, remaining * REMAINING_PART)
-    return max(POLL_FASTEST_S, min(POLL_SLOWEST_S, pause), told or 0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +83,7 @@ class DocumentExchange:
             if answer.status != 409:  # noqa: PLR2004 -- conflict: our first request is still being handled
                 break
             await self._pause(step, pause)
-            pause = min(2 * pause, POLL_SLOWEST_S)
+            pause = min(2 * pause, polling.POLL_SLOWEST_S)
         if not answer.ok:
             raise refusal("The exchange", NAME, answer, "the search")
         return {
@@ -147,45 +119,21 @@ class DocumentExchange:
         Raises:
             ServiceError: if the search failed.
         """
-        soonest = POLL_FASTEST_S if search["ask_after"] is None else search["ask_after"]
-        poll = step.state or {
-            "polls": 0,
-            "next": search["at"] + soonest,
-            "progress": None,
-            "first": None,
-            "asked": [],
-        }
+        poll = step.state or polling.begun(search)
         while True:
-            await self._sleep_until(step, poll["next"])
+            await polling.sleep_until(step, poll["next"], self.clock, self.config.max_retry_after)
             answer = await self._ask(step, search)
             now = self.clock()
-            asked = [*poll["asked"], round(now - search["at"], 1)][-200:]
             if answer.body["state"] not in _WAITING_STATES:
                 over = self._over(answer.body, patient)
                 if over is not None:
-                    return {**over, "polls": poll["polls"] + 1, "asked": asked}
+                    return {**over, "polls": poll["polls"] + 1, "asked": polling.asked(poll, search, now)}
                 log.warning(
                     "search_state_unknown", run_id=step.ticket.run_id, state=answer.body["state"][:40]
                 )
-            progress = answer.body.get("progress")
-            last = None if progress is None else (now - search["at"], min(1.0, max(0.0, progress)))
-            first = poll["first"] or last
             told = retry_after(answer.headers, now, self.config.max_retry_after)
-            poll = {
-                "polls": poll["polls"] + 1,
-                "next": now + next_poll(now - search["at"], told, first, last),
-                "progress": progress,
-                "first": first,
-                "asked": asked,
-            }
+            poll = polling.polled(poll, search, now, told, answer.body.get("progress"))
             step.note(poll)
-
-    async def _sleep_until(self, step: Step, when: float) -> None:
-        now = self.clock()
-        if when > now:
-            step.ticket.wait = Wait(WaitKind.POLL, "docex.status", now, when)
-            await asyncio.sleep(min(when - now, self.config.max_retry_after))
-            step.ticket.wait = None
 
     async def _ask(self, step: Step, search: Json) -> Answer:
         answer = await self.http.call(

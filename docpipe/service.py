@@ -12,7 +12,7 @@ from typing import Final
 
 from docpipe.activities import Activities
 from docpipe.activity_log import ActivityLog
-from docpipe.archive import Downloader, Limits
+from docpipe.archive import ArchiveExchange, Downloader, Limits
 from docpipe.checkpoints import Checkpoints, open_database
 from docpipe.config import Config
 from docpipe.engine import Engine
@@ -132,15 +132,13 @@ async def opened(
         gates = await open_gates(config, memory.checkpoints, clock, rng, stack)
         activities = Activities(
             patients=patients,
-            exchange=DocumentExchange(http, config.docex, gates.searching, gates.asking, clock),
+            exchange=_exchange(config, http, gates, clock),
             tracker=TaskTracker(http, config.tasktracker, gates.tracker, clock),
-            downloader=_downloader(config, http, gates, clock),
             downloads=Slots(config.docex.max_downloads, clock),
             workers=workers,
             storage=storage,
             spool=state.spool,
             clock=clock,
-            limits=Limits(),
             conversion=conversion(config),
         )
         engine = await _engine(
@@ -261,6 +259,11 @@ def make_workers(
         timeout=convert.timeout,
         clock=clock,
     )
+
+
+def _exchange(config: Config, http: Http, gates: Gates, clock: Clock) -> ArchiveExchange:
+    exchange = DocumentExchange(http, config.docex, gates.searching, gates.asking, clock)
+    return ArchiveExchange(exchange, _downloader(config, http, gates, clock), Limits(), clock)
 
 
 def _downloader(config: Config, http: Http, gates: Gates, clock: Clock) -> Downloader:

@@ -2,5 +2,6 @@
 
 from docpipe.archive.download import Downloader
 from docpipe.archive.extract import Limits, extract, gather
+from docpipe.archive.retrieve import ArchiveExchange
 
-__all__ = ["Downloader", "Limits", "extract", "gather"]
+__all__ = ["ArchiveExchange", "Downloader", "Limits", "extract", "gather"]

@@ -3,8 +3,9 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from docpipe.exchange import next_poll, scrubbed
+from docpipe.exchange import scrubbed
 from docpipe.model import Patient
+from docpipe.polling import next_poll
 
 ANN = Patient("P1", "Ann Marie", "O'Neil", "1957-03-31")
 

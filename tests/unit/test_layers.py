@@ -25,6 +25,7 @@ LAYERS = [
     {"archive"},
     {"tracker"},
     {"exchange"},
+    {"polling", "room"},
     {"patients", "storage", "convert"},
     {"http"},
     {"gates", "workers", "checkpoints", "activity_log", "state"},
