@@ -7,7 +7,7 @@ is unknown, a value that is bad, are refused with the key's name and what would 
 import os
 import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import Field, dataclass, field, fields, replace
+from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Final
 
@@ -28,58 +28,62 @@ from docpipe.values import (
     parse_switch,
     parse_text,
     parse_workers,
+    read_stripped,
 )
 
 
-def _key(parse: Callable[[Any], Any], default: Any = None, *, about: str) -> Any:
-    return field(default=default, metadata={"parse": parse, "about": about})
+def _key(parse: Callable[[Any], Any], default: Any = None, *, about: str, in_file: bool = False) -> Any:
+    """A key. What is `in_file` may be given as `<key>_file` instead: the file that holds it."""
+    return field(default=default, metadata={"parse": parse, "about": about, "in_file": in_file})
 
 
 @dataclass(frozen=True, slots=True)
-class Docex:
+class Remote:
+    """What both services have."""
+
+    base_url: str = _key(
+        parse_base_url, "", about="address of the service; `fake` starts one inside", in_file=True
+    )
+    token: Secret | None = _key(
+        parse_secret, about="bearer token; better given by `token_file`", in_file=True
+    )
+    timeout: float = _key(parse_duration, 30.0, about="longest wait for one answer")
+    max_retry_after: float = _key(parse_duration, 300.0, about="longest Retry-After that is obeyed")
+
+
+@dataclass(frozen=True, slots=True)
+class Docex(Remote):
     """The DocumentExchange."""
 
-    base_url: str = _key(parse_base_url, "", about="address of the exchange; `fake` starts one inside")
-    token: Secret | None = _key(
-        parse_secret, about="bearer token; better given by the environment or `token_file`"
-    )
-    token_file: str | None = _key(parse_text, about="file that holds the token")
     search_rate: Rate | None = _key(parse_rate, Rate(10, 60), about="quota of new searches")
     status_rate: Rate | None = _key(parse_rate, Rate(10, 1), about="quota of questions after searches")
     max_downloads: int = _key(integer(1, 1000), 4, about="archives downloaded at the same time")
     archive_origins: tuple[str, ...] = _key(
         parse_origins, (), about="other origins that archives may come from; empty allows any"
     )
-    timeout: float = _key(parse_duration, 30.0, about="longest wait for one answer")
-    max_retry_after: float = _key(parse_duration, 300.0, about="longest Retry-After that is obeyed")
 
 
 @dataclass(frozen=True, slots=True)
-class Tasktracker:
+class Tasktracker(Remote):
     """The TaskTracker."""
 
-    base_url: str = _key(parse_base_url, "", about="address of the tracker; `fake` starts one inside")
-    token: Secret | None = _key(
-        parse_secret, about="bearer token; better given by the environment or `token_file`"
-    )
-    token_file: str | None = _key(parse_text, about="file that holds the token")
     rate: Rate | None = _key(parse_rate, Rate(10, 1), about="quota over all its operations")
-    timeout: float = _key(parse_duration, 30.0, about="longest wait for one answer")
-    max_retry_after: float = _key(parse_duration, 300.0, about="longest Retry-After that is obeyed")
 
 
 @dataclass(frozen=True, slots=True)
 class Patients:
     """Where patients are looked up."""
 
-    url: str = _key(parse_text, "", about="SQLAlchemy URL; default `patients.db` in the state folder")
+    url: str = _key(
+        parse_text, "", about="SQLAlchemy URL; default `patients.db` in the state folder", in_file=True
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class Storage:
     """Where documents and reports are kept."""
 
-    url: str = _key(parse_text, "data/storage", about="a folder, or file:// and its path")
+    url: str = _key(parse_text, "data/storage", about="a folder, or file:// and its path", in_file=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,8 +121,7 @@ class Service:
 
     host: str = _key(parse_text, "127.0.0.1", about="address to listen on")
     port: int = _key(integer(0, 65535), 8080, about="port to listen on")
-    token: Secret | None = _key(parse_secret, about="token that callers have to show")
-    token_file: str | None = _key(parse_text, about="file that holds the token")
+    token: Secret | None = _key(parse_secret, about="token that callers have to show", in_file=True)
     hosts: tuple[str, ...] = _key(
         parse_hosts, (), about="other host names under which callers may address it"
     )
@@ -157,7 +160,10 @@ SECTIONS: Final[dict[str, type[Any]]] = {
     "convert": Convert,
     "service": Service,
 }
+SERVICES: Final = ("docex", "tasktracker")
+"""Sections that have to have an address, and whose secrets only those who speak with them read."""
 ENV_PREFIX: Final = "DOCPIPE_"
+_IN_FILE: Final = "_file"
 
 
 def load(path: Path | None, env: Mapping[str, str] | None = None, *, services: bool = True) -> Config:
@@ -183,14 +189,17 @@ def load(path: Path | None, env: Mapping[str, str] | None = None, *, services: b
         raise ConfigError(f"{file} is not valid TOML: {error}.") from error
     except OSError as error:
         raise ConfigError(f"{file} cannot be read: {error.strerror}.") from error
-    values = _from_file(raw or {}, file)
-    for name, value in env.items():
-        if name.startswith(ENV_PREFIX) and "__" in name and value:
-            section, _, key = name.removeprefix(ENV_PREFIX).lower().partition("__")
-            values.setdefault(section, {})[key] = (name, value)
-    parsed = {section: _parse_section(section, given) for section, given in values.items()}
-    config = Config(**parsed, source=None if raw is None else file.absolute())
-    return _completed(config) if services else config
+    values = _overlaid(_from_file(raw or {}, file), env)
+    source = None if raw is None else file.absolute()
+    folder = Config(source=source).folder
+    parsed = {
+        section: _parse_section(section, given, folder, read=services or section not in SERVICES)
+        for section, given in values.items()
+    }
+    config = Config(**parsed, source=source)
+    if services:
+        _refuse_missing(config)
+    return config
 
 
 _Given = dict[str, tuple[str, Any]]  # key: (how the user names it, value)
@@ -208,56 +217,81 @@ def _from_file(raw: Mapping[str, Any], file: Path) -> dict[str, _Given]:
     }
 
 
-def _parse_section(section: str, given: _Given) -> Any:
+def _overlaid(values: dict[str, _Given], env: Mapping[str, str]) -> dict[str, _Given]:
+    """The environment over the file, also where one names a value and the other the file that holds it."""
+    over: dict[str, _Given] = {}
+    for name, value in env.items():
+        if name.startswith(ENV_PREFIX) and "__" in name and value:
+            section, _, key = name.removeprefix(ENV_PREFIX).lower().partition("__")
+            over.setdefault(section, {})[key] = (name, value)
+    for section, given in over.items():
+        under = values.setdefault(section, {})
+        for key in given:
+            under.pop(key.removesuffix(_IN_FILE), None)
+            under.pop(key + _IN_FILE, None)
+        under.update(given)
+    return values
+
+
+def _parse_section(section: str, given: _Given, folder: Path, *, read: bool) -> Any:
+    """The section's values; those in files are left out unless they are to be `read`."""
     if section not in SECTIONS:
         shown = next(iter(given.values()))[0] if given else section
         raise ConfigError(f"{shown}: there is no section `{section}`; sections are {_names(SECTIONS)}.")
     known: dict[str, Field[Any]] = {f.name: f for f in fields(SECTIONS[section])}
     parsed = {}
     for key, (shown, value) in given.items():
-        if key not in known:
-            raise ConfigError(f"{shown}: there is no such key; [{section}] has {_names(known)}.")
-        try:
-            parsed[key] = known[key].metadata["parse"](value)
-        except ValueError as error:
-            told = "the given value" if key.endswith(("token", "url")) else repr(value)  # may hold a secret
-            raise ConfigError(f"{shown}: {told} cannot be used; it has to be {error}.") from error
+        name = key.removesuffix(_IN_FILE)
+        if key not in known and name in known and known[name].metadata["in_file"]:
+            if name in given:
+                raise ConfigError(f"{shown} and {given[name][0]} say the same thing: give one of them.")
+            if read:
+                parsed[name] = _from_its_file(known[name], shown, value, folder)
+        elif key not in known:
+            raise ConfigError(f"{shown}: there is no such key; [{section}] has {_keys(known)}.")
+        else:
+            parsed[key] = _parsed(known[key], shown, value)
     return SECTIONS[section](**parsed)
 
 
-def _completed(config: Config) -> Config:
-    for name in ("docex", "tasktracker", "service"):
-        section = getattr(config, name)
-        if name != "service" and not section.base_url:
+def _parsed(key: Field[Any], shown: str, value: Any) -> Any:
+    try:
+        return key.metadata["parse"](value)
+    except ValueError as error:
+        told = "the given value" if key.metadata["in_file"] else repr(value)  # may hold a secret
+        raise ConfigError(f"{shown}: {told} cannot be used; it has to be {error}.") from error
+
+
+def _from_its_file(key: Field[Any], shown: str, path: Any, folder: Path) -> Any:
+    """The value that a file holds; a secret remembers the file, to be read anew after a rotation."""
+    if not isinstance(path, str) or not path:
+        raise ConfigError(f"{shown}: it has to be the path of a file.")
+    file = folder / path
+    try:
+        value = key.metadata["parse"](read_stripped(file))
+    except OSError as error:
+        raise ConfigError(f"{shown}: {path} cannot be read: {error.strerror}.") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{shown}: {path} is not a text in UTF-8.") from error
+    except ValueError as error:
+        raise ConfigError(f"{shown}: {path} has to hold {error}.") from error
+    return Secret(value.reveal(), file) if isinstance(value, Secret) else value
+
+
+def _refuse_missing(config: Config) -> None:
+    for name in SERVICES:
+        if not getattr(config, name).base_url:
             raise ConfigError(
                 f"{name}.base_url is missing: set it in config.toml or as DOCPIPE_{name.upper()}__BASE_URL "
                 '("fake" starts a fake service inside).'
             )
-        config = with_token(config, name)
-    return config
-
-
-def with_token(config: Config, name: str) -> Config:
-    """The configuration with the token of a section, read from its file where it names one.
-
-    Raises:
-        ConfigError: if it cannot be read.
-    """
-    section = getattr(config, name)
-    if not section.token_file:
-        return config
-    token = _read_token(config, name, section.token_file)
-    return replace(config, **{name: replace(section, token=token)})
-
-
-def _read_token(config: Config, name: str, path: str) -> Secret:
-    try:
-        return parse_secret((config.folder / path).read_text("utf-8").strip())
-    except OSError as error:
-        raise ConfigError(f"{name}.token_file: {path} cannot be read: {error.strerror}.") from error
-    except ValueError as error:
-        raise ConfigError(f"{name}.token_file: {path} has to hold {error}.") from error
 
 
 def _names(items: Mapping[str, Any]) -> str:
     return ", ".join(items)
+
+
+def _keys(known: Mapping[str, Field[Any]]) -> str:
+    return ", ".join(
+        f"{name} ({name}_file)" if key.metadata["in_file"] else name for name, key in known.items()
+    )

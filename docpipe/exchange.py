@@ -14,7 +14,7 @@ from docpipe import polling
 from docpipe.config import Docex
 from docpipe.errors import ServiceError, UnfitError
 from docpipe.gates import Failure, Gate
-from docpipe.http import Answer, Http, retry_after
+from docpipe.http import Answer, Credentials, Http, retry_after
 from docpipe.model import Clock, Json, Patient, Step, Ticket, Wait, WaitKind
 
 log = structlog.get_logger(__name__)
@@ -34,9 +34,7 @@ class DocumentExchange:
     searching: Gate
     asking: Gate
     clock: Clock
-
-    def _token(self) -> str | None:
-        return self.config.token.reveal() if self.config.token else None
+    credentials: Credentials
 
     async def probe(self, ticket: Ticket) -> str:
         """Ask once after a search that does not exist: that costs a question, and no search.
@@ -51,7 +49,7 @@ class DocumentExchange:
             f"{self.config.base_url}/v1/searches/{_NO_SEARCH}",
             gate=self.asking,
             ticket=ticket,
-            token=self._token(),
+            credentials=self.credentials,
         )
         return fit(answer, NAME, "the question after a search", also=(400, 404, 410, 422))
 
@@ -75,7 +73,7 @@ class DocumentExchange:
                 f"{self.config.base_url}/v1/searches",
                 gate=self.searching,
                 ticket=step.ticket,
-                token=self._token(),
+                credentials=self.credentials,
                 json=body,
                 headers={"Idempotency-Key": step.key},
                 check=_is_search,
@@ -141,7 +139,7 @@ class DocumentExchange:
             self.config.base_url + search["path"],
             gate=self.asking,
             ticket=step.ticket,
-            token=self._token(),
+            credentials=self.credentials,
             check=_is_search,
         )
         if answer.status in (404, 410):

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
+from docpipe.access import open_access
 from docpipe.activities import Activities
 from docpipe.activity_log import ActivityLog
 from docpipe.archive import ArchiveExchange, Downloader, Limits
@@ -19,7 +20,7 @@ from docpipe.engine import Engine
 from docpipe.errors import StateError, UsageError
 from docpipe.exchange import DocumentExchange
 from docpipe.gates import Observer, Quota, Service
-from docpipe.http import Har, Http, origin_of
+from docpipe.http import Credentials, Har, Http, origin_of
 from docpipe.limits import Gates, open_gates, rates
 from docpipe.lines import Slots
 from docpipe.model import Activity, Clock, Json, RunIds
@@ -30,7 +31,7 @@ from docpipe.storage import Storage
 from docpipe.tidying import tidied
 from docpipe.tracing import traced
 from docpipe.tracker import TaskTracker
-from docpipe.values import FAKE, Secret
+from docpipe.values import FAKE
 from docpipe.workers.inline import InlineWorkers
 from docpipe.workers.machine import default_workers
 from docpipe.workers.pool import Workers
@@ -130,10 +131,11 @@ async def opened(
         workers = make_workers(config, clock, converter, inline=inline)
         await stack.enter_async_context(workers)
         gates = await open_gates(config, memory.checkpoints, clock, rng, stack)
+        access = open_access(config)
         activities = Activities(
             patients=patients,
-            exchange=_exchange(config, http, gates, clock),
-            tracker=TaskTracker(http, config.tasktracker, gates.tracker, clock),
+            exchange=_exchange(config, http, gates, clock, access.docex),
+            tracker=TaskTracker(http, config.tasktracker, gates.tracker, clock, access.tracker),
             downloads=Slots(config.docex.max_downloads, clock),
             workers=workers,
             storage=storage,
@@ -261,26 +263,27 @@ def make_workers(
     )
 
 
-def _exchange(config: Config, http: Http, gates: Gates, clock: Clock) -> ArchiveExchange:
-    exchange = DocumentExchange(http, config.docex, gates.searching, gates.asking, clock)
-    return ArchiveExchange(exchange, _downloader(config, http, gates, clock), Limits(), clock)
+def _exchange(
+    config: Config, http: Http, gates: Gates, clock: Clock, credentials: Credentials
+) -> ArchiveExchange:
+    exchange = DocumentExchange(http, config.docex, gates.searching, gates.asking, clock, credentials)
+    return ArchiveExchange(exchange, _downloader(config, gates, exchange), Limits(), clock)
 
 
-def _downloader(config: Config, http: Http, gates: Gates, clock: Clock) -> Downloader:
+def _downloader(config: Config, gates: Gates, exchange: DocumentExchange) -> Downloader:
     home = origin_of(config.docex.base_url)
     others = config.docex.archive_origins
 
     def allowed(origin: str) -> bool:
         return origin == home or not others or origin in others
 
-    token: Secret | None = config.docex.token
     return Downloader(
-        http=http,
+        http=exchange.http,
         base_url=config.docex.base_url,
-        token=token.reveal() if token else None,
+        credentials=exchange.credentials,
         gate_of=gates.archives,
         allowed=allowed,
-        clock=clock,
+        clock=exchange.clock,
     )
 
 

@@ -12,7 +12,7 @@ import structlog
 from docpipe.config import Tasktracker
 from docpipe.exchange import fit, refusal
 from docpipe.gates import Gate
-from docpipe.http import Answer, Check, Http
+from docpipe.http import Answer, Check, Credentials, Http
 from docpipe.lines import waiting
 from docpipe.model import Clock, Json, Step, Ticket, Wait, WaitKind
 
@@ -39,6 +39,7 @@ class TaskTracker:
     config: Tasktracker
     gate: Gate
     clock: Clock
+    credentials: Credentials
 
     async def probe(self, ticket: Ticket) -> str:
         """Ask once after a task that does not exist.
@@ -53,7 +54,7 @@ class TaskTracker:
             f"{self.config.base_url}/v1/tasks",
             gate=self.gate,
             ticket=ticket,
-            token=self._token(),
+            credentials=self.credentials,
             params={"external_ref": "docpipe-check"},
             check=_is_list,
         )
@@ -90,7 +91,7 @@ class TaskTracker:
             f"{self.config.base_url}/v1/tasks",
             gate=self.gate,
             ticket=step.ticket,
-            token=self._token(),
+            credentials=self.credentials,
             params={"external_ref": run_id},
             check=_is_list,
         )
@@ -146,7 +147,7 @@ class TaskTracker:
             self._task_url(task_id),
             gate=self.gate,
             ticket=step.ticket,
-            token=self._token(),
+            credentials=self.credentials,
             json=change,
             headers={"If-Match": state["etag"]} if state and state["etag"] else None,
             check=_is_task,
@@ -213,7 +214,7 @@ class TaskTracker:
                 url,
                 gate=self.gate,
                 ticket=step.ticket,
-                token=self._token(),
+                credentials=self.credentials,
                 json=body,
                 headers={"Idempotency-Key": step.key},
                 check=check,
@@ -240,7 +241,7 @@ class TaskTracker:
             self._task_url(task_id),
             gate=self.gate,
             ticket=step.ticket,
-            token=self._token(),
+            credentials=self.credentials,
             check=_is_task,
         )
         if not answer.ok and answer.status not in _GONE:
@@ -249,9 +250,6 @@ class TaskTracker:
 
     def _task_url(self, task_id: str) -> str:
         return f"{self.config.base_url}/v1/tasks/{quote(task_id, safe='')}"
-
-    def _token(self) -> str | None:
-        return self.config.token.reveal() if self.config.token else None
 
 
 def _etag(answer: Answer) -> str | None:

@@ -5,6 +5,7 @@ Each function raises ValueError with what would be right, for the sentence "it h
 
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -18,12 +19,13 @@ _UNITS_B: Final = {"b": 1, "kib": 2**10, "mib": 2**20, "gib": 2**30, "kb": 10**3
 
 
 class Secret:
-    """A text that no print, log or traceback shows."""
+    """A text that no print, log or traceback shows; `file` is where it was read from, if it was."""
 
-    __slots__ = ("_text",)
+    __slots__ = ("_text", "file")
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, file: Path | None = None) -> None:
         self._text = text
+        self.file = file
 
     def __repr__(self) -> str:
         return "Secret(***)"
@@ -31,6 +33,27 @@ class Secret:
     def reveal(self) -> str:
         """The text itself, for the one place that needs it."""
         return self._text
+
+    def again(self) -> "Secret":
+        """The secret as its file holds it now; without a file, as it is.
+
+        Raises:
+            OSError: if the file cannot be read.
+            ValueError: if it holds nothing that can be used.
+        """
+        if self.file is None:
+            return self
+        return Secret(parse_secret(read_stripped(self.file)).reveal(), self.file)
+
+
+def read_stripped(file: Path) -> str:
+    """The text of a file without white space around it, as container secrets have it.
+
+    Raises:
+        OSError: if it cannot be read.
+        ValueError: if it is no text.
+    """
+    return file.read_text("utf-8").strip()
 
 
 def parse_rate(value: Any) -> Rate | None:

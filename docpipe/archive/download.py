@@ -16,7 +16,7 @@ import structlog
 from docpipe.errors import ArchiveError
 from docpipe.exchange import NAME, refusal
 from docpipe.gates import Gate
-from docpipe.http import Answer, Download, DownloadError, Fetch, Http
+from docpipe.http import Answer, Credentials, Download, DownloadError, Fetch, Http
 from docpipe.model import Clock, Json, Step, Wait, WaitKind
 
 log = structlog.get_logger(__name__)
@@ -38,7 +38,7 @@ class Downloader:
 
     http: Http
     base_url: str
-    token: str | None
+    credentials: Credentials
     gate_of: Callable[[str], Gate]
     """The gate of an origin."""
     allowed: Callable[[str], bool]
@@ -69,8 +69,8 @@ class Downloader:
             step.ticket,
             gate_of=self.gate_of,
             allowed=self.allowed,
-            token=self.token,
-            token_origin=self.base_url,
+            credentials=self.credentials,
+            home=self.base_url,
         )
         damaged = links = 0
         while True:

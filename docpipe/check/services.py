@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import Final
 
+from docpipe.access import open_access
 from docpipe.check.finding import Bench, Finding, Fit
 from docpipe.checkpoints import Checkpoints, open_database, outdated
 from docpipe.config import Config
@@ -101,8 +102,11 @@ async def _probes(config: Config, bench: Bench) -> AsyncIterator[tuple[list[_Pro
         http = await stack.enter_async_context(Http())
         gates = await open_gates(config, checkpoints, bench.clock, random.Random(), stack)
         await stack.enter_async_context(_alive(checkpoints))
-        exchange = DocumentExchange(http, config.docex, gates.searching, gates.asking, bench.clock)
-        tracker = TaskTracker(http, config.tasktracker, gates.tracker, bench.clock)
+        access = open_access(config)
+        exchange = DocumentExchange(
+            http, config.docex, gates.searching, gates.asking, bench.clock, access.docex
+        )
+        tracker = TaskTracker(http, config.tasktracker, gates.tracker, bench.clock, access.tracker)
         yield (
             [
                 _Probe("exchange", "docex", config.docex.base_url, exchange.probe),

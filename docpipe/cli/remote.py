@@ -10,7 +10,7 @@ from typing import Final
 from docpipe.cli.run import wanted_patients
 from docpipe.cli.words import say, told_counts, told_time, told_wait, warn
 from docpipe.client import Client, Run, Wait
-from docpipe.config import Config, load, with_token
+from docpipe.config import Config, load
 from docpipe.errors import UsageError
 from docpipe.model import Json, Outcome
 from docpipe.state import address
@@ -21,7 +21,7 @@ _UNFINISHED: Final = ("queued", "running", "cancelling")
 
 def client_of(args: argparse.Namespace) -> Client:
     """The service that is meant: at the address given, else of the state folder, else as configured."""
-    config = with_token(load(args.config, services=False), "service")
+    config = load(args.config, services=False)
     where = args.service or address(config.state_dir) or _configured(config)
     token = config.service.token
     return Client(where, token.reveal() if token else None)

@@ -11,6 +11,7 @@ from docpipe import __version__
 from docpipe.errors import ServiceError
 from docpipe.gates import TROUBLE, Call, Failure, Gate
 from docpipe.http.answers import Answer, Check, Reading
+from docpipe.http.credentials import NONE, Credentials, Shown
 from docpipe.http.download import Fetch
 from docpipe.http.har import Har
 from docpipe.http.redirects import MAX_REDIRECTS, REDIRECTS, follow, origin_of
@@ -35,14 +36,12 @@ def _request(
     method: str,
     url: str,
     *,
-    token: str | None,
     json: Json = None,
     params: Mapping[str, str] | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> _Request:
     target = URL(url).update_query(params) if params else URL(url)
-    bearer = {"Authorization": f"Bearer {token}"} if token else {}
-    return _Request(method, target, {"Accept": "application/json", **(headers or {}), **bearer}, json)
+    return _Request(method, target, {"Accept": "application/json", **(headers or {})}, json)
 
 
 class Http:
@@ -83,7 +82,7 @@ class Http:
         *,
         gate: Gate,
         ticket: Ticket,
-        token: str | None = None,
+        credentials: Credentials = NONE,
         json: Json = None,
         params: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
@@ -97,7 +96,7 @@ class Http:
             url: of the service; it may redirect within its origin.
             gate: to the endpoint.
             ticket: who asks; bears what it waits for.
-            token: sent as bearer token, to this origin only.
+            credentials: shown to this origin only. After a 401 they are asked for another, once.
             json: the body.
             params: the query.
             headers: more of them, such as Idempotency-Key.
@@ -112,11 +111,15 @@ class Http:
             PoisonedError: if this request alone keeps failing while others succeed.
             ServiceError: if it redirects where it must not.
         """
-        request = _request(method, url, token=token, json=json, params=params, headers=headers)
+        request = _request(method, url, json=json, params=params, headers=headers)
+        shown = Shown(credentials, ticket)
         call = gate.call(ticket)
         while True:
-            result = await self._send(request, gate, call, check)
+            result = await self._send(request, gate, call, check, shown)
             if isinstance(result, Answer):
+                if await shown.again(result.status):
+                    call = Call(ticket, call.since)  # an answer ends a call
+                    continue
                 return result
             if result is None:  # 429: the quota is closed for a time
                 continue
@@ -130,7 +133,7 @@ class Http:
         *,
         gate: Gate,
         ticket: Ticket,
-        token: str | None = None,
+        credentials: Credentials = NONE,
         params: Mapping[str, str] | None = None,
         check: Check | None = None,
     ) -> Answer | Failure | None:
@@ -142,11 +145,15 @@ class Http:
         Raises:
             ServiceError: if it redirects where it must not.
         """
-        request = _request("GET", url, token=token, params=params)
-        return await self._send(request, gate, gate.call(ticket), check)
+        request = _request("GET", url, params=params)
+        shown = Shown(credentials, ticket)
+        result = await self._send(request, gate, gate.call(ticket), check, shown)
+        if isinstance(result, Answer) and await shown.again(result.status):
+            return await self._send(request, gate, gate.call(ticket), check, shown)
+        return result
 
     async def _send(
-        self, request: _Request, gate: Gate, call: Call, check: Check | None
+        self, request: _Request, gate: Gate, call: Call, check: Check | None, shown: Shown
     ) -> Answer | Failure | None:
         """Try once, redirects included."""
         url, home = request.url, origin_of(request.url)
@@ -154,13 +161,14 @@ class Http:
         for _ in range(MAX_REDIRECTS + 1):
             reading = Reading(check, self._har)
             passage = gate.passage(call, reading)
+            await shown.ready()
             try:
                 async with (
                     passage,
                     self.session.request(
                         request.method,
                         url,
-                        headers=request.headers,
+                        headers=await shown.on(request.headers),
                         allow_redirects=False,
                         middlewares=(passage,),
                         **more,
@@ -186,8 +194,8 @@ class Http:
         *,
         gate_of: Callable[[str], Gate],
         allowed: Callable[[str], bool] = lambda _: True,
-        token: str | None = None,
-        token_origin: str = "",
+        credentials: Credentials = NONE,
+        home: str = "",
     ) -> Fetch:
         """A download, with as many tries as it takes.
 
@@ -195,10 +203,14 @@ class Http:
             ticket: who asks.
             gate_of: the gate to an origin (as `origin_of` writes it).
             allowed: whether an origin may be gone to.
-            token: sent as bearer token, to `token_origin` only.
-            token_origin: an address of the service that the token belongs to.
+            credentials: shown to `home` only.
+            home: an address of the service that the credentials belong to.
         """
-        home = origin_of(token_origin) if token and token_origin else ""
         return Fetch(
-            self.session, ticket, gate_of=gate_of, allowed=allowed, token=token or "", token_origin=home
+            self.session,
+            ticket,
+            gate_of=gate_of,
+            allowed=allowed,
+            shown=Shown(credentials, ticket),
+            home=origin_of(home) if home else "",
         )

@@ -13,6 +13,7 @@ from yarl import URL
 
 from docpipe.errors import ServiceError
 from docpipe.gates import STREAMED, TROUBLE, Call, Failure, Gate, failure_of
+from docpipe.http.credentials import Shown
 from docpipe.http.redirects import MAX_REDIRECTS, REDIRECTS, address, follow, origin_of
 from docpipe.model import Ticket
 
@@ -61,14 +62,14 @@ class Fetch:
         *,
         gate_of: Callable[[str], Gate],
         allowed: Callable[[str], bool],
-        token: str,
-        token_origin: str,
+        shown: Shown,
+        home: str,
     ) -> None:
         self._session = session
         self._ticket = ticket
         self._gate_of = gate_of
-        self._token = token
-        self._token_origin = token_origin
+        self._shown = shown
+        self._home = home
         self._allowed = allowed
         self._calls: dict[tuple[str, int], Call] = {}  # by service and hop: whom a failure speaks against
         self._at: tuple[Gate, Call, int] | None = None
@@ -91,6 +92,7 @@ class Fetch:
             gate, call, _ = self._at
             await gate.pause(call, self._failure)
         self._failure = None
+        self._shown.afresh()
         response = await self._hops(address(url), {"Accept": "application/zip, */*;q=0.5", **(headers or {})})
         try:
             yield Download(response.status, response.headers, response, self)
@@ -102,6 +104,9 @@ class Fetch:
             raise ServiceError(f"The archive lies at an origin ({url.host}) that is not allowed.")
         for number in range(MAX_REDIRECTS + 1):
             response = await self._hop(url, headers, number)
+            if await self._shown.again(response.status):
+                response.close()
+                response = await self._hop(url, headers, number)
             if response.status not in REDIRECTS:
                 return response
             response.close()
@@ -113,15 +118,15 @@ class Fetch:
         gate = self._gate_of(origin)
         call = self._calls.setdefault((gate.service.name, number), gate.call(self._ticket))
         self._at = gate, call, number
-        if self._token and origin == self._token_origin:
-            headers = {**headers, "Authorization": f"Bearer {self._token}"}
+        if origin == self._home:
+            await self._shown.ready()
         passage = gate.passage(call, _judge, stream=True, timeout=READ_S)
         try:
             async with passage:
                 response = await self._session.request(
                     "GET",
                     url,
-                    headers=headers,
+                    headers=await self._shown.on(headers, home=origin == self._home),
                     allow_redirects=False,
                     auto_decompress=False,
                     middlewares=(passage,),

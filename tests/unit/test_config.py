@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from docpipe.config import SECTIONS, Config, load
 from docpipe.errors import ConfigError
 from docpipe.model import Rate
-from docpipe.values import parse_duration, parse_rate, parse_size
+from docpipe.values import Secret, parse_duration, parse_rate, parse_size
 
 ROOT = Path(__file__).parents[2]
 GOOD = '[docex]\nbase_url = "https://exchange.example/"\n[tasktracker]\nbase_url = "fake"\n'
@@ -71,6 +71,8 @@ def test_environment_goes_over_the_file(tmp_path: Path) -> None:
             GOOD.replace("[task", 'token_file = "nowhere"\n[task'),
             r"docex\.token_file: nowhere cannot be read",
         ),
+        (GOOD.replace("[task", "token_file = 7\n[task"), r"docex\.token_file: it has to be the path"),
+        (GOOD.replace("[task", 'rate_file = "x"\n[task'), r"docex\.rate_file.*no such key.*token_file"),
     ],
 )
 def test_refusals_name_key_and_cure(tmp_path: Path, text: str, told: str) -> None:
@@ -150,3 +152,46 @@ def test_every_key_is_documented() -> None:
     config = load(ROOT / "config.toml", {})
     assert config.docex.base_url == config.tasktracker.base_url == config.patients.url == "fake"
     assert {field.name for field in fields(Config)} - {"source"} == set(SECTIONS)
+
+
+@pytest.mark.parametrize(
+    ("key", "content"),
+    [
+        ("docex.base_url", "https://exchange.example"),
+        ("docex.token", "s3cret"),
+        ("tasktracker.base_url", "https://tracker.example"),
+        ("tasktracker.token", "s3cret"),
+        ("patients.url", "postgresql://me:pw@db/patients"),
+        ("storage.url", "/srv/documents"),
+        ("service.token", "s3cret"),
+    ],
+)
+def test_secrets_and_addresses_from_files(tmp_path: Path, key: str, content: str) -> None:
+    """Each key that may hold a secret can be given as a file, from the configuration's folder on."""
+    (tmp_path / "it").write_text(f" {content}\n", "utf-8")
+    section, name = key.split(".")
+    variable = f"DOCPIPE_{section.upper()}__{name.upper()}"
+    over = {f"{variable}_FILE": "it"}
+    value = getattr(getattr(load(written(tmp_path, GOOD), over), section), name)
+    assert (value.reveal() if isinstance(value, Secret) else value) == content
+    with pytest.raises(ConfigError, match=rf"{variable}_FILE and {variable} say the same"):
+        load(written(tmp_path, GOOD), over | {variable: "x"})
+
+
+def test_a_variable_wins_over_a_file_key(tmp_path: Path) -> None:
+    """The environment goes over config.toml also where one gives the value and the other its file."""
+    (tmp_path / "it").write_text("from-file", "utf-8")
+    by_file = GOOD.replace("[task", 'token_file = "nowhere"\n[task')
+    config = load(written(tmp_path, by_file), {"DOCPIPE_DOCEX__TOKEN": "from-variable"})
+    assert config.docex.token is not None
+    assert config.docex.token.reveal() == "from-variable"
+    by_value = GOOD.replace("[task", 'token = "from-toml"\n[task')
+    config = load(written(tmp_path, by_value), {"DOCPIPE_DOCEX__TOKEN_FILE": "it"})
+    assert config.docex.token is not None
+    assert (config.docex.token.reveal(), config.docex.token.file) == ("from-file", tmp_path / "it")
+
+
+def test_files_of_services_are_read_by_who_speaks_with_them(tmp_path: Path) -> None:
+    """A command that needs no service needs none of their secrets."""
+    text = GOOD.replace("[task", 'token_file = "nowhere"\n[task')
+    assert load(written(tmp_path, text), {}, services=False).docex.token is None

@@ -8,8 +8,9 @@ import structlog
 from aiohttp import web
 
 from docpipe.errors import ServiceError
-from docpipe.http import Answer, Http
+from docpipe.http import Answer, Http, bearer
 from docpipe.model import Rate, Ticket, WaitKind
+from docpipe.values import Secret
 from tests import virtual
 from tests.gate_world import Process, Server
 
@@ -63,7 +64,7 @@ async def test_sends_what_it_is_given():
         params={"external_ref": "a b&c"},
         json={"x": "ü"},
         headers={"Idempotency-Key": "k1"},
-        token="secret",  # noqa: S106 -- a test's
+        credentials=bearer(Secret("secret")),
     )
     [request] = server.requests
     assert (answer.status, answer.body, answer.headers["location"]) == (201, {"id": 1}, "/v1/thing/1")
@@ -270,7 +271,7 @@ async def test_follows_redirects_within_the_origin(code):
             return web.Response(status=code, headers={"Location": "elsewhere?x=%2F"})
         return web.json_response({"path": request.raw_path})
 
-    answer, server, process = await ask(behave, token="secret")  # noqa: S106 -- a test's
+    answer, server, process = await ask(behave, credentials=bearer(Secret("secret")))
     assert answer.body == {"path": "/v1/elsewhere?x=%2F"}
     assert process.quota.view().used == 2
     assert [request.headers["Authorization"] for request in server.requests] == ["Bearer secret"] * 2
@@ -312,7 +313,7 @@ async def test_redirects_that_are_not_followed(method, code, location):
     headers = {"Location": location} if location else {}
     async with Server(script(status(code, headers=headers))) as server, Process(FAST) as process:
         with pytest.raises(ServiceError, match=r"redirect|address|without saying") as error:
-            await process.call(server.url + "/v1/thing", method, token="secret")  # noqa: S106 -- a test's
+            await process.call(server.url + "/v1/thing", method, credentials=bearer(Secret("secret")))
         assert len(server.seen) <= (6 if method == "GET" else 1)
     assert "secret" not in str(error.value)
     assert "pw" not in str(error.value)
@@ -352,7 +353,7 @@ async def test_logs_know_no_address_and_no_body():
             path="/v1/SECRET-P",
             params={"q": "SECRET-Q"},
             json={"name": "SECRET-J"},
-            token="SECRET-T",  # noqa: S106 -- a test's
+            credentials=bearer(Secret("SECRET-T")),
         )
     assert {entry["event"] for entry in logs} >= {
         "request_failed",

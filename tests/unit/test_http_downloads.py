@@ -11,9 +11,10 @@ from yarl import URL
 
 from docpipe.errors import PoisonedError, ServiceError
 from docpipe.gates import Failure, Gate, Quota, Service
-from docpipe.http import DownloadError, Http, origin_of
+from docpipe.http import DownloadError, Http, bearer, origin_of
 from docpipe.http.redirects import follow
 from docpipe.model import Ticket
+from docpipe.values import Secret
 from tests import virtual
 from tests.gate_world import Server
 
@@ -75,7 +76,8 @@ async def persist(fetch, url):
 
 
 def fetch_of(http, origins, server, **more):
-    return http.fetch(Ticket("r"), gate_of=origins, token=TOKEN, token_origin=server.url + "/v1", **more)
+    given = {"credentials": bearer(Secret(TOKEN))} | more
+    return http.fetch(Ticket("r"), gate_of=origins, home=server.url + "/v1", **given)
 
 
 async def test_downloads_with_the_token_of_its_home():

@@ -15,7 +15,7 @@ LAYERS = [
     {"web", "client"},
     {"service"},
     {"byhand", "check"},
-    {"limits", "places"},
+    {"access", "limits", "places"},
     {"tracing", "tidying"},
     {"engine"},
     {"runs"},
