@@ -24,7 +24,7 @@ from docpipe.durable import sync_folder
 from docpipe.errors import WorkerError
 from docpipe.lines import Slots
 from docpipe.model import Clock, Json, Outcome, Patient, Step, Ticket, Wait, WaitKind
-from docpipe.patients import PatientDatabase
+from docpipe.patients.lookup import Lookup
 from docpipe.room import with_room
 from docpipe.storage import Storage
 from docpipe.tracker import TaskTracker
@@ -63,7 +63,7 @@ class Exchange(Protocol):
 class Activities:
     """What the ten activities need; each method is one of them."""
 
-    patients: PatientDatabase
+    patients: Lookup
     exchange: Exchange
     tracker: TaskTracker
     downloads: Slots

@@ -17,6 +17,7 @@ from docpipe.values import (
     Secret,
     integer,
     parse_base_url,
+    parse_columns,
     parse_duration,
     parse_hosts,
     parse_keep,
@@ -77,6 +78,15 @@ class Patients:
     url: str = _key(
         parse_text, "", about="SQLAlchemy URL; default `patients.db` in the state folder", in_file=True
     )
+    table: str = _key(parse_text, "", about="the table or view, with its schema; default `patients`")
+    columns: tuple[tuple[str, str], ...] = _key(
+        parse_columns, (), about='what its columns are called: {given = "first_name"}'
+    )
+    query: str = _key(parse_text, "", about="instead of a table: a query with `:id`")
+    list_query: str = _key(parse_text, "", about="beside it: a query that gives the `id` of everybody")
+    pool: int = _key(integer(1, 64), 5, about="connections at the same time")
+    timeout: float = _key(parse_duration, 30.0, about="longest wait for one answer")
+    connect_timeout: float = _key(parse_duration, 10.0, about="longest wait for a connection")
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@
     │   ├── ServiceError          the service answered, and the answer is final
     │   │   └── PoisonedError     this request alone keeps failing while others succeed
     │   └── ArchiveError          the archive cannot be had or opened as a whole
+    ├── DatabaseDownError         the patients database cannot be reached; runs wait, commands say so
     ├── UnfitError                `check` found that a part cannot be used as it is
     ├── SearchExpiredError        the exchange forgot the search: a new one is needed (never reaches a person)
     └── WorkerError               one document: the worker process did not survive it
@@ -55,6 +56,14 @@ class RunError(DocpipeError):
 
 class PatientError(RunError):
     """The patient is not in the database, or the row cannot be used."""
+
+
+class DatabaseDownError(DocpipeError):
+    """Nobody can be looked up at the moment; `reason` says in a few words why."""
+
+    def __init__(self, message: str, reason: str) -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 class ServiceError(RunError):

@@ -15,11 +15,12 @@ from docpipe.model import Clock, Rate
 
 @dataclass(frozen=True, slots=True)
 class Gates:
-    """The gates of both services, and of each origin that archives come from."""
+    """The gates of both services, of the patients database, and of each origin that archives come from."""
 
     searching: Gate
     asking: Gate
     tracker: Gate
+    patients: Gate
     archives: Callable[[str], Gate]
     services: dict[str, Service]
     quotas: dict[str, Quota]
@@ -60,7 +61,7 @@ async def open_gates(
             services[name].pause(pauses[name])
         return services[name]
 
-    for name in ("docex", "tasktracker"):
+    for name in ("docex", "tasktracker", "patients"):
         add(name)
     quotas = {}
     for name, rate in rates(config).items():
@@ -82,9 +83,15 @@ async def open_gates(
         searching=gate(services["docex"], quotas["docex.search"], docex.timeout),
         asking=gate(services["docex"], quotas["docex.status"], docex.timeout),
         tracker=gate(services["tasktracker"], quotas["tasktracker"], tracker.timeout),
+        patients=_unlimited(services["patients"], clock),
         archives=archives,
         services=services,
         quotas=quotas,
         pauses=pauses,
         observers=observers,
     )
+
+
+def _unlimited(service: Service, clock: Clock) -> Gate:
+    """A gate without a quota: the service has an outage state all the same."""
+    return Gate(service, Quota(service.name, None, clock=clock))

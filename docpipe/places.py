@@ -1,12 +1,12 @@
 """Where patients come from and where documents go, as the configuration says."""
 
-import time
+import contextlib
+from collections.abc import AsyncIterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from docpipe.config import Config
 from docpipe.errors import ConfigError
-from docpipe.model import Clock
 from docpipe.patients import PatientDatabase, checked
 from docpipe.storage import FolderStorage, Storage
 from docpipe.values import FAKE
@@ -50,11 +50,13 @@ def patients_url(config: Config) -> str:
     return url
 
 
-async def open_patients(config: Config, clock: Clock = time.time) -> PatientDatabase:
+@contextlib.asynccontextmanager
+async def open_patients(config: Config) -> AsyncIterator[PatientDatabase]:
     """The patients database; with `patients.url = "fake"` invented patients are put in first, once."""
-    database = PatientDatabase(patients_url(config), clock)
-    if config.patients.url == FAKE and not (config.state_dir / "fake-patients.db").exists():
-        import fakes  # noqa: PLC0415 -- only a first try needs it
+    database = PatientDatabase(patients_url(config), config.patients)
+    async with contextlib.aclosing(database):
+        if config.patients.url == FAKE and not (config.state_dir / "fake-patients.db").exists():
+            import fakes  # noqa: PLC0415 -- only a first try needs it
 
-        await database.put([checked(row) for row in fakes.patients.sample()])
-    return database
+            await database.put([checked(row) for row in fakes.patients.sample()])
+        yield database

@@ -25,6 +25,7 @@ from docpipe.limits import Gates, open_gates, rates
 from docpipe.lines import Slots
 from docpipe.model import Activity, Clock, Json, RunIds
 from docpipe.patients import PatientDatabase
+from docpipe.patients.lookup import Lookup
 from docpipe.places import open_patients, open_storage
 from docpipe.state import StateFolder
 from docpipe.storage import Storage
@@ -126,14 +127,14 @@ async def opened(
         storage = await _storage(config)
         config = await _with_fakes(config, stack)
         memory = await _memory(state, clock, stack)
-        patients = await _patients(config, clock, stack)
+        patients = await stack.enter_async_context(open_patients(config))
         http = await stack.enter_async_context(Http(_har(trace_http, stack)))
         workers = make_workers(config, clock, converter, inline=inline)
         await stack.enter_async_context(workers)
         gates = await open_gates(config, memory.checkpoints, clock, rng, stack)
         access = open_access(config)
         activities = Activities(
-            patients=patients,
+            patients=Lookup(patients, gates.patients, Slots(config.patients.pool, clock)),
             exchange=_exchange(config, http, gates, clock, access.docex),
             tracker=TaskTracker(http, config.tasktracker, gates.tracker, clock, access.tracker),
             downloads=Slots(config.docex.max_downloads, clock),
@@ -213,12 +214,6 @@ async def _storage(config: Config) -> Storage:
     storage = open_storage(config)
     await storage.check()
     return storage
-
-
-async def _patients(config: Config, clock: Clock, stack: contextlib.AsyncExitStack) -> PatientDatabase:
-    database = await open_patients(config, clock)
-    stack.push_async_callback(database.close)
-    return database
 
 
 async def _with_fakes(config: Config, stack: contextlib.AsyncExitStack) -> Config:

@@ -5,11 +5,12 @@ Each function raises ValueError with what would be right, for the sentence "it h
 
 import re
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from docpipe.model import Rate
+from docpipe.model import Patient, Rate
 
 FAKE: Final = "fake"
 """A base_url of this word starts the fake service inside."""
@@ -155,6 +156,21 @@ def parse_languages(value: Any) -> tuple[str, ...]:
     if not isinstance(value, str) or not re.fullmatch(r"[A-Za-z]\w{1,40}(\+[A-Za-z]\w{1,40})*", value):
         raise ValueError('names as of tesseract --list-langs, such as "eng" or "eng+spa"')
     return tuple(dict.fromkeys(value.split("+")))
+
+
+def parse_columns(value: Any) -> tuple[tuple[str, str], ...]:
+    """Read a table of column names, or a text such as "given=first_name,family=last_name"."""
+    if isinstance(value, str):
+        value = {
+            name.strip(): called.strip() for name, _, called in (i.partition("=") for i in value.split(","))
+        }
+    known = [field.name for field in fields(Patient)]
+    good = isinstance(value, dict) and all(
+        name in known and isinstance(called, str) for name, called in value.items()
+    )
+    if not good:
+        raise ValueError(f'names such as {{given = "first_name"}}, of the columns {", ".join(known)}')
+    return tuple(value.items())
 
 
 def parse_hosts(value: Any) -> tuple[str, ...]:

@@ -1,12 +1,15 @@
 """What all tests share: virtual time, the sample documents, Hypothesis profiles."""
 
 import os
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import hypothesis
 import pytest
 
 from tests import virtual
+from tests.postgres import Postgres
 
 _ROOT = Path(__file__).resolve().parent.parent
 _SAMPLES = _ROOT.parent / "shared" / "samples"
@@ -32,3 +35,14 @@ def samples() -> Path:
             pytest.fail(told)
         pytest.skip(f"SKIPPED LOUDLY: {told}")
     return _SAMPLES
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A PostgreSQL; whoever stops it starts it again."""
+    with tempfile.TemporaryDirectory(prefix="docpipe-postgres-") as name:
+        cluster = Postgres.made(Path(name))
+        try:
+            yield cluster
+        finally:
+            cluster.stop()

@@ -132,12 +132,12 @@ async def serving(
         aiohttp.ClientSession(connector=aiohttp.TCPConnector(force_close=True)) as session,
     ):
         config = config_of(folder, running, listens)
-        database = PatientDatabase(config.patients.url, clock)
+        database = PatientDatabase(config.patients.url)
         odd = ("é/ü", "a b%2F{c}", "..", "Anna~1")
         await database.put(
             [Patient(id_, "Ann", "Lee", "1957-03-31") for id_ in (*(f"S{n}" for n in range(10)), *odd)]
         )
-        await database.close()
+        await database.aclose()
         with web.bound(listens) as sockets:
             async with (
                 service.opened(config, clock=clock, converter=CONVERTER, inline=True) as docpipe,

@@ -15,7 +15,7 @@ from sqlalchemy.exc import ArgumentError
 
 from docpipe.check.finding import Bench, Finding, Fit
 from docpipe.config import Config
-from docpipe.errors import ConfigError, StateError, UnfitError, WorkerError
+from docpipe.errors import ConfigError, DatabaseDownError, PatientError, StateError, UnfitError, WorkerError
 from docpipe.model import Json, Outcome, Ticket
 from docpipe.places import open_patients, open_storage, patients_url, storage_folder
 from docpipe.values import FAKE
@@ -53,25 +53,23 @@ async def patients(bench: Bench) -> AsyncIterator[Fit | Finding]:
         return
     where = _without_password(patients_url(config))
     try:
-        database = await open_patients(config, bench.clock)
+        async with asyncio.timeout(_DATABASE_S), open_patients(config) as database:
+            number = await database.check()
     except ConfigError as error:
         yield Finding("patients", where, str(error), "set patients.url to what can be used")
-        return
-    try:
-        async with asyncio.timeout(_DATABASE_S):
-            number = await database.probe()
-    except TimeoutError:  # its thread hangs, and cannot be closed
-        cure = "check patients.url, and that the database is up"
-        yield Finding("patients", where, f"it does not answer within {_DATABASE_S:.0f} s", cure)
-        return
-    except UnfitError as error:
-        yield Finding("patients", where, str(error), error.cure)
+    except PatientError as error:
+        yield Finding("patients", where, str(error), "")
+    except (DatabaseDownError, TimeoutError) as error:
+        reason = error.reason if isinstance(error, DatabaseDownError) else "no answer in time"
+        cure = "check patients.url, and that the database is up and lets docpipe in"
+        yield Finding("patients", where, f"it cannot be used: {reason}", cure)
     else:
-        if number:
-            yield Fit("patients", where, f"has {number} patient{'' if number == 1 else 's'}")
-        else:
+        if number == 0:
             yield Finding("patients", where, "it has no patients", "`docpipe patients import FILE.csv`")
-    await database.close()
+        elif number is None:
+            yield Fit("patients", where, "answers patients.query")
+        else:
+            yield Fit("patients", where, f"has {number} patient{'' if number == 1 else 's'}")
 
 
 def _without_password(url: str) -> str:

@@ -133,6 +133,14 @@ def _add_patients_wanted(run: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="one patient id per line, or a CSV file with a column `id`",
     )
+    run.add_argument("--all", action="store_true", help="everybody in the patients database")
+    run.add_argument(
+        "--where",
+        action="append",
+        default=[],
+        metavar="COLUMN=VALUE",
+        help="everybody there whose column has this value; also != < <= > >=. Repeated, all of them hold",
+    )
     run.add_argument(
         "--priority",
         type=int,

@@ -19,11 +19,8 @@ def patients(args: argparse.Namespace) -> int:
 
 async def _import(args: argparse.Namespace, config: Config) -> int:
     good, refused = await read_csv(args.file)
-    database = await open_patients(config)
-    try:
+    async with open_patients(config) as database:
         await database.put(good)
-    finally:
-        await database.close()
     for row in refused:
         print(f"{args.file}, line {row.line}: refused: {row.reason}.", file=sys.stderr)
     told = f", {len(refused)} refused" if refused else ""
@@ -32,15 +29,23 @@ async def _import(args: argparse.Namespace, config: Config) -> int:
 
 
 async def _list(args: argparse.Namespace, config: Config) -> int:
-    database = await open_patients(config)
-    try:
-        rows = await database.all()
-    finally:
-        await database.close()
+    """Print row by row: there may be more of them than fit into memory."""
+    listed = 0
+
+    def show(row: dict[str, str]) -> None:
+        nonlocal listed
+        if args.json:
+            print(
+                '{"patients": [' if not listed else ", ", json.dumps(row, ensure_ascii=False), sep="", end=""
+            )
+        else:
+            print("  ".join(row[name] or "-" for name in COLUMNS))
+        listed += 1
+
+    async with open_patients(config) as database:
+        await database.each(show)
     if args.json:
-        print(json.dumps({"patients": rows}, ensure_ascii=False))
-        return 0
-    for row in rows:
-        print("  ".join(str(row.get(name) or "-") for name in COLUMNS))
-    print(f"{len(rows)} patient{'' if len(rows) == 1 else 's'}.", file=sys.stderr)
+        print("]}" if listed else '{"patients": []}')
+    else:
+        print(f"{listed} patient{'' if listed == 1 else 's'}.", file=sys.stderr)
     return 0

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from docpipe.cli.run import wanted_patients
+from docpipe.cli.wanted import wanted_patients
 from docpipe.cli.words import say, told_counts, told_time, told_wait, warn
 from docpipe.client import Client, Run, Wait
 from docpipe.config import Config, load
@@ -34,7 +34,7 @@ def _configured(config: Config) -> str:
 
 def submit(args: argparse.Namespace) -> int:
     """Submit patients; returns the exit status."""
-    patients = asyncio.run(wanted_patients(args))
+    patients = asyncio.run(wanted_patients(args, load(args.config, services=False)))
     with client_of(args) as client:
         runs = client.submit(patients, args.priority)
         if args.wait:

@@ -13,12 +13,12 @@ from docpipe import service
 from docpipe.checkpoints import StoredRun
 from docpipe.cli.progress import Progress, Verbosity
 from docpipe.cli.summary import tell
+from docpipe.cli.wanted import wanted_patients
 from docpipe.cli.words import as_json, say, warn
 from docpipe.config import Config, load
 from docpipe.engine import Engine
-from docpipe.errors import ConfigError, StateError, UsageError
+from docpipe.errors import ConfigError, StateError
 from docpipe.model import RunState
-from docpipe.patients import csv_rows
 from docpipe.state import InUseError, address, holder
 
 
@@ -28,7 +28,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 async def _run(args: argparse.Namespace, config: Config) -> int:
-    patient_ids = await wanted_patients(args)
+    patient_ids = await wanted_patients(args, config)
     instead = "docpipe watch" if args.command == "resume" else "docpipe submit"
     async with owned(config, args, instead=instead) as docpipe, stopping(docpipe.engine) as stopped:
         engine = docpipe.engine
@@ -92,45 +92,6 @@ async def _see_to_pauses(docpipe: service.Docpipe, *, go_on: bool) -> None:
     if paused and not go_on:
         told = ", ".join(name or "everything" for name in paused)
         warn(f"docpipe: paused: {told}. `docpipe resume --go-on` takes that back.")
-
-
-async def wanted_patients(args: argparse.Namespace) -> list[str]:
-    """The patients that the command names.
-
-    Raises:
-        UsageError: if there are none, or an id cannot be one.
-    """
-    patient_ids: list[str] = list(args.patient)
-    file: Path | None = getattr(args, "patients", None)
-    if file is not None:
-        patient_ids += await _ids_in(file)
-    if args.command != "resume" and not patient_ids:
-        raise UsageError("Name a patient with --patient ID, or a file of patients with --patients FILE.")
-    if bad := [
-        patient_id for patient_id in patient_ids if not patient_id.strip() or not patient_id.isprintable()
-    ]:
-        raise UsageError(f"{len(bad)} of the patient ids given are empty or hold control characters.")
-    return patient_ids
-
-
-async def _ids_in(path: Path) -> list[str]:
-    """Patient ids of a file: a column `id` where its first line names one, else one a line."""
-    try:
-        lines = path.read_text("utf-8-sig").splitlines()  # noqa: ASYNC240 -- before anything runs
-    except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror}.") from error
-    except UnicodeDecodeError as error:
-        raise UsageError(f"{path} is not UTF-8 text: save it as UTF-8.") from error
-    header = lines[0].lower().replace(";", ",").replace('"', "").split(",") if lines else []
-    if "id" not in [name.strip() for name in header]:
-        return [line.strip() for line in lines if line.strip()]
-    ids = []
-    async for number, row in csv_rows(path, ("id",)):
-        if row is None or not row["id"].strip():
-            warn(f"{path}, line {number}: refused, it has no id or not the header's number of fields.")
-        else:
-            ids.append(row["id"].strip())
-    return ids
 
 
 def reload_rates(docpipe: service.Docpipe, path: Path | None) -> None:

@@ -196,6 +196,10 @@ class Service:
         self._prober, self._probe_sent = call, now
         return True
 
+    def may_still(self, call: Call) -> bool:
+        """Whether a call that was admitted a while ago may be sent: it is the probe, or the service is up."""
+        return self._health.up or call is self._prober
+
     def answered(self, call: Call) -> None:
         """The call was answered, well or not: the service is up."""
         self._answers += 1

@@ -97,9 +97,9 @@ async def durable(urls: Urls, folder: Path, patients: int) -> dict[str, float]:
         storage=Storage(url=str(folder / "storage")),
         state=State(dir=str(folder / "state")),
     )
-    database = PatientDatabase(config.patients.url, time.time)
+    database = PatientDatabase(config.patients.url)
     await database.put([checked(person(number)) for number in range(patients)])
-    await database.close()
+    await database.aclose()
     async with service.opened(config, rng=random.Random(0), converter=CONVERTER, inline=True) as docpipe:
         began, used = time.perf_counter(), cpu()
         await docpipe.engine.submit([f"B{number}" for number in range(patients)])

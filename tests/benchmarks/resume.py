@@ -57,9 +57,9 @@ async def unfinished(folder: Path, tasks: dict[str, str]) -> None:
     state.mkdir(mode=0o700)
     async with open_database(state, time.time) as store:
         await asyncio.gather(*(_put(store, state, run, task) for run, task in tasks.items()))
-    database = PatientDatabase(f"sqlite:///{folder}/patients.db", time.time)
+    database = PatientDatabase(f"sqlite:///{folder}/patients.db")
     await database.put([Patient(f"P{run}", "Ann", "Lee", "1957-03-31") for run in tasks])
-    await database.close()
+    await database.aclose()
 
 
 async def _put(store: Checkpoints, state: Path, run: str, task: str) -> None:

@@ -172,10 +172,10 @@ async def load(*, readers: bool) -> dict[str, float]:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         given = {"mix": "tiny", "search_rate": None, "status_rate": None, "tracker_rate": None}
         running = await stack.enter_async_context(fakes.serve(fakes.FakeOptions(**given)))
-        database = PatientDatabase(f"sqlite:///{folder}/patients.db", time.time)
+        database = PatientDatabase(f"sqlite:///{folder}/patients.db")
         ids = [f"T{number:03d}" for number in range(RUNNING)]
         await database.put([Patient(id_, "Ann", "Lee", "1957-03-31") for id_ in ids])
-        await database.close()
+        await database.aclose()
         served = await _started(stack, folder, running, "-m", "docpipe", "serve", "--port", "0")
         assert served.stdout is not None
         address = (await served.stdout.readline()).decode().split()[-1]

@@ -119,9 +119,9 @@ async def kept(tmp_path: Path) -> AsyncIterator[Kept]:
     plan = Plan(tmp_path, options={"documents": documents})
     async with fakes.serve(options_of(plan)) as running:
         config = config_of(plan, running)
-        database = PatientDatabase(config.patients.url, virtual.wall_clock)
+        database = PatientDatabase(config.patients.url)
         await database.put([Patient(ids(1)[0], "Ann", "Lee", "1957-03-31")])
-        await database.close()
+        await database.aclose()
         kept = Kept(config, "")
         async with kept.opened() as docpipe:
             (run,) = await docpipe.engine.submit(ids(1))

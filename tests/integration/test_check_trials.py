@@ -167,11 +167,11 @@ async def test_the_patients_database(tmp_path: Path) -> None:
         assert isinstance(told, Finding)
         return told.problem
 
-    assert await problem() == f"there is no file {file}"
+    assert (await problem()).startswith(f"There is no patients database {file}: `docpipe patients import")
     with sqlite3.connect(file) as database:
         database.execute("CREATE TABLE others (id)")
     database.close()
-    assert await problem() == "it cannot be read (OperationalError)"
+    assert "no table patients that may be read: set patients.table" in await problem()
     with sqlite3.connect(file) as database:
         database.execute("CREATE TABLE patients (id, given, family, birth_date, sex, postal_code)")
     database.close()
@@ -186,6 +186,8 @@ async def test_the_patients_database(tmp_path: Path) -> None:
     (told,) = await tried(bad, parts_of.patients)
     assert isinstance(told, Finding)
     assert "canary" not in str(told)
+    away = replace(config, patients=Patients(url="postgresql://user:canary@127.0.0.1:1/name"))
+    assert await problem(away) == "it cannot be used: the connection was refused"
 
 
 async def test_the_storage(tmp_path: Path) -> None:

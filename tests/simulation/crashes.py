@@ -189,9 +189,9 @@ def stage(patients: Sequence[str]) -> Iterator[Path]:
             (folder / "files" / path).write_bytes(data)
 
         async def fill() -> None:
-            database = PatientDatabase(f"sqlite:///{folder}/patients.db", virtual.wall_clock)
+            database = PatientDatabase(f"sqlite:///{folder}/patients.db")
             await database.put([Patient(id_, "Ann", "Lee", "1957-03-31") for id_ in patients])
-            await database.close()
+            await database.aclose()
 
         virtual.run(fill())
         yield folder

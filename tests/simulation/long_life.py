@@ -64,9 +64,9 @@ async def lived(
     async with fakes.serve(options_of(plan)) as running:
         config = config_of(plan, running)
         config = replace(config, state=replace(config.state, keep=keep), service=Service(port=0))
-        database = PatientDatabase(config.patients.url, virtual.wall_clock)
+        database = PatientDatabase(config.patients.url)
         await database.put([Patient(id_, "Ann", "Lee", "1957-03-31") for id_ in ids(patients)])
-        await database.close()
+        await database.aclose()
         with web.bound(config.service) as sockets:
             async with (
                 service.opened(

@@ -27,9 +27,9 @@ pytestmark = pytest.mark.virtual
 async def world(plan: Plan) -> AsyncIterator[tuple[Docpipe, fakes.Running]]:
     async with fakes.serve(options_of(plan)) as running:
         config = config_of(plan, running)
-        database = PatientDatabase(config.patients.url, virtual.wall_clock)
+        database = PatientDatabase(config.patients.url)
         await database.put([Patient(id_, "Ann", "Lee", "1957-03-31") for id_ in ids(plan.patients)])
-        await database.close()
+        await database.aclose()
         rng = random.Random(plan.seed)
         async with service.opened(
             config, clock=virtual.wall_clock, rng=rng, converter=CONVERTER, inline=True
@@ -143,9 +143,9 @@ async def test_a_stop_while_it_is_told(tmp_path: Path) -> None:
     plan = Plan(tmp_path, patients=1, options={"patient_seconds": {"S00000": 600.0}})
     async with fakes.serve(options_of(plan)) as running:
         config = config_of(plan, running)
-        database = PatientDatabase(config.patients.url, virtual.wall_clock)
+        database = PatientDatabase(config.patients.url)
         await database.put([Patient("S00000", "Ann", "Lee", "1957-03-31")])
-        await database.close()
+        await database.aclose()
         opened = {"clock": virtual.wall_clock, "converter": CONVERTER, "inline": True}
         async with service.opened(config, rng=random.Random(0), **opened) as docpipe:
             (run,) = await docpipe.engine.submit(ids(1))

@@ -21,9 +21,9 @@ pytestmark = pytest.mark.virtual
 
 async def prepared(plan: Plan, running: fakes.Running) -> Config:
     config = config_of(plan, running)
-    database = PatientDatabase(config.patients.url, virtual.wall_clock)
+    database = PatientDatabase(config.patients.url)
     await database.put([Patient(id_, "Ann", "Lee", "1957-03-31") for id_ in ids(plan.patients)])
-    await database.close()
+    await database.aclose()
     return config
 
 

@@ -26,9 +26,9 @@ async def stopped_and_resumed(plan: Plan, after: float, operation: str) -> float
     """Stop after so many seconds, in which such a request was made, then resume; how long the stop took."""
     async with fakes.serve(options_of(plan)) as running:
         config = config_of(plan, running)
-        database = PatientDatabase(config.patients.url, virtual.wall_clock)
+        database = PatientDatabase(config.patients.url)
         await database.put([Patient(id_, "Ann", "Lee", "1957-03-31") for id_ in ids(plan.patients)])
-        await database.close()
+        await database.aclose()
         options: dict[str, Any] = {"clock": virtual.wall_clock, "converter": CONVERTER, "inline": True}
         async with service.opened(config, rng=random.Random(0), **options) as docpipe:
             await docpipe.engine.submit(ids(plan.patients))
@@ -85,9 +85,9 @@ async def test_a_stop_in_the_middle_of_a_conversion(tmp_path: Path) -> None:
     plan = Plan(tmp_path, patients=1, options={"search_seconds": (0.0, 0.0), "wall_clock": time.time})
     async with fakes.serve(options_of(plan)) as running:
         config = config_of(plan, running)
-        database = PatientDatabase(config.patients.url, time.time)
+        database = PatientDatabase(config.patients.url)
         await database.put([Patient(ids(1)[0], "Ann", "Lee", "1957-03-31")])
-        await database.close()
+        await database.aclose()
         async with service.opened(config, converter=f"{__name__}:hang") as docpipe:
             (run,) = await docpipe.engine.submit(ids(1))
             await until(lambda: list((config.state_dir / "spool" / run.run_id).glob("files/*.pid")))

@@ -109,9 +109,9 @@ async def simulate(plan: Plan) -> Story:
     """Run the plan's patients to their end, through stops and restarts where the plan has some."""
     async with fakes.serve(options_of(plan)) as running:
         config = config_of(plan, running)
-        database = PatientDatabase(config.patients.url, virtual.wall_clock)
+        database = PatientDatabase(config.patients.url)
         await database.put([Patient(id_, "Ann", "Lee", "1957-03-31") for id_ in ids(plan.patients)])
-        await database.close()
+        await database.aclose()
         began = virtual.wall_clock()
         ended: dict[str, float] = {}
         rng = random.Random(plan.seed)

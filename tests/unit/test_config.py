@@ -62,6 +62,7 @@ def test_environment_goes_over_the_file(tmp_path: Path) -> None:
         (GOOD + '[convert]\ntimeout = "0s"', r"convert\.timeout.*5min"),
         (GOOD + "[convert]\nworkers = 0", r"convert\.workers.*1 to 1024"),
         (GOOD + "[convert]\nworkers = true", r"convert\.workers.*1 to 1024"),
+        (GOOD + "[patients]\ncolumns = { name = 'x' }", r"patients\.columns.*first_name.*given, family"),
         (GOOD + "[service]\nport = 70000", r"service\.port.*65535"),
         (GOOD.replace("[task", 'search_rate = "10/week"\n[task'), r"docex\.search_rate: '10/week'.*10/min"),
         (GOOD.replace("[task", 'archive_origins = ["x"]\n[task'), r"docex\.archive_origins.*list of origins"),
@@ -80,6 +81,13 @@ def test_refusals_name_key_and_cure(tmp_path: Path, text: str, told: str) -> Non
     with pytest.raises(ConfigError, match=told) as refused:
         load(written(tmp_path, text), {})
     assert refused.value.exit_status == 2
+
+
+@pytest.mark.parametrize("given", ['{ given = "first_name", sex = "" }', '"given=first_name, sex="'])
+def test_names_of_columns(tmp_path: Path, given: str) -> None:
+    """They are a table in the file, or a text in the file and the environment."""
+    config = load(written(tmp_path, f"{GOOD}[patients]\ncolumns = {given}"), {})
+    assert dict(config.patients.columns) == {"given": "first_name", "sex": ""}
 
 
 def test_environment_is_refused_by_its_own_name(tmp_path: Path) -> None:

@@ -121,9 +121,9 @@ async def test_runs_of_a_past_version_are_resumed(plan: Plan, kept: Path) -> Non
     async with fakes.serve(options_of(plan)) as running:
         known(plan.folder / "state", running)
         config = config_of(plan, running)
-        database = PatientDatabase(config.patients.url, virtual.wall_clock)
+        database = PatientDatabase(config.patients.url)
         await database.put([Patient(id_, "Ann", "Lee", "1957-03-31") for id_ in ids(5)])
-        await database.close()
+        await database.aclose()
         rng = random.Random(0)
         async with service.opened(
             config, clock=virtual.wall_clock, rng=rng, converter=CONVERTER, inline=True

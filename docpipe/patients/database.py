@@ -1,0 +1,176 @@
+"""The patients database: who is looked up, listed and imported."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from typing import Final, TypeVar
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+from docpipe.config import Patients
+from docpipe.errors import DatabaseDownError, DocpipeError, PatientError, StateError, UsageError
+from docpipe.model import Patient
+from docpipe.patients.filters import Filter
+from docpipe.patients.links import FileLink, Work, link_to
+from docpipe.patients.people import COLUMNS, OPTIONAL, impossible, nobody, one, text_of
+from docpipe.patients.queries import Row, question_of
+from docpipe.patients.troubles import fault_of, outage_of
+
+_T = TypeVar("_T")
+_TABLE: Final = sa.Table(
+    "patients",
+    sa.MetaData(),
+    sa.Column("id", sa.String, primary_key=True),
+    *(sa.Column(name, sa.String, nullable=name in OPTIONAL) for name in COLUMNS[1:]),
+)
+
+
+class PatientDatabase:
+    """Where patients are looked up. It is only read, but for the import into an SQLite file; close when done.
+
+    Args:
+        url: as SQLAlchemy has them.
+        config: table, columns or queries, and the limits.
+
+    Raises:
+        ConfigError: if a key cannot be used; nothing is connected yet.
+    """
+
+    def __init__(self, url: str, config: Patients | None = None) -> None:
+        config = config or Patients()
+        self._own_table = not (config.table or config.columns or config.query)
+        self._question = question_of(config.table, dict(config.columns), config.query, config.list_query)
+        self._link = link_to(
+            url, pool=config.pool, timeout=config.timeout, connect_timeout=config.connect_timeout
+        )
+
+    @property
+    def name(self) -> str:
+        """What to call it in messages: without user and password."""
+        return self._link.name
+
+    async def aclose(self) -> None:
+        """Let go of the connections."""
+        await self._link.close()
+
+    async def find(self, patient_id: str) -> Patient:
+        """Look a patient up, once.
+
+        Raises:
+            PatientError: if there is no such patient, or the row cannot be used.
+            DatabaseDownError: if nobody can be looked up now.
+        """
+        if impossible(patient_id):
+            raise nobody(patient_id)
+        return one(
+            patient_id, await self._ask(lambda connection: self._question.find(connection, patient_id))
+        )
+
+    async def each(self, work: Callable[[dict[str, str]], None], filters: Sequence[Filter] = ()) -> None:
+        """Hand over every row, one by one, by id, as texts by docpipe's column names.
+
+        Raises:
+            PatientError: if the table or the query cannot be used.
+            UsageError: if a filter cannot be.
+            DatabaseDownError: if the database cannot be reached.
+        """
+        failed: list[BaseException] = []
+
+        def hand_over(connection: sa.Connection) -> None:
+            for row in self._question.everybody(connection, filters):
+                try:
+                    work(_texts(row))
+                except Exception as error:  # noqa: BLE001 -- not the database's: raised outside
+                    failed.append(error)
+                    return
+
+        await self._ask(hand_over, at_leisure=True)
+        if failed:
+            raise failed[0]
+
+    async def check(self) -> int | None:
+        """See whether patients could be looked up: the database answers, and has what is asked for.
+
+        Returns:
+            How many there are; None where a query finds them, which cannot tell.
+
+        Raises:
+            PatientError: if there is no file, table or column, or no right to read it.
+            DatabaseDownError: if the database cannot be reached.
+        """
+
+        def look(connection: sa.Connection) -> int | None:
+            self._question.find(connection, "0")
+            return self._question.number(connection)
+
+        return await self._ask(look)
+
+    async def _ask(self, work: Work[_T], *, at_leisure: bool = False) -> _T:
+        try:
+            try:
+                return await self._link.do(work, at_leisure=at_leisure)
+            except DBAPIError as error:
+                if not error.connection_invalidated or at_leisure:
+                    raise
+                return await self._link.do(work)  # a connection of the pool had gone stale; now all are new
+        except DocpipeError:
+            raise
+        except Exception as error:
+            raise self._told(error) from error
+
+    def _told(self, error: Exception) -> Exception:
+        """What an error of the database or its driver means to docpipe."""
+        if (reason := outage_of(error)) is not None:
+            return DatabaseDownError(
+                f"The patients database {self.name} cannot be used now: {reason}.", reason
+            )
+        if isinstance(error, SQLAlchemyError) or getattr(error, "sqlstate", None) is not None:
+            return PatientError(f"The patients database {self.name} cannot answer ({fault_of(error)}).")
+        if isinstance(error, ValueError | OverflowError):
+            return PatientError(
+                f"The patients database holds what its driver cannot read ({type(error).__name__})."
+            )
+        return error
+
+    async def put(self, patients: Sequence[Patient]) -> None:
+        """Add patients; where an id is there already, its row becomes the new one.
+
+        Raises:
+            UsageError: if the database is not docpipe's own.
+            StateError: if it cannot be written.
+        """
+        if not isinstance(self._link, FileLink) or not self._own_table:
+            raise UsageError(
+                "Patients can be imported into docpipe's own SQLite file only; "
+                "[patients] names another database."
+            )
+        statement = insert(_TABLE)
+        statement = statement.on_conflict_do_update(
+            index_elements=["id"], set_={name: statement.excluded[name] for name in COLUMNS[1:]}
+        )
+
+        def upsert(connection: sa.Connection) -> None:
+            _TABLE.metadata.create_all(connection)
+            if patients:
+                connection.execute(statement, [asdict(patient) for patient in patients])
+
+        try:
+            await self._link.write(upsert)
+        except (OSError, SQLAlchemyError) as error:
+            raise StateError(f"The patients database {self.name} cannot be written.") from error
+
+
+def _texts(row: Row) -> dict[str, str]:
+    """A row for people: what cannot be read as text is shown as such, and is no id."""
+
+    def text(name: str) -> str:
+        try:
+            found = text_of(name, row.get(name))
+        except ValueError:
+            found = "?" if name != "id" else ""
+        if name == "id" and impossible(found):
+            return ""
+        return found.encode("utf-8", "replace").decode("utf-8")
+
+    return {name: text(name) for name in COLUMNS}

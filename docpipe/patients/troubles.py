@@ -1,0 +1,124 @@
+"""What an error of a database means: is nobody served, or is it this query's own fault? By codes and classes.
+
+SQLSTATE: https://www.postgresql.org/docs/current/errcodes-appendix.html. MySQL's numbers:
+https://dev.mysql.com/doc/mysql-errors/8.4/en/server-error-reference.html. SQLite's: https://sqlite.org/rescode.html.
+"""
+
+import socket
+import ssl
+from typing import Final
+
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as NoConnectionFree
+
+_IN_TIME: Final = "no answer in time"
+_LOGIN: Final = "the login was refused: check the user and the password in patients.url"
+_NO_DATABASE: Final = "there is no such database: check patients.url"
+_BROKE_OFF: Final = "the connection broke off"
+_SQLSTATES: Final = {  # by the code or its class of two characters
+    "08": _BROKE_OFF,
+    "28": _LOGIN,
+    "3D": _NO_DATABASE,
+    "40": "a conflict with another transaction",
+    "53": "it is short of memory, disk or connections",
+    "53300": "too many connections",
+    "55P03": "a lock was not to be had in time",
+    "57": "it was shut down",
+    "57014": _IN_TIME,
+    "57P03": "it is starting up or shutting down",
+    "58": "it has trouble with its disk",
+    "XX": "an error inside the database",
+}
+_MYSQL: Final = {
+    1040: "too many connections",
+    1045: _LOGIN,
+    1049: _NO_DATABASE,
+    1053: "it was shut down",
+    1129: "it refuses this machine after too many failed connections",
+    1130: "it does not let this machine in",
+    1158: _BROKE_OFF,
+    1159: _IN_TIME,
+    1160: _BROKE_OFF,
+    1161: _IN_TIME,
+    1203: "too many connections",
+    1205: "a lock was not to be had in time",
+    1213: "a conflict with another transaction",
+    1226: "too many connections",
+    1927: _BROKE_OFF,
+    1969: _IN_TIME,
+    2002: "no connection",
+    2003: "no connection",
+    2005: "its name is not known",
+    2006: _BROKE_OFF,
+    2013: _BROKE_OFF,
+    2026: "no secure connection: check the certificate",
+    2055: _BROKE_OFF,
+    3024: _IN_TIME,
+}
+_SQLITE: Final = {5: "it is locked by another program", 6: "it is locked", 15: "it is locked"}
+_WIRE: Final[tuple[tuple[type[BaseException], str], ...]] = (
+    (ssl.SSLError, "no secure connection: check the certificate"),
+    (socket.gaierror, "its name is not known"),
+    (ConnectionRefusedError, "the connection was refused"),
+    (TimeoutError, _IN_TIME),
+    (ConnectionError, _BROKE_OFF),
+    (OSError, "no connection"),
+)
+_MYSQL_STRUCTURE: Final = frozenset({1044, 1054, 1142, 1143, 1146})
+_SQLITE_ERROR: Final = 1
+
+
+def outage_of(error: BaseException) -> str | None:
+    """Why nobody is served, in a few words that quote nothing; None for the fault of one query."""
+    told = _by_code(error)
+    if told is not None:
+        return told or None
+    if isinstance(error, DBAPIError):
+        cause = error.orig
+        if cause is not None and (told := _of_the_wire(cause)):
+            return told
+        # A driver without codes: PEP 249 has these classes for what is not the programmer's fault.
+        broken = error.connection_invalidated or isinstance(error, OperationalError | InterfaceError)
+        return _BROKE_OFF if broken else None
+    if isinstance(error, NoConnectionFree):
+        return "no free connection"
+    return _of_the_wire(error)
+
+
+def _by_code(error: BaseException) -> str | None:
+    """The outage that a code tells of, "" where it tells of something else, None without a code."""
+    state, number, sqlite = _codes(error)
+    if state is not None:
+        return _SQLSTATES.get(state, _SQLSTATES.get(state[:2], ""))
+    if sqlite is not None:
+        return _SQLITE.get(sqlite & 0xFF, "")
+    return None if number is None else _MYSQL.get(number, "")
+
+
+def _codes(error: BaseException) -> tuple[str | None, int | None, int | None]:
+    """The SQLSTATE, MySQL's number, and SQLite's code; whichever there is."""
+    cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
+    state = getattr(cause, "sqlstate", None)
+    sqlite = getattr(cause, "sqlite_errorcode", None)
+    first = cause.args[0] if isinstance(error, DBAPIError) and cause.args else None
+    number = first if isinstance(first, int) else None
+    return (state if isinstance(state, str) else None), number, (sqlite if isinstance(sqlite, int) else None)
+
+
+def _of_the_wire(error: BaseException) -> str | None:
+    return next((told for kind, told in _WIRE if isinstance(error, kind)), None)
+
+
+def fault_of(error: BaseException) -> str:
+    """What is wrong with one query, in a few words that quote no value of a row.
+
+    The database's own words are quoted where the code says that they tell of tables, columns and rights only.
+    """
+    state, number, sqlite = _codes(error)
+    code = next((str(code) for code in (state, number, sqlite) if code is not None), "")
+    told = f"{type(error).__name__} {code}".rstrip()
+    structural = (state or "").startswith("42") or number in _MYSQL_STRUCTURE or sqlite == _SQLITE_ERROR
+    if not structural or not isinstance(error, DBAPIError) or error.orig is None:
+        return told
+    words = str(error.orig.args[-1] if error.orig.args else "").splitlines()
+    return f"{told}: {words[0][:200]}" if words else told

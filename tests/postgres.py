@@ -1,0 +1,107 @@
+"""A PostgreSQL of the tests' own: made in a temporary folder, listening on 127.0.0.1, gone at the end."""
+
+import os
+import pwd
+import shutil
+import socket
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+_SETTINGS = {
+    "listen_addresses": "127.0.0.1",
+    "fsync": "off",
+    "shared_buffers": "16MB",
+    "max_connections": "30",
+    "unix_socket_directories": "",
+}
+
+
+def programs() -> Path:
+    """Where PostgreSQL's programs are; tests are skipped where they are not, but fail in CI."""
+    if found := shutil.which("pg_ctl"):
+        return Path(found).resolve().parent
+    debian = sorted(Path("/usr/lib/postgresql").glob("*/bin/pg_ctl"), key=lambda path: int(path.parts[-3]))
+    if debian:
+        return debian[-1].parent
+    if os.environ.get("CI"):
+        pytest.fail("CI has to have PostgreSQL (Debian: postgresql)")
+    pytest.skip("SKIPPED LOUDLY: PostgreSQL is not installed (Debian: postgresql)")
+
+
+def _free_port() -> int:
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        return listening.getsockname()[1]
+
+
+@dataclass
+class Postgres:
+    """A cluster: `start` and `stop` as often as a test wants."""
+
+    folder: Path
+    programs: Path
+    port: int
+
+    @classmethod
+    def made(cls, folder: Path) -> "Postgres":
+        """A new cluster, running. PostgreSQL refuses to be root: then it is the user `postgres`.
+
+        pytest's own temporary folders would not do: each start of a pytest closes them to other users.
+        """
+        cluster = cls(folder / "cluster", programs(), _free_port())
+        password = folder / "password"
+        password.write_text("s3cret\n")
+        if os.geteuid() == 0:
+            user = pwd.getpwnam("postgres")
+            for path in (folder, password):
+                os.chown(path, user.pw_uid, user.pw_gid)
+        cluster._do("initdb", "-U", "docpipe", "--no-sync", "-A", "scram-sha-256", f"--pwfile={password}")
+        with (cluster.folder / "postgresql.auto.conf").open("a") as file:
+            file.writelines(f"{name} = '{value}'\n" for name, value in _SETTINGS.items())
+            file.write(f"port = {cluster.port}\n")
+        cluster.start()
+        return cluster
+
+    def _do(self, program: str, *words: str) -> None:
+        drop = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"]
+        command = [*(drop if os.geteuid() == 0 else []), str(self.programs / program), "-D", str(self.folder)]
+        done = subprocess.run(
+            [*command, *words],
+            cwd="/",
+            env={"LC_ALL": "C.UTF-8", "PATH": os.environ["PATH"]},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    def start(self) -> None:
+        """Start it, and return when it answers."""
+        self._do("pg_ctl", "start", "-w", "-s", "-l", str(self.folder / "log"))
+
+    def stop(self) -> None:
+        """Stop it at once, throwing everybody out."""
+        self._do("pg_ctl", "stop", "-w", "-s", "-m", "fast")
+
+    def url(self, database: str = "postgres", user: str = "docpipe") -> str:
+        return f"postgresql://{user}:s3cret@127.0.0.1:{self.port}/{database}"
+
+    async def connect(self, database: str = "postgres") -> asyncpg.Connection:
+        return await asyncpg.connect(self.url(database))
+
+    async def fresh(self, name: str, *statements: str) -> str:
+        """A new database with these statements done; returns its URL."""
+        connection = await self.connect()
+        await connection.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+        await connection.execute(f'CREATE DATABASE "{name}"')
+        await connection.close()
+        connection = await self.connect(name)
+        for statement in statements:
+            await connection.execute(statement)
+        await connection.close()
+        return self.url(name)

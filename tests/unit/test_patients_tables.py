@@ -1,0 +1,226 @@
+"""Patients in databases that docpipe did not make: SQLite files, URLs, filters, the keys of [patients]."""
+
+import contextlib
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from docpipe.config import Patients
+from docpipe.errors import ConfigError, DatabaseDownError, PatientError, UsageError
+from docpipe.model import Patient
+from docpipe.patients import Filter, PatientDatabase
+from docpipe.patients.urls import connecting, parsed
+
+
+def foreign(folder: Path, columns: str, *rows: tuple[Any, ...], table: str = "patients") -> str:
+    """A database that docpipe did not make; returns its URL."""
+    path = folder / "foreign.db"
+    path.unlink(missing_ok=True)
+    with sqlite3.connect(path) as db:
+        db.execute(f"CREATE TABLE {table} ({columns})")
+        for row in rows:
+            db.execute(f"INSERT INTO {table} VALUES ({', '.join('?' * len(row))})", row)  # noqa: S608 -- question marks
+    db.close()
+    return f"sqlite:///{path}"
+
+
+def opened(url: str, config: Patients | None = None) -> contextlib.aclosing[PatientDatabase]:
+    return contextlib.aclosing(PatientDatabase(url, config))
+
+
+async def test_rows_that_cannot_be_used_fail_alone(tmp_path: Path) -> None:
+    """A NULL birth date or two rows for one id fail that patient, naming the column, not the data."""
+    url = foreign(
+        tmp_path,
+        "id, given, family, birth_date, sex, postal_code",
+        ("P1", "Ann", "Lee", None, None, None),
+        ("P2", "Ann", "Lee", "1957-03-31", None, 12345),
+        ("P3", "Ann", "Lee", "1957-03-31", None, None),
+        ("P3", "Bob", "Lee", "1957-03-31", None, None),
+    )
+    async with opened(url) as database:
+        with pytest.raises(PatientError, match="patient P1 cannot be used: birth_date is empty"):
+            await database.find("P1")
+        with pytest.raises(PatientError, match="2 rows for patient P3"):
+            await database.find("P3")
+        assert await database.find("P2") == Patient("P2", "Ann", "Lee", "1957-03-31", "unknown", "12345")
+
+
+async def test_odd_values(tmp_path: Path) -> None:
+    """SQLite holds anything in any column: what is a text or a number of its kind is read."""
+    url = foreign(
+        tmp_path,
+        "id NUMERIC, given TEXT, family TEXT, birth_date DATE, sex TEXT, postal_code INTEGER",
+        (1, "Ann", b"Lee", "1957-03-31 00:00:00.000", "F", 12345.0),
+        ("P2", "Ann", b"\xffLee", "1957-03-31", None, None),
+        ("P3", "Ann", "Lee", "31.03.1957", None, None),
+        ("P4", "Ann", "Lee", -4000000, None, None),
+        ("P5", "Ann", "Lee", "1957-03-31", 3.5, None),
+    )
+    with sqlite3.connect(tmp_path / "foreign.db") as db:
+        db.execute(
+            "INSERT INTO patients VALUES ('P6', CAST(x'4aff' AS TEXT), 'Lee', '1957-03-31', NULL, NULL)"
+        )
+    db.close()
+    async with opened(url) as database:
+        assert await database.find("1") == Patient("1", "Ann", "Lee", "1957-03-31", "female", "12345")
+        for patient_id, told in {
+            "P2": "family holds bytes that are not text",
+            "P3": "birth_date has to be a date",
+            "P4": "birth_date has to be a date",
+            "P5": "sex has to be one of",
+            "P6": "given holds control characters or is not UTF-8",
+        }.items():
+            with pytest.raises(PatientError, match=f"patient {patient_id} cannot be used: {told}"):
+                await database.find(patient_id)
+        rows: list[dict[str, str]] = []
+        await database.each(rows.append, [Filter.parse("postal_code>=2")])
+        assert [row["id"] for row in rows] == ["1"]
+        rows.clear()
+        await database.each(rows.append)
+        assert [(row["id"], row["family"]) for row in rows][:3] == [("1", "Lee"), ("P2", "?"), ("P3", "Lee")]
+        assert rows[-1]["given"].startswith("J")
+
+
+async def test_a_file_of_somebody_else(tmp_path: Path) -> None:
+    """Table and columns are as configured; nothing is imported into it, and a lock on it is an outage."""
+    url = foreign(tmp_path, "nr, name, surname, born", ("P1", "Ann", "Lee", "1957-03-31"), table="people")
+    names = {
+        "id": "nr",
+        "given": "name",
+        "family": "SURNAME",
+        "birth_date": "born",
+        "sex": "",
+        "postal_code": "",
+    }
+    theirs = Patients(table="people", columns=tuple(names.items()))
+    async with opened(url, theirs) as database:
+        assert await database.find("P1") == Patient("P1", "Ann", "Lee", "1957-03-31")
+        with pytest.raises(UsageError, match="own SQLite file only"):
+            await database.put([])
+    async with opened(f"{url}?timeout=0", theirs) as database:
+        db = sqlite3.connect(tmp_path / "foreign.db", isolation_level=None)
+        db.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(DatabaseDownError, match="locked by another program"):
+            await database.find("P1")
+        db.execute("ROLLBACK")
+        db.close()
+        assert (await database.find("P1")).given == "Ann"
+
+
+async def test_what_a_file_lacks_is_told(tmp_path: Path) -> None:
+    """A table or a column that is missing, and a file that is no database, are told in a sentence."""
+    async with opened(foreign(tmp_path, "id, given", ("P1", "Ann"))) as database:
+        with pytest.raises(PatientError, match="no column family, birth_date, sex, postal_code: name its"):
+            await database.check()
+    async with opened(foreign(tmp_path, "id"), Patients(table="people")) as database:
+        with pytest.raises(PatientError, match=r"no table people that may be read: set patients\.table"):
+            await database.check()
+    (tmp_path / "text.db").write_text("no database, but a text that is long enough to be one" * 100)
+    async with opened(f"sqlite:///{tmp_path}/text.db") as database:
+        with pytest.raises(PatientError, match="cannot answer"):
+            await database.find("P1")
+
+
+async def test_a_file_is_only_read(tmp_path: Path) -> None:
+    """Not even a query of the user's can write into the file."""
+    url = foreign(tmp_path, "id, given, family, birth_date", ("P1", "Ann", "Lee", "1957-03-31"))
+    async with opened(url, Patients(query="DELETE FROM patients WHERE id = :id RETURNING *")) as database:
+        with pytest.raises(PatientError, match="cannot answer"):
+            await database.find("P1")
+    async with opened(url, Patients(query="SELECT * FROM patients WHERE id = :id")) as database:
+        assert (await database.find("P1")).given == "Ann"
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["nonsense", "oracle+nodriver://me:s3cret@x/y", "sqlite://", "sqlite:///:memory:", "mssql+pymssql://x/y"],
+)
+def test_bad_urls(url: str) -> None:
+    """A URL that nobody understands, or whose driver cannot be used, is told without quoting it."""
+    with pytest.raises(ConfigError, match=r"patients\.url") as refused:
+        PatientDatabase(url)
+    assert "s3cret" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("written", "driver"),
+    [
+        ("postgres://u@h/d", "postgresql+asyncpg"),
+        ("postgresql://u@h/d", "postgresql+asyncpg"),
+        ("postgresql+psycopg2://u@h/d", "postgresql+asyncpg"),
+        ("postgresql+psycopg://u@h/d", "postgresql+psycopg"),
+        ("mysql://u@h/d", "mysql+asyncmy"),
+        ("mysql+pymysql://u@h/d", "mysql+asyncmy"),
+        ("mariadb://u@h/d", "mariadb+asyncmy"),
+        ("mysql+aiomysql://u@h/d", "mysql+aiomysql"),
+        ("sqlite+aiosqlite:///x.db", "sqlite"),
+    ],
+)
+def test_urls_as_people_write_them(written: str, driver: str) -> None:
+    """A database without a driver, or with one that would block, gets the one that fits."""
+    assert parsed(written).drivername == driver
+
+
+@pytest.mark.parametrize("url", ["postgresql://u:s3cret@h/d", "mariadb://u:s3cret@h/d"])
+def test_missing_drivers_are_told_with_the_cure(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the extra, the sentence says what to install."""
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    with pytest.raises(ConfigError, match=r"pip install 'docpipe\[(postgres|mysql)\]'") as refused:
+        PatientDatabase(url)
+    assert "s3cret" not in str(refused.value)
+
+
+def test_options_in_urls(tmp_path: Path) -> None:
+    """PostgreSQL's usual options are understood; what the driver does not know is refused at the start."""
+    url, given = connecting(parsed("postgresql://h/d?sslmode=require&application_name=x"), 3.0, 2.0)
+    assert given == {
+        "timeout": 2.0,
+        "command_timeout": 3.0,
+        "ssl": "require",
+        "server_settings": {"application_name": "x"},
+    }
+    assert not url.query
+    with pytest.raises(ConfigError, match="no option chanel_binding"):
+        parsed("postgresql://h/d?chanel_binding=require")
+    with pytest.raises(ConfigError, match="sslrootcert="):
+        connecting(parsed(f"postgresql://h/d?sslmode=verify-full&sslrootcert={tmp_path}/none"), 3.0, 2.0)
+
+
+@pytest.mark.parametrize(
+    ("text", "read"),
+    [
+        ("ward=B2", Filter("ward", "=", "B2")),
+        (" born >= 1957-03-31", Filter("born", ">=", "1957-03-31")),
+        ("a!=b=c", Filter("a", "!=", "b=c")),
+        ("a<", Filter("a", "<", "")),
+    ],
+)
+def test_filters(text: str, read: Filter) -> None:
+    """A column, an operator and a value; the value may hold anything."""
+    assert Filter.parse(text) == read
+
+
+@pytest.mark.parametrize("text", ["ward", "=B2", "ward LIKE 'B%'", "", "1 OR 1"])
+def test_what_is_no_filter_is_refused(text: str) -> None:
+    """SQL is no filter."""
+    with pytest.raises(UsageError, match="--where has to be"):
+        Filter.parse(text)
+
+
+@pytest.mark.parametrize(
+    ("config", "told"),
+    [
+        (Patients(table="people", query="SELECT :id"), r"patients\.query takes the place of"),
+        (Patients(list_query="SELECT 1"), r"goes with patients\.query"),
+        (Patients(columns=(("family", ""),)), "family has to be there"),
+        (Patients(query="SELECT 1"), "exactly one parameter"),
+        (Patients(query="SELECT :id", list_query="SELECT :id"), r"patients\.list_query has to have no"),
+    ],
+)
+def test_keys_that_do_not_go_together(config: Patients, told: str) -> None:
+    """They are refused before anything is connected."""
+    with pytest.raises(ConfigError, match=told):
+        PatientDatabase("sqlite:///none.db", config)
