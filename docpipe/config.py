@@ -15,6 +15,7 @@ from docpipe.errors import ConfigError
 from docpipe.model import Rate
 from docpipe.values import (
     Secret,
+    choice,
     integer,
     parse_base_url,
     parse_columns,
@@ -23,7 +24,9 @@ from docpipe.values import (
     parse_keep,
     parse_languages,
     parse_memory,
+    parse_options,
     parse_origins,
+    parse_prefix_key,
     parse_rate,
     parse_secret,
     parse_switch,
@@ -93,7 +96,19 @@ class Patients:
 class Storage:
     """Where documents and reports are kept."""
 
-    url: str = _key(parse_text, "data/storage", about="a folder, or file:// and its path", in_file=True)
+    url: str = _key(
+        parse_text,
+        "data/storage",
+        about="a folder, or s3://, gs:// or az:// with a bucket and a prefix",
+        in_file=True,
+    )
+    options: tuple[tuple[str, Any], ...] = _key(
+        parse_options, (), about="of an object store, such as its endpoint and region"
+    )
+    patient_prefix: str = _key(
+        choice("id", "hash"), "id", about="how patients' folders are named: by id, or by a keyed hash of it"
+    )
+    prefix_key: Secret | None = _key(parse_prefix_key, about="key of that hash", in_file=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,7 +283,8 @@ def _parsed(key: Field[Any], shown: str, value: Any) -> Any:
     try:
         return key.metadata["parse"](value)
     except ValueError as error:
-        told = "the given value" if key.metadata["in_file"] else repr(value)  # may hold a secret
+        hidden = key.metadata["in_file"] or key.name == "options"  # they may hold a secret
+        told = "the given value" if hidden else repr(value)
         raise ConfigError(f"{shown}: {told} cannot be used; it has to be {error}.") from error
 
 

@@ -15,12 +15,14 @@ from docpipe.model import Clock, Rate
 
 @dataclass(frozen=True, slots=True)
 class Gates:
-    """The gates of both services, of the patients database, and of each origin that archives come from."""
+    """The gates of both services, the patients database, an object store, and each origin of archives."""
 
     searching: Gate
     asking: Gate
     tracker: Gate
     patients: Gate
+    storage: Gate | None
+    """None where documents go into a folder: a disk has no outages that pass."""
     archives: Callable[[str], Gate]
     services: dict[str, Service]
     quotas: dict[str, Quota]
@@ -49,8 +51,13 @@ async def open_gates(
     clock: Clock,
     rng: random.Random,
     stack: contextlib.AsyncExitStack,
+    *,
+    storage: bool = False,
 ) -> Gates:
-    """Build the gates; each quota waits out what an earlier process may have spent."""
+    """Build the gates; each quota waits out what an earlier process may have spent.
+
+    `storage` says whether documents go into an object store, which has a gate of its own.
+    """
     docex, tracker = config.docex, config.tasktracker
     pauses, observers = await checkpoints.pauses(), list[Observer]()
     services: dict[str, Service] = {}
@@ -83,7 +90,8 @@ async def open_gates(
         searching=gate(services["docex"], quotas["docex.search"], docex.timeout),
         asking=gate(services["docex"], quotas["docex.status"], docex.timeout),
         tracker=gate(services["tasktracker"], quotas["tasktracker"], tracker.timeout),
-        patients=_unlimited(services["patients"], clock),
+        patients=_unlimited(services["patients"], clock, observers),
+        storage=_unlimited(add("storage"), clock, observers) if storage else None,
         archives=archives,
         services=services,
         quotas=quotas,
@@ -92,6 +100,6 @@ async def open_gates(
     )
 
 
-def _unlimited(service: Service, clock: Clock) -> Gate:
+def _unlimited(service: Service, clock: Clock, observers: list[Observer]) -> Gate:
     """A gate without a quota: the service has an outage state all the same."""
-    return Gate(service, Quota(service.name, None, clock=clock))
+    return Gate(service, Quota(service.name, None, clock=clock), observers=observers)

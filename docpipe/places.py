@@ -1,41 +1,68 @@
 """Where patients come from and where documents go, as the configuration says."""
 
 import contextlib
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from docpipe.config import Config
 from docpipe.errors import ConfigError
+from docpipe.gates import Gate
+from docpipe.lines import Slots
 from docpipe.patients import PatientDatabase, checked
-from docpipe.storage import FolderStorage, Storage
+from docpipe.storage import Bucket, FolderStorage, Storage, folder_name, folder_or_bucket, hashed_names
 from docpipe.values import FAKE
 
 
-def storage_folder(config: Config) -> Path:
-    """The folder that `storage.url` names.
+def storage_folder(config: Config) -> Path | None:
+    """The folder that `storage.url` names, None where it names none.
 
     Raises:
-        ConfigError: if it is no folder.
+        ConfigError: if it cannot be used.
     """
-    url = config.storage.url
-    parts = urlsplit(url)
-    if parts.scheme == "file" and not parts.netloc:
-        return Path(parts.path)
-    if "://" in url:
-        raise ConfigError(
-            f"storage.url: `{parts.scheme}://` cannot be used; give a folder, or file:// and its path."
-        )
-    return (config.folder / url).absolute()
+    place = _place(config)
+    return place if isinstance(place, Path) else None
 
 
-def open_storage(config: Config) -> Storage:
+def open_storage(config: Config, gate: Gate | None = None) -> Storage:
     """The storage; nothing is written yet.
 
+    Args:
+        config: the configuration.
+        gate: what requests to an object store pass; without one each is tried once.
+
     Raises:
-        ConfigError: if `storage.url` cannot be used.
+        ConfigError: if `storage` cannot be used.
     """
-    return FolderStorage(storage_folder(config))
+    place, name = _place(config), _naming(config)
+    if isinstance(place, Path):
+        return FolderStorage(place, name=name)
+    # Whoever has a folder does not pay for obstore.
+    from docpipe.storage.stores import open_store  # noqa: PLC0415
+
+    store = open_store(place)  # tells what is missing
+    from docpipe.storage.attempts import SLOTS, Attempts  # noqa: PLC0415
+    from docpipe.storage.objects import ObjectStorage  # noqa: PLC0415
+
+    clock = time.time if gate is None else gate.service.clock
+    return ObjectStorage(store, place, Attempts(gate, Slots(SLOTS, clock)), name)
+
+
+def _place(config: Config) -> Path | Bucket:
+    return folder_or_bucket(config.storage.url, dict(config.storage.options), config.folder)
+
+
+def _naming(config: Config) -> Callable[[str], str]:
+    """How patients' folders are named."""
+    if config.storage.patient_prefix == "id":
+        return folder_name
+    key = config.storage.prefix_key
+    if key is None:
+        raise ConfigError(
+            'storage.prefix_key is missing: storage.patient_prefix = "hash" needs it, in the environment '
+            "(DOCPIPE_STORAGE__PREFIX_KEY) or in a file (storage.prefix_key_file)."
+        )
+    return hashed_names(key.reveal())
 
 
 def patients_url(config: Config) -> str:

@@ -10,6 +10,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
+import structlog
+
 from docpipe.access import open_access
 from docpipe.activities import Activities
 from docpipe.activity_log import ActivityLog
@@ -17,7 +19,7 @@ from docpipe.archive import ArchiveExchange, Downloader, Limits
 from docpipe.checkpoints import Checkpoints, open_database
 from docpipe.config import Config
 from docpipe.engine import Engine
-from docpipe.errors import StateError, UsageError
+from docpipe.errors import StateError, UnreachableError, UsageError
 from docpipe.exchange import DocumentExchange
 from docpipe.gates import Observer, Quota, Service
 from docpipe.http import Credentials, Har, Http, origin_of
@@ -26,7 +28,7 @@ from docpipe.lines import Slots
 from docpipe.model import Activity, Clock, Json, RunIds
 from docpipe.patients import PatientDatabase
 from docpipe.patients.lookup import Lookup
-from docpipe.places import open_patients, open_storage
+from docpipe.places import open_patients, open_storage, storage_folder
 from docpipe.state import StateFolder
 from docpipe.storage import Storage
 from docpipe.tidying import tidied
@@ -36,6 +38,8 @@ from docpipe.values import FAKE
 from docpipe.workers.inline import InlineWorkers
 from docpipe.workers.machine import default_workers
 from docpipe.workers.pool import Workers
+
+log = structlog.get_logger(__name__)
 
 CONVERTER: Final = "docpipe.convert.document:convert"
 PRELOAD: Final = "docpipe.convert.preload"
@@ -124,14 +128,15 @@ async def opened(
     rng = rng or random.Random()
     async with contextlib.AsyncExitStack() as stack:
         state = stack.enter_context(StateFolder(config.state_dir))
-        storage = await _storage(config)
         config = await _with_fakes(config, stack)
         memory = await _memory(state, clock, stack)
+        bucket = storage_folder(config) is None
+        gates = await open_gates(config, memory.checkpoints, clock, rng, stack, storage=bucket)
+        storage = await _storage(config, gates, stack)
         patients = await stack.enter_async_context(open_patients(config))
         http = await stack.enter_async_context(Http(_har(trace_http, stack)))
         workers = make_workers(config, clock, converter, inline=inline)
         await stack.enter_async_context(workers)
-        gates = await open_gates(config, memory.checkpoints, clock, rng, stack)
         access = open_access(config)
         activities = Activities(
             patients=Lookup(patients, gates.patients, Slots(config.patients.pool, clock)),
@@ -210,9 +215,14 @@ async def _engine(
     return await stack.enter_async_context(engine)
 
 
-async def _storage(config: Config) -> Storage:
-    storage = open_storage(config)
-    await storage.check()
+async def _storage(config: Config, gates: Gates, stack: contextlib.AsyncExitStack) -> Storage:
+    """The storage, tried; one that does not answer now is waited for by whoever needs it."""
+    storage = open_storage(config, gates.storage)
+    stack.push_async_callback(storage.close)
+    try:
+        await storage.check()
+    except UnreachableError as error:
+        log.warning("storage_not_reached", reason=str(error))
     return storage
 
 

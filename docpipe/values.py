@@ -190,6 +190,35 @@ def parse_keep(value: Any) -> float | None:
     return None if value == "forever" else parse_duration(value)
 
 
+def parse_options(value: Any) -> tuple[tuple[str, Any], ...]:
+    """Read a table of options, or a text such as "endpoint=https://s3.example,region=eu-central-1"."""
+    if isinstance(value, dict) and all(isinstance(item, str | bool | int | float) for item in value.values()):
+        return tuple(value.items())
+    items = [item.partition("=") for item in value.split(",")] if isinstance(value, str) else []
+    if not items or not all(name.strip() and found and text.strip() for name, found, text in items):
+        raise ValueError('a table such as {region = "eu-central-1"}, or a text "region=eu-central-1"')
+    return tuple((name.strip(), text.strip()) for name, _, text in items)
+
+
+def choice(*words: str) -> Callable[[Any], str]:
+    """A reader of one of a few words."""
+
+    def parse(value: Any) -> str:
+        if value not in words:
+            raise ValueError(" or ".join(f'"{word}"' for word in words))
+        return str(value)
+
+    return parse
+
+
+def parse_prefix_key(value: Any) -> Secret:
+    """Read the key of a keyed hash."""
+    secret = parse_secret(value)
+    if len(secret.reveal()) < 32:  # noqa: PLR2004 -- as many as the digits of the hash
+        raise ValueError("at least 32 characters, such as of `openssl rand -hex 32`")
+    return secret
+
+
 def parse_text(value: Any) -> str:
     """Read a text that is not empty."""
     if not isinstance(value, str) or not value:

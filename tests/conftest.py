@@ -9,6 +9,7 @@ import hypothesis
 import pytest
 
 from tests import virtual
+from tests.object_stores import moto, s3, storage  # noqa: F401 -- fixtures
 from tests.postgres import Postgres
 
 _ROOT = Path(__file__).resolve().parent.parent

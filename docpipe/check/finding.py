@@ -9,6 +9,7 @@ from typing import Any
 
 from docpipe.config import Config
 from docpipe.model import Clock
+from docpipe.storage import Storage
 from docpipe.workers.inline import InlineWorkers
 from docpipe.workers.pool import Workers
 
@@ -40,6 +41,13 @@ class Remove:
 
 
 @dataclass(frozen=True, slots=True)
+class RemoveStored:
+    """A leftover in the storage, by its path there."""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
 class Permit:
     """A file or folder with permissions that it should not have."""
 
@@ -52,7 +60,7 @@ class ConvertAgain:
     """A document whose original is right and whose readable forms, or a document within it, are lost."""
 
     document: Document
-    spoiled: Path | None = None
+    spoiled: str | None = None
     """The metadata of a document within it whose own original is wrong: taken away first."""
 
 
@@ -60,10 +68,10 @@ class ConvertAgain:
 class GiveUp:
     """The metadata of a document whose original is lost: without it a later run stores the document anew."""
 
-    metadata: Path
+    metadata: str
 
 
-Remedy = Remove | Permit | ConvertAgain | GiveUp
+Remedy = Remove | RemoveStored | Permit | ConvertAgain | GiveUp
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +116,7 @@ class Scene:
     """What is checked."""
 
     state: Path
-    storage: Path
+    storage: Storage
     beside: bool
     """Whether another docpipe may be at work."""
     progress: Callable[[str], None] = lambda _: None

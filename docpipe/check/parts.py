@@ -1,6 +1,7 @@
 """Whether the parts on this machine can be used: patients, storage, converters, OCR, disk and memory."""
 
 import asyncio
+import contextlib
 import importlib.util
 import shutil
 import tempfile
@@ -187,8 +188,9 @@ async def room(bench: Bench) -> AsyncIterator[Fit | Finding]:
 def _disks(config: Config) -> Iterator[Path]:
     """A folder that is there on each of the disks that docpipe writes to."""
     folders = [config.state_dir]
-    if "://" not in config.storage.url or config.storage.url.startswith("file://"):
-        folders.append(storage_folder(config))
+    with contextlib.suppress(ConfigError):  # told already
+        if (storage := storage_folder(config)) is not None:
+            folders.append(storage)
     seen = set()
     for folder in folders:
         there = next(path for path in (folder, *folder.parents) if path.is_dir())

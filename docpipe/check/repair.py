@@ -8,11 +8,21 @@ from pathlib import Path
 from typing import Final
 
 from docpipe.activities import Activities
-from docpipe.check.finding import ConvertAgain, Document, Finding, GiveUp, Permit, Remedy, Remove
+from docpipe.check.finding import (
+    ConvertAgain,
+    Document,
+    Finding,
+    GiveUp,
+    Permit,
+    Remedy,
+    Remove,
+    RemoveStored,
+)
+from docpipe.check.storage import MANIFEST
 from docpipe.durable import sync_folder
 from docpipe.errors import RunError
 from docpipe.model import Json, Outcome, Ticket
-from docpipe.storage import RUNS, folder_name
+from docpipe.storage import RUNS, Tree
 
 _PLACE: Final = "check"
 """Where in the spool documents are converted again."""
@@ -41,28 +51,31 @@ class Mended:
     told: str
 
 
-async def repair(finding: Finding, activities: Activities, storage: Path) -> Mended | None:
+async def repair(finding: Finding, activities: Activities) -> Mended | None:
     """Do what can be done about a finding; None where nothing can."""
     try:
-        return await _repair(finding.remedy, activities, storage)
+        return await _repair(finding.remedy, activities)
     except OSError as error:
         return Mended(well=False, told=f"could not be mended: {error.strerror}")
     except RunError as error:
         return Mended(well=False, told=f"could not be mended: {error}")
 
 
-async def _repair(remedy: Remedy | None, activities: Activities, storage: Path) -> Mended | None:
+async def _repair(remedy: Remedy | None, activities: Activities) -> Mended | None:
     match remedy:
         case Remove(path):
             await asyncio.to_thread(_remove, path)
+            return Mended(well=True, told="removed")
+        case RemoveStored(stored):
+            await asyncio.to_thread(activities.storage.tree().remove, stored)
             return Mended(well=True, told="removed")
         case Permit(path, mode):
             path.chmod(mode)
             return Mended(well=True, told=f"mode set to {mode:04o}")
         case ConvertAgain(document, spoiled):
-            return await _convert(activities, storage, document, spoiled)
+            return await _convert(activities, document, spoiled)
         case GiveUp(metadata):
-            await asyncio.to_thread(_remove, metadata)
+            await asyncio.to_thread(activities.storage.tree().remove, metadata)
             return Mended(well=False, told="lost here for good")
     return None
 
@@ -76,15 +89,15 @@ def _remove(path: Path) -> None:
         sync_folder(path.parent)
 
 
-async def _convert(activities: Activities, storage: Path, document: Document, spoiled: Path | None) -> Mended:
+async def _convert(activities: Activities, document: Document, spoiled: str | None) -> Mended:
     """Convert a document again from its stored original, and store what comes out, as a run would."""
-    home = storage / folder_name(document.patient_id)
-    original = home / document.id / document.original
+    tree, home = activities.storage.tree(), activities.storage.folder_of(document.patient_id)
+    original = f"{home}/{document.id}/{document.original}"
     spool = activities.spool / _PLACE
     if spoiled is not None:
-        await asyncio.to_thread(_remove, spoiled)
+        await asyncio.to_thread(tree.remove, spoiled)
     try:
-        await asyncio.to_thread(_copied, original, spool / "files" / "00001")
+        await asyncio.to_thread(_copied, tree, original, spool / "files" / "00001")
         member = {
             "path": document.path,
             "file": "files/00001",
@@ -96,7 +109,7 @@ async def _convert(activities: Activities, storage: Path, document: Document, sp
             "derived_from": document.derived_from,
             "told": document.facts,
         }
-        siblings = await asyncio.to_thread(_siblings, home, document)
+        siblings = await asyncio.to_thread(_siblings, tree, home, document)
         done = await _one(activities, document.patient_id, "00001", member, siblings)
     finally:
         await asyncio.to_thread(shutil.rmtree, spool, ignore_errors=True)
@@ -116,18 +129,18 @@ async def _one(activities: Activities, patient_id: str, item: str, member: Json,
     return done
 
 
-def _copied(source: Path, target: Path) -> None:
+def _copied(tree: Tree, path: str, target: Path) -> None:
     """A copy: what converts it must not reach the stored bytes."""
     target.parent.mkdir(mode=0o700, parents=True)
-    shutil.copyfile(source, target)
+    tree.copy(path, target)
 
 
-def _siblings(home: Path, document: Document) -> list[str]:
+def _siblings(tree: Tree, home: str, document: Document) -> list[str]:
     """The names of the files of the same archive, for documents that refer to them."""
     if document.run_id is None:
         return []
     try:
-        manifest = json.loads((home / RUNS / document.run_id / "manifest.json").read_bytes())
+        manifest = json.loads(tree.read(f"{home}/{RUNS}/{document.run_id}/{MANIFEST}"))
         return [file["path"] for file in manifest["files"] if file.get("key")]
     except (OSError, ValueError, KeyError, TypeError):
         return []

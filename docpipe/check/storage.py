@@ -1,21 +1,47 @@
 """Checks of the storage: every manifest, every document, and what lies beside them."""
 
 import contextlib
-import hashlib
 import json
-from collections.abc import Iterator
-from dataclasses import replace
-from pathlib import Path
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from typing import Any, Final
 from urllib.parse import unquote
 
-from docpipe.check.finding import ConvertAgain, Document, Finding, GiveUp, Remove, Scene, text
+from docpipe.check.finding import ConvertAgain, Document, Finding, GiveUp, RemoveStored, Scene, text
 from docpipe.checkpoints import completed_runs, unfinished_runs
 from docpipe.errors import StateError
-from docpipe.storage import METADATA, RUNS, TEMPORARY, folder_name
+from docpipe.storage import METADATA, RUNS, TEMPORARY, Listing, Tree
 
-_MANIFEST: Final = "manifest.json"
+MANIFEST: Final = "manifest.json"
 _FETCH: Final = "--from DocEx_DownloadAndExtract"
+
+
+@dataclass(frozen=True, slots=True)
+class _Home:
+    """A patient's folder, as it is looked at."""
+
+    tree: Tree
+    folder_of: Callable[[str], str]
+    name: str
+    listing: Listing
+
+    def path(self, *parts: str) -> str:
+        """Of something in it, from the top of the storage."""
+        return "/".join((self.name, *parts))
+
+    def where(self, *parts: str) -> str:
+        """The same, for people."""
+        return self.tree.where(self.path(*parts))
+
+    def documents(self) -> set[str]:
+        """The folders that should be those of documents."""
+        return {name for name in self.listing.folders if "/" not in name and name != RUNS}
+
+    def runs(self) -> list[str]:
+        """Ids of runs that have a folder."""
+        start = f"{RUNS}/"
+        inner = (name.removeprefix(start) for name in self.listing.folders if name.startswith(start))
+        return sorted(name for name in inner if "/" not in name)
 
 
 def storage(scene: Scene) -> Iterator[Finding]:
@@ -23,101 +49,100 @@ def storage(scene: Scene) -> Iterator[Finding]:
 
     Holds no more in memory than the documents of one patient.
     """
-    if scene.storage.is_dir():
-        for folder in sorted(scene.storage.iterdir()):
-            if folder.name.startswith(TEMPORARY):
-                if not scene.beside:
-                    yield _leftover(folder)
-            elif folder.is_dir() and not folder.is_symlink():
-                yield from _settled(scene, folder)
-                scene.counts["patients"] += 1
+    tree = scene.storage.tree()
+    try:
+        for stray in [] if scene.beside else tree.strays():
+            yield _leftover(tree, stray)
+        for name in tree.patients():
+            yield from _settled(scene, tree, name)
+            scene.counts["patients"] += 1
+        yield from _manifests(scene, tree)
+    except OSError as error:
+        problem = f"it cannot be read: {error.strerror}"
+        yield Finding("storage", tree.where(), problem, "mend that, and check again: the rest was not judged")
+
+
+def _manifests(scene: Scene, tree: Tree) -> Iterator[Finding]:
+    """Every completed run has its manifest."""
     try:
         for run_id, patient_id in completed_runs(scene.state):
-            manifest = scene.storage / folder_name(patient_id) / RUNS / run_id / _MANIFEST
-            if not manifest.exists() and run_id not in unfinished_runs(scene.state):
-                yield _no_manifest(manifest, run_id)
+            path = f"{scene.storage.folder_of(patient_id)}/{RUNS}/{run_id}/{MANIFEST}"
+            if not tree.exists(path) and run_id not in unfinished_runs(scene.state):
+                cure = f"docpipe retry {run_id} --from GenerateReport"
+                yield Finding("storage", tree.where(path), "the run is completed, and has no manifest", cure)
             scene.counts["runs"] += 1
     except StateError:
         return  # told by the check of the database
 
 
-def _settled(scene: Scene, folder: Path) -> Iterator[Finding]:
+def _settled(scene: Scene, tree: Tree, name: str) -> Iterator[Finding]:
     """What is wrong in a patient's folder, unless a run is still at it.
 
     Beside a docpipe at work a second look makes sure: a run may have come and gone since the first began.
     """
-    found = list(_patient(scene, folder))
+    found = list(_patient(scene, tree, name))
     for _ in range(1 + scene.beside):
         if not found:
             return
-        if (run_id := _busy(scene, folder)) is not None:
+        if (run_id := _busy(scene, name)) is not None:
             cure = "nothing is judged before its end; `docpipe resume` goes on with it"
-            yield Finding("storage", str(folder), f"run {run_id} is not finished", cure, wrong=False)
+            yield Finding("storage", tree.where(name), f"run {run_id} is not finished", cure, wrong=False)
             return
         if scene.beside:
             counted = scene.counts.copy()
-            found = list(_patient(scene, folder))
+            found = list(_patient(scene, tree, name))
             scene.counts.clear()
             scene.counts.update(counted)
     yield from found
 
 
-def _busy(scene: Scene, folder: Path) -> str | None:
+def _busy(scene: Scene, name: str) -> str | None:
     """The unfinished run of the patient, None where there is none."""
     try:
         unfinished = unfinished_runs(scene.state)
     except StateError:
         return None
-    return next((run for run, patient in unfinished.items() if folder_name(patient) == folder.name), None)
+    folder_of = scene.storage.folder_of
+    return next((run for run, patient in unfinished.items() if folder_of(patient) == name), None)
 
 
-def _patient(scene: Scene, folder: Path) -> Iterator[Finding]:
+def _patient(scene: Scene, tree: Tree, name: str) -> Iterator[Finding]:
+    home = _Home(tree, scene.storage.folder_of, name, tree.listing(name))
     wanted: dict[str, Document] = {}
-    for run in _folders(folder / RUNS):
-        yield from _leftovers(run)
-        yield from _manifest(run, wanted)
-    for name in sorted(wanted.keys() | {path.name for path in _folders(folder) if path.name != RUNS}):
+    for run_id in home.runs():
+        yield from _leftovers(home, f"{RUNS}/{run_id}")
+        yield from _manifest(home, run_id, wanted)
+    for document_id in sorted(wanted.keys() | home.documents()):
         scene.progress(f"{scene.counts['documents']} documents")
-        yield from _document(folder / name, wanted)
+        yield from _document(home, document_id, wanted)
         scene.counts["documents"] += 1
 
 
-def _folders(folder: Path) -> list[Path]:
-    if not folder.is_dir():
-        return []
-    return sorted(path for path in folder.iterdir() if path.is_dir() and not path.is_symlink())
+def _leftovers(home: _Home, folder: str) -> Iterator[Finding]:
+    for name in sorted(home.listing.within(folder)):
+        if name.startswith(TEMPORARY):
+            yield _leftover(home.tree, home.path(folder, name))
 
 
-def _leftovers(folder: Path) -> Iterator[Finding]:
-    for path in sorted(folder.iterdir()) if folder.is_dir() else []:
-        if path.name.startswith(TEMPORARY):
-            yield _leftover(path)
-
-
-def _leftover(path: Path) -> Finding:
+def _leftover(tree: Tree, path: str) -> Finding:
     problem = "a leftover that a crash left half-written"
-    return Finding("storage", str(path), problem, "remove it, or --repair", remedy=Remove(path))
+    return Finding("storage", tree.where(path), problem, "remove it, or --repair", remedy=RemoveStored(path))
 
 
-def _no_manifest(path: Path, run_id: str) -> Finding:
-    cure = f"docpipe retry {run_id} --from GenerateReport"
-    return Finding("storage", str(path), "the run is completed, and has no manifest", cure)
-
-
-def _manifest(run: Path, wanted: dict[str, Document]) -> Iterator[Finding]:
+def _manifest(home: _Home, run_id: str, wanted: dict[str, Document]) -> Iterator[Finding]:
     """Take in what a run's manifest names; a later run's word counts more."""
-    path = run / _MANIFEST
-    cure = f"docpipe retry {run.name} --from GenerateReport"
+    where = home.where(RUNS, run_id, MANIFEST)
+    cure = f"docpipe retry {run_id} --from GenerateReport"
     try:
-        manifest = json.loads(path.read_bytes())
+        manifest = json.loads(home.tree.read(home.path(RUNS, run_id, MANIFEST)))
         patient_id = manifest["run"]["patient_id"]
         for file in manifest["files"]:
             if file.get("key"):
-                wanted[file["id"]] = _of_file(patient_id, run.name, file)
+                wanted[file["id"]] = _of_file(patient_id, run_id, file)
     except FileNotFoundError:
-        yield Finding("storage", str(path), "a run has no manifest", cure)
+        yield Finding("storage", where, "a run has no manifest", cure)
     except (ValueError, TypeError, KeyError, AttributeError) as error:
-        yield Finding("storage", str(path), f"the manifest cannot be read ({type(error).__name__})", cure)
+        yield Finding("storage", where, f"the manifest cannot be read ({type(error).__name__})", cure)
 
 
 def _of_file(patient_id: str, run_id: str, file: dict[str, Any]) -> Document:
@@ -140,56 +165,62 @@ def _of_file(patient_id: str, run_id: str, file: dict[str, Any]) -> Document:
     )
 
 
-def _of_metadata(folder: Path, told: dict[str, Any]) -> Document | None:
+def _of_metadata(
+    home: _Home, document_id: str, told: dict[str, Any], wanted: dict[str, Document]
+) -> Document | None:
     """A document that no manifest names, from its own metadata; None where it does not tell enough."""
-    patient = folder.parent.name
-    patient_id = next((name for name in (patient, unquote(patient)) if folder_name(name) == patient), None)
-    if patient_id is None:  # the id was too long to be read back from the folder's name
+    known = {document.patient_id for document in wanted.values()} | {home.name, unquote(home.name)}
+    patient_id = next((name for name in sorted(known) if home.folder_of(name) == home.name), None)
+    if patient_id is None:  # the folder's name does not tell it: a long id, or a hash
         return None
-    entry = {**told, "id": folder.name, "path": told["name"]}
+    entry = {**told, "id": document_id, "path": told["name"]}
     return replace(_of_file(patient_id, "", entry), run_id=None)
 
 
-def _document(folder: Path, wanted: dict[str, Document]) -> Iterator[Finding]:
-    yield from _leftovers(folder)
-    document = wanted.get(folder.name)
-    told, why = _metadata(folder)
+def _document(home: _Home, document_id: str, wanted: dict[str, Document]) -> Iterator[Finding]:
+    yield from _leftovers(home, document_id)
+    document = wanted.get(document_id)
+    told, why = _metadata(home, document_id)
     if told is not None and document is None:
         with contextlib.suppress(KeyError, TypeError, AttributeError):
-            document = _of_metadata(folder, told)
+            document = _of_metadata(home, document_id, told, wanted)
     if document is None:
-        yield _unknown(folder, told, why)
+        yield _unknown(home, document_id, told, why)
         return
     original = told and told.get("original")  # a later conversion may have given it another extension
     if isinstance(original, str) and "/" not in original:
         document = replace(document, original=original)
-    spoiled = _spoiled(folder / document.original, document)
+    spoiled = _spoiled(home, document)
     if spoiled is not None:
-        yield _lost(folder, document, spoiled, wanted)
+        yield _lost(home, document, spoiled, wanted)
         return
-    problem = why if told is None else _outputs(folder, told)
+    problem = why if told is None else _outputs(home, document_id, told)
     if problem is not None:
         cure = "docpipe check --repair converts its original, which is right, again"
-        yield Finding("storage", _named(folder, document), problem, cure, remedy=ConvertAgain(document))
+        yield Finding("storage", _named(home, document), problem, cure, remedy=ConvertAgain(document))
 
 
-def _named(folder: Path, document: Document) -> str:
-    return f"{folder} ({text(document.path)})"
+def _named(home: _Home, document: Document) -> str:
+    return f"{home.where(document.id)} ({text(document.path)})"
 
 
-def _unknown(folder: Path, told: dict[str, Any] | None, why: str) -> Finding:
+def _unknown(home: _Home, document_id: str, told: dict[str, Any] | None, why: str) -> Finding:
     """A folder of which neither a manifest nor its own metadata tells what it is."""
-    if told is None and not (folder / METADATA).exists():
+    where = home.where(document_id)
+    if told is None and METADATA not in home.listing.within(document_id):
         problem = "a leftover: it has no metadata, and no run names it"
-        return Finding("storage", str(folder), problem, "remove it, or --repair", remedy=Remove(folder))
+        remedy = RemoveStored(home.path(document_id))
+        return Finding("storage", where, problem, "remove it, or --repair", remedy=remedy)
     problem = why if told is None else "its metadata do not tell what it is"
-    return Finding("storage", str(folder), problem, "no run names it: look into it, and move it away")
+    return Finding("storage", where, problem, "no run names it: look into it, and move it away")
 
 
-def _metadata(folder: Path) -> tuple[dict[str, Any] | None, str]:
+def _metadata(home: _Home, document_id: str) -> tuple[dict[str, Any] | None, str]:
     """The metadata of a document, or what is wrong with them."""
+    if METADATA not in home.listing.within(document_id):
+        return None, f"{METADATA} is missing"
     try:
-        told = json.loads((folder / METADATA).read_bytes())
+        told = json.loads(home.tree.read(home.path(document_id, METADATA)))
     except FileNotFoundError:
         return None, f"{METADATA} is missing"
     except (ValueError, RecursionError):
@@ -199,38 +230,34 @@ def _metadata(folder: Path) -> tuple[dict[str, Any] | None, str]:
     return told, ""
 
 
-def _spoiled(path: Path, document: Document) -> str | None:
+def _spoiled(home: _Home, document: Document) -> str | None:
     """What is wrong with an original, None where nothing is."""
+    name = document.original
     try:
-        with path.open("rb") as file:
-            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+        sha256 = home.tree.sha256(home.path(document.id, name))
     except FileNotFoundError:
-        return f"its original ({path.name}) is missing"
+        return f"its original ({name}) is missing"
     except OSError as error:
-        return f"its original ({path.name}) cannot be read: {error.strerror}"
-    return (
-        None if sha256 == document.sha256 else f"its original ({path.name}) has other bytes than were stored"
-    )
+        return f"its original ({name}) cannot be read: {error.strerror}"
+    return None if sha256 == document.sha256 else f"its original ({name}) has other bytes than were stored"
 
 
-def _outputs(folder: Path, told: dict[str, Any]) -> str | None:
+def _outputs(home: _Home, document_id: str, told: dict[str, Any]) -> str | None:
     """What is wrong with the readable forms of a document, None where nothing is."""
+    there = home.listing.within(document_id)
     names = [name for name in told.get("outputs") or [] if name not in told["files"]]
-    for name, size in told["files"].items():
-        path = folder / name
-        if not path.is_file() or path.is_symlink() or path.stat().st_size != size:
-            names.append(name)
+    names += [name for name, size in told["files"].items() if there.get(name) != size]
     if not names:
         return None
     return f"{', '.join(text(name) for name in names)}: missing, or not as it was stored"
 
 
-def _lost(folder: Path, document: Document, problem: str, wanted: dict[str, Document]) -> Finding:
+def _lost(home: _Home, document: Document, problem: str, wanted: dict[str, Document]) -> Finding:
     """A document without its original: it may be had from the document that held it, or not at all."""
-    where = _named(folder, document)
-    metadata = folder / METADATA
+    where = _named(home, document)
+    metadata = home.path(document.id, METADATA)
     parent = wanted.get(document.derived_from or "")
-    if parent is not None and _spoiled(folder.parent / parent.id / parent.original, parent) is None:
+    if parent is not None and _spoiled(home, parent) is None:
         cure = f"docpipe check --repair takes it out of {text(parent.path)} again"
         return Finding("storage", where, problem, cure, remedy=ConvertAgain(parent, metadata))
     again = f"docpipe retry {document.run_id} {_FETCH}" if document.run_id else "a new run"

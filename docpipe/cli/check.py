@@ -17,7 +17,7 @@ from docpipe.check import Bench, Finding, Fit, Mended, Scene, findings, repair, 
 from docpipe.cli.run import owned
 from docpipe.cli.words import say
 from docpipe.config import Config, load
-from docpipe.places import storage_folder
+from docpipe.places import open_storage
 from docpipe.state import in_use
 
 _EVERY_S: Final = 0.25
@@ -30,21 +30,20 @@ def check(args: argparse.Namespace) -> int:
 
 async def _check(args: argparse.Namespace, config: Config) -> int:
     told = _Told(as_json=args.json)
-    root = storage_folder(config)
     workers = functools.partial(service.make_workers, inline=args.debug)
     async with contextlib.aclosing(trials(Bench(config, workers, progress=told.progress))) as tried:
         async for part in tried:
             told.fit(part) if isinstance(part, Fit) else told.found(part)
     if not args.repair:
         beside = in_use(config.state_dir)
-        scene = Scene(config.state_dir, root, beside=beside, progress=told.progress)
+        scene = Scene(config.state_dir, open_storage(config), beside=beside, progress=told.progress)
         async for finding in findings(scene):
             told.found(finding)
         return told.end(scene)
     async with owned(config, args, instead="docpipe check") as docpipe:
-        scene = Scene(config.state_dir, root, beside=False, progress=told.progress)
+        scene = Scene(config.state_dir, docpipe.storage, beside=False, progress=told.progress)
         async for finding in findings(scene):
-            told.found(finding, await repair(finding, docpipe.activities, root))
+            told.found(finding, await repair(finding, docpipe.activities))
         return told.end(scene)
 
 
@@ -108,7 +107,7 @@ class _Told:
             sound |= {"fit": [asdict(part) for part in self.able], "findings": self.listed}
             say(json.dumps(sound))
             return 1 if self.wrong else 0
-        say(f"Checked {_looked_at(scene.counts)} in {_short(scene.state)} and {_short(scene.storage)}.")
+        say(f"Checked {_looked_at(scene.counts)} in {_short(scene.state)} and {_where(scene)}.")
         mended = f" {self.mended} mended." if self.mended else ""
         if not self.wrong:
             say(f"All is sound.{mended}")
@@ -123,6 +122,11 @@ class _Told:
 def _looked_at(counts: Counter[str]) -> str:
     kinds = ("documents", "patients", "runs", "log lines")
     return ", ".join(f"{counts[kind]} {kind[:-1] if counts[kind] == 1 else kind}" for kind in kinds)
+
+
+def _where(scene: Scene) -> str:
+    folder = scene.storage.folder
+    return scene.storage.tree().where() if folder is None else _short(folder)
 
 
 def _short(path: Path) -> str:

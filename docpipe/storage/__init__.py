@@ -2,6 +2,22 @@
 
 from docpipe.storage.folder import FolderStorage
 from docpipe.storage.interface import Storage
-from docpipe.storage.names import CHUNK, METADATA, RUNS, TEMPORARY, folder_name
+from docpipe.storage.names import CHUNK, METADATA, RUNS, TEMPORARY, folder_name, hashed_names
+from docpipe.storage.tree import FolderTree, Listing, Tree
+from docpipe.storage.urls import Bucket, folder_or_bucket
 
-__all__ = ["CHUNK", "METADATA", "RUNS", "TEMPORARY", "FolderStorage", "Storage", "folder_name"]
+__all__ = [
+    "CHUNK",
+    "METADATA",
+    "RUNS",
+    "TEMPORARY",
+    "Bucket",
+    "FolderStorage",
+    "FolderTree",
+    "Listing",
+    "Storage",
+    "Tree",
+    "folder_name",
+    "folder_or_bucket",
+    "hashed_names",
+]

@@ -9,7 +9,6 @@ import asyncio
 import contextlib
 import errno
 import functools
-import json
 import os
 import shutil
 import stat
@@ -23,7 +22,17 @@ from typing import Any, Final, TypeVar
 from docpipe.durable import make_folder, sync_folder
 from docpipe.errors import StateError
 from docpipe.model import Ticket
-from docpipe.storage.names import CHUNK, METADATA, TEMPORARY, folder_name, inner_path, plain
+from docpipe.storage.names import (
+    CHUNK,
+    METADATA,
+    TEMPORARY,
+    folder_name,
+    inner_path,
+    plain,
+    sizes_of,
+    to_json,
+)
+from docpipe.storage.tree import FolderTree
 
 _LOCKS: Final = 64
 _NO_LINK: Final = frozenset(
@@ -56,6 +65,10 @@ class FolderStorage:
     def folder(self) -> Path:
         """The folder itself."""
         return self._root
+
+    def tree(self) -> FolderTree:
+        """The folder with what is in it."""
+        return FolderTree(self._root)
 
     async def close(self) -> None:
         """Nothing is held between calls."""
@@ -217,8 +230,7 @@ def _put(root: Path, folder: Path, files: Mapping[str, Path], metadata: Mapping[
     for name in names:
         (folder / (TEMPORARY + name)).replace(folder / name)
     sync_folder(folder)
-    told = json.dumps({**metadata, "files": sizes}, indent=1, ensure_ascii=False)
-    _write_whole(folder, METADATA, told.encode(errors="backslashreplace"))
+    _write_whole(folder, METADATA, to_json({**metadata, "files": sizes}))
     _remove_others(folder, {*names, METADATA})
     return sizes
 
@@ -236,11 +248,10 @@ def _write_whole(folder: Path, name: str, data: bytes) -> None:
 
 
 def _found(folder: Path) -> dict[str, Any] | None:
-    try:
-        metadata = dict(json.loads(_read(folder / METADATA) or b""))
-        sizes: dict[str, int] = {plain(name): size for name, size in metadata["files"].items()}
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+    data = _read(folder / METADATA)
+    if data is None or (told := sizes_of(data)) is None:
         return None
+    metadata, sizes = told
     return metadata if all(_size(folder / name) == size for name, size in sizes.items()) else None
 
 

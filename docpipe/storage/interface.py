@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from docpipe.model import Ticket
+from docpipe.storage.tree import Tree
 
 
 class Storage(Protocol):
@@ -30,6 +31,12 @@ class Storage(Protocol):
         """Try whether it can be written.
 
         Raises: StateError with cause and cure when it cannot; UnreachableError where time may mend that.
+        """
+
+    def tree(self) -> Tree:
+        """All that it holds, for whoever looks through it in a thread.
+
+        Raises: ConfigError if it cannot be opened.
         """
 
     async def close(self) -> None:

@@ -1,8 +1,11 @@
 """How what is stored is named: folders of patients, files of documents and of runs."""
 
 import hashlib
+import hmac
+import json
 import re
-from typing import Final
+from collections.abc import Callable, Mapping
+from typing import Any, Final
 from urllib.parse import quote
 
 METADATA: Final = "metadata.json"
@@ -46,3 +49,27 @@ def inner_path(*, run_id: str | None = None, document_id: str | None = None) -> 
     if run_id is not None:
         return (RUNS, plain(run_id))
     return () if document_id is None else (plain(document_id),)
+
+
+def hashed_names(key: str) -> Callable[[str], str]:
+    """Names of patients' folders that do not show the ids: a keyed hash, 32 hex digits of HMAC-SHA-256."""
+    secret = key.encode()
+
+    def name(patient_id: str) -> str:
+        return hmac.new(secret, patient_id.encode(errors="surrogatepass"), hashlib.sha256).hexdigest()[:32]
+
+    return name
+
+
+def to_json(metadata: Mapping[str, Any]) -> bytes:
+    """Metadata as they are stored: for people too."""
+    return json.dumps(metadata, indent=1, ensure_ascii=False).encode(errors="backslashreplace")
+
+
+def sizes_of(data: bytes) -> tuple[dict[str, Any], dict[str, int]] | None:
+    """Stored metadata and the sizes of the files that they name; None where they cannot be read."""
+    try:
+        metadata = dict(json.loads(data))
+        return metadata, {plain(name): size for name, size in metadata["files"].items()}
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        return None

@@ -20,6 +20,8 @@ from docpipe.checkpoints import open_database
 from docpipe.config import Config
 from docpipe.model import Patient
 from docpipe.patients import PatientDatabase
+from docpipe.places import open_storage
+from docpipe.storage import FolderStorage
 from tests import virtual
 from tests.simulation.world import Plan, config_of, ids, options_of
 
@@ -79,7 +81,7 @@ class Kept:
         return self.patient / id_of(PART)
 
     def scene(self, *, beside: bool = False) -> Scene:
-        return Scene(self.state, self.storage, beside=beside)
+        return Scene(self.state, open_storage(self.config), beside=beside)
 
     async def found(self, *, beside: bool = False) -> list[Finding]:
         return [finding async for finding in findings(self.scene(beside=beside))]
@@ -95,10 +97,7 @@ class Kept:
     async def repaired(self) -> list[str]:
         """What was done about each finding."""
         async with self.opened() as docpipe:
-            done = [
-                await repair(finding, docpipe.activities, self.storage)
-                async for finding in findings(self.scene())
-            ]
+            done = [await repair(finding, docpipe.activities) async for finding in findings(self.scene())]
         return [mended.told for mended in done if mended]
 
     def content(self) -> dict[str, bytes]:
@@ -302,7 +301,7 @@ async def test_logs_and_the_database(kept: Kept) -> None:
 
 async def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
     """Before anything ran there is nothing to find."""
-    scene = Scene(tmp_path / "state", tmp_path / "storage", beside=False)
+    scene = Scene(tmp_path / "state", FolderStorage(tmp_path / "storage"), beside=False)
     assert [finding async for finding in findings(scene)] == []
 
 

@@ -1,0 +1,135 @@
+"""A storage as a tree of names, for whoever looks through all of it: plain functions, called in a thread.
+
+A path is written with slashes, from the patient's folder down.
+"""
+
+import hashlib
+import os
+import shutil
+import stat
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from docpipe.durable import sync_folder
+from docpipe.storage.names import TEMPORARY
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """What lies in a patient's folder, by path from there; links are not told of."""
+
+    folders: set[str] = field(default_factory=set)
+    files: dict[str, int] = field(default_factory=dict)
+    """With their bytes."""
+
+    def within(self, folder: str) -> dict[str, int]:
+        """The files of a folder by name."""
+        start = f"{folder}/"
+        return {
+            path.removeprefix(start): size
+            for path, size in self.files.items()
+            if path.startswith(start) and "/" not in path.removeprefix(start)
+        }
+
+
+class Tree(Protocol):
+    """What a storage holds. Methods raise FileNotFoundError for what is not there, else OSError."""
+
+    def patients(self) -> list[str]:
+        """The folders of patients, in order."""
+
+    def strays(self) -> list[str]:
+        """What a crash has left at the top."""
+
+    def listing(self, patient: str) -> Listing:
+        """All of a patient's."""
+
+    def exists(self, path: str) -> bool:
+        """Whether there is such a file."""
+
+    def read(self, path: str) -> bytes:
+        """A small file."""
+
+    def sha256(self, path: str) -> str:
+        """In hex digits, of a file of any size."""
+
+    def copy(self, path: str, target: Path) -> None:
+        """Make a file that shares nothing with the stored one."""
+
+    def remove(self, path: str) -> None:
+        """Take a file, or a folder with all that is in it, away."""
+
+    def where(self, path: str = "") -> str:
+        """For people."""
+
+
+class FolderTree:
+    """A folder."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def patients(self) -> list[str]:
+        """See Tree."""
+        if not self._root.is_dir():
+            return []
+        with os.scandir(self._root) as entries:
+            return sorted(
+                entry.name
+                for entry in entries
+                if entry.is_dir(follow_symlinks=False) and not entry.name.startswith(TEMPORARY)
+            )
+
+    def strays(self) -> list[str]:
+        """See Tree."""
+        if not self._root.is_dir():
+            return []
+        return sorted(name for name in os.listdir(self._root) if name.startswith(TEMPORARY))  # noqa: PTH208
+
+    def listing(self, patient: str) -> Listing:
+        """See Tree."""
+        found, top = Listing(), self._root / patient
+        for folder, inner, files in os.walk(top):
+            here = os.path.relpath(folder, top)
+            start = "" if here == os.curdir else f"{here}/"
+            found.folders.update(f"{start}{name}" for name in inner if not Path(folder, name).is_symlink())
+            for name in files:
+                try:
+                    seen = os.lstat(os.path.join(folder, name))  # noqa: PTH118 -- of each file there is
+                except FileNotFoundError:
+                    continue
+                if stat.S_ISREG(seen.st_mode):
+                    found.files[f"{start}{name}"] = seen.st_size
+        return found
+
+    def exists(self, path: str) -> bool:
+        """See Tree."""
+        return (self._root / path).exists()
+
+    def read(self, path: str) -> bytes:
+        """See Tree."""
+        return (self._root / path).read_bytes()
+
+    def sha256(self, path: str) -> str:
+        """See Tree."""
+        with (self._root / path).open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+
+    def copy(self, path: str, target: Path) -> None:
+        """See Tree."""
+        shutil.copyfile(self._root / path, target)
+
+    def remove(self, path: str) -> None:
+        """See Tree."""
+        gone = self._root / path
+        if gone.is_dir() and not gone.is_symlink():
+            shutil.rmtree(gone)
+        else:
+            gone.unlink(missing_ok=True)
+        if gone.parent.is_dir():
+            sync_folder(gone.parent)
+
+    def where(self, path: str = "") -> str:
+        """See Tree."""
+        return str(self._root / path)
