@@ -91,13 +91,18 @@ class Activities:
         return await self.exchange.wait_until_ready(step, search, Patient(**patient))
 
     async def download_and_extract(self, step: Step, run_id: str, search: Json, ready: Json) -> Json:
-        """DocEx_DownloadAndExtract: {"state": "ready", "size", "sha256", "members"}, or "expired"."""
+        """DocEx_DownloadAndExtract: {"state": "ready", "size", "sha256", "members"}, or "expired"; "seconds".
+
+        Those are of the download and the extraction; waiting for a place is not among them.
+        """
         if ready["archive"] is None:
             return {"state": "ready", "size": 0, "sha256": None, "members": []}
         folder = self.spool / run_id
         folder.mkdir(mode=0o700, exist_ok=True)
         async with self.downloads.hold(step.ticket, Wait(WaitKind.DOWNLOAD, "", self.clock())):
-            return await self.exchange.download(step, search, ready, folder)
+            began = self.clock()
+            done = await self.exchange.download(step, search, ready, folder)
+            return {**done, "seconds": round(self.clock() - began, 3)}
 
     def extracted(self, run_id: str) -> Callable[[Json], bool]:
         """Whether what a checkpoint of the extraction points to is still there."""
@@ -120,6 +125,8 @@ class Activities:
     async def convert(self, step: Step, place: Place, member: Json, siblings: list[str]) -> Json:
         """ConvertFile: what became of one document, its outputs in the spool unless it was stored before.
 
+        "seconds" are those in the worker; waiting for one is not among them.
+
         `siblings` are the names of the files of the same archive, for documents that refer to them.
         """
         patient_id, run_id, item = place
@@ -141,11 +148,12 @@ class Activities:
             **self.conversion,
         }
         try:
-            done = await self._with_room(step, "spool", lambda: self.workers.run(job, step.ticket))
+            answer = await self._with_room(step, "spool", lambda: self.workers.ask(job, step.ticket))
+            done, seconds = answer.value, round(answer.seconds, 3)
         except WorkerError as error:
-            done = await asyncio.to_thread(_not_converted, path, member, str(error))
+            done, seconds = await asyncio.to_thread(_not_converted, path, member, str(error)), None
         embedded = await asyncio.to_thread(_embedded, self.spool / run_id, member, done["embedded"])
-        return {**done, "embedded": embedded, "reused": False}
+        return {**done, "embedded": embedded, "reused": False, "seconds": seconds}
 
     async def _stored(self, step: Step, patient_id: str, document_id: str) -> dict[str, Any] | None:
         """The metadata of a document that is there with all that can come out of it.

@@ -9,10 +9,9 @@ from typing import Final, Self
 
 import structlog
 
-from docpipe.activities import Activities
-from docpipe.activity_log import ActivityLog
-from docpipe.checkpoints import Checkpoints, StoredRun
+from docpipe.checkpoints import StoredRun
 from docpipe.errors import DocpipeError, UsageError
+from docpipe.interfaces import Activities, ActivityLog, Checkpoints
 from docpipe.lines import waiting
 from docpipe.logs import place_of
 from docpipe.model import Activity, Clock, RunIds, RunState, Ticket, Wait, WaitKind

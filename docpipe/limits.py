@@ -7,9 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from docpipe.checkpoints import Checkpoints
 from docpipe.config import Config
 from docpipe.gates import Gate, Observer, Quota, Service
+from docpipe.interfaces import Checkpoints
 from docpipe.model import Clock, Rate
 
 

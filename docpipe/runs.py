@@ -7,9 +7,10 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
-from docpipe.activity_log import ActivityLog, Entry
-from docpipe.checkpoints import Checkpoints, StoredRun, StoredStep
+from docpipe.activity_log import Entry
+from docpipe.checkpoints import StoredRun, StoredStep
 from docpipe.errors import RunError
+from docpipe.interfaces import ActivityLog, Checkpoints
 from docpipe.model import Activity, Clock, Json, RunState, Ticket
 from docpipe.retries import ERROR, comes_before, failed, failure
 

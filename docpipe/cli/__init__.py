@@ -19,6 +19,7 @@ _COMMANDS = {
     "check": "docpipe.cli.check:check",
     "convert": "docpipe.cli.convert:convert",
     "patients": "docpipe.cli.patients:patients",
+    "plan": "docpipe.cli.plan:plan",
     "serve": "docpipe.cli.serve:serve",
     "submit": "docpipe.cli.remote:submit",
     "watch": "docpipe.cli.remote:watch",

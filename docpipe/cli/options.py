@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from docpipe import __version__
+from docpipe.cli.options_of_plan import add_plan
 from docpipe.model import Activity
 
 _Commands = argparse._SubParsersAction  # noqa: SLF001 -- argparse gives the type no public name
@@ -50,6 +51,7 @@ def parser() -> argparse.ArgumentParser:
     _add_watch(commands, [common, as_json, by_service])
     _add_logs(commands, [common, as_json])
     _add_report(commands, [common])
+    add_plan(commands, [common, as_json])
     _add_completion(commands)
     return top
 

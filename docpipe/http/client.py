@@ -25,7 +25,9 @@ _TOO_MANY: Final = 429
 
 
 @dataclass(frozen=True, slots=True)
-class _Request:
+class Request:
+    """What is sent; the same at every try."""
+
     method: str
     url: URL
     headers: Mapping[str, str] = field(repr=False)
@@ -39,9 +41,9 @@ def _request(
     json: Json = None,
     params: Mapping[str, str] | None = None,
     headers: Mapping[str, str] | None = None,
-) -> _Request:
+) -> Request:
     target = URL(url).update_query(params) if params else URL(url)
-    return _Request(method, target, {"Accept": "application/json", **(headers or {})}, json)
+    return Request(method, target, {"Accept": "application/json", **(headers or {})}, json)
 
 
 class Http:
@@ -153,7 +155,7 @@ class Http:
         return result
 
     async def _send(
-        self, request: _Request, gate: Gate, call: Call, check: Check | None, shown: Shown
+        self, request: Request, gate: Gate, call: Call, check: Check | None, shown: Shown
     ) -> Answer | Failure | None:
         """Try once, redirects included."""
         url, home = request.url, origin_of(request.url)

@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[2]
 LAYERS = [
     {"__main__"},
     {"cli"},
-    {"web", "client"},
+    {"web", "client", "plan"},
     {"service"},
     {"byhand", "check"},
     {"access", "limits", "places"},
@@ -20,6 +20,7 @@ LAYERS = [
     {"engine"},
     {"runs"},
     {"pipeline", "retries"},
+    {"interfaces"},
     {"activities"},
     {"report"},
     {"archive"},

@@ -1,0 +1,103 @@
+"""The options of `docpipe plan`."""
+
+import argparse
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from docpipe.model import Rate
+from docpipe.values import integer, parse_duration, parse_rate, parse_size
+
+_T = TypeVar("_T")
+Span = tuple[float, float]
+_MILLI = re.compile(r"(\d+(?:\.\d+)?)\s*ms")
+
+
+def add_plan(
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]", parents: list[argparse.ArgumentParser]
+) -> None:
+    """Add the command and its options."""
+    plan = commands.add_parser(
+        "plan",
+        parents=parents,
+        help="say how long it will take, and what holds it up",
+        description="Forecast how long so many patients take: the real scheduling in virtual time, with "
+        "search times, documents and conversion times of the finished runs in the state folder, or as given. "
+        "Unfinished runs there come first; what is spent of the quotas counts. It needs no network and "
+        "changes nothing.",
+        epilog="A SPAN is one value, or two with .. between them: 30s, 2min..30min. Example: docpipe plan "
+        "--patients 5000 --search-time 2min..30min --documents 20 --convert-time 500ms --outage docex:2h@1h",
+    )
+    add = plan.add_argument
+    add("--patients", type=_of(integer(1, 1_000_000), "N"), required=True, metavar="N", help="how many")
+    world = plan.add_argument_group("the world, where not as in the history")
+    add = world.add_argument
+    add("--search-time", type=_span(_seconds), metavar="SPAN", help="of the exchange for a patient")
+    add("--documents", type=_span(float), metavar="SPAN", help="of a patient: 20, 5..40")
+    add("--convert-time", type=_span(_seconds), metavar="SPAN", help="of one document in a worker: 500ms")
+    add("--archive-size", type=_span(parse_size), metavar="SPAN", help="of a patient: 10MB, 5MB..2GB")
+    add(
+        "--bandwidth",
+        type=_of(parse_size, "SIZE"),
+        metavar="SIZE",
+        help="a second, to fetch and extract: 20MB",
+    )
+    add("--latency", type=_of(_seconds, "TIME"), metavar="TIME", help="of a request and its answer: 50ms")
+    add(
+        "--outage",
+        type=_of(_outage, "OUTAGE"),
+        action="append",
+        default=[],
+        metavar="SERVICE:TIME[@TIME]",
+        help="docex or tasktracker is down for so long, from then on (or from the middle): docex:2h@1h",
+    )
+    means = plan.add_argument_group("the means, where not as configured")
+    add = means.add_argument
+    add("--workers", type=_of(integer(1, 1024), "N"), metavar="N", help="conversion workers")
+    add("--downloads", type=_of(integer(1, 1000), "N"), metavar="N", help="at the same time")
+    for name in ("search", "status", "tracker"):
+        add(f"--{name}-rate", type=_of(_rate, "RATE"), metavar="RATE", help=f"{name} quota: 10/min, none")
+    add = plan.add_argument
+    add("--svg", type=Path, metavar="FILE", help="draw it into this file")
+    add("--seed", type=int, default=0, metavar="N", help="of what is drawn by chance (default 0)")
+
+
+def _of(parse: Callable[[str], _T], name: str) -> Callable[[str], _T]:
+    """A reader whose ValueError says what would be right."""
+
+    def read(text: str) -> _T:
+        try:
+            return parse(text)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(f"{text!r} cannot be used as {name}: {error}") from error
+
+    return read
+
+
+def _span(parse: Callable[[str], float]) -> Callable[[str], Span]:
+    def read(text: str) -> Span:
+        low, found, high = text.partition("..")
+        span = (float(parse(low)), float(parse(high if found else low)))
+        if span[0] > span[1] or span[0] < 0:
+            raise ValueError("it has to rise")
+        return span
+
+    return _of(read, "SPAN")
+
+
+def _seconds(text: str) -> float:
+    found = _MILLI.fullmatch(text.strip())
+    return float(found[1]) / 1000 if found else parse_duration(text)
+
+
+def _rate(text: str) -> tuple[Rate | None]:
+    return (parse_rate(text),)  # None is a rate, too: not that nothing was given
+
+
+def _outage(text: str) -> tuple[str, float, float | None]:
+    service, found, when = text.partition(":")
+    if service not in ("docex", "tasktracker") or not found:
+        raise ValueError("it has to be docex:TIME or tasktracker:TIME")
+    seconds, _, start = when.partition("@")
+    return service, _seconds(seconds), _seconds(start) if start else None

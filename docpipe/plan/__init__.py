@@ -1,0 +1,1 @@
+"""Forecasts: the real scheduling code in virtual time, in a world made up from the history."""

@@ -1,0 +1,112 @@
+"""What a simulated process remembers: what it found, and nothing of what it does."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from docpipe.activity_log import Entry
+from docpipe.checkpoints import Grant, StoredRun, StoredStep
+from docpipe.model import Activity, Clock, Json, RunState
+from docpipe.plan.setup import Before
+
+
+class PlannedCheckpoints:
+    """See checkpoints.Checkpoints. A simulated process never dies, so that nothing has to be kept."""
+
+    def __init__(self, before: Before, clock: Clock, runs: Mapping[str, Sequence[StoredStep]]) -> None:
+        """`runs`: run id (which is the patient's as well) to what it has done already."""
+        self._before = before
+        self._clock = clock
+        self._start = clock()
+        self._runs = runs
+
+    async def create_runs(self, run_ids: Mapping[str, str], priority: int) -> list[StoredRun]:
+        """Queued runs."""
+        return [self._queued(run_id, patient, priority) for patient, run_id in run_ids.items()]
+
+    def _queued(self, run_id: str, patient: str, priority: int = 0) -> StoredRun:
+        now = self._clock()
+        return StoredRun(run_id, patient, priority, RunState.QUEUED, now, None, None, None, None, {}, {})
+
+    async def unfinished(self) -> list[StoredRun]:
+        """The runs that were there before."""
+        return [self._queued(run_id, run_id) for run_id in self._runs]
+
+    async def steps(self, run_id: str) -> list[StoredStep]:
+        """What such a run has done."""
+        return list(self._runs.get(run_id, ()))
+
+    async def grants(self, quota: str, since: float) -> list[Grant]:
+        """What was spent before."""
+        return [
+            Grant(self._start - grant.at, None if grant.answered is None else self._start - grant.answered)
+            for name, grant in self._before.grants
+            if name == quota and self._start - grant.at >= since
+        ]
+
+    async def last_alive(self) -> float | None:
+        """When the last real process was alive."""
+        return None if self._before.alive is None else self._start - self._before.alive
+
+    async def pauses(self) -> dict[str, float]:
+        """Nothing is paused in a plan."""
+        return {}
+
+    async def granted(self, quota: str, at: float) -> int:  # noqa: ARG002 -- as the real one
+        """Is not written down; nor is anything below."""
+        return 0
+
+    def answered(self, quota: str, grant: int, at: float) -> None:
+        """Nothing."""
+
+    async def begin_life(self) -> None:
+        """Nothing."""
+
+    def start_run(self, run_id: str) -> None:
+        """Nothing."""
+
+    async def finish_run(self, *_: Any) -> None:
+        """Nothing."""
+
+    async def cancel_run(self, run_id: str) -> None:
+        """Nothing."""
+
+    async def retry_run(self, run: StoredRun, activity: Activity) -> None:
+        """Nothing."""
+
+    def note_doing(self, run_id: str, doing: Json) -> None:
+        """Nothing."""
+
+    def begin_step(self, run_id: str, activity: str, item: str) -> None:
+        """Nothing."""
+
+    async def save_step(self, run_id: str, activity: str, item: str, state: Json) -> None:
+        """Nothing."""
+
+    def note_step(self, run_id: str, activity: str, item: str, state: Json) -> None:
+        """Nothing."""
+
+    async def finish_step(self, run_id: str, activity: str, item: str, result: Json) -> None:
+        """Nothing."""
+
+    def note_alive(self) -> None:
+        """Nothing."""
+
+    async def runs(self, run_ids: Sequence[str]) -> list[StoredRun]:  # noqa: ARG002 -- as the real one
+        """Nothing."""
+        return []
+
+    def give_up(self) -> None:
+        """Nothing."""
+
+
+class NoLog:
+    """See activity_log.ActivityLog; nothing is written."""
+
+    async def start(self, entry: Entry) -> None:
+        """Nothing."""
+
+    async def finish(self, entry: Entry, duration: float, outcome: str) -> None:
+        """Nothing."""
+
+    def give_up(self) -> None:
+        """Nothing."""

@@ -1,0 +1,113 @@
+"""Runs the real engine, pipeline, gates and lines in virtual time, in a world that is made up."""
+
+import asyncio
+import contextlib
+import logging
+import random
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Final
+
+import structlog
+
+from docpipe.checkpoints import StoredStep
+from docpipe.engine import Change, Engine
+from docpipe.exchange import DocumentExchange
+from docpipe.http.credentials import NONE
+from docpipe.limits import open_gates
+from docpipe.lines import Slots
+from docpipe.model import Activity, RunIds, RunState
+from docpipe.plan.activities import PlannedActivities
+from docpipe.plan.memory import NoLog, PlannedCheckpoints
+from docpipe.plan.services import ARCHIVES, DOCEX, TRACKER, PlannedHttp, Search, World
+from docpipe.plan.setup import Setup
+from docpipe.plan.trace import Trace
+from docpipe.plan.virtual import BlindLoop, wall_clock
+from docpipe.tracker import TaskTracker
+
+_MANY: Final = 500
+_BUNDLES: Final = 4
+"""Where patients are many, their documents are converted and stored in bundles: the same work in fewer steps.
+A patient's last bundle ends later than its last document would: a difference of seconds, in hours."""
+Progress = Callable[[float], None]
+"""Told what part of the runs has ended."""
+
+
+def simulate(setup: Setup, progress: Progress = lambda _: None) -> Trace:
+    """What would happen, from the start until the last run has ended."""
+    with _silence(), asyncio.Runner(loop_factory=BlindLoop) as runner:
+        return runner.run(_simulated(setup, progress))
+
+
+async def _simulated(setup: Setup, progress: Progress) -> Trace:
+    trace = Trace()
+    world = World(setup, trace)
+    runs = _unfinished(setup, world)
+    checkpoints = PlannedCheckpoints(setup.before, wall_clock, runs)
+    async with contextlib.AsyncExitStack() as stack:
+        # Not entered: it would keep notes every second for those who look on from outside.
+        engine = Engine(
+            checkpoints=checkpoints,
+            activity_log=NoLog(),
+            activities=await _activities(setup, world, checkpoints, stack),
+            clock=wall_clock,
+            ids=RunIds(wall_clock, random.Random(setup.seed)),
+        )
+        trace.submitted = len(runs) + setup.patients
+
+        def note(change: Change) -> None:
+            if change.activity is None:
+                trace.ended.append(world.now())
+                trace.failed += change.outcome == RunState.FAILED
+                progress(len(trace.ended) / trace.submitted)
+
+        engine.listeners.append(note)
+        await engine.resume()
+        await engine.submit(f"new {number}" for number in range(setup.patients))
+        await engine.wait()
+    return trace
+
+
+async def _activities(
+    setup: Setup, world: World, checkpoints: PlannedCheckpoints, stack: contextlib.AsyncExitStack
+) -> PlannedActivities:
+    docex = replace(setup.config.docex, base_url=DOCEX, token=None)
+    tracker = replace(setup.config.tasktracker, base_url=TRACKER, token=None)
+    rng = random.Random(f"{setup.seed} gates")
+    gates = await open_gates(setup.config, checkpoints, wall_clock, rng, stack)
+    http = PlannedHttp(world)
+    return PlannedActivities(
+        world,
+        DocumentExchange(http, docex, gates.searching, gates.asking, wall_clock, NONE),
+        TaskTracker(http, tracker, gates.tracker, wall_clock, NONE),
+        gates.archives(ARCHIVES),
+        downloads=Slots(docex.max_downloads, wall_clock),
+        workers=Slots(setup.workers, wall_clock),
+        disk=Slots(setup.threads, wall_clock),
+        bundles=_BUNDLES if setup.patients > _MANY else None,
+    )
+
+
+def _unfinished(setup: Setup, world: World) -> dict[str, list[StoredStep]]:
+    """The runs that were there before; of those that have searched, the search is at the exchange."""
+    runs: dict[str, list[StoredStep]] = {f"queued {number}": [] for number in range(setup.before.queued)}
+    now = wall_clock()
+    for number, ago in enumerate(setup.before.searched):
+        patient = f"searched {number}"
+        world.searches[patient] = Search(world.case(patient), -ago)
+        path = {"search_id": patient, "path": f"/v1/searches/{patient}", "at": now - ago, "ask_after": ago}
+        row = {"id": patient, "given": "", "family": "", "birth_date": ""}
+        done = {Activity.GET_PATIENT: row, Activity.CREATE_TASK: {"task_id": "task"}, Activity.SEARCH: path}
+        runs[patient] = [StoredStep(name, "", 1, now, now, None, result) for name, result in done.items()]
+    return runs
+
+
+@contextlib.contextmanager
+def _silence() -> Iterator[None]:
+    """No log: what is simulated did not happen."""
+    before = structlog.get_config()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    try:
+        yield
+    finally:
+        structlog.configure(**before)

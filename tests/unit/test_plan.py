@@ -1,0 +1,191 @@
+"""`docpipe plan`: what it takes for granted, what it finds, how it says so."""
+
+import asyncio
+import json
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from docpipe.checkpoints import open_database
+from docpipe.cli import main
+from docpipe.config import Config, Convert, State
+from docpipe.model import Activity, Rate, RunState
+from docpipe.plan.assume import Given, ground
+from docpipe.plan.forecast import forecast
+from docpipe.plan.hours import SEARCHES
+from docpipe.plan.picture import drawn
+from docpipe.plan.setup import Before, Mix, Outage, Setup
+from docpipe.plan.simulate import simulate
+from docpipe.plan.virtual import BlindLoop, Deadlock
+
+MIX = Mix(search_s=(5.0, 5.0), documents=(2.0, 2.0), convert_s=(0.1, 0.1), archive_b=(1000.0, 1000.0))
+
+
+def setup(patients: int = 30, **more) -> Setup:
+    given = {"patients": patients, "config": Config(), "workers": 2, "mix": MIX}
+    return Setup(**(given | more))
+
+
+def docex(**keys) -> Config:
+    return replace(Config(), docex=replace(Config().docex, **keys))
+
+
+def busiest(told) -> set[str]:
+    return {hour.bottleneck for hour in told.course.hours}
+
+
+def test_the_search_quota_paces_it() -> None:
+    """Thirty patients at 10 a minute begin their searches in 174 s, and the last one ends a search later."""
+    told = forecast(setup())
+    assert told.course.done_s == pytest.approx(29 * 6 + 5, abs=3)
+    assert busiest(told) == {"search quota"}
+    assert [change.what for change in told.changes] == ["search quota 20/min"]
+    assert told.changes[0].course.done_s == pytest.approx(29 * 3 + 5, abs=3)
+
+
+def test_conversion_paces_it() -> None:
+    """Where documents come faster than workers convert them, more workers help."""
+    mix = replace(MIX, convert_s=(10.0, 10.0))
+    told = forecast(setup(20, mix=mix, config=docex(search_rate=None)))
+    assert told.course.done_s == pytest.approx(20 * 2 * 10 / 2 + 5, abs=5)
+    assert "conversion" in busiest(told)
+    (more,) = (change for change in told.changes if change.what == "4 conversion workers")
+    assert more.course.done_s == pytest.approx(20 * 2 * 10 / 4 + 5, abs=5)
+
+
+def test_nothing_holds_it_up_but_the_exchange() -> None:
+    """Without quotas a forecast is as long as the search and what follows it."""
+    mix = replace(MIX, search_s=(600.0, 600.0))
+    told = forecast(setup(3, mix=mix, config=docex(search_rate=None)))
+    assert 600 < told.course.done_s < 760
+    assert busiest(told) == {SEARCHES}
+    assert told.changes == []
+
+
+def test_an_outage_costs_its_time_where_the_quota_paces_it() -> None:
+    """While the exchange is down nothing is searched; the forecast without the outage stands beside it."""
+    told = forecast(setup(60, outages=(Outage("docex", 300.0, 60.0),)))
+    assert told.undisturbed is not None
+    lost = told.course.done_s - told.undisturbed.done_s
+    assert 270 < lost < 400
+    assert "outage of docex" in busiest(told)
+    assert told.course.failed == 0
+
+
+def test_what_the_state_folder_holds_is_counted_in() -> None:
+    """Unfinished runs come first: those that have searched wait only for the rest of their search."""
+    alone = simulate(setup(10)).done_s
+    more = simulate(setup(10, before=Before(queued=5, searched=(2.0, 100.0))))
+    assert len(more.ended) == 17
+    assert len(more.searched) == 15
+    assert more.done_s == pytest.approx(alone + 5 * 6, abs=2)
+
+
+def test_the_same_seed_gives_the_same_forecast() -> None:
+    """Chance is drawn from the seed alone."""
+    mix = replace(MIX, search_s=(5.0, 50.0))
+    one, same, other = (simulate(setup(mix=mix, seed=seed)).ended for seed in (1, 1, 2))
+    assert one == same
+    assert one != other
+
+
+def test_bundles_change_little(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Documents in bundles, as where patients are many, keep the forecast within a hundredth."""
+    mix = replace(MIX, documents=(20.0, 20.0), convert_s=(0.2, 0.4))
+    alone = simulate(setup(mix=mix)).done_s
+    monkeypatch.setattr("docpipe.plan.simulate._MANY", 1)
+    assert simulate(setup(mix=mix)).done_s == pytest.approx(alone, rel=0.01)
+
+
+async def history(folder: Path) -> None:
+    """Two finished runs, one that waits for its search, and one that has not begun."""
+    async with open_database(folder, lambda: 1000.0) as store:
+        await store.create_runs({"P1": "R1", "P2": "R2", "P3": "R3", "P4": "R4"}, 0)
+        for run in ("R1", "R2", "R3"):
+            store.begin_step(run, Activity.SEARCH, "")
+            await store.finish_step(run, Activity.SEARCH, "", {"at": 990.0, "ask_after": 3.0})
+        for run in ("R1", "R2"):
+            for activity, item, result in (
+                (Activity.CHECK_STATUS, "", {"asked": [3.0, 20.0, 30.0]}),
+                (Activity.DOWNLOAD, "", {"size": 5000, "seconds": 1.5}),
+                (Activity.CONVERT, "00001", {"seconds": 0.25}),
+                (Activity.CONVERT, "00002", {"seconds": 0.75}),
+            ):
+                store.begin_step(run, activity, item)
+                await store.finish_step(run, activity, item, result)
+            await store.finish_run(run, RunState.COMPLETED, {"converted": 2}, "T", None)
+        await store.granted("docex.search", 995.0)
+        await store.begin_life()
+
+
+def test_it_learns_from_finished_runs(tmp_path: Path) -> None:
+    """Search times, archives and conversions are those of the history; what is unfinished is read."""
+    asyncio.run(history(tmp_path))
+    config = Config(state=State(dir=str(tmp_path)), convert=Convert(workers=3))
+    found = ground(config, Given(patients=5, rates={"docex.status": Rate(5, 1.0)}), lambda: 1010.0)
+    assert found.runs == 2
+    (case, _) = found.setup.mix.history
+    assert case.search_s == 25.0
+    assert (case.archive_b, case.download_s, case.convert_s) == (5000, 1.5, (0.25, 0.75))
+    assert (found.setup.workers, found.setup.ask_after) == (3, 3.0)
+    assert found.setup.config.docex.status_rate == Rate(5, 1.0)
+    before = found.setup.before
+    assert (before.queued, before.searched, before.alive) == (1, (20.0,), 10.0)
+    assert [(name, grant.at) for name, grant in before.grants] == [("docex.search", 15.0)]
+    sources = {item.what: item.source for item in found.assumptions}
+    assert sources["search time"] == "history"
+    assert sources["quota of docex.status"] == "given"
+    assert sources["conversion workers"] == "configuration"
+
+
+def test_the_picture_shows_every_course() -> None:
+    """The drawing has a line for the plan, for the world without the outage, and for each change."""
+    told = forecast(setup(outages=(Outage("docex", 60.0),)))
+    text = drawn(told)
+    assert text.count("<polyline") == 2 + len(told.changes)
+    assert "without the outage" in text
+    assert "held up by" in text
+
+
+def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+    """It prints when all is done and why, as text and as JSON, draws, and writes nothing else."""
+    monkeypatch.chdir(tmp_path)
+    options = "--patients 12 --search-time 5s..9s --documents 3 --convert-time 200ms --workers 2"
+    options = f"plan {options} --outage docex:1min@10s".split()
+    assert main([*options, "--svg", "plan.svg"]) == 0
+    text = capsys.readouterr().out
+    assert "12 patients take" in text
+    assert "search quota" in text
+    assert "docex is down for 1 min from 10 s on." in text
+    assert main([*options, "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["patients"] == 12
+    assert told["undisturbed_s"] < told["done_s"] < told["done_at"] - time.time() + 60
+    assert sum(hour["seconds"] for hour in told["hours"]) == pytest.approx(told["done_s"])
+    assert told["hours"][-1]["done"] == 12
+    assert [path.name for path in tmp_path.iterdir()] == ["plan.svg"]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        "--patients 0",
+        "--patients 5 --search-time 9s..5s",
+        "--patients 5 --outage mars:2h",
+        "--patients 5 --search-rate 0",
+    ],
+)
+def test_nonsense_is_refused(options: str, capsys) -> None:
+    """A value that cannot be used is refused with what would be right."""
+    with pytest.raises(SystemExit) as stopped:
+        main(["plan", *options.split()])
+    assert stopped.value.code == 2
+    assert "cannot be used" in capsys.readouterr().err
+
+
+def test_a_deadlock_is_told() -> None:
+    """A loop without sockets in which nothing can ever happen says so."""
+    with pytest.raises(Deadlock), asyncio.Runner(loop_factory=BlindLoop) as runner:
+        runner.run(asyncio.Event().wait())
