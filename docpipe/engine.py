@@ -315,4 +315,5 @@ class Engine:
             for run in self.runs.values():
                 if (at := run.at()) != run.told:
                     run.told = at
+                    run.note_wait()
                     self.checkpoints.note_doing(run.id, run.doing())

@@ -63,7 +63,7 @@ class Run(Protocol):
         """Whether an activity may have had its effect."""
 
     def story(self) -> Json:
-        """What the report tells of the run so far: {"started", "timeline": [...]}."""
+        """What the report tells of the run so far: {"started", "timeline": [...], "waits": [...]}."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,4 +273,5 @@ def _facts(run: Run, patient: Json, task: Json, archive: Json | None, files: lis
         "archive": archive and {"size": archive["size"], "sha256": archive["sha256"]},
         "documents": files,
         "timeline": story["timeline"],
+        "waits": story["waits"],
     }

@@ -13,6 +13,7 @@ from docpipe.errors import RunError
 from docpipe.interfaces import ActivityLog, Checkpoints
 from docpipe.model import Activity, Clock, Json, RunState, Ticket
 from docpipe.retries import ERROR, comes_before, failed, failure
+from docpipe.waited import Waited
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +92,10 @@ class OneRun:
     told: tuple[Any, ...] = ()
     ending: bool = False
     """Whether all is done but to write it down."""
+    waited: Waited = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.waited = Waited(self.stored.doing.get("waited"))
 
     @property
     def id(self) -> str:
@@ -208,10 +213,27 @@ class OneRun:
                 "started": _iso(past.started_at),
                 "finished": None if past.finished_at is None else _iso(past.finished_at),
                 "outcome": "failed" if failed(past.result) else "ok",
+                **self._polls(past),
             }
             for past in sorted(self.steps.values(), key=lambda step: (step.started_at, step.item))
         ]
-        return {"started": _iso(self.stored.started_at or self.engine.clock()), "timeline": timeline}
+        now = self.engine.clock()
+        waits = [
+            span | {"since": _iso(span["since"]), "until": _iso(span["until"] or now)}
+            for span in self.waited.spans
+        ]
+        started = self.stored.started_at or now
+        return {"started": _iso(started), "timeline": timeline, "waits": waits}
+
+    def _polls(self, past: StoredStep) -> dict[str, Json]:
+        """When a search was asked after, as far back as that is kept."""
+        sent = self.steps.get((Activity.SEARCH, past.item))
+        told = past.result
+        if past.activity != Activity.CHECK_STATUS or sent is None or failed(sent.result) or failed(told):
+            return {}
+        if sent.result is None or told is None:
+            return {}
+        return {"polls": [_iso(sent.result["at"] + after) for after in told.get("asked", ())]}
 
     def at(self) -> tuple[Any, ...]:
         """The activity begun first that is not over, and what it waits for, to compare with a second ago."""
@@ -219,13 +241,21 @@ class OneRun:
         wait = step and step.ticket.wait
         return (step, *((wait.kind, wait.what, wait.place, round(wait.until or 0)) if wait else ()))
 
+    def note_wait(self) -> None:
+        """Note what the run waits for now, for its report."""
+        step = next(iter(self.active.values()), None)
+        wait = None if step is None else step.ticket.wait
+        self.waited.note(step.activity if step else "", wait, self.engine.clock())
+
     def doing(self) -> Json:
-        """The same as JSON."""
+        """The same as JSON, and what the run has waited for so far, for a process that resumes it."""
         step = next(iter(self.active.values()), None)
         if step is None:
             return {}
         wait = step.ticket.wait
         doing = {"activity": step.activity, "since": step.started, "wait": wait and asdict(wait)}
+        if self.waited.spans:
+            doing["waited"] = self.waited.spans
         if step.activity is Activity.CHECK_STATUS and step.state:
             doing["progress"] = step.state["progress"]
         return doing

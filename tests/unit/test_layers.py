@@ -19,7 +19,7 @@ LAYERS = [
     {"tracing", "tidying"},
     {"engine"},
     {"runs"},
-    {"pipeline", "retries"},
+    {"pipeline", "retries", "waited"},
     {"interfaces"},
     {"activities"},
     {"report"},
