@@ -36,6 +36,7 @@ log = structlog.get_logger(__name__)
 _T = TypeVar("_T")
 Place = tuple[str, str, str]
 """Patient id, run id, and the number of the document within the run."""
+_ENCODED: Final = json.JSONEncoder(ensure_ascii=False).encode
 _KEPT: Final = (Outcome.CONVERTED, Outcome.STORED)
 
 
@@ -210,22 +211,24 @@ class Activities:
         """GenerateReport: report.html, report.json and, last, manifest.json written; {"digest", "link"}."""
         patient_id, run_id = facts["run"]["patient_id"], facts["run"]["run_id"]
         facts["run"]["finished"] = datetime.fromtimestamp(self.clock(), UTC).isoformat(timespec="seconds")
-        written, html, digest = await asyncio.to_thread(report.build, facts)
-        manifest = {
-            "schema_version": 1,
-            "run": facts["run"],
-            "counts": facts["counts"],
-            "archive": facts["archive"],
-            "files": facts["documents"],
-        }
-        for name, data in (
-            ("report.html", html.encode()),
-            ("report.json", _pretty(written)),
-            ("manifest.json", _pretty(manifest)),
-        ):
+        pictures = await self._pictures(step, patient_id, facts["documents"])
+        files, digest = await asyncio.to_thread(_reports, facts, pictures)
+        for name, data in files.items():
             put = functools.partial(self.storage.put_run_file, patient_id, run_id, name, data, step.ticket)
             await self._with_room(step, "storage", put)
         return {"digest": digest, "link": f"{self.storage.location(patient_id, run_id=run_id)}/report.html"}
+
+    async def _pictures(self, step: Step, patient_id: str, documents: list[Json]) -> dict[str, bytes | None]:
+        """Thumbnails for the report, where they can be read: it is a report without them too."""
+        found: dict[str, bytes | None] = {}
+        for document_id in report.pictured(documents):
+            try:
+                found[document_id] = await self.storage.get_document_file(
+                    patient_id, document_id, report.PICTURE, step.ticket
+                )
+            except OSError as error:
+                log.warning("thumbnail_not_read", document_id=document_id, reason=error.strerror)
+        return found
 
     async def append_report(self, step: Step, task_id: str, made: Json, again: Json) -> Json:
         """TaskTracker_AppendReport: {"appended", "problem"}. `again`: there may be earlier reports."""
@@ -303,5 +306,27 @@ def _embedded(spool: Path, member: Json, parts: list[dict[str, Any]]) -> list[di
     return members
 
 
-def _pretty(value: Json) -> bytes:
-    return json.dumps(value, indent=1, ensure_ascii=False).encode(errors="replace")
+def _reports(facts: Json, pictures: dict[str, bytes | None]) -> tuple[dict[str, bytes], str]:
+    """The files of the run, the manifest last, and the digest for the task."""
+    written, html, digest = report.build(facts, pictures)
+    manifest = {
+        "schema_version": 1,
+        "run": facts["run"],
+        "counts": facts["counts"],
+        "archive": facts["archive"],
+        "files": facts["documents"],
+    }
+    files = {"report.html": html.encode(), "report.json": _lined(written), "manifest.json": _lined(manifest)}
+    return files, digest
+
+
+def _lined(value: dict[str, Json]) -> bytes:
+    """JSON with a line for each member and each item of a list: readable, and made in C."""
+    members = []
+    for name, member in value.items():
+        if isinstance(member, list) and member:
+            told = "[\n  " + ",\n  ".join(map(_ENCODED, member)) + "\n ]"
+        else:
+            told = _ENCODED(member)
+        members.append(f' "{name}": {told}')
+    return ("{\n" + ",\n".join(members) + "\n}\n").encode(errors="replace")

@@ -1,9 +1,10 @@
 """What a report says in plain words, and texts of strangers made harmless to show."""
 
 import unicodedata
+from collections.abc import Iterable
 from typing import Any, Final
 
-from docpipe.model import Json, Outcome
+from docpipe.model import Activity, Json, Outcome, WaitKind
 
 STATES: Final = {
     "completed": "Completed",
@@ -19,78 +20,173 @@ OUTCOMES: Final = {
     Outcome.DUPLICATE: "the same as another",
     Outcome.IGNORED: "left out",
 }
+ACTIVITIES: Final = {
+    Activity.GET_PATIENT: "Looks the patient up",
+    Activity.CREATE_TASK: "Makes the task",
+    Activity.SEARCH: "Starts the search",
+    Activity.CHECK_STATUS: "Waits for the search",
+    Activity.DOWNLOAD: "Fetches the archive",
+    Activity.CONVERT: "Converts documents",
+    Activity.STORE: "Stores documents",
+    Activity.UPDATE_STATUS: "Updates the task",
+    Activity.REPORT: "Writes the report",
+    Activity.APPEND_REPORT: "Reports on the task",
+}
+"""The page of `docpipe serve` says the same; a test compares."""
+WAITS: Final = {
+    WaitKind.ADMISSION: "its turn",
+    WaitKind.QUOTA: "a quota",
+    WaitKind.OUTAGE: "an outage",
+    WaitKind.RETRY: "another try",
+    WaitKind.POLL: "the search",
+    WaitKind.DOWNLOAD: "a download place",
+    WaitKind.CONVERSION: "a free converter",
+    WaitKind.DISK: "room on the disk",
+    WaitKind.PAUSE: "a pause",
+}
+"""After "waited for"; likewise."""
+_OFFICE: Final = "application/vnd.openxmlformats-officedocument."
+_ODF: Final = "application/vnd.oasis.opendocument."
 TYPES: Final = {
     "application/hl7-cda+xml": "Clinical document (CDA)",
     "application/pdf": "PDF",
     "application/rtf": "RTF text",
     "text/rtf": "RTF text",
-    "application/vnd.openxmlformats-officedocument.wordprocessingml.document": "Word document",
+    _OFFICE + "wordprocessingml.document": "Word document",
+    _OFFICE + "spreadsheetml.sheet": "Excel workbook",
+    _OFFICE + "presentationml.presentation": "PowerPoint presentation",
+    "application/vnd.ms-office.encrypted": "Encrypted Office document",
+    "application/msword": "Old Word document",
+    "application/vnd.ms-excel": "Old Excel workbook",
+    "application/vnd.ms-powerpoint": "Old PowerPoint presentation",
+    "application/vnd.ms-excel.sheet.binary.macroenabled.12": "Binary Excel workbook",
+    "application/x-ole-storage": "Old Office file",
+    _ODF + "text": "OpenDocument text",
+    _ODF + "text-template": "OpenDocument text",
+    _ODF + "text-master": "OpenDocument text",
+    _ODF + "text-web": "OpenDocument text",
+    _ODF + "spreadsheet": "OpenDocument spreadsheet",
+    _ODF + "spreadsheet-template": "OpenDocument spreadsheet",
+    _ODF + "presentation": "OpenDocument presentation",
+    _ODF + "presentation-template": "OpenDocument presentation",
+    _ODF + "graphics": "OpenDocument drawing",
+    _ODF + "flat": "OpenDocument file",
     "application/zip": "Archive (ZIP)",
+    "application/gzip": "Archive (GZIP)",
+    "application/x-tar": "Archive (TAR)",
+    "application/x-7z-compressed": "Archive (7-Zip)",
+    "application/vnd.rar": "Archive (RAR)",
+    "application/x-bzip2": "Archive (BZIP2)",
+    "application/x-xz": "Archive (XZ)",
     "application/dicom": "DICOM image",
-    "application/fhir+json": "FHIR resource",
-    "application/hl7-v2": "HL7 v2 message",
+    "application/fhir+json": "Clinical data (FHIR)",
+    "application/fhir+xml": "Clinical data (FHIR)",
+    "application/hl7-v2": "Clinical message (HL7)",
+    "application/json": "Data file (JSON)",
+    "application/xml": "Data file (XML)",
+    "application/epub+zip": "E-book",
+    "application/octet-stream": "Unknown type",
+    "application/x-empty": "Empty file",
+    "application/mbox": "Mailbox",
+    "application/vnd.ms-outlook": "E-mail (Outlook)",
+    "application/vnd.ms-tnef": "Outlook attachment",
     "message/rfc822": "E-mail",
+    "multipart/related": "Saved web page",
     "text/html": "Web page",
     "text/plain": "Plain text",
     "text/csv": "Table (CSV)",
     "image/tiff": "Scan or fax (TIFF)",
     "image/jpeg": "Picture (JPEG)",
     "image/png": "Picture (PNG)",
+    "image/bmp": "Picture (BMP)",
+    "image/gif": "Picture (GIF)",
+    "image/webp": "Picture (WebP)",
+    "image/jp2": "Picture (JPEG 2000)",
+    "image/heic": "Picture (HEIC)",
+    "image/svg+xml": "Drawing (SVG)",
 }
-_ARCHIVES: Final = ("application/zip", "application/gzip", "application/x-tar")  # their files are listed
 _TITLE: Final = 120
 _HIDDEN: Final = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")  # controls, direction marks, what no font has
+_MARKS: Final = ("Mn", "Me")
+_MARKS_IN_A_ROW: Final = 4  # as many as any script needs; more of them grow over the lines around
+_ORDER: Final = {
+    outcome: rank
+    for rank, outcome in enumerate(
+        (
+            Outcome.FAILED,
+            Outcome.REFUSED,
+            Outcome.CONVERTED,
+            Outcome.STORED,
+            Outcome.DUPLICATE,
+            Outcome.IGNORED,
+        )
+    )
+}
 
 
 def shown(text: Any, limit: int = _TITLE) -> str:
     """A text on one line without hidden characters, cut to a length; empty for None."""
     if text is None:
         return ""
-    clean = "".join(" " if unicodedata.category(char) in _HIDDEN else char for char in str(text)[: limit * 4])
-    line = " ".join(clean.split())
+    text = str(text)[: limit * 4]
+    if not (text.isascii() and text.isprintable()):
+        text = "".join(_visible(text))
+    line = " ".join(text.split())
     return line if len(line) <= limit else line[: limit - 1] + "…"
+
+
+def _visible(text: str) -> Iterable[str]:
+    marks = 0
+    for char in text:
+        category = unicodedata.category(char)
+        marks = marks + 1 if category in _MARKS else 0
+        if marks <= _MARKS_IN_A_ROW:
+            yield " " if category in _HIDDEN else char
 
 
 def title_of(document: Json) -> str:
     """What a document is called: its title, else its name in the archive."""
-    return shown(document.get("title")) or shown(document["path"])
+    return shown(document.get("title")) or shown(document["path"]) or "(without a name)"
 
 
 def type_of(document: Json) -> str:
     """What kind of file it is, in plain words."""
     media_type = document.get("media_type")
-    return TYPES.get(media_type, shown(media_type, 60)) if media_type else ""
+    return TYPES.get(media_type) or shown(media_type, 60) if media_type else ""
 
 
-def year_of(document: Json) -> str:
-    """The year of a document, empty where it has none."""
+def year_of(document: Json) -> int | None:
+    """The year of a document, None where it has none."""
     year = str(document.get("date") or "")[:4]
-    return year if year.isascii() and year.isdigit() else ""
+    return int(year) if len(year) == 4 and year.isascii() and year.isdigit() else None  # noqa: PLR2004 -- digits
 
 
-def problems(documents: list[Json]) -> list[dict[str, Any]]:
-    """Files that need somebody's eye: what could not be read, what was refused."""
+def in_order(documents: list[Json]) -> list[Json]:
+    """Problems first, then what can be read, the latest first, then the rest in the order of the archive."""
+    latest = sorted(documents, key=lambda file: str(file.get("date") or ""), reverse=True)
+    return sorted(latest, key=lambda file: _ORDER[file["outcome"]])
+
+
+def counted(counts: dict[str, int]) -> list[tuple[Outcome, str]]:
+    """How many files had which outcome, in words."""
     return [
-        {
-            "path": document["path"],
-            "title": title_of(document),
-            "outcome": document["outcome"],
-            "reason": document["reason"],
-            "key": document.get("key"),
-        }
-        for document in documents
-        if document["outcome"] in (Outcome.FAILED, Outcome.REFUSED)
+        (outcome, f"{counts[outcome]:,} {OUTCOMES[outcome]}") for outcome in _ORDER if counts.get(outcome)
     ]
 
 
-def not_read(documents: list[Json]) -> list[dict[str, Any]]:
-    """Files that are kept but whose text is not known, or not wholly: no converter, or scans."""
-    found = []
-    for document in documents:
-        why = [warning for warning in document.get("warnings") or [] if "not read" in warning]
-        opened = document.get("media_type") in _ARCHIVES
-        if document["outcome"] == Outcome.STORED and not opened:
-            why = [document["reason"]]
-        if why:
-            found.append({"path": document["path"], "title": title_of(document), "reason": "; ".join(why)})
-    return found
+def many(count: int, one: str) -> str:
+    """A count with its word."""
+    return f"{count:,} {one}{'' if count == 1 else 's'}"
+
+
+def span(seconds: float) -> str:
+    """A span of time, as people say it."""
+    if seconds < 60:  # noqa: PLR2004 -- a minute
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    minutes, rest = divmod(whole, 60)
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    if days:
+        return f"{many(days, 'day')} {hours} h"
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"

@@ -1,5 +1,6 @@
 """Real documents by others, through the whole pipeline."""
 
+import json
 from collections import Counter
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 
 import fakes
 from tests.acceptance.conftest import Box, pointed_at
+from tests.report_support import wrong
 
 
 async def test_every_sample_goes_through(box: Box, samples: Path) -> None:
@@ -28,6 +30,9 @@ async def test_every_sample_goes_through(box: Box, samples: Path) -> None:
         text = (box.storage / files[path]["key"] / "text.md").read_text("utf-8")
         assert "\n| --- |" in text.replace("|---", "| ---").replace("| --- ", "| --- |", 1), path
         assert (box.storage / files[path]["key"] / "document.pdf").read_bytes().startswith(b"%PDF-")
+    report = box.patient("P123") / "runs" / run["run_id"] / "report.json"
+    assert wrong(json.loads(report.read_bytes())) == []
+    assert report.with_suffix(".html").read_text("utf-8").count("<img") > 40
     assert files["pdf/libreoffice-writer-password.pdf"]["outcome"] == "failed"
     assert "password" in files["pdf/libreoffice-writer-password.pdf"]["reason"]
 

@@ -250,6 +250,16 @@ async def test_run_files_are_replaced_and_read(tmp_path):
     assert listing(tmp_path / PATIENT / "runs" / "R1") == {"report.json", "report.html"}
 
 
+async def test_a_file_of_a_document_is_read(tmp_path):
+    """A thumbnail comes back as it is; one that is not there is None, and no name leads elsewhere."""
+    storage = FolderStorage(tmp_path / "s")
+    await storage.put_document(PATIENT, DOCUMENT, sources(tmp_path, text_md=b"t"), {})
+    assert await storage.get_document_file(PATIENT, DOCUMENT, "text.md") == b"t"
+    assert await storage.get_document_file(PATIENT, DOCUMENT, "thumbnail.png") is None
+    with pytest.raises(ValueError, match="cannot be"):
+        await storage.get_document_file(PATIENT, DOCUMENT, "../text.md")
+
+
 async def test_the_check_names_cause_and_cure(tmp_path):
     """A storage that cannot be written is told in a sentence, and a good one is left empty."""
     await FolderStorage(tmp_path / "new" / "storage").check()

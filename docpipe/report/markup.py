@@ -1,0 +1,44 @@
+"""Small pieces of HTML; whatever comes from others goes through `text`."""
+
+from html import escape
+from typing import Any, Final
+from urllib.parse import quote
+
+from docpipe.report.words import shown
+
+_UNITS: Final = ((10**9, "GB"), (10**6, "MB"), (10**3, "kB"))
+
+
+def text(value: Any, limit: int = 120, *, marked: bool = True) -> str:
+    """A text of a stranger: one line, bounded, escaped, and its direction kept to itself."""
+    if value is None or value == "":
+        return ""
+    clean = escape(shown(value, limit))
+    return f"<bdi>{clean}</bdi>" if marked and not clean.isascii() else clean
+
+
+def section(heading: str, name: str, body: str) -> str:
+    """A part of the page with its heading; nothing where there is no body."""
+    if not body:
+        return ""
+    return (
+        f'<section class="{name}" aria-labelledby="{name}"><h2 id="{name}">{heading}</h2>\n{body}</section>\n'
+    )
+
+
+def link(key: str, name: str, label: str) -> str:
+    """A link to a file of a document, from the run's folder: they lie beside each other."""
+    return f'<a href="../../{quote(key.rsplit("/", 1)[-1])}/{quote(name)}">{label}</a>'
+
+
+def moment(when: Any) -> str:
+    """A time without its fractions and zone."""
+    return escape(str(when or "")[:19].replace("T", " "))
+
+
+def size(count: int) -> str:
+    """Bytes, as people say it."""
+    for unit, word in _UNITS:
+        if count >= unit:
+            return f"{count / unit:.1f} {word}"
+    return f"{count} bytes"
