@@ -209,7 +209,10 @@ def load(path: Path | None, env: Mapping[str, str] | None = None, *, services: b
         raw = tomllib.loads(file.read_text("utf-8"))
     except FileNotFoundError as error:
         if path is not None:
-            raise ConfigError(f"There is no configuration file {file}.") from error
+            raise ConfigError(
+                f"There is no configuration file {file}: name another with --config, or copy the "
+                "repository's config.toml."
+            ) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{file} is not valid TOML: {error}.") from error
     except OSError as error:

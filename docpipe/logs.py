@@ -30,6 +30,9 @@ def configure(*, debug: bool = False, quiet: bool = False, plain: bool = False) 
         last = [structlog.dev.ConsoleRenderer(colors=colors)]
     if debug and not (terminal or plain):
         last.insert(0, structlog.processors.format_exc_info)
+    if debug:  # what libraries say, asyncio above all: it quotes whole tasks
+        told = "%(asctime)s [%(levelname)-8s] %(name)s: %(message).240s"
+        logging.basicConfig(level=logging.WARNING, format=told, datefmt="%H:%M:%S", stream=sys.stderr)
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,

@@ -55,7 +55,7 @@ class Keeper(Protocol):
 
 
 @dataclass(slots=True, eq=False)
-class _Step:
+class OneStep:
     """One try of an activity; what activities know as model.Step."""
 
     run: "OneRun"
@@ -68,15 +68,18 @@ class _Step:
 
     @property
     def key(self) -> str:
+        """See model.Step."""
         retries = self.run.stored.retries  # the key of an earlier time would bring its answer back
         words = (self.run.id, self.activity, self.item, f"retry{retries}" if retries else "")
         return ":".join(filter(None, words))
 
     async def save(self, state: Json) -> None:
+        """See model.Step."""
         self.state = state
         await self.run.engine.checkpoints.save_step(self.run.id, self.activity, self.item, state)
 
     def note(self, state: Json) -> None:
+        """See model.Step."""
         self.state = state
         self.run.engine.checkpoints.note_step(self.run.id, self.activity, self.item, state)
 
@@ -88,7 +91,7 @@ class OneRun:
     engine: Keeper
     stored: StoredRun
     steps: dict[tuple[str, str], StoredStep]
-    active: dict[tuple[str, str], _Step] = field(default_factory=dict)
+    active: dict[tuple[str, str], OneStep] = field(default_factory=dict)
     told: tuple[Any, ...] = ()
     ending: bool = False
     """Whether all is done but to write it down."""
@@ -158,7 +161,7 @@ class OneRun:
     ) -> AsyncIterator["_Try"]:
         """Around each try: the log's start and finish, the times, the checkpoint of a result or an error."""
         engine = self.engine
-        step = _Step(
+        step = OneStep(
             self,
             activity,
             item,
@@ -196,7 +199,7 @@ class OneRun:
                 self._remember(step, this.result)
             engine.tell(Change(self.id, self.patient_id, activity, item, outcome, this.result))
 
-    def _remember(self, step: _Step, result: Json) -> None:
+    def _remember(self, step: OneStep, result: Json) -> None:
         if step.activity is Activity.SEARCH:
             self.engine.past_search(self.id)
         self.steps[step.activity, step.item] = StoredStep(
@@ -263,7 +266,7 @@ class OneRun:
 
 @dataclass(slots=True)
 class _Try:
-    step: _Step
+    step: OneStep
     result: Json = None
 
 

@@ -5,6 +5,7 @@ import importlib
 import json
 import os
 import sys
+import traceback
 from collections.abc import Callable, Sequence
 
 from docpipe.cli.options import parser
@@ -42,17 +43,27 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return _command(args)
     except DocpipeError as error:
-        if args.debug:
-            raise
-        print(f"docpipe: {error}", file=sys.stderr)
-        if getattr(args, "json", False):
-            print(json.dumps({"runs": [], "error": str(error)}))
-        return error.exit_status
+        return _failed(args, str(error), error.exit_status)
     except KeyboardInterrupt:  # before there was anything to stop
         return 130
     except BrokenPipeError:  # the reader of the output went away, as `| head` does
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 -- for the interpreter's exit
         return 0
+    except Exception as error:  # noqa: BLE001 -- the edge: nobody above would tell it in a sentence
+        from docpipe.logs import place_of  # noqa: PLC0415 -- not needed for --help
+
+        told = f"An error that nobody foresaw ({place_of(error)}): `--debug` shows all of it, for a report."
+        return _failed(args, told, 1)
+
+
+def _failed(args: argparse.Namespace, told: str, status: int) -> int:
+    """Tell the error that is being handled; all of it where somebody looks for it."""
+    if args.debug:
+        traceback.print_exc()
+    print(f"docpipe: {told}", file=sys.stderr)
+    if getattr(args, "json", False):
+        print(json.dumps({"runs": [], "error": told}))
+    return status
 
 
 def _command(args: argparse.Namespace) -> int:

@@ -10,9 +10,8 @@ from docpipe.checkpoints import StoredRun, read_runs
 from docpipe.cli.progress import Progress, Verbosity
 from docpipe.cli.run import hint, owned, stopping
 from docpipe.cli.summary import tell
-from docpipe.cli.words import as_json, say, told_counts
+from docpipe.cli.words import as_json, no_run, say, told_counts
 from docpipe.config import Config, load
-from docpipe.errors import UsageError
 from docpipe.model import RunState
 
 
@@ -65,7 +64,7 @@ def _unfinished_of(config: Config, word: str) -> list[StoredRun]:
 def _found(config: Config, word: str) -> list[StoredRun]:
     found = read_runs(config.state_dir, word)
     if not found:
-        raise UsageError(f"There is no run {word}, and no run of a patient with this id.")
+        raise no_run(word)
     return found
 
 

@@ -4,24 +4,47 @@ import math
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from typing import Any, Final
+from dataclasses import dataclass
+from typing import Final
 
 from rich.console import Console, Group, RenderableType
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from docpipe.cli.words import told_span, told_wait
+from docpipe.cli.words import told_for, told_span
 from docpipe.gates import Quota, Service
-from docpipe.model import Activity, WaitKind
-from docpipe.runs import OneRun
+from docpipe.model import Activity, Wait, WaitKind
+from docpipe.runs import OneRun, OneStep
 from docpipe.service import Docpipe
 
-_MOST_ROWS: Final = 12
-_AROUND: Final = 8
-"""Lines of the view that are no patients, and of the shell."""
+_MOST_ROWS: Final = 40
+_LEFT_FREE: Final = 5
+"""Lines of the terminal that are not the view's: what happened last, and the cursor's."""
 _BAR: Final = 24
+_SHORT_BAR: Final = 8
+_NARROW: Final = 80
+"""Below so many columns a patient's line has no room for what matters less."""
+_SOME: Final = 3
+"""So many documents have to be stored before their pace says anything."""
 _STATE_STYLES: Final = {WaitKind.OUTAGE: "red", WaitKind.DISK: "red", WaitKind.PAUSE: "yellow"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """How one patient stands."""
+
+    run: OneRun
+    activity: str
+    since: float | None
+    wait: Wait | None
+    told: str
+    """What it waits for, in words; the same for all who wait for the same."""
+
+    @property
+    def rank(self) -> tuple[int, int]:
+        """Who works before who waits, and in a line who is first."""
+        return (0, 0) if self.wait is None else (1 if self.wait.place is None else 2, self.wait.place or 0)
 
 
 class View:
@@ -31,130 +54,192 @@ class View:
         self._docpipe = docpipe
         self._runs = runs
         self._began = time.monotonic()
+        self._first_stored: float | None = None
         self.done = 0
         self.failed = 0
         self.documents: Counter[Activity] = Counter()
         self.to_go: float | None = None
-        """Seconds until all should be done, as far as is known."""
+        """Seconds until all should be done, at the pace of the runs, as far as is known."""
+
+    def count(self, activity: Activity) -> None:
+        """A document was converted, or stored."""
+        self.documents[activity] += 1
+        if activity is Activity.STORE and self._first_stored is None:
+            self._first_stored = time.monotonic()
 
     def __call__(self, console: Console) -> RenderableType:
         """The view, no higher than the terminal."""
-        room = max(1, min(_MOST_ROWS, console.size.height - _AROUND))
-        engine = self._docpipe.engine
-        runs = sorted(engine.runs.values(), key=_rank)
-        parts: list[RenderableType] = [self._summary()]
+        wide, now = console.width >= _NARROW, self._docpipe.engine.clock()
+        rows = [_row(run) for run in list(self._docpipe.engine.runs.values())]
+        head: list[RenderableType] = [self._summary(rows)]
         if self._runs > 1:
             bar = Table.grid()
             bar.add_row(ProgressBar(total=self._runs, completed=self.done, width=min(80, console.width)))
-            parts.append(bar)
-        if runs:
-            parts.append(_patients(runs[:room], engine.clock()))
-        if more := self._others(runs[room:], engine.waiting):
-            parts.append(Text(more, style="dim", no_wrap=True, overflow="ellipsis"))
-        parts += self._gates()
-        return Group(*parts)
+            head.append(bar)
+        foot = [*self._lines(wide=wide, now=now)]
+        room = console.height - len(head) - sum(height for _, height in foot) - _LEFT_FREE
+        shown = sorted(rows, key=lambda row: row.rank)[: max(1, min(_MOST_ROWS, room - 2))]
+        if shown:  # each keeps its place among the others: lines that jump cannot be read
+            kept = {id(row) for row in shown}
+            head.append(self._patients([row for row in rows if id(row) in kept], wide=wide, now=now))
+        if more := _others([row for row in rows if row not in shown], self._docpipe.engine.waiting):
+            head.append(Text(more, style="dim", no_wrap=True, overflow="ellipsis"))
+        return Group(*head, *(part for part, _ in foot))
 
-    def _summary(self) -> Text:
+    def _summary(self, rows: Sequence[_Row]) -> Text:
         line = Text(no_wrap=True, overflow="ellipsis")
         line.append(f"{self.done} of {self._runs} patient{'' if self._runs == 1 else 's'} done", "bold")
         if self.failed:
             line.append(f", {self.failed} failed", "red")
+        line.append(f" · {told_span(time.monotonic() - self._began)}", "dim")
+        if (to_go := self.to_go or self._to_go(rows)) is not None:
+            line.append(f", about {told_span(to_go)} to go", "dim")
         converted, stored = self.documents[Activity.CONVERT], self.documents[Activity.STORE]
         if converted:
-            line.append(f" · {converted} documents converted, {stored} stored")
-        line.append(f" · {told_span(time.monotonic() - self._began)}", "dim")
-        if self.to_go is not None:
-            line.append(f", about {told_span(self.to_go)} to go", "dim")
+            noun = "document" if converted == 1 else "documents"
+            line.append(f" · {converted} {noun} converted, {stored} stored")
         return line
 
-    def _others(self, runs: Sequence[OneRun], queued: int) -> str:
-        """Patients that have no line of their own, by what they wait for."""
-        waits = Counter(_told_short(run) or "at work" for run in runs)
-        if queued:
-            waits["waits for its turn to begin"] += queued
-        told = "; ".join(f"{number} of them: {wait}" for wait, number in waits.most_common())
-        return f"and {waits.total()} more: {told}" if told else ""
+    def _to_go(self, rows: Sequence[_Row]) -> float | None:
+        """At the pace of the documents, once every archive is open and nothing is in the way."""
+        stored = self.documents[Activity.STORE]
+        files = [_files(row.run) for row in rows]
+        if not files or None in files or self._docpipe.engine.waiting or self._first_stored is None:
+            return None
+        if stored < _SOME or any(row.wait is not None and row.wait.kind in _STATE_STYLES for row in rows):
+            return None
+        left = sum(max(0, found[1] - found[0]) for found in files if found)
+        return left * (time.monotonic() - self._first_stored) / stored if left else None
 
-    def _gates(self) -> Iterator[RenderableType]:
-        now = self._docpipe.engine.clock()
-        lines = Table.grid(padding=(0, 2))
-        shown = [quota for quota in self._docpipe.quotas.values() if quota.view().used or quota.waiting]
-        for quota in shown:
-            lines.add_row(*_quota(quota, now))
-        if shown:
-            yield lines
+    def _patients(self, rows: Sequence[_Row], *, wide: bool, now: float) -> RenderableType:
+        table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+        longest = min(20, max(7, *(len(row.run.patient_id) for row in rows)))
+        table.add_column("patient", no_wrap=True, min_width=longest, max_width=20, overflow="ellipsis")
+        table.add_column("activity", no_wrap=True, min_width=max(map(len, Activity)) if wide else 18)
+        if wide:
+            table.add_column("for", no_wrap=True, min_width=8, justify="right", style="dim")
+            table.add_column("documents", no_wrap=True)
+        table.add_column("next in", no_wrap=True, min_width=7, justify="right")
+        table.add_column("waits for", no_wrap=True, overflow="ellipsis", ratio=1)
+        for row in rows:
+            done = _files(row.run)
+            more = [
+                "" if row.since is None else told_span(now - row.since),
+                f"{done[0]} of {done[1]}" if done else "",
+            ]
+            table.add_row(
+                Text(row.run.patient_id),
+                Text(row.activity, "cyan"),
+                *(more if wide else ()),
+                "" if row.wait is None or row.wait.until is None else _told_until(row.wait.until - now),
+                Text(
+                    self._waits_for(row, wide=wide), _STATE_STYLES.get(row.wait.kind, "") if row.wait else ""
+                ),
+            )
+        return table
+
+    def _waits_for(self, row: _Row, *, wide: bool) -> str:
+        if row.wait is None:
+            return ""
+        place = None if row.wait.kind in _STATE_STYLES else row.wait.place
+        if row.wait.kind is WaitKind.CONVERSION and (step := _step(row.run)) is not None:
+            place = self._docpipe.workers.place(step.ticket)
+        if not place:
+            return row.told
+        return f"{row.told}, place {place}" if wide else f"place {place}: {row.told}"
+
+    def _lines(self, *, wide: bool, now: float) -> Iterator[tuple[RenderableType, int]]:
+        """What stands below the patients, each part with its height."""
+        gates = Table.grid(padding=(0, 2))
+        for _ in range(3):
+            gates.add_column(no_wrap=True, overflow="ellipsis")
+        width = _BAR if wide else _SHORT_BAR
+        for quota in self._docpipe.quotas.values():
+            if quota.view().used or quota.waiting:
+                gates.add_row(*_quota(quota, now, width))
+        workers = self._docpipe.workers.snapshot()
+        if workers.busy:
+            line = f", {workers.waiting} in line" if workers.waiting else ""
+            bar = _bar(workers.busy, workers.size, width, "green")
+            gates.add_row("converters", bar, f"{workers.busy} of {workers.size} busy{line}")
+        if gates.row_count:
+            yield gates, gates.row_count
         for service in self._docpipe.services.values():
             if told := _trouble(service, now):
-                yield told
+                yield told, 1
         if self._docpipe.checkpoints.full_since is not None:
-            yield Text("The disk is full: docpipe waits for room.", "red")
+            yield Text("The disk is full: docpipe waits for room.", "red"), 1
 
 
-def _rank(run: OneRun) -> tuple[int, int]:
-    """Who works before who waits, and in a line who is first."""
-    wait = (run.doing() or {}).get("wait")
-    return (0, 0) if not wait else (1 if wait["place"] is None else 2, wait["place"] or 0)
+def _step(run: OneRun) -> OneStep | None:
+    """What a run is at: an activity that goes on, if there is one, else one that waits."""
+    active = list(run.active.values())
+    return next((step for step in active if step.ticket.wait is None), active[0] if active else None)
 
 
-def _patients(runs: Sequence[OneRun], now: float) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
-    longest = min(20, max((len(run.patient_id) for run in runs), default=0))
-    table.add_column("patient", no_wrap=True, min_width=longest, max_width=20, overflow="ellipsis")
-    table.add_column("activity", no_wrap=True, min_width=max(map(len, Activity)))
-    table.add_column("time", no_wrap=True, min_width=8, justify="right", style="dim")
-    table.add_column("documents", no_wrap=True, min_width=8)
-    table.add_column("waits for", no_wrap=True, overflow="ellipsis", ratio=1)
-    for run in runs:
-        doing = run.doing()
-        wait = doing.get("wait") if doing else None
-        table.add_row(
-            Text(run.patient_id),
-            Text(doing["activity"] if doing else "", "cyan"),
-            told_span(now - doing["since"]) if doing else "",
-            documents_of(run),
-            Text(told_wait(wait, now), _STATE_STYLES.get(wait["kind"], "") if wait else ""),
-        )
-    return table
+def _row(run: OneRun) -> _Row:
+    step = _step(run)
+    if step is None:
+        return _Row(run, "", None, None, "")
+    wait = step.ticket.wait
+    told = told_for(wait.kind, wait.what) if wait else ""
+    progress = (step.state or {}).get("progress") if step.activity is Activity.CHECK_STATUS else None
+    if wait and wait.kind is WaitKind.POLL and isinstance(progress, int | float):
+        told += f" ({progress:.0%})"
+    return _Row(run, step.activity, step.started, wait, told)
 
 
-def documents_of(run: OneRun) -> str:
-    """How many documents are stored, of how many files; empty before the archive is open."""
+def _files(run: OneRun) -> tuple[int, int] | None:
+    """How many documents are stored, of how many files; None before the archive is open."""
     archive = next(iter(run.results(Activity.DOWNLOAD).values()), None)
     if not archive or "members" not in archive:
-        return ""
-    return f"{len(run.results(Activity.STORE))} of {len(archive['members'])}"
+        return None
+    return len(run.results(Activity.STORE)), len(archive["members"])
 
 
-def _told_short(run: OneRun) -> str:
-    """What a run waits for, without its place and time: the same for all who wait for the same."""
-    wait: dict[str, Any] | None = (run.doing() or {}).get("wait")
-    return told_wait({**wait, "place": None, "until": None}, 0.0) if wait else ""
+def _told_until(seconds: float) -> str:
+    return told_span(seconds) if seconds >= 1 else "now"
 
 
-def _quota(quota: Quota, now: float) -> tuple[RenderableType, ...]:
+def _others(rows: Sequence[_Row], queued: int) -> str:
+    """Patients that have no line of their own, by what they wait for."""
+    waits = Counter(f"waiting for {row.told}" if row.told else "at work" for row in rows)
+    if queued:
+        waits["waiting for their turn to begin"] += queued
+    told = "; ".join(f"{number} {wait}" for wait, number in waits.most_common())
+    return f"and {waits.total()} more: {told}" if told else ""
+
+
+def _bar(used: int, of: int, width: int, style: str) -> Text:
+    filled = math.ceil(width * min(1.0, used / of))
+    bar = Text("█" * filled, style)
+    bar.append("░" * (width - filled), "dim")
+    return bar
+
+
+def _quota(quota: Quota, now: float, width: int) -> tuple[RenderableType, ...]:
     view = quota.view()
     if view.rate is None:
         return view.name, "", f"{view.waiting} in line" if view.waiting else ""
-    filled = math.ceil(_BAR * min(1.0, view.used / view.rate.n))
-    bar = Text("█" * filled, "green" if view.used < view.rate.n else "yellow")
-    bar.append("░" * (_BAR - filled), "dim")
     told = [f"{view.used} of {view.rate}"]
     if view.waiting:
         told.append(f"{view.waiting} in line")
     if view.closed_until is not None:
         told.append(f"closed for {told_span(view.closed_until - now)}")
-    return view.name, bar, ", ".join(told)
+    style = "green" if view.used < view.rate.n else "yellow"
+    return view.name, _bar(view.used, view.rate.n, width, style), ", ".join(told)
 
 
 def _trouble(service: Service, now: float) -> Text | None:
     view = service.view()
     if view.paused_since is not None:
-        return Text(f"{view.name} is paused: nobody is sent to it.", "yellow")
+        return Text(f"{view.name} is paused: nobody is sent to it.", "yellow", no_wrap=True)
     if view.up or view.outage is None:
         return None
     line = Text(no_wrap=True, overflow="ellipsis")
     line.append(f"{view.name} is down", "bold red")
     line.append(f" for {told_span(now - view.outage.since)} ({view.outage.reason})", "red")
     if view.outage.next_probe is not None:
-        line.append(f"; asked again in {told_span(max(0.0, view.outage.next_probe - now))}", "red")
+        left = view.outage.next_probe - now
+        line.append("; asked now" if left <= 0 else f"; asked again in {told_span(max(1, left))}", "red")
     return line

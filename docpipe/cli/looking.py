@@ -11,7 +11,7 @@ from typing import Any
 
 from docpipe.checkpoints import StoredRun, StoredStep, read_runs, read_steps
 from docpipe.cli.summary import table
-from docpipe.cli.words import say, told_span, told_time, told_wait
+from docpipe.cli.words import no_run, say, told_span, told_time, told_wait
 from docpipe.config import Config, load
 from docpipe.errors import UsageError
 from docpipe.model import Activity
@@ -55,7 +55,7 @@ def _lines(state: Path, run_id: str) -> Iterator[dict[str, str]]:
 def _latest(config: Config, word: str) -> StoredRun:
     found = read_runs(config.state_dir, word)
     if not found:
-        raise UsageError(f"There is no run {word}, and no run of a patient with this id.")
+        raise no_run(word)
     return max(found, key=lambda run: run.run_id)
 
 
@@ -127,10 +127,10 @@ async def _report(args: argparse.Namespace, config: Config) -> int:
             raise UsageError(f"No browser can be opened here; the report is {where}")
         say(f"\nreport: {where}")
         return 0
+    if not found:
+        raise no_run(args.which)
     raise UsageError(
         f"There is no report for {args.which}: `docpipe status {args.which}` tells how far it is."
-        if found
-        else f"There is no run {args.which}, and no run of a patient with this id."
     )
 
 

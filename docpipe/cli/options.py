@@ -2,6 +2,7 @@
 
 import argparse
 from pathlib import Path
+from typing import NoReturn
 
 from docpipe import __version__
 from docpipe.cli.options_of_plan import add_plan
@@ -20,10 +21,25 @@ for instance DOCPIPE_DOCEX__BASE_URL.
 """
 
 
-def parser() -> argparse.ArgumentParser:
+class _Parser(argparse.ArgumentParser):
+    """Tells what is wrong in one sentence, as all of docpipe does."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message}; `{self.prog} --help` tells more.\n")
+
+
+def _activity(text: str) -> Activity:
+    try:
+        return Activity(text)
+    except ValueError:
+        told = f"there is no activity {text!r}; they are {', '.join(Activity)}"
+        raise argparse.ArgumentTypeError(told) from None
+
+
+def parser() -> _Parser:
     """The commands and their options."""
     common = _common()
-    top = argparse.ArgumentParser(
+    top = _Parser(
         prog="docpipe",
         parents=[common],
         description="Retrieve every document that a health-information exchange holds for a patient, "
@@ -33,7 +49,7 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument("--version", action="version", version=f"docpipe {__version__}")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    as_json = argparse.ArgumentParser(add_help=False)
+    as_json = _Parser(add_help=False)
     as_json.add_argument(
         "--json", action="store_true", help="print one JSON object on standard output, nothing else there"
     )
@@ -56,9 +72,9 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
-def _by_service() -> argparse.ArgumentParser:
+def _by_service() -> _Parser:
     """The option that has a command done by a service."""
-    by_service = argparse.ArgumentParser(add_help=False)
+    by_service = _Parser(add_help=False)
     by_service.add_argument(
         "--service",
         nargs="?",
@@ -70,15 +86,15 @@ def _by_service() -> argparse.ArgumentParser:
     return by_service
 
 
-def _working() -> argparse.ArgumentParser:
+def _working() -> _Parser:
     """Options of the commands that run patients here."""
-    working = argparse.ArgumentParser(add_help=False)
+    working = _Parser(add_help=False)
     told = working.add_mutually_exclusive_group()
     told.add_argument("-q", "--quiet", action="store_true", help="tell only what needs attention")
     told.add_argument("-v", "--verbose", action="store_true", help="tell of every activity of every patient")
     working.add_argument(
         "--until",
-        type=Activity,
+        type=_activity,
         choices=list(Activity),
         metavar="ACTIVITY",
         help="stop after this activity of each run; `docpipe resume` goes on. For debugging",
@@ -93,9 +109,9 @@ def _working() -> argparse.ArgumentParser:
     return working
 
 
-def _common() -> argparse.ArgumentParser:
+def _common() -> _Parser:
     """Options that stand before or after the command."""
-    common = argparse.ArgumentParser(add_help=False)
+    common = _Parser(add_help=False)
     common.add_argument(
         "--config",
         type=Path,
@@ -113,7 +129,7 @@ def _common() -> argparse.ArgumentParser:
     return common
 
 
-def _add_run(commands: "_Commands[argparse.ArgumentParser]", parents: list[argparse.ArgumentParser]) -> None:
+def _add_run(commands: "_Commands[_Parser]", parents: list[_Parser]) -> None:
     run = commands.add_parser(
         "run",
         parents=parents,
@@ -125,7 +141,7 @@ def _add_run(commands: "_Commands[argparse.ArgumentParser]", parents: list[argpa
     _add_patients_wanted(run)
 
 
-def _add_patients_wanted(run: argparse.ArgumentParser) -> None:
+def _add_patients_wanted(run: _Parser) -> None:
     run.add_argument(
         "--patient", action="append", default=[], metavar="ID", help="a patient; may be repeated"
     )
@@ -153,9 +169,7 @@ def _add_patients_wanted(run: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_resume(
-    commands: "_Commands[argparse.ArgumentParser]", parents: list[argparse.ArgumentParser]
-) -> None:
+def _add_resume(commands: "_Commands[_Parser]", parents: list[_Parser]) -> None:
     resume = commands.add_parser(
         "resume",
         parents=parents,
@@ -173,9 +187,7 @@ def _add_resume(
     )
 
 
-def _add_status(
-    commands: "_Commands[argparse.ArgumentParser]", parents: list[argparse.ArgumentParser]
-) -> None:
+def _add_status(commands: "_Commands[_Parser]", parents: list[_Parser]) -> None:
     status = commands.add_parser(
         "status",
         parents=parents,
@@ -190,9 +202,7 @@ def _add_status(
     )
 
 
-def _add_cancel(
-    commands: "_Commands[argparse.ArgumentParser]", parents: list[argparse.ArgumentParser]
-) -> None:
+def _add_cancel(commands: "_Commands[_Parser]", parents: list[_Parser]) -> None:
     cancel = commands.add_parser(
         "cancel",
         parents=parents,
@@ -210,9 +220,7 @@ def _add_cancel(
     )
 
 
-def _add_retry(
-    commands: "_Commands[argparse.ArgumentParser]", parents: list[argparse.ArgumentParser]
-) -> None:
+def _add_retry(commands: "_Commands[_Parser]", parents: list[_Parser]) -> None:
     retry = commands.add_parser(
         "retry",
         parents=parents,
@@ -230,16 +238,14 @@ def _add_retry(
     retry.add_argument(
         "--from",
         dest="first",
-        type=Activity,
+        type=_activity,
         choices=list(Activity),
         metavar="ACTIVITY",
         help="do this activity and all later ones again; what failed before it, too",
     )
 
 
-def _add_check(
-    commands: "_Commands[argparse.ArgumentParser]", parents: list[argparse.ArgumentParser]
-) -> None:
+def _add_check(commands: "_Commands[_Parser]", parents: list[_Parser]) -> None:
     check = commands.add_parser(
         "check",
         parents=parents,
@@ -259,9 +265,7 @@ def _add_check(
     )
 
 
-def _add_convert(
-    commands: "_Commands[argparse.ArgumentParser]", parents: list[argparse.ArgumentParser]
-) -> None:
+def _add_convert(commands: "_Commands[_Parser]", parents: list[_Parser]) -> None:
     convert = commands.add_parser(
         "convert",
         parents=parents,
@@ -283,9 +287,9 @@ def _add_convert(
 
 
 def _add_patients(
-    commands: "_Commands[argparse.ArgumentParser]",
-    common: argparse.ArgumentParser,
-    as_json: argparse.ArgumentParser,
+    commands: "_Commands[_Parser]",
+    common: _Parser,
+    as_json: _Parser,
 ) -> None:
     patients = commands.add_parser("patients", help="import or list patients").add_subparsers(
         dest="patients_command", required=True, metavar="COMMAND"
@@ -301,9 +305,7 @@ def _add_patients(
     patients.add_parser("list", parents=[common, as_json], help="list the patients")
 
 
-def _add_serve(
-    commands: "_Commands[argparse.ArgumentParser]", parents: list[argparse.ArgumentParser]
-) -> None:
+def _add_serve(commands: "_Commands[_Parser]", parents: list[_Parser]) -> None:
     serve = commands.add_parser(
         "serve",
         parents=parents,
@@ -319,9 +321,7 @@ def _add_serve(
     )
 
 
-def _add_submit(
-    commands: "_Commands[argparse.ArgumentParser]", parents: list[argparse.ArgumentParser]
-) -> None:
+def _add_submit(commands: "_Commands[_Parser]", parents: list[_Parser]) -> None:
     submit = commands.add_parser(
         "submit",
         parents=parents,
@@ -334,9 +334,7 @@ def _add_submit(
     submit.add_argument("--wait", action="store_true", help="look on until they have ended, as `run` does")
 
 
-def _add_watch(
-    commands: "_Commands[argparse.ArgumentParser]", parents: list[argparse.ArgumentParser]
-) -> None:
+def _add_watch(commands: "_Commands[_Parser]", parents: list[_Parser]) -> None:
     watch = commands.add_parser(
         "watch",
         parents=parents,
@@ -350,7 +348,7 @@ def _add_watch(
     )
 
 
-def _add_logs(commands: "_Commands[argparse.ArgumentParser]", parents: list[argparse.ArgumentParser]) -> None:
+def _add_logs(commands: "_Commands[_Parser]", parents: list[_Parser]) -> None:
     logs = commands.add_parser(
         "logs",
         parents=parents,
@@ -362,9 +360,7 @@ def _add_logs(commands: "_Commands[argparse.ArgumentParser]", parents: list[argp
     logs.add_argument("which", metavar="RUN|PATIENT", help="a run, or a patient for the latest one")
 
 
-def _add_report(
-    commands: "_Commands[argparse.ArgumentParser]", parents: list[argparse.ArgumentParser]
-) -> None:
+def _add_report(commands: "_Commands[_Parser]", parents: list[_Parser]) -> None:
     report = commands.add_parser(
         "report",
         parents=parents,
@@ -376,7 +372,7 @@ def _add_report(
     report.add_argument("--open", action="store_true", help="open report.html in the browser instead")
 
 
-def _add_completion(commands: "_Commands[argparse.ArgumentParser]") -> None:
+def _add_completion(commands: "_Commands[_Parser]") -> None:
     completion = commands.add_parser(
         "completion",
         help="print a script that completes commands in a shell",

@@ -26,8 +26,8 @@ IN_DETAIL: Final = 5
 _REPEATED: Final = (Activity.CONVERT, Activity.STORE)
 _SHOWN: Final = frozenset({"service_down", "service_probe_failed", "service_up"})
 """Events that the moving view tells itself."""
-_EVERY_S: Final = 0.25
-_PACE_EVERY: Final = 20
+_EVERY_S: Final = 0.5
+_PACE_EVERY: Final = 10
 
 
 class Verbosity(Enum):
@@ -36,13 +36,20 @@ class Verbosity(Enum):
     QUIET = "quiet"  # nothing but what needs attention
     USUAL = "usual"
     VERBOSE = "verbose"  # every activity of every patient
+    DEBUG = "debug"  # the same in lines, for nothing may move while breakpoint() has the terminal
 
     @classmethod
     def of(cls, args: Any) -> "Verbosity":
         """As the options say."""
+        if args.debug:
+            return cls.DEBUG
         if getattr(args, "quiet", False):
             return cls.QUIET
         return cls.VERBOSE if getattr(args, "verbose", False) else cls.USUAL
+
+
+_MOVES: Final = (Verbosity.USUAL, Verbosity.VERBOSE)
+_IN_FULL: Final = (Verbosity.VERBOSE, Verbosity.DEBUG)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +82,7 @@ class Progress:
 
     def __enter__(self) -> Self:
         self._engine.listeners += [self._changed, self._pace.changed]
-        if self._verbosity is not Verbosity.QUIET and self._out.isatty():
+        if self._verbosity in _MOVES and self._out.isatty():
             self._moving = _Moving.on(self._docpipe, self._runs, self._out, self._stack)
         self._task = asyncio.create_task(self._watch(), name="progress")
         return self
@@ -103,8 +110,8 @@ class Progress:
         took = time.monotonic() - self._began.pop(key, time.monotonic())
         repeated = change.activity in _REPEATED
         if repeated and self._moving:
-            self._moving.view.documents[change.activity] += 1
-        if self._verbosity is Verbosity.VERBOSE or not repeated:
+            self._moving.view.count(change.activity)
+        if self._verbosity in _IN_FULL or not repeated:
             self._tell_activity(change, took)
 
     def _tell_activity(self, change: Change, took: float) -> None:
@@ -158,6 +165,7 @@ class _Moving:
         self.view = View(docpipe, runs)
         self._services = docpipe.services
         self._down: dict[str, float] = {}
+        self._shown: list[Any] = []
         self._live = Live(console=self.console, auto_refresh=False, transient=True, redirect_stdout=False)
 
     @classmethod
@@ -171,18 +179,30 @@ class _Moving:
         return moving
 
     def line(self, text: str) -> None:
-        """A line above the view, that stays."""
+        """A line above the view, that stays; what happened to a service before comes before it."""
+        self._tell_services()
+        self._write(text)
+
+    def _write(self, text: str) -> None:
         from rich.text import Text  # noqa: PLC0415
 
         self.console.print(Text.from_ansi(text), soft_wrap=True)  # logs may bear colours
 
-    def draw(self) -> None:
-        """Show how it stands now; what happened to a service stays as a line."""
+    def _tell_services(self) -> None:
         for name, service in self._services.items():
             outage = service.view().outage
             if outage is not None and name not in self._down:
                 self._down[name] = outage.since
-                self.line(f"{name} is down: {outage.reason}")
+                self._write(f"{name} is down: {outage.reason}")
             elif outage is None and name in self._down:
-                self.line(f"{name} is up again after {told_span(time.time() - self._down.pop(name))}")
-        self._live.update(self.view(self.console), refresh=True)
+                self._write(f"{name} is up again after {told_span(time.time() - self._down.pop(name))}")
+
+    def draw(self) -> None:
+        """Show how it stands now, unless that is what is shown already: nothing is to flicker."""
+        from rich.segment import SegmentLines  # noqa: PLC0415
+
+        self._tell_services()
+        lines = self.console.render_lines(self.view(self.console), pad=False)
+        if lines != self._shown:
+            self._shown = lines
+            self._live.update(SegmentLines(lines, new_lines=True), refresh=True)

@@ -8,10 +8,9 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from docpipe.cli.wanted import wanted_patients
-from docpipe.cli.words import say, told_counts, told_time, told_wait, warn
+from docpipe.cli.words import no_run, say, told_counts, told_time, told_wait, warn
 from docpipe.client import Client, Run, Wait
 from docpipe.config import Config, load
-from docpipe.errors import UsageError
 from docpipe.model import Json, Outcome
 from docpipe.state import address
 
@@ -100,7 +99,7 @@ def _latest(client: Client) -> Iterable[Run]:
 def _found(client: Client, word: str) -> list[Run]:
     found = [run for run in client.runs(prefix=word) if word in (run.patient_id, run.run_id)]
     if not found:
-        raise UsageError(f"There is no run {word}, and no run of a patient with this id.")
+        raise no_run(word)
     return found
 
 

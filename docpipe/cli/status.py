@@ -6,7 +6,7 @@ import sys
 import time
 
 from docpipe.checkpoints import StoredRun, read_runs
-from docpipe.cli.words import as_json, told_counts, told_time, told_wait
+from docpipe.cli.words import as_json, no_run, told_counts, told_time, told_wait
 from docpipe.config import load
 from docpipe.errors import UsageError
 from docpipe.state import address
@@ -21,7 +21,7 @@ def status(args: argparse.Namespace) -> int:
     config = load(args.config)
     runs = read_runs(config.state_dir, args.which)
     if args.which and not runs:
-        raise UsageError(f"There is no run {args.which}, and no run of a patient with this id.")
+        raise no_run(args.which)
     if args.json:
         print(json.dumps({"runs": [as_json(run) | {"doing": run.doing or None} for run in runs]}))
         return 0

@@ -1,30 +1,30 @@
 """The end of `run`, `resume` and `retry`: what became of every patient, and where the time went."""
 
 import json
+import shutil
+import sys
 from collections.abc import Iterator, Sequence
 from typing import Final
 
 from docpipe import service
 from docpipe.checkpoints import StoredRun
 from docpipe.cli.progress import Spent
-from docpipe.cli.words import say, told_counts, told_span, told_state
-from docpipe.model import Json, Outcome, WaitKind
+from docpipe.cli.words import say, told_counts, told_for, told_span, told_state
+from docpipe.model import Json, Outcome
 
 FEW: Final = 5
 """As many patients are told of one by one; of more there is a table."""
 _PROBLEMS: Final = (Outcome.FAILED, Outcome.REFUSED)
 _MOST_PROBLEMS: Final = 40
 _MOST_WAITS: Final = 3
-_FOR: Final = {
-    WaitKind.ADMISSION: "its turn to begin",
-    WaitKind.QUOTA: "the quota of {what}",
-    WaitKind.OUTAGE: "{what} to be up again",
-    WaitKind.RETRY: "another try at {what}",
-    WaitKind.POLL: "the search",
-    WaitKind.DOWNLOAD: "a place among the downloads",
-    WaitKind.CONVERSION: "a free converter",
-    WaitKind.DISK: "room on the disk",
-    WaitKind.PAUSE: "the end of a pause",
+_SHORT: Final = {
+    "completed with errors": "with errors",
+    "converted": "conv.",
+    "stored": "stor.",
+    "failed": "fail.",
+    "duplicate": "dup.",
+    "ignored": "ign.",
+    "refused": "ref.",
 }
 
 
@@ -45,7 +45,8 @@ async def tell(docpipe: service.Docpipe, runs: Sequence[StoredRun], spent: Spent
 
 
 async def _one(docpipe: service.Docpipe, stored: StoredRun) -> None:
-    say(f"\nPatient {stored.patient_id}: {told_state(stored.state)}")
+    state = told_state(stored.state) if stored.state.finished else "unfinished"
+    say(f"\nPatient {stored.patient_id}: {state}")
     if stored.error:
         say(f"  reason     {stored.error}")
     files = await _files(docpipe, stored)
@@ -65,7 +66,8 @@ async def _files(docpipe: service.Docpipe, stored: StoredRun) -> list[Json] | No
 
 
 async def _many(docpipe: service.Docpipe, runs: Sequence[StoredRun]) -> None:
-    used = [outcome for outcome in Outcome if any(run.counts.get(outcome) for run in runs)]
+    ended = [run for run in runs if run.state.finished]
+    used = [outcome for outcome in Outcome if any(run.counts.get(outcome) for run in ended)]
     head = ["patient", "ended as", *(outcome.value for outcome in used)]
     rows = [
         [
@@ -73,14 +75,24 @@ async def _many(docpipe: service.Docpipe, runs: Sequence[StoredRun]) -> None:
             told_state(run.state),
             *(str(run.counts.get(outcome) or "") for outcome in used),
         ]
-        for run in runs
+        for run in ended
     ]
-    total = [str(sum(run.counts.get(outcome, 0) for run in runs)) for outcome in used]
+    total = [str(sum(run.counts.get(outcome, 0) for run in ended)) for outcome in used]
+    left = "" if len(ended) == len(runs) else f"{len(runs) - len(ended)} unfinished"
+    rows.append([f"{len(runs)} patients", left, *total])
     say("")
-    for line in table([head, *rows, [f"{len(runs)} patients", "", *total]], numbers_from=2):
+    for line in _fitting([head, *rows]):
         say(line)
     await _problems(docpipe, runs)
     say(f"\ndocuments and reports: {docpipe.storage.location(runs[0].patient_id).rpartition('/')[0]}")
+
+
+def _fitting(rows: list[list[str]]) -> list[str]:
+    """The table; in shorter words where the terminal is too narrow for it."""
+    lines = list(table(rows, numbers_from=2))
+    if not sys.stdout.isatty() or max(map(len, lines)) < shutil.get_terminal_size().columns:
+        return lines
+    return list(table([[_SHORT.get(cell, cell) for cell in row] for row in rows], numbers_from=2))
 
 
 async def _problems(docpipe: service.Docpipe, runs: Sequence[StoredRun]) -> None:
@@ -118,7 +130,7 @@ def _told_spent(spent: Spent, runs: int) -> Iterator[str]:
     yield f"took {told_span(spent.seconds)}"
     most = sorted(spent.waits.items(), key=lambda item: -item[1])[:_MOST_WAITS]
     told = [
-        f"{told_span(seconds / runs)} for {_FOR[WaitKind(kind)].format(what=what or 'docpipe')}"
+        f"{told_span(seconds / runs)} for {told_for(kind, what)}"
         for (kind, what), seconds in most
         if seconds / runs >= 1.0
     ]

@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from docpipe.checkpoints import StoredRun
-from docpipe.model import Json, Outcome
+from docpipe.errors import UsageError
+from docpipe.model import Json, Outcome, WaitKind
 
 _KINDS: Final = {
     "admission": "waits for its turn to begin",
@@ -19,6 +20,23 @@ _KINDS: Final = {
     "pause": "{what} is paused",
 }
 
+_FOR: Final = {
+    WaitKind.ADMISSION: "its turn to begin",
+    WaitKind.QUOTA: "the quota of {what}",
+    WaitKind.OUTAGE: "{what} to be up again",
+    WaitKind.RETRY: "another try at {what}",
+    WaitKind.POLL: "the search",
+    WaitKind.DOWNLOAD: "a place among the downloads",
+    WaitKind.CONVERSION: "a free converter",
+    WaitKind.DISK: "room on the disk",
+    WaitKind.PAUSE: "the end of a pause",
+}
+
+
+def told_for(kind: str, what: str) -> str:
+    """What somebody waits for, in words that go on after "for"."""
+    return _FOR[WaitKind(kind)].format(what=what or "docpipe")
+
 
 def told_wait(wait: dict[str, Any] | None, now: float) -> str:
     """What somebody waits for, in words; empty when for nothing."""
@@ -30,6 +48,13 @@ def told_wait(wait: dict[str, Any] | None, now: float) -> str:
     if wait.get("until") is not None and wait["until"] > now:
         told += f", next in {told_span(wait['until'] - now)}"
     return told
+
+
+def no_run(word: str) -> UsageError:
+    """The error where a word of the command line means no run."""
+    return UsageError(
+        f"There is no run {word}, and no run of a patient with this id: `docpipe status` lists the runs."
+    )
 
 
 def as_json(run: StoredRun) -> dict[str, Json]:

@@ -3,9 +3,11 @@
 import asyncio
 import json
 import re
+import shlex
 import shutil
 import stat
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -96,7 +98,7 @@ async def test_every_exchange_in_a_file(box: Box, services: fakes.Running) -> No
     assert log["version"] == "1.2"
     seen = {(entry["request"]["method"], entry["response"]["status"]) for entry in log["entries"]}
     assert {("POST", 201), ("POST", 202), ("GET", 200), ("PATCH", 200)} <= seen
-    asked = len(services.docex.requests) + len(services.tracker.requests)
+    asked = sum(len(server.requests) for server in (services.docex, services.tracker, services.archive))
     assert len(log["entries"]) == asked
     search = next(entry for entry in log["entries"] if entry["response"]["status"] == 202)
     assert json.loads(search["request"]["postData"]["text"])["patient"]["id"] == "P123"
@@ -107,6 +109,59 @@ async def test_every_exchange_in_a_file(box: Box, services: fakes.Running) -> No
     for entry in log["entries"]:
         parts = [span for span in entry["timings"].values() if span >= 0]
         assert entry["time"] == pytest.approx(sum(parts), abs=0.1)
+    _is_har(json.loads(text))
+
+
+NAMED = [{"name": str, "value": str}]
+NUMBER = (int, float)
+HAR = {  # what version 1.2 requires: http://www.softwareishard.com/blog/har-12-spec/
+    "log": {
+        "version": str,
+        "creator": {"name": str, "version": str},
+        "entries": [
+            {
+                "startedDateTime": str,
+                "time": NUMBER,
+                "request": {
+                    "method": str,
+                    "url": str,
+                    "httpVersion": str,
+                    "cookies": NAMED,
+                    "headers": NAMED,
+                    "queryString": NAMED,
+                    "headersSize": int,
+                    "bodySize": int,
+                },
+                "response": {
+                    "status": int,
+                    "statusText": str,
+                    "httpVersion": str,
+                    "cookies": NAMED,
+                    "headers": NAMED,
+                    "content": {"size": int, "mimeType": str},
+                    "redirectURL": str,
+                    "headersSize": int,
+                    "bodySize": int,
+                },
+                "cache": {},
+                "timings": {"send": NUMBER, "wait": NUMBER, "receive": NUMBER},
+            }
+        ],
+    }
+}
+
+
+def _is_har(value: Any, wanted: Any = HAR, path: str = "har") -> None:
+    """Every field that is required is there, and of its type."""
+    if isinstance(wanted, dict):
+        for name, inner in wanted.items():
+            assert name in value, f"{path}.{name}"
+            _is_har(value[name], inner, f"{path}.{name}")
+    elif isinstance(wanted, list):
+        for number, item in enumerate(value):
+            _is_har(item, wanted[0], f"{path}[{number}]")
+    else:
+        assert isinstance(value, wanted), path
 
 
 async def test_a_har_file_that_cannot_be_written(box: Box) -> None:
@@ -126,3 +181,32 @@ async def test_completion(box: Box, shell: str) -> None:
     if program := shutil.which(shell):
         (box.folder / "script").write_text(ended.out)
         assert await (await asyncio.create_subprocess_exec(program, "-n", box.folder / "script")).wait() == 0
+
+
+@pytest.mark.parametrize(
+    ("typed", "completed"),
+    [
+        ("docpipe re", ["report", "resume", "retry"]),
+        ("docpipe status --act", ["--activities"]),
+        ("docpipe run --trace", ["--trace-http"]),
+        ("docpipe retry P123 --from TaskTracker_A", ["TaskTracker_AppendReport"]),
+        ("docpipe completion z", ["zsh"]),
+    ],
+)
+async def test_the_tab_key_in_bash(box: Box, typed: str, completed: list[str]) -> None:
+    """What bash itself makes of the script: commands, options and the names of activities."""
+    program = shutil.which("bash")
+    if program is None:
+        pytest.skip("SKIPPED LOUDLY: there is no bash")
+    (box.folder / "script").write_text((await box.run("completion", "bash")).out)
+    words = " ".join(shlex.quote(word) for word in typed.split())
+    asked = (
+        f"source ./script; COMP_WORDS=({words}); COMP_CWORD=$(( ${{#COMP_WORDS[@]}} - 1 ));"
+        f"COMP_LINE={shlex.quote(typed)}; COMP_POINT=${{#COMP_LINE}};"
+        "$(complete -p docpipe | sed 's/.*-F \\([^ ]*\\).*/\\1/') docpipe; printf '%s\\n' \"${COMPREPLY[@]}\""
+    )
+    bash = await asyncio.create_subprocess_exec(
+        program, "--norc", "-c", asked, cwd=box.folder, stdout=asyncio.subprocess.PIPE
+    )
+    told, _ = await bash.communicate()
+    assert sorted(told.decode().split()) == completed

@@ -13,10 +13,12 @@ import termios
 import pytest
 
 import fakes
+from docpipe.cli import summary
+from docpipe.model import Outcome
 from tests.acceptance.conftest import ROOT, Box
 
 PATIENTS = ("--patient", "P101", "--patient", "P102", "--patient", "P103")
-SLOW = {"search_seconds": (1.0, 2.0)}
+SLOW = {"search_seconds": (1.0, 2.0), "mix": "tiny"}
 CONTROLS = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\r")
 COLOURS = re.compile(r"\x1b\[(?:[0-9;]*;)?(?:[349][0-7]|10[0-7])[0-9;]*m")  # bold and faint are no colours
 
@@ -24,14 +26,17 @@ COLOURS = re.compile(r"\x1b\[(?:[0-9;]*;)?(?:[349][0-7]|10[0-7])[0-9;]*m")  # bo
 class Terminal:
     """A docpipe on a terminal of its own."""
 
-    def __init__(self) -> None:
+    def __init__(self, columns: int = 100) -> None:
         self.raw = ""
+        self.columns = columns
         self._more = asyncio.Event()
+        self._ours = -1
 
     async def run(self, box: Box, *words: str, **env: str) -> int:
         """Run until it ends; everything it writes is read as it comes."""
         ours, theirs = pty.openpty()
-        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 100, 0, 0))
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, self.columns, 0, 0))
+        self._ours = ours
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "docpipe", *words),
             cwd=box.folder,
@@ -52,6 +57,9 @@ class Terminal:
             while data := os.read(ours, 65536):
                 self.raw += data.decode(errors="replace")
                 loop.call_soon_threadsafe(self._more.set)
+
+    def type(self, text: str) -> None:
+        os.write(self._ours, text.encode())
 
     async def shows(self, text: str) -> None:
         """Return when a text has been shown."""
@@ -74,11 +82,12 @@ async def test_an_outage_is_seen_to_come_and_go(box: Box, services: fakes.Runnin
     await terminal.shows("asked again in")
     services.clear_faults()
     assert await running == 0
-    assert re.search(r"P10\d +DocEx_CheckStatus +\d+ s", terminal.text)
+    assert re.search(r"P10\d +DocEx_CheckStatus +\d+ s +(\d+ s|now) +docex to be up again", terminal.text)
+    assert re.search(r"converters +█+░* +\d of \d busy", terminal.text)
     assert "0 of 3 patients done" in terminal.text
     assert re.search(r"docex.search +█+░* +\d+ of 600/min", terminal.text)
     assert "docex is up again after" in terminal.text
-    assert re.search(r"P10\d {2}ConvertFile", terminal.text)
+    assert re.search(r"P10\d +ConvertFile", terminal.text)
     end = terminal.text.rpartition("Patient P103")[2]
     assert "documents  " in end
     assert "report     " in end
@@ -90,15 +99,15 @@ async def test_an_outage_is_seen_to_come_and_go(box: Box, services: fakes.Runnin
 @pytest.mark.parametrize("services", [SLOW], indirect=True)
 async def test_many_are_summed_up_in_a_table(box: Box, services: fakes.Running) -> None:
     """A line for each, a total, the problems; and with NO_COLOR nothing is coloured."""
-    ids = [f"P{number}" for number in range(101, 108)]
+    ids = [*(f"P{number}" for number in range(101, 107)), "P199"]
     (box.folder / "ids.txt").write_text("\n".join(ids))
     terminal = Terminal()
-    assert await terminal.run(box, "run", "--patients", "ids.txt", NO_COLOR="1") == 0
+    assert await terminal.run(box, "run", "--patients", "ids.txt", NO_COLOR="1") == 1
     assert re.search(r"patient +ended as +converted", terminal.text)
-    for patient in ids:
-        assert re.search(rf"{patient} +completed with errors( +\d+)+", terminal.text)
-    assert re.search(r"7 patients( +\d+)+", terminal.text)
-    assert "problems:" in terminal.text
+    for patient in ids[:-1]:
+        assert re.search(rf"{patient} +completed +4", terminal.text)
+    assert re.search(r"7 patients +24", terminal.text)
+    assert "problems:\n  P199: The exchange could not complete the search" in terminal.text
     assert "\x1b[" in terminal.raw
     assert not COLOURS.search(terminal.raw)
 
@@ -125,3 +134,88 @@ async def test_without_a_terminal(box: Box, services: fakes.Running) -> None:
     for ended in (usual, quiet, verbose):
         assert "\x1b" not in ended.out + ended.err
         assert "found      " in ended.out
+
+
+@pytest.mark.parametrize("services", [SLOW], indirect=True)
+async def test_a_narrow_terminal(box: Box, services: fakes.Running) -> None:
+    """What each waits for, and until when, is still there; no line of the view or the table is broken."""
+    ids = [f"P{number}" for number in range(101, 110)]
+    (box.folder / "ids.txt").write_text("\n".join(ids))
+    box.env["DOCPIPE_DOCEX__SEARCH_RATE"] = "60/min"
+    terminal = Terminal(columns=60)
+    assert await terminal.run(box, "run", "--patients", "ids.txt", "--until", "DocEx_Search") == 0
+    assert re.search(r"P10\d +DocEx_Search +(\d s|now) +place \d: the quota of", terminal.text)
+    assert re.search(r"9 patients +9 unfinished", terminal.text)
+
+
+def test_a_table_that_is_too_wide(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Words become shorter; a table that fits stays as it is."""
+    outcomes = [outcome.value for outcome in Outcome]
+    rows = [["patient", "ended as", *outcomes], ["P101", "completed with errors", *("99" for _ in outcomes)]]
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    for columns, state in ((120, "completed with errors"), (60, "with errors")):
+        monkeypatch.setenv("COLUMNS", str(columns))
+        lines = summary._fitting(rows)
+        assert max(map(len, lines)) < columns
+        assert f"P101     {state}" in lines[1]
+
+
+async def test_breakpoints(box: Box) -> None:
+    """With --debug a breakpoint in a converter has the terminal: nothing moves, nothing times out."""
+    box.env["PYTHONPATH"] = f"{box.folder}:{ROOT}"
+    box.env["DOCPIPE_CONVERT__TIMEOUT"] = "1s"
+    (box.folder / "sitecustomize.py").write_text(
+        "import docpipe.convert.from_text as module\n"
+        "read = module.read\n"
+        "def stopping(source):\n"
+        "    module.read = read\n"
+        "    breakpoint()\n"
+        "    return read(source)\n"
+        "module.read = stopping\n"
+    )
+    terminal = Terminal()
+    running = asyncio.create_task(terminal.run(box, "--debug", "run", "--patient", "P101"))
+    await terminal.shows("(Pdb) ")
+    terminal.type("p len(source.name) and 'here' * 2\n")
+    await terminal.shows("'herehere'")
+    terminal.type("c\n")
+    assert await running == 0
+    assert "activity=ConvertFile" in terminal.text
+    assert "patients done" not in terminal.text
+    assert re.search(r"completed( with errors)?", terminal.text)
+
+
+async def test_an_error_that_nobody_foresaw(box: Box) -> None:
+    """It is told in a sentence that quotes nothing; all of it with --debug."""
+    box.env["PYTHONPATH"] = f"{box.folder}:{ROOT}"
+    (box.folder / "sitecustomize.py").write_text(
+        "import docpipe.checkpoints\n"
+        "def broken(*words):\n"
+        "    raise KeyError('canary')\n"
+        "docpipe.checkpoints.read_runs = broken\n"
+    )
+    ended = await box.run("status")
+    assert ended.status == 1
+    assert re.fullmatch(
+        r"docpipe: An error that nobody foresaw \(KeyError at .*\): `--debug` .*\n", ended.err
+    )
+    ended = await box.run("--debug", "status")
+    assert "Traceback" in ended.err
+    assert "canary" in ended.err
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("run",), "docpipe: Name a patient with --patient ID"),
+        (("run", "--patient", "P1", "--until", "Lunch"), "they are GetPatientFromDB, "),
+        (("status", "P999"), "`docpipe status` lists the runs"),
+        (("--config", "none.toml", "status"), "name another with --config"),
+        (("lunch",), "`docpipe --help` tells more"),
+    ],
+)
+async def test_wrong_usage(box: Box, words: tuple[str, ...], told: str) -> None:
+    """One line with the cause and the cure, and status 2."""
+    ended = await box.run(*words)
+    assert (ended.status, ended.out, ended.err.count("\n")) == (2, "", 1)
+    assert told in ended.err
