@@ -9,6 +9,7 @@ import hypothesis
 import pytest
 
 from tests import virtual
+from tests.mariadb import MariaDB
 from tests.object_stores import moto, s3, storage  # noqa: F401 -- fixtures
 from tests.postgres import Postgres
 
@@ -47,3 +48,13 @@ def postgres() -> Iterator[Postgres]:
             yield cluster
         finally:
             cluster.stop()
+
+
+@pytest.fixture(scope="session")
+def mariadb() -> Iterator[MariaDB]:
+    """A MariaDB."""
+    with (
+        tempfile.TemporaryDirectory(prefix="docpipe-mariadb-") as name,
+        MariaDB.running(Path(name)) as server,
+    ):
+        yield server

@@ -1,10 +1,13 @@
 """A PostgreSQL of the tests' own: made in a temporary folder, listening on 127.0.0.1, gone at the end."""
 
+import asyncio
+import contextlib
 import os
 import pwd
 import shutil
 import socket
 import subprocess
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,7 +35,22 @@ def programs() -> Path:
     pytest.skip("SKIPPED LOUDLY: PostgreSQL is not installed (Debian: postgresql)")
 
 
-def _free_port() -> int:
+def given_to(user: str, *paths: Path) -> None:
+    """Give paths to the user that a server runs as where the tests run as root."""
+    if os.geteuid() == 0:
+        known = pwd.getpwnam(user)
+        for path in paths:
+            os.chown(path, known.pw_uid, known.pw_gid)
+
+
+def run_as(user: str) -> list[str]:
+    """What stands before a command so that it runs as that user where the tests run as root."""
+    drop = ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups"]
+    return drop if os.geteuid() == 0 else []
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         return listening.getsockname()[1]
@@ -52,13 +70,10 @@ class Postgres:
 
         pytest's own temporary folders would not do: each start of a pytest closes them to other users.
         """
-        cluster = cls(folder / "cluster", programs(), _free_port())
+        cluster = cls(folder / "cluster", programs(), free_port())
         password = folder / "password"
         password.write_text("s3cret\n")
-        if os.geteuid() == 0:
-            user = pwd.getpwnam("postgres")
-            for path in (folder, password):
-                os.chown(path, user.pw_uid, user.pw_gid)
+        given_to("postgres", folder, password)
         cluster._do("initdb", "-U", "docpipe", "--no-sync", "-A", "scram-sha-256", f"--pwfile={password}")
         with (cluster.folder / "postgresql.auto.conf").open("a") as file:
             file.writelines(f"{name} = '{value}'\n" for name, value in _SETTINGS.items())
@@ -67,10 +82,8 @@ class Postgres:
         return cluster
 
     def _do(self, program: str, *words: str) -> None:
-        drop = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"]
-        command = [*(drop if os.geteuid() == 0 else []), str(self.programs / program), "-D", str(self.folder)]
         done = subprocess.run(
-            [*command, *words],
+            [*run_as("postgres"), str(self.programs / program), "-D", str(self.folder), *words],
             cwd="/",
             env={"LC_ALL": "C.UTF-8", "PATH": os.environ["PATH"]},
             stdin=subprocess.DEVNULL,
@@ -87,6 +100,15 @@ class Postgres:
     def stop(self) -> None:
         """Stop it at once, throwing everybody out."""
         self._do("pg_ctl", "stop", "-w", "-s", "-m", "fast")
+
+    @contextlib.asynccontextmanager
+    async def down(self) -> AsyncIterator[None]:
+        """Stopped for the time of the block, and running again after it, whatever happens there."""
+        await asyncio.to_thread(self.stop)
+        try:
+            yield
+        finally:
+            await asyncio.to_thread(self.start)
 
     def url(self, database: str = "postgres", user: str = "docpipe") -> str:
         return f"postgresql://{user}:s3cret@127.0.0.1:{self.port}/{database}"

@@ -64,13 +64,12 @@ def text_of(name: str, value: Any) -> str:
     return str(value)
 
 
-def same_id(one: str, other: str) -> bool:
-    """Whether two ids are the same to the letter; databases may compare regardless of case, or as numbers."""
-    return _plain(one) == _plain(other)
+def same_id(found: str, asked: str) -> bool:
+    """Whether a row is that of the id asked for, to the letter.
 
-
-def _plain(text: str) -> str:
-    return unicodedata.normalize("NFC", text.strip())
+    Databases may compare regardless of case, of accents, of spaces at the end, or as numbers.
+    """
+    return unicodedata.normalize("NFC", found.strip()) == unicodedata.normalize("NFC", asked)
 
 
 def impossible(patient_id: str) -> bool:

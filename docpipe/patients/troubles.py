@@ -88,11 +88,13 @@ def outage_of(error: BaseException) -> str | None:
 def _by_code(error: BaseException) -> str | None:
     """The outage that a code tells of, "" where it tells of something else, None without a code."""
     state, number, sqlite = _codes(error)
+    if number in _MYSQL:  # tells more than its SQLSTATE, which is HY000 for most
+        return _MYSQL[number]
     if state is not None:
         return _SQLSTATES.get(state, _SQLSTATES.get(state[:2], ""))
     if sqlite is not None:
         return _SQLITE.get(sqlite & 0xFF, "")
-    return None if number is None else _MYSQL.get(number, "")
+    return None if number is None else ""
 
 
 def _codes(error: BaseException) -> tuple[str | None, int | None, int | None]:

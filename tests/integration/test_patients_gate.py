@@ -1,0 +1,106 @@
+"""Look-ups through their gate, over a PostgreSQL that is stopped and started in the middle."""
+
+import asyncio
+import contextlib
+import random
+import time
+from collections import Counter
+from collections.abc import AsyncIterator
+
+import pytest
+
+from docpipe.config import Patients
+from docpipe.errors import PatientError, PoisonedError
+from docpipe.gates import Gate, Health, Quota, Service
+from docpipe.lines import Slots
+from docpipe.model import Ticket, WaitKind
+from docpipe.patients import PatientDatabase
+from docpipe.patients.lookup import Lookup
+from tests.postgres import Postgres
+
+TABLE = """
+    CREATE TABLE patients AS SELECT 'P' || number AS id, 'Ann' AS given, 'Lee' AS family,
+    '1957-03-31' AS birth_date, 'f' AS sex, '12345' AS postal_code FROM generate_series(1, 60) AS number
+"""
+IDS = [f"P{number}" for number in range(1, 61)]
+
+
+@contextlib.asynccontextmanager
+async def lookup(url: str, config: Patients | None = None, *, places: int = 5) -> AsyncIterator[Lookup]:
+    """As the service builds it, but that it probes every 50 to 100 ms."""
+    rng = random.Random(0)
+    health = Health(rng, first=0.05, longest=0.1)
+    service = Service("patients", clock=time.time, rng=rng, health=health)
+    async with Quota("patients", None, clock=time.time) as quota, contextlib.AsyncExitStack() as stack:
+        database = await stack.enter_async_context(contextlib.aclosing(PatientDatabase(url, config)))
+        yield Lookup(database, Gate(service, quota), Slots(places, time.time))
+
+
+async def until(what: object) -> None:
+    while not what():
+        await asyncio.sleep(0.01)
+
+
+async def test_a_restart_costs_nobody_anything(postgres: Postgres) -> None:
+    """While the database is down one call probes and all others wait for it; then all are found."""
+    url = await postgres.fresh("restart", TABLE)
+    async with lookup(url) as patients:
+        await patients.get("P1", Ticket("R0"))
+        service = patients.gate.service
+        tickets = [Ticket(f"R{number}") for number in range(len(IDS))]
+        async with postgres.down():
+            tasks = [asyncio.create_task(patients.get(*pair)) for pair in zip(IDS, tickets, strict=True)]
+            await until(lambda: not service.up and service.view().outage.probes >= 3)
+            waits = Counter(ticket.wait and (ticket.wait.kind, ticket.wait.what) for ticket in tickets)
+            # All but the probe, and the first whose failures told of the outage, in their own pauses still.
+            assert waits[WaitKind.OUTAGE, "patients"] >= len(IDS) - 3
+            assert waits.keys() <= {(WaitKind.OUTAGE, "patients"), (WaitKind.RETRY, "patients"), None}
+            assert service.view().outage.reason == "the connection was refused"
+            # Nobody else tries but those who had a place.
+            assert service._failures <= service.view().outage.probes + 5
+            tasks[7].cancel()
+        found = await asyncio.gather(*tasks, return_exceptions=True)
+        assert isinstance(found.pop(7), asyncio.CancelledError)
+        assert [patient.id for patient in found] == IDS[:7] + IDS[8:]
+        assert service.up
+        assert all(ticket.wait is None for ticket in tickets)
+        assert patients.places.held == patients.gate.quota.view().used == 0
+
+
+async def test_a_pause_holds_back_look_ups(postgres: Postgres) -> None:
+    """Somebody may pause the database as any service; those who wait go on when that is taken back."""
+    async with lookup(await postgres.fresh("pause", TABLE)) as patients:
+        patients.gate.service.pause()
+        ticket = Ticket("R1")
+        task = asyncio.create_task(patients.get("P1", ticket))
+        await until(lambda: ticket.wait is not None)
+        assert ticket.wait.kind is WaitKind.PAUSE
+        patients.gate.service.go_on()
+        assert (await task).id == "P1"
+
+
+async def test_who_is_not_there_is_an_answer(postgres: Postgres) -> None:
+    """A thousand unknown patients are no outage."""
+    async with lookup(await postgres.fresh("unknown", TABLE)) as patients:
+        for number in range(10):
+            with pytest.raises(PatientError, match="There is no patient"):
+                await patients.get(f"X{number}", Ticket(f"R{number}"))
+        assert patients.gate.service.up
+        assert patients.gate.service._failures == 0
+
+
+async def test_one_bad_look_up_does_not_hold_the_others(postgres: Postgres) -> None:
+    """A look-up that keeps timing out while others are answered ends alone."""
+    await postgres.fresh("poison", TABLE)
+    query = "SELECT *, CASE WHEN id = 'P13' THEN pg_sleep(60) END AS slept FROM patients WHERE id = :id"
+    async with lookup(postgres.url("poison"), Patients(query=query, timeout=0.1)) as patients:
+        patients.gate.service.rng.uniform = lambda _, __: 0.01  # pauses of hundredths of seconds
+        bad = asyncio.create_task(patients.get("P13", Ticket("R13")))
+        number = 0
+        while not bad.done():
+            number += 1
+            await patients.get(IDS[number % 12], Ticket(f"R{number}"))
+            await asyncio.sleep(0.005)
+        with pytest.raises(PoisonedError, match="no answer in time"):
+            await bad
+        assert patients.gate.service.up
