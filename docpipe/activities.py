@@ -153,6 +153,10 @@ class Activities:
             done, seconds = answer.value, round(answer.seconds, 3)
         except WorkerError as error:
             done, seconds = await asyncio.to_thread(_not_converted, path, member, str(error)), None
+        done["metadata"]["warnings"] = [
+            *(member["told"].get("warnings") or []),
+            *(done["metadata"].get("warnings") or []),
+        ]
         embedded = await asyncio.to_thread(_embedded, self.spool / run_id, member, done["embedded"])
         return {**done, "embedded": embedded, "reused": False, "seconds": seconds}
 
@@ -233,6 +237,15 @@ class Activities:
     async def append_report(self, step: Step, task_id: str, made: Json, again: Json) -> Json:
         """TaskTracker_AppendReport: {"appended", "problem"}. `again`: there may be earlier reports."""
         return await self.tracker.append_report(step, task_id, made["digest"], made["link"], again=again)
+
+    async def release(self, run_id: str, search: Json) -> None:
+        """Let the exchange delete what it keeps for a search. No activity: best effort, without a checkpoint.
+
+        Args:
+            run_id: whose search it is.
+            search: as `search` returned it, or what came of it as `download_and_extract` did.
+        """
+        await self.exchange.release(Ticket(run_id), search)
 
     async def clear_spool(self, run_id: str) -> None:
         """Remove what a finished run left in the spool."""

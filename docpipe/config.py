@@ -59,6 +59,13 @@ class Remote:
 class Docex(Remote):
     """The DocumentExchange."""
 
+    kind: str = _key(choice("docex", "fhir"), "docex", about="what the exchange speaks")
+    fhir_mode: str = _key(
+        choice("auto", "documents", "export"), "auto", about="how documents are found at a FHIR server"
+    )
+    patient_system: str | None = _key(
+        parse_text, about="system in which patients' ids are identifiers at a FHIR server"
+    )
     search_rate: Rate | None = _key(parse_rate, Rate(10, 60), about="quota of new searches")
     status_rate: Rate | None = _key(parse_rate, Rate(10, 1), about="quota of questions after searches")
     max_downloads: int = _key(integer(1, 1000), 4, about="archives downloaded at the same time")

@@ -50,6 +50,9 @@ class Activities(Protocol):
     async def append_report(self, step: Step, task_id: str, made: Json, again: Json) -> Json:
         """TaskTracker_AppendReport."""
 
+    async def release(self, run_id: str, search: Json) -> None:
+        """Let the exchange delete what it keeps for a search."""
+
     async def clear_spool(self, run_id: str) -> None:
         """Remove what a finished run left in the spool."""
 

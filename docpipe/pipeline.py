@@ -91,6 +91,7 @@ async def retrieve(run: Run, do: Activities) -> Ending:
     try:
         archive = await _archive(run, do, patient)
         files = await _documents(run, do, archive["members"])
+        await do.release(run.id, archive)
     except RunError as stopped:
         error = str(stopped)
     counts = dict(Counter(file["outcome"] for file in files))
@@ -120,6 +121,8 @@ async def give_up(run: Run, do: Activities) -> Ending:
     kept = run.results(Activity.STORE)
     converted = run.results(Activity.CONVERT)
     counts = dict(Counter(converted[item]["outcome"] for item in kept if item in converted))
+    for search in run.results(Activity.SEARCH).values():
+        await do.release(run.id, search)
     if not run.sent(Activity.CREATE_TASK):
         return Ending(RunState.CANCELLED, counts, None, None)
     task = await run.do(Activity.CREATE_TASK, do.create_task, run.id, run.patient_id)

@@ -13,7 +13,7 @@ from typing import Final
 import structlog
 
 from docpipe.access import open_access
-from docpipe.activities import Activities
+from docpipe.activities import Activities, Exchange
 from docpipe.activity_log import ActivityLog
 from docpipe.archive import ArchiveExchange, Downloader, Limits
 from docpipe.checkpoints import Checkpoints, open_database
@@ -21,6 +21,7 @@ from docpipe.config import Config
 from docpipe.engine import Engine
 from docpipe.errors import StateError, UnreachableError, UsageError
 from docpipe.exchange import DocumentExchange
+from docpipe.fhir import FhirExchange, Wire
 from docpipe.gates import Observer, Quota, Service
 from docpipe.http import Credentials, Har, Http, origin_of
 from docpipe.limits import Gates, open_gates, rates
@@ -140,7 +141,7 @@ async def opened(
         access = open_access(config)
         activities = Activities(
             patients=Lookup(patients, gates.patients, Slots(config.patients.pool, clock)),
-            exchange=_exchange(config, http, gates, clock, access.docex),
+            exchange=_exchange(config, http, gates, clock, access.docex, spool=state.spool),
             tracker=TaskTracker(http, config.tasktracker, gates.tracker, clock, access.tracker),
             downloads=Slots(config.docex.max_downloads, clock),
             workers=workers,
@@ -239,7 +240,8 @@ async def _with_fakes(config: Config, stack: contextlib.AsyncExitStack) -> Confi
         raise StateError(f"The fake services cannot start: {error}.") from error
     docex, tracker = config.docex, config.tasktracker
     if docex.base_url == FAKE:
-        docex = replace(docex, base_url=running.docex_url, token=None)
+        url = running.fhir_url if docex.kind == "fhir" else running.docex_url
+        docex = replace(docex, base_url=url, token=None)
     if tracker.base_url == FAKE:
         tracker = replace(tracker, base_url=running.tracker_url, token=None)
     return replace(config, docex=docex, tasktracker=tracker)
@@ -269,9 +271,13 @@ def make_workers(
 
 
 def _exchange(
-    config: Config, http: Http, gates: Gates, clock: Clock, credentials: Credentials
-) -> ArchiveExchange:
-    exchange = DocumentExchange(http, config.docex, gates.searching, gates.asking, clock, credentials)
+    config: Config, http: Http, gates: Gates, clock: Clock, credentials: Credentials, *, spool: Path
+) -> Exchange:
+    docex = config.docex
+    if docex.kind == "fhir":
+        wire = Wire(http, docex, gates.searching, gates.asking, gates.archives, credentials)
+        return FhirExchange(wire, spool, clock)
+    exchange = DocumentExchange(http, docex, gates.searching, gates.asking, clock, credentials)
     return ArchiveExchange(exchange, _downloader(config, gates, exchange), Limits(), clock)
 
 

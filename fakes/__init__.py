@@ -4,6 +4,7 @@ In a test: `async with fakes.serve(fakes.FakeOptions(seed=1)) as running:`. By h
 """
 
 from fakes.faults import Fault
+from fakes.fhiroptions import FhirOptions
 from fakes.options import FakeOptions, parse_span
 from fakes.patients import sample
 from fakes.quota import Rate, parse_rate, worst_window
@@ -12,6 +13,7 @@ from fakes.server import Running, serve
 __all__ = [
     "FakeOptions",
     "Fault",
+    "FhirOptions",
     "Rate",
     "Running",
     "parse_rate",

@@ -5,6 +5,8 @@ Answers:
     503 (any of 400 to 599)  problem+json with that status
     html200, html502, ...    an HTML page with that status, as proxies send
     empty502, ...            that status without a body
+    fhir503, ...             that status with a FHIR OperationOutcome that calls it transient
+    fhirbad500, ...          likewise, with one that does not
     reset                    the connection is reset (RST) without an answer, and without an effect
     close                    likewise, but closed properly
     hang                     no answer and no effect; closed after `seconds`, if given
@@ -34,6 +36,13 @@ OPERATIONS: Final = (
     "docex.delete",  # DELETE /v1/searches/{id}
     "docex.link",  # GET /v1/archives/{name}, which redirects
     "docex.archive",  # the download itself, at the archive's own origin ("docex.*" means it, too)
+    "fhir.patient",  # GET /fhir/Patient and /fhir/Patient/{id}
+    "fhir.search",  # any request that finds documents: DocumentReference, $export, $everything
+    "fhir.status",  # GET /fhir/jobs/{job}
+    "fhir.delete",  # DELETE /fhir/jobs/{job}
+    "fhir.page",  # a further page of a Bundle or a manifest
+    "fhir.file",  # a file of a manifest, at the server or at an origin of its own
+    "fhir.binary",  # GET /fhir/Binary/{binary}, likewise
     "tracker.create",  # POST /v1/tasks
     "tracker.find",  # GET /v1/tasks?external_ref=
     "tracker.get",  # GET /v1/tasks/{id}
@@ -91,7 +100,7 @@ class Fault:
     def __post_init__(self) -> None:
         if not any(matches(operation, self.operation) for operation in OPERATIONS):
             raise ValueError(f"no operation matches {self.operation!r}: there are {', '.join(OPERATIONS)}")
-        page = re.fullmatch(r"(html|empty)([1-5]\d\d)", self.answer)
+        page = re.fullmatch(r"(html|empty|fhir|fhirbad)([1-5]\d\d)", self.answer)
         known = self.answer in _WORDS or (
             int(page[2]) >= 200  # noqa: PLR2004 - 1xx are no answers
             if page

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import hashlib
+import json
 import logging
 import random
 import socket
@@ -273,6 +274,12 @@ def _canned(fault: Fault, epoch: float) -> Reply | None:
         status = int(fault.answer.removeprefix("html"))
         page = f"<html><head><title>{status}</title></head><body><h1>{phrase(status)}</h1></body></html>\n"
         return Reply(status, page.encode(), {"Content-Type": "text/html", **headers})
+    if fault.answer.startswith("fhir"):
+        code = "processing" if fault.answer.startswith("fhirbad") else "transient"
+        issue = {"severity": "error", "code": code, "diagnostics": "A fault, on purpose."}
+        body = json.dumps({"resourceType": "OperationOutcome", "issue": [issue]}).encode()
+        status = int(fault.answer.removeprefix("fhirbad").removeprefix("fhir"))
+        return Reply(status, body, {"Content-Type": "application/fhir+json", **headers})
     if fault.answer.startswith("empty"):
         return Reply(int(fault.answer.removeprefix("empty")), b"", headers)
     return None

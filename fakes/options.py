@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from fakes.faults import Fault
+from fakes.fhiroptions import FhirOptions
 from fakes.ledger import Seen
 from fakes.quota import Rate
 
@@ -75,6 +76,9 @@ class FakeOptions:
     """Whether answers bear only what the contract requires: no size, digest, expiry, hints, documents."""
     unknown_state: str | None = None
     """A state that no client knows, shown in the last tenth of each search."""
+
+    fhir: FhirOptions = field(default_factory=FhirOptions)
+    """How the FHIR server behaves where that is not said above."""
 
     documents: Path | None = None
     """A folder whose files go into each archive, instead of documents made up."""

@@ -14,6 +14,7 @@ from fakes.clock import Clock
 from fakes.docex import DocExchange
 from fakes.documents.shelf import Shelf
 from fakes.faults import Fault, Faults
+from fakes.fhir import FhirServer, FileOrigin
 from fakes.front import Front, World
 from fakes.journal import Journal
 from fakes.options import FakeOptions
@@ -36,6 +37,9 @@ class Running:
     tracker: TaskTracker
     archive: ArchiveOrigin
     world: World
+    fhir_url: str
+    fhir: FhirServer
+    fhir_files: FileOrigin
 
     def add_fault(self, fault: Fault | str) -> None:
         """Put a fault in force, at whichever server its operation is."""
@@ -51,7 +55,12 @@ class Running:
 
     def count_429(self) -> int:
         """How many requests were over a quota, at all servers."""
-        return self.docex.count_429() + self.tracker.count_429() + self.archive.count_429()
+        return (
+            self.docex.count_429()
+            + self.tracker.count_429()
+            + self.archive.count_429()
+            + self.fhir.count_429()
+        )
 
 
 @contextlib.asynccontextmanager
@@ -74,6 +83,11 @@ async def serve(options: FakeOptions | None = None) -> AsyncIterator[Running]:
         docex.archive_port = await _listen(stack, archive, options.host, options.archive_port)
         docex_port = await _listen(stack, docex, options.host, options.docex_port)
         tracker_port = await _listen(stack, tracker, options.host, options.tracker_port)
+        fhir = FhirServer(world, shelf)
+        files = FileOrigin(world, fhir)
+        if options.fhir.elsewhere:
+            fhir.file_port = await _listen(stack, files, options.host, 0)
+        fhir_port = await _listen(stack, fhir, options.host, options.fhir.port)
         stack.callback(world.closing.set)  # first of all, so that what hangs lets go
         yield Running(
             docex_url=_url(options.host, docex_port),
@@ -83,6 +97,9 @@ async def serve(options: FakeOptions | None = None) -> AsyncIterator[Running]:
             tracker=tracker,
             archive=archive,
             world=world,
+            fhir_url=f"{_url(options.host, fhir_port)}/fhir",
+            fhir=fhir,
+            fhir_files=files,
         )
 
 

@@ -3,8 +3,7 @@
 import asyncio
 import errno
 import hashlib
-import os
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
@@ -13,23 +12,21 @@ from urllib.parse import urljoin
 
 import structlog
 
+from docpipe.archive.partial import Part, write
 from docpipe.errors import ArchiveError
 from docpipe.exchange import NAME, refusal
 from docpipe.gates import Gate
-from docpipe.http import Answer, Credentials, Download, DownloadError, Fetch, Http
+from docpipe.http import Answer, Credentials, DownloadError, Fetch, Http
 from docpipe.model import Clock, Json, Step, Wait, WaitKind
 
 log = structlog.get_logger(__name__)
 
-LARGEST: Final = 16 * 2**30
-"""Bytes. No archive of documents is larger; a body that goes on beyond is hostile."""
 TRIES_DAMAGED: Final = 3
 TRIES_LINK: Final = 5
 _RANGE_REFUSED: Final = 416
 _BODY_COMES: Final = (HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT)
 _LINK_IS_OVER: Final = (HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND, HTTPStatus.GONE)
 _DISK_FULL_S: Final = 10.0
-_BLOCK: Final = 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +94,7 @@ class Downloader:
     async def _try(self, step: Step, fetch: Fetch, archive: Json, path: Path) -> int | None:
         """Fetch what is missing; the status, or None when it broke off and is to be gone on with."""
         try:
-            answer = await self._more(step, fetch, archive, _Part.of(path, archive, step.state))
+            answer = await self._more(step, fetch, archive, Part.of(path, archive, step.state))
         except DownloadError:  # the gate has seen it, and decides when to go on
             return None
         except OSError as error:
@@ -113,12 +110,12 @@ class Downloader:
         found = await asyncio.to_thread(_digest, path)
         return found if found is not None and _as_told(found, archive) else None
 
-    async def _more(self, step: Step, fetch: Fetch, archive: Json, part: "_Part") -> Answer:
+    async def _more(self, step: Step, fetch: Fetch, archive: Json, part: Part) -> Answer:
         async with fetch.open(urljoin(self.base_url, archive["url"]), part.headers()) as response:
             if response.status in _BODY_COMES:
                 start = part.start(response)
                 step.note({"etag": response.headers.get("ETag")})
-                await _write(part.path, start, response.chunks())
+                await write(part.path, start, response.chunks())
             return Answer(response.status, response.headers, None)
 
     async def _disk_full(self, step: Step, error: OSError) -> None:
@@ -129,62 +126,6 @@ class Downloader:
         step.ticket.wait = Wait(WaitKind.DISK, "spool", now, now + _DISK_FULL_S)
         await asyncio.sleep(_DISK_FULL_S)
         step.ticket.wait = None
-
-
-@dataclass(frozen=True, slots=True)
-class _Part:
-    """What is there already: a file that a try before this one began."""
-
-    path: Path
-    size: int
-    etag: str | None
-
-    @classmethod
-    def of(cls, path: Path, archive: Json, state: Json | None) -> "_Part":
-        size = path.stat().st_size if path.exists() else 0
-        etag = (state or {}).get("etag")
-        whole = archive.get("size") == size
-        strong = isinstance(etag, str) and etag.startswith('"')  # only a strong one may join bytes (RFC 9110)
-        return cls(path, size if strong and not whole else 0, etag if strong else None)
-
-    def headers(self) -> dict[str, str]:
-        if not self.size or self.etag is None:
-            return {}
-        return {"Range": f"bytes={self.size}-", "If-Range": self.etag}
-
-    def start(self, response: Download) -> int:
-        """Where the body belongs in the file."""
-        told = response.headers.get("Content-Range", "")
-        if response.status == HTTPStatus.PARTIAL_CONTENT and told.startswith(f"bytes {self.size}-"):
-            return self.size
-        return 0
-
-
-async def _write(path: Path, start: int, chunks: AsyncIterator[bytes]) -> None:
-    file = os.open(path, os.O_WRONLY | os.O_CREAT, 0o600)
-    try:
-        os.ftruncate(file, start)
-        os.lseek(file, start, os.SEEK_SET)
-        size, block = start, bytearray()
-        async for chunk in chunks:
-            block += chunk
-            if len(block) >= _BLOCK:
-                size += len(block)
-                if size > LARGEST:
-                    raise ArchiveError(
-                        f"The archive is larger than {LARGEST >> 30} GiB, which docpipe refuses."
-                    )
-                await asyncio.to_thread(_write_all, file, block)
-                block = bytearray()
-        await asyncio.to_thread(_write_all, file, block)
-    finally:
-        os.close(file)
-
-
-def _write_all(file: int, block: bytearray) -> None:
-    rest = memoryview(block)
-    while rest:
-        rest = rest[os.write(file, rest) :]
 
 
 def _digest(path: Path) -> dict[str, Any] | None:

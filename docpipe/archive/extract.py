@@ -6,7 +6,7 @@ not stop the others.
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import CancelledError
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -88,8 +88,13 @@ def gather(files: Mapping[str, Path], folder: Path, limits: Limits = Limits()) -
     Archives among them are opened as nested ones are; limits hold for all of them together. Returns and
     raises as `extract`, but a file that cannot be read is told as `failed`.
     """
+    return collect((_of_file(name, path) for name, path in files.items()), folder, limits)
+
+
+def collect(members: Iterable[Member], folder: Path, limits: Limits = Limits(), more: int = 0) -> list[Entry]:
+    """Take members that are no archive's as if they were; as `gather`. `more` were not even listed."""
     work = _Extraction(folder, limits, lambda: False)
-    work.take(Opened([_of_file(name, path) for name, path in files.items()]), "", None, depth=0)
+    work.take(Opened(members, more=lambda: more), "", None, depth=0)
     return work.entries
 
 
@@ -159,6 +164,8 @@ class _Extraction:
                 "duplicate_of": first["path"],
                 "file": first["file"],
             }
+        elif member.settled is not None:
+            entry |= {"outcome": member.settled.outcome.value, "reason": member.settled.reason}
         else:
             self._nested(entry, depth)
 

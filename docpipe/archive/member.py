@@ -43,6 +43,8 @@ class Member:
     modified: str | None = None
     """ISO 8601 date, None where the archive does not know."""
     verdict: Verdict | None = None
+    settled: Verdict | None = None
+    """What is decided of it although its bytes are kept."""
 
 
 @dataclass(frozen=True, slots=True)

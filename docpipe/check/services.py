@@ -14,6 +14,7 @@ from docpipe.checkpoints import Checkpoints, open_database, outdated
 from docpipe.config import Config
 from docpipe.errors import ServiceError, StateError, UnfitError
 from docpipe.exchange import DocumentExchange
+from docpipe.fhir import Wire
 from docpipe.gates import ALIVE_EVERY_S
 from docpipe.http import Http
 from docpipe.limits import open_gates
@@ -103,9 +104,12 @@ async def _probes(config: Config, bench: Bench) -> AsyncIterator[tuple[list[_Pro
         gates = await open_gates(config, checkpoints, bench.clock, random.Random(), stack)
         await stack.enter_async_context(_alive(checkpoints))
         access = open_access(config)
-        exchange = DocumentExchange(
-            http, config.docex, gates.searching, gates.asking, bench.clock, access.docex
-        )
+        docex = config.docex
+        exchange: Wire | DocumentExchange
+        if docex.kind == "fhir":
+            exchange = Wire(http, docex, gates.searching, gates.asking, gates.archives, access.docex)
+        else:
+            exchange = DocumentExchange(http, docex, gates.searching, gates.asking, bench.clock, access.docex)
         tracker = TaskTracker(http, config.tasktracker, gates.tracker, bench.clock, access.tracker)
         yield (
             [

@@ -41,7 +41,8 @@ def convert(job: dict[str, Any]) -> dict[str, Any]:
         job: {"path": the document, "name": its name in the archive, "declared": media type or None,
             "folder": where outputs go (there, and empty), "siblings": a JSON file with a list of the names of
             the same archive,
-            "facts": {"title", "author", "created"} as the exchange says, where the document itself does not,
+            "facts": {"title", "author", "created", "custodian", "loinc"} as the exchange says,
+            where the document itself does not,
             "seconds": how long it may take, "languages": of OCR, a list of tesseract's names, empty where
             scans are not to be read}.
 
@@ -214,8 +215,8 @@ class _Done:
             "title": facts.title or told.get("title"),
             "date": facts.date or told.get("created"),
             "author": facts.author or told.get("author"),
-            "custodian": facts.custodian,
-            "loinc": dict(facts.loinc) if facts.loinc else None,
+            "custodian": facts.custodian or told.get("custodian"),
+            "loinc": dict(facts.loinc) if facts.loinc else told.get("loinc"),
             "language": facts.language,
             "pages": self.pages,
             "words": words(self.content.blocks) if converted else None,

@@ -2,7 +2,7 @@
 
 from docpipe.gates.door import Door, Outlet
 from docpipe.gates.failures import TROUBLE, failure_of
-from docpipe.gates.gate import STREAMED, Attempt, Gate, Judge, Observer, Passage
+from docpipe.gates.gate import STREAMED, Attempt, Final5xx, Gate, Judge, Observer, Passage
 from docpipe.gates.health import Health, Turn
 from docpipe.gates.ledger import ALIVE_EVERY_S, Ledger, Past, PastGrant
 from docpipe.gates.quota import Place, Quota, QuotaView
@@ -17,6 +17,7 @@ __all__ = [
     "Call",
     "Door",
     "Failure",
+    "Final5xx",
     "Gate",
     "Health",
     "Judge",

@@ -57,6 +57,8 @@ class Attempt:
 Observer = Callable[[Attempt], None]
 Judge = Callable[[aiohttp.ClientResponse], Awaitable[Failure | None]]
 """Reads an answer within its attempt, and says what is wrong with it."""
+Final5xx = Callable[[aiohttp.ClientResponse], Awaitable[bool]]
+"""Whether an answer with a 5xx is what the service has to say, and no failure of it."""
 
 
 class Gate:
@@ -92,7 +94,13 @@ class Gate:
         return Call(ticket, asyncio.get_running_loop().time())
 
     def passage(
-        self, call: Call, judge: Judge, *, stream: bool = False, timeout: float | None = None
+        self,
+        call: Call,
+        judge: Judge,
+        *,
+        stream: bool = False,
+        timeout: float | None = None,
+        final: Final5xx | None = None,
     ) -> "Passage":
         """The middleware for one try of a call: `async with` it, and hand it to the request.
 
@@ -101,8 +109,10 @@ class Gate:
             judge: reads the answer; not asked about 429 and 5xx.
             stream: the body of a good answer is read later, and success is told then.
             timeout: instead of the gate's own.
+            final: asked about each 5xx; by default all of them are failures of the service.
         """
-        return Passage(self, call, judge, stream=stream, timeout=self.timeout if timeout is None else timeout)
+        timeout = self.timeout if timeout is None else timeout
+        return Passage(self, call, judge, stream=stream, timeout=timeout, final=final)
 
     async def enter(self, call: Call) -> Place:
         """Wait for a place and for the service. What is got has to be given up, answered or handed back."""
@@ -168,10 +178,13 @@ class Gate:
 class Passage:
     """An aiohttp client middleware. After the request `failure` tells how its last attempt went."""
 
-    def __init__(self, gate: Gate, call: Call, judge: Judge, *, stream: bool, timeout: float) -> None:
+    def __init__(
+        self, gate: Gate, call: Call, judge: Judge, *, stream: bool, timeout: float, final: Final5xx | None
+    ) -> None:
         self._gate = gate
         self._call = call
         self._judge = judge
+        self._final = final
         self._stream = stream
         self._timeout = timeout
         self._place: Place | None = None
@@ -261,7 +274,9 @@ class Passage:
     async def _judged(self, response: aiohttp.ClientResponse) -> Failure | None:
         failure = self._gate.verdict(response)
         if failure is None and response.status != _TOO_MANY:
-            failure = await self._judge(response)
+            return await self._judge(response)
+        if failure is not None and response.status >= _SERVER_ERROR and self._final is not None:
+            return None if await self._final(response) else failure
         return failure
 
     def _tell(self, response: aiohttp.ClientResponse) -> None:

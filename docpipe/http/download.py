@@ -15,17 +15,35 @@ from docpipe.errors import ServiceError
 from docpipe.gates import STREAMED, TROUBLE, Call, Failure, Gate, failure_of
 from docpipe.http.credentials import Shown
 from docpipe.http.redirects import MAX_REDIRECTS, REDIRECTS, address, follow, origin_of
-from docpipe.model import Ticket
+from docpipe.model import Json, Ticket
 
 READ_S: Final = 60.0
 """The longest silence: before the first byte, and between any two."""
 CONNECT_S: Final = 10.0
 _CHUNK_B: Final = 256 * 2**10
+_PEEK_B: Final = 64 * 2**10
 _TOO_MANY: Final = 429
+_SERVER_ERROR: Final = 500
 
 
 class DownloadError(Exception):
     """A try broke off; the gate has seen it, and the next try will wait as long as it must."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """How something is asked for, beside its address and headers."""
+
+    method: str = "GET"
+    json: Json = field(default=None, repr=False)
+    timeout: float = READ_S
+    """Seconds until the answer begins."""
+    pages: bool = False
+    """Whether a page of HTML may be what is asked for; else it is taken for some proxy's apology."""
+    encoded: bool = False
+    """Whether the caller undoes a Content-Encoding."""
+    final: Callable[[int, bytes], bool] | None = None
+    """Whether a 5xx with this body is what the service has to say; by default it never is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +69,21 @@ class Download:
             raise DownloadError from error
         self._fetch.complete()
 
+    async def body(self, limit: int) -> bytes | None:
+        """The whole body, None where it is larger than `limit` bytes.
+
+        Raises:
+            DownloadError: if it breaks off.
+        """
+        if self.status >= _SERVER_ERROR:
+            return self._fetch.peeked
+        raw = bytearray()
+        async for chunk in self.chunks():
+            raw += chunk
+            if len(raw) > limit:
+                return None
+        return bytes(raw)
+
 
 class Fetch:
     """One file's download, through all its tries. Made by `Http.fetch`."""
@@ -74,14 +107,20 @@ class Fetch:
         self._calls: dict[tuple[str, int], Call] = {}  # by service and hop: whom a failure speaks against
         self._at: tuple[Gate, Call, int] | None = None
         self._failure: Failure | None = None
+        self._ask = Ask()
+        self.peeked = b""
+        """The body of the latest 5xx, or as much of it as was read to judge it."""
 
     @contextlib.asynccontextmanager
-    async def open(self, url: str, headers: Mapping[str, str] | None = None) -> AsyncIterator[Download]:
+    async def open(
+        self, url: str, headers: Mapping[str, str] | None = None, ask: Ask | None = None
+    ) -> AsyncIterator[Download]:
         """Ask for the file, after a pause if the last try failed.
 
         Args:
             url: its address.
             headers: such as Range and If-Range.
+            ask: how, beside that.
 
         Raises:
             DownloadError: if the service failed (here, or while the body is read), or said 429.
@@ -92,6 +131,7 @@ class Fetch:
             gate, call, _ = self._at
             await gate.pause(call, self._failure)
         self._failure = None
+        self._ask = ask or Ask()
         self._shown.afresh()
         response = await self._hops(address(url), {"Accept": "application/zip, */*;q=0.5", **(headers or {})})
         try:
@@ -110,7 +150,7 @@ class Fetch:
             if response.status not in REDIRECTS:
                 return response
             response.close()
-            url = follow(response, "GET", url, self._allowed)
+            url = follow(response, self._ask.method, url, self._allowed)
         raise ServiceError(f"The archive's address redirects more than {MAX_REDIRECTS} times.")
 
     async def _hop(self, url: URL, headers: Mapping[str, str], number: int) -> aiohttp.ClientResponse:
@@ -120,12 +160,16 @@ class Fetch:
         self._at = gate, call, number
         if origin == self._home:
             await self._shown.ready()
-        passage = gate.passage(call, _judge, stream=True, timeout=READ_S)
+        ask = self._ask
+        final = None if ask.final is None else self._final
+        passage = gate.passage(call, self._judge, stream=True, timeout=ask.timeout, final=final)
+        body = {} if ask.json is None else {"json": ask.json}
         try:
             async with passage:
                 response = await self._session.request(
-                    "GET",
+                    ask.method,
                     url,
+                    **body,
                     headers=await self._shown.on(headers, home=origin == self._home),
                     allow_redirects=False,
                     auto_decompress=False,
@@ -143,7 +187,7 @@ class Fetch:
             raise DownloadError
         if response.status not in STREAMED:
             self._calls.pop((gate.service.name, number))  # an answer ends a call
-        elif response.headers.get("Content-Encoding", "identity").lower() != "identity":
+        elif not ask.encoded and response.headers.get("Content-Encoding", "identity").lower() != "identity":
             response.close()
             raise ServiceError("The archive is sent encoded, although docpipe asked for it as it is.")
         return response
@@ -162,9 +206,17 @@ class Fetch:
             gate.service.answered(call)
             self._calls.pop((gate.service.name, number), None)
 
+    async def _judge(self, response: aiohttp.ClientResponse) -> Failure | None:
+        """A page of HTML in place of what was asked for is some proxy's apology."""
+        if response.status in STREAMED and response.content_type == "text/html" and not self._ask.pages:
+            return Failure("an answer that breaks the contract", status=response.status)
+        return None
 
-async def _judge(response: aiohttp.ClientResponse) -> Failure | None:
-    """A page of HTML in place of an archive is some proxy's apology."""
-    if response.status in STREAMED and response.content_type == "text/html":
-        return Failure("an answer that breaks the contract", status=response.status)
-    return None
+    async def _final(self, response: aiohttp.ClientResponse) -> bool:
+        raw = bytearray()
+        async for chunk in response.content.iter_chunked(_CHUNK_B):
+            raw += chunk
+            if len(raw) >= _PEEK_B:
+                break
+        self.peeked = bytes(raw[:_PEEK_B])
+        return self._ask.final is not None and self._ask.final(response.status, self.peeked)

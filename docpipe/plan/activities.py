@@ -131,6 +131,9 @@ class PlannedActivities:
         """TaskTracker_AppendReport."""
         return await self.tracker.append_report(step, task_id, made["digest"], made["link"], again=again)
 
+    async def release(self, run_id: str, search: Json) -> None:
+        """Nothing is kept anywhere."""
+
     async def clear_spool(self, run_id: str) -> None:
         """There is none."""
 

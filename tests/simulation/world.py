@@ -50,6 +50,10 @@ class Plan:
     search_rate: Rate | None = PER_MINUTE
     status_rate: Rate | None = PER_SECOND
     tracker_rate: Rate | None = PER_SECOND
+    kind: str = "docex"
+    """What the exchange speaks."""
+    docex: dict[str, Any] = field(default_factory=dict)
+    """More of the configuration's section."""
     lives: Sequence[float] = ()
     """Seconds after which docpipe is stopped and started again; the last life is as long as it takes."""
 
@@ -68,7 +72,7 @@ class Story:
         """The same for two runs in which the same happened at the same times."""
         requests = [
             (round(seen.at, 3), seen.operation, seen.status)
-            for server in (self.running.docex, self.running.tracker)
+            for server in (self.running.docex, self.running.fhir, self.running.tracker)
             for seen in server.requests
         ]
         ends = [(run.patient_id, run.state, run.counts) for run in self.runs]
@@ -97,7 +101,13 @@ def options_of(plan: Plan) -> fakes.FakeOptions:
 
 def config_of(plan: Plan, running: fakes.Running) -> Config:
     return Config(
-        docex=Docex(base_url=running.docex_url, search_rate=plan.search_rate, status_rate=plan.status_rate),
+        docex=Docex(
+            base_url=running.fhir_url if plan.kind == "fhir" else running.docex_url,
+            kind=plan.kind,
+            search_rate=plan.search_rate,
+            status_rate=plan.status_rate,
+            **plan.docex,
+        ),
         tasktracker=Tasktracker(base_url=running.tracker_url, rate=plan.tracker_rate),
         patients=Patients(url=f"sqlite:///{plan.folder}/patients.db"),
         storage=Storage(url=str(plan.folder / "storage")),

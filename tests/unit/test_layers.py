@@ -23,6 +23,7 @@ LAYERS = [
     {"interfaces"},
     {"activities"},
     {"report"},
+    {"fhir"},
     {"archive"},
     {"tracker"},
     {"exchange"},

@@ -1,0 +1,59 @@
+"""How the FHIR server behaves."""
+
+from dataclasses import dataclass
+from typing import Final
+
+CONTENTS: Final = ("absolute", "relative", "data", "contained")
+KNOWS: Final = frozenset({"search", "export", "patient-export", "everything"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FhirOptions:
+    """What is not given is as servers do it most."""
+
+    port: int = 0
+    knows: frozenset[str] = KNOWS
+    """Requests that it takes: `search` (DocumentReference), `export` (Patient/$export), `patient-export`,
+    `everything`."""
+    at_once: bool = False
+    """Whether it answers with a Bundle at once, whatever Prefer says."""
+    result: str = "manifest"
+    """What asynchronous requests end in: a `manifest`, or a `bundle` (batch-response)."""
+    location: str = "Content-Location"
+    """The header that says where to ask."""
+    content: str = "absolute"
+    """Where documents are: at an `absolute` or `relative` address, as `data`, or `contained`."""
+    binaries: str = "raw"
+    """How a Binary is handed out: `raw`, or as `json` alone."""
+    elsewhere: bool = False
+    """Whether files lie at another origin, which wants no token."""
+    page: int = 0
+    """Resources on a page, or in a file; 0 for no limit."""
+    manifest_pages: bool = False
+    """Whether a manifest has one file a page."""
+    problems: int = 0
+    """Lines of errors that the manifest tells of."""
+    problem_key: str = "error"
+    """What the manifest calls them: `error`, or `outcome`."""
+    miscounted: int = 0
+    """So many more resources than there are are claimed for each file."""
+    bad_lines: tuple[str, ...] = ()
+    """Put behind the first line of each file."""
+    packed: bool = False
+    """Whether files are sent as gzip to who takes that."""
+    verified: bool = True
+    """Whether size and hash of documents are told."""
+    statuses: tuple[str, ...] = ()
+    """Of the first documents, in place of `current`."""
+    dates: bool = False
+    """Whether Retry-After is an HTTP date."""
+    by_identifier: bool = False
+    """Whether patients have other logical ids than docpipe's, which are identifiers."""
+    strangers: frozenset[str] = frozenset()
+    """Patients that it does not know."""
+
+    def __post_init__(self) -> None:
+        if self.content not in CONTENTS:
+            raise ValueError(f"content must be one of {', '.join(CONTENTS)}, not {self.content!r}")
+        if not self.knows <= KNOWS:
+            raise ValueError(f"knows must be of {', '.join(sorted(KNOWS))}")

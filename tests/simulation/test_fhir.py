@@ -1,0 +1,248 @@
+"""The exchange that speaks FHIR, in virtual time: what is found, what is told of it, and what is sent."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from docpipe.model import RunState
+from docpipe.values import Secret
+from fakes import FhirOptions
+from tests import virtual
+from tests.simulation.world import Plan, Story, ids, simulate
+
+NAMES = {"note.txt", "call.txt", "message.html", "results.csv"}
+
+
+def fhir(folder: Path, *, docex: dict[str, Any] | None = None, patients: int = 1, **more: Any) -> Plan:
+    """A plan for an exchange that speaks FHIR; `fhir` are its FhirOptions, the rest is of the plan."""
+    options = {**more.pop("options", {}), "fhir": FhirOptions(**more.pop("fhir", {}))}
+    return Plan(folder, patients=patients, kind="fhir", docex=docex or {}, options=options, **more)
+
+
+def files_of(folder: Path, patient: str = "S00000") -> dict[str, dict[str, Any]]:
+    """The files of the manifest of a patient's only run, by name."""
+    (manifest,) = (folder / "storage" / patient / "runs").glob("*/manifest.json")
+    return {file["path"]: file for file in json.loads(manifest.read_text("utf-8"))["files"]}
+
+
+def documents_of(folder: Path, patient: str = "S00000") -> dict[str, dict[str, Any]]:
+    """Those that are documents, by the last part of their name."""
+    found = files_of(folder, patient)
+    return {path.rsplit("/", 1)[-1]: file for path, file in found.items() if "DocumentReference/" in path}
+
+
+def told(plan: Plan) -> Story:
+    """The story of a plan in which every run completes."""
+    story = virtual.run(simulate(plan))
+    assert {(run.state, run.error) for run in story.runs} == {(RunState.COMPLETED, None)}
+    return story
+
+
+def sent(story: Story, operation: str) -> list:
+    return [seen for seen in story.running.fhir.requests if seen.operation == operation]
+
+
+@pytest.mark.parametrize("content", ["absolute", "relative", "data", "contained"])
+@pytest.mark.parametrize("result", ["manifest", "bundle", "at once"])
+def test_every_document_is_found(tmp_path: Path, content: str, result: str) -> None:
+    """Whatever the form of the answer and of the content, all four documents come, byte by byte."""
+    options = {"content": content, "at_once": result == "at once", "page": 3}
+    plan = fhir(tmp_path, fhir=options | ({} if result == "at once" else {"result": result}))
+    told(plan)
+    found = documents_of(tmp_path)
+    assert set(found) == NAMES
+    assert {file["outcome"] for file in found.values()} == {"converted"}
+    text = (tmp_path / "storage" / "S00000" / found["note.txt"]["id"] / "text.md").read_text("utf-8")
+    assert "Progress note for S00000" in text
+    assert found["note.txt"]["title"] == "note.txt"
+
+
+def test_lists_and_other_resources_are_accounted_for(tmp_path: Path) -> None:
+    """Of an export the lists are stored, and what is no document reference becomes a document."""
+    told(
+        fhir(
+            tmp_path, docex={"fhir_mode": "export"}, fhir={"page": 3, "manifest_pages": True, "packed": True}
+        )
+    )
+    found = files_of(tmp_path)
+    lists = {path: file for path, file in found.items() if "/" not in path}
+    assert {path: file["outcome"] for path, file in lists.items()} == {
+        "DocumentReference.ndjson": "stored",
+        "DocumentReference (2).ndjson": "stored",
+        "Patient.ndjson": "converted",
+        "Observation.ndjson": "converted",
+    }
+    assert lists["DocumentReference.ndjson"]["reason"] == "A list; its 3 documents are listed on their own."
+    assert set(documents_of(tmp_path)) == NAMES
+
+
+def test_the_search_asks_as_mhd_does_and_falls_back_to_exports(tmp_path: Path) -> None:
+    """A server without document references is asked for exports, in the order of the standards."""
+    plan = fhir(tmp_path, fhir={"knows": frozenset({"everything"})}, lives=())
+    story = told(plan)
+    assert [(seen.method, seen.path) for seen in sent(story, "fhir.search")] == [
+        ("GET", "/fhir/DocumentReference"),
+        ("POST", "/fhir/Patient/$export"),
+        ("GET", "/fhir/Patient/S00000/$export"),
+        ("GET", "/fhir/Patient/S00000/$everything"),
+    ]
+
+
+def test_what_worked_is_asked_first(tmp_path: Path) -> None:
+    """Once a server has shown what it takes, later patients cost one search each."""
+    story = told(fhir(tmp_path, patients=30, fhir={"knows": frozenset({"export"})}))
+    assert len(sent(story, "fhir.search")) == 30 + 1
+    assert story.running.fhir.worst_window("fhir.search") <= 10
+
+
+def test_everything_is_let_go_when_it_is_stored(tmp_path: Path) -> None:
+    """Each job is deleted once, after its documents were fetched; there is none for an answer at once."""
+    story = told(fhir(tmp_path, patients=2))
+    assert sorted(story.running.fhir.deleted) == sorted(story.running.fhir.jobs)
+    deleted = sent(story, "fhir.delete")
+    assert [seen.status for seen in deleted] == [202, 202]
+    last = max(seen.at for seen in sent(story, "fhir.binary"))
+    assert deleted[-1].at >= last
+
+
+def test_a_server_that_does_not_delete_fails_no_run(tmp_path: Path) -> None:
+    """Whatever comes of the deletion, the run completes; an outage holds it up for ten seconds at most."""
+    story = told(fhir(tmp_path, faults=("fhir.delete hang",)))
+    assert story.running.fhir.deleted == []
+
+
+@pytest.mark.parametrize("dates", [False, True], ids=["seconds", "dates"])
+def test_questions_are_paced_as_the_server_asks(tmp_path: Path, *, dates: bool) -> None:
+    """Retry-After in both forms and X-Progress are heeded: half an hour costs few questions."""
+    options = {"search_seconds": (1800.0, 1800.0)}
+    story = told(fhir(tmp_path, fhir={"dates": dates, "location": "Location"}, options=options))
+    assert 5 < len(sent(story, "fhir.status")) < 40
+
+
+def test_transient_troubles_are_waited_out(tmp_path: Path) -> None:
+    """Outcomes that are transient, a 5xx from a proxy, and a doubtful failure do not end a search."""
+    faults = (
+        "fhir.status fhir503 times=4",
+        "fhir.status html502 times=4",
+        "fhir.status fhirbad500 times=2",
+        "fhir.status fhir400 times=1",
+        "fhir.search 503 times=2",
+    )
+    told(fhir(tmp_path, faults=faults))
+    assert set(documents_of(tmp_path)) == NAMES
+
+
+def test_a_failed_job_ends_the_run_without_the_patients_name(tmp_path: Path) -> None:
+    """What is told three times is believed; the reason loses the name, and keeps the code."""
+    plan = fhir(tmp_path, options={"failing": frozenset({"S00000"})})
+    (run,) = virtual.run(simulate(plan)).runs
+    assert run.state is RunState.FAILED
+    assert (
+        run.error == "The exchange could not complete the search (processing): No network answered for […]."
+    )
+
+
+def test_expired_jobs_are_searched_again(tmp_path: Path) -> None:
+    """A job that is gone, whenever that is noticed, is started again."""
+    story = told(fhir(tmp_path, options={"expiring": frozenset({"S00000"})}))
+    assert len(story.running.fhir.jobs) == 2
+    assert set(documents_of(tmp_path)) == NAMES
+
+
+def test_tokens_stay_away_from_files_that_want_none(tmp_path: Path) -> None:
+    """Where requiresAccessToken is false, files and documents are fetched without credentials."""
+    plan = fhir(tmp_path, fhir={"elsewhere": True}, options={"docex_token": "secret"})
+    plan.docex["token"] = Secret("secret")
+    story = told(plan)
+    assert story.running.fhir_files.requests
+    assert story.running.fhir_files.tokens_received == 0
+    assert all(seen.caller for seen in story.running.fhir.requests)
+    assert set(documents_of(tmp_path)) == NAMES
+
+
+def test_other_origins_are_refused_where_the_configuration_names_some(tmp_path: Path) -> None:
+    """Files from an origin that is not named are told as failed, one by one."""
+    plan = fhir(tmp_path, fhir={"elsewhere": True}, docex={"archive_origins": ("https://files.example",)})
+    (run,) = virtual.run(simulate(plan)).runs
+    assert run.state is RunState.COMPLETED_WITH_ERRORS
+    (file,) = files_of(tmp_path).values()
+    assert "not allowed" in file["reason"]
+
+
+def test_a_binary_that_comes_as_json_alone_is_unwrapped(tmp_path: Path) -> None:
+    """A server that answers 406 to the type of the document is asked for FHIR, and the content taken out."""
+    told(fhir(tmp_path, fhir={"binaries": "json"}))
+    found = documents_of(tmp_path)
+    text = (tmp_path / "storage" / "S00000" / found["results.csv"]["id"] / "text.md").read_text("utf-8")
+    assert text.startswith("test,value")
+
+
+def test_what_is_not_current_is_ignored_and_what_is_said_of_errors_is_told(tmp_path: Path) -> None:
+    """Superseded documents are ignored with the reason; the manifest's errors are a failed file."""
+    options = {"statuses": ("superseded", "entered-in-error"), "problems": 2, "problem_key": "outcome"}
+    plan = fhir(tmp_path, docex={"fhir_mode": "export"}, fhir=options)
+    (run,) = virtual.run(simulate(plan)).runs
+    assert run.state is RunState.COMPLETED_WITH_ERRORS
+    found = files_of(tmp_path)
+    ignored = [file["reason"] for file in found.values() if file["outcome"] == "ignored"]
+    assert ignored == [
+        "The exchange says that it is superseded by another document.",
+        "The exchange says that it was entered in error.",
+    ]
+    messages = found["Messages.ndjson"]
+    assert messages["outcome"] == "failed"
+    assert messages["reason"] == "The exchange tells of 2 problems with the search (not-found)."
+
+
+def test_bad_lines_and_wrong_counts_are_told(tmp_path: Path) -> None:
+    """A line that is no resource is a failed file of its own, a wrong count a warning; the rest goes on."""
+    options = {"bad_lines": ("{broken", "[1]", ""), "miscounted": 1}
+    plan = fhir(tmp_path, docex={"fhir_mode": "export"}, fhir=options)
+    (run,) = virtual.run(simulate(plan)).runs
+    assert run.state is RunState.COMPLETED_WITH_ERRORS
+    found = files_of(tmp_path)
+    assert found["DocumentReference.ndjson, line 2"]["reason"] == "It is no resource in JSON."
+    assert "DocumentReference.ndjson, line 3" in found
+    assert "DocumentReference.ndjson, line 4" not in found
+    assert set(documents_of(tmp_path)) == NAMES
+    assert found["Patient.ndjson"]["warnings"] == ["The exchange says that it holds 2 resources; 3 came."]
+
+
+def test_a_document_that_the_server_fails_at_stops_no_other(tmp_path: Path) -> None:
+    """A Binary that fails each time is told as failed, those that break off are gone on with."""
+    faults = (
+        "fhir.binary 500 times=5",
+        "fhir.binary truncate times=2",
+        "fhir.binary html502 times=1",
+        "fhir.binary 404 times=1",
+    )
+    (run,) = virtual.run(simulate(fhir(tmp_path, faults=faults))).runs
+    assert run.state is RunState.COMPLETED_WITH_ERRORS
+    outcomes = sorted(file["outcome"] for file in documents_of(tmp_path).values())
+    assert outcomes == ["converted", "converted", "failed", "failed"]
+
+
+def test_patients_are_found_by_identifier(tmp_path: Path) -> None:
+    """With the system in the configuration, and without it where the date of birth agrees."""
+    for docex in ({"patient_system": "urn:oid:2.999.1"}, {}):
+        folder = tmp_path / str(len(docex))
+        folder.mkdir()
+        told(fhir(folder, docex=docex, fhir={"by_identifier": True}))
+        assert set(documents_of(folder)) == NAMES
+
+
+def test_an_unknown_patient_fails_and_costs_no_search(tmp_path: Path) -> None:
+    """A patient whom the server does not know is told, not taken for one without documents."""
+    story = virtual.run(simulate(fhir(tmp_path, fhir={"strangers": frozenset({"S00000"})})))
+    (run,) = story.runs
+    assert run.state is RunState.FAILED
+    assert "docex.patient_system" in run.error
+    assert sent(story, "fhir.search") == []
+
+
+def test_a_patient_without_documents_completes(tmp_path: Path) -> None:
+    """Nothing found is no error."""
+    told(fhir(tmp_path, options={"empty": frozenset(ids(1))}))
+    assert files_of(tmp_path) == {}
