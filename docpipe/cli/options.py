@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from docpipe import __version__
+from docpipe.cli.options_of_looking import add_completion, add_logs, add_report
 from docpipe.cli.options_of_plan import add_plan
 from docpipe.model import Activity
 
@@ -36,10 +37,10 @@ def _activity(text: str) -> Activity:
         raise argparse.ArgumentTypeError(told) from None
 
 
-def parser() -> _Parser:
+def parser() -> argparse.ArgumentParser:
     """The commands and their options."""
     common = _common()
-    top = _Parser(
+    top: argparse.ArgumentParser = _Parser(
         prog="docpipe",
         parents=[common],
         description="Retrieve every document that a health-information exchange holds for a patient, "
@@ -49,7 +50,7 @@ def parser() -> _Parser:
     )
     top.add_argument("--version", action="version", version=f"docpipe {__version__}")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    as_json = _Parser(add_help=False)
+    as_json = argparse.ArgumentParser(add_help=False)
     as_json.add_argument(
         "--json", action="store_true", help="print one JSON object on standard output, nothing else there"
     )
@@ -65,16 +66,16 @@ def parser() -> _Parser:
     _add_serve(commands, [common])
     _add_submit(commands, [common, as_json, by_service])
     _add_watch(commands, [common, as_json, by_service])
-    _add_logs(commands, [common, as_json])
-    _add_report(commands, [common])
+    add_logs(commands, [common, as_json])
+    add_report(commands, [common])
     add_plan(commands, [common, as_json])
-    _add_completion(commands)
+    add_completion(commands)
     return top
 
 
-def _by_service() -> _Parser:
+def _by_service() -> argparse.ArgumentParser:
     """The option that has a command done by a service."""
-    by_service = _Parser(add_help=False)
+    by_service = argparse.ArgumentParser(add_help=False)
     by_service.add_argument(
         "--service",
         nargs="?",
@@ -86,9 +87,9 @@ def _by_service() -> _Parser:
     return by_service
 
 
-def _working() -> _Parser:
+def _working() -> argparse.ArgumentParser:
     """Options of the commands that run patients here."""
-    working = _Parser(add_help=False)
+    working = argparse.ArgumentParser(add_help=False)
     told = working.add_mutually_exclusive_group()
     told.add_argument("-q", "--quiet", action="store_true", help="tell only what needs attention")
     told.add_argument("-v", "--verbose", action="store_true", help="tell of every activity of every patient")
@@ -109,9 +110,9 @@ def _working() -> _Parser:
     return working
 
 
-def _common() -> _Parser:
+def _common() -> argparse.ArgumentParser:
     """Options that stand before or after the command."""
-    common = _Parser(add_help=False)
+    common = argparse.ArgumentParser(add_help=False)
     common.add_argument(
         "--config",
         type=Path,
@@ -129,7 +130,7 @@ def _common() -> _Parser:
     return common
 
 
-def _add_run(commands: "_Commands[_Parser]", parents: list[_Parser]) -> None:
+def _add_run(commands: "_Commands[argparse.ArgumentParser]", parents: list[argparse.ArgumentParser]) -> None:
     run = commands.add_parser(
         "run",
         parents=parents,
@@ -141,7 +142,7 @@ def _add_run(commands: "_Commands[_Parser]", parents: list[_Parser]) -> None:
     _add_patients_wanted(run)
 
 
-def _add_patients_wanted(run: _Parser) -> None:
+def _add_patients_wanted(run: argparse.ArgumentParser) -> None:
     run.add_argument(
         "--patient", action="append", default=[], metavar="ID", help="a patient; may be repeated"
     )
@@ -169,7 +170,9 @@ def _add_patients_wanted(run: _Parser) -> None:
     )
 
 
-def _add_resume(commands: "_Commands[_Parser]", parents: list[_Parser]) -> None:
+def _add_resume(
+    commands: "_Commands[argparse.ArgumentParser]", parents: list[argparse.ArgumentParser]
+) -> None:
     resume = commands.add_parser(
         "resume",
         parents=parents,
@@ -187,7 +190,9 @@ def _add_resume(commands: "_Commands[_Parser]", parents: list[_Parser]) -> None:
     )
 
 
-def _add_status(commands: "_Commands[_Parser]", parents: list[_Parser]) -> None:
+def _add_status(
+    commands: "_Commands[argparse.ArgumentParser]", parents: list[argparse.ArgumentParser]
+) -> None:
     status = commands.add_parser(
         "status",
         parents=parents,
@@ -202,7 +207,9 @@ def _add_status(commands: "_Commands[_Parser]", parents: list[_Parser]) -> None:
     )
 
 
-def _add_cancel(commands: "_Commands[_Parser]", parents: list[_Parser]) -> None:
+def _add_cancel(
+    commands: "_Commands[argparse.ArgumentParser]", parents: list[argparse.ArgumentParser]
+) -> None:
     cancel = commands.add_parser(
         "cancel",
         parents=parents,
@@ -220,7 +227,9 @@ def _add_cancel(commands: "_Commands[_Parser]", parents: list[_Parser]) -> None:
     )
 
 
-def _add_retry(commands: "_Commands[_Parser]", parents: list[_Parser]) -> None:
+def _add_retry(
+    commands: "_Commands[argparse.ArgumentParser]", parents: list[argparse.ArgumentParser]
+) -> None:
     retry = commands.add_parser(
         "retry",
         parents=parents,
@@ -245,7 +254,9 @@ def _add_retry(commands: "_Commands[_Parser]", parents: list[_Parser]) -> None:
     )
 
 
-def _add_check(commands: "_Commands[_Parser]", parents: list[_Parser]) -> None:
+def _add_check(
+    commands: "_Commands[argparse.ArgumentParser]", parents: list[argparse.ArgumentParser]
+) -> None:
     check = commands.add_parser(
         "check",
         parents=parents,
@@ -265,7 +276,9 @@ def _add_check(commands: "_Commands[_Parser]", parents: list[_Parser]) -> None:
     )
 
 
-def _add_convert(commands: "_Commands[_Parser]", parents: list[_Parser]) -> None:
+def _add_convert(
+    commands: "_Commands[argparse.ArgumentParser]", parents: list[argparse.ArgumentParser]
+) -> None:
     convert = commands.add_parser(
         "convert",
         parents=parents,
@@ -287,9 +300,9 @@ def _add_convert(commands: "_Commands[_Parser]", parents: list[_Parser]) -> None
 
 
 def _add_patients(
-    commands: "_Commands[_Parser]",
-    common: _Parser,
-    as_json: _Parser,
+    commands: "_Commands[argparse.ArgumentParser]",
+    common: argparse.ArgumentParser,
+    as_json: argparse.ArgumentParser,
 ) -> None:
     patients = commands.add_parser("patients", help="import or list patients").add_subparsers(
         dest="patients_command", required=True, metavar="COMMAND"
@@ -305,7 +318,9 @@ def _add_patients(
     patients.add_parser("list", parents=[common, as_json], help="list the patients")
 
 
-def _add_serve(commands: "_Commands[_Parser]", parents: list[_Parser]) -> None:
+def _add_serve(
+    commands: "_Commands[argparse.ArgumentParser]", parents: list[argparse.ArgumentParser]
+) -> None:
     serve = commands.add_parser(
         "serve",
         parents=parents,
@@ -321,7 +336,9 @@ def _add_serve(commands: "_Commands[_Parser]", parents: list[_Parser]) -> None:
     )
 
 
-def _add_submit(commands: "_Commands[_Parser]", parents: list[_Parser]) -> None:
+def _add_submit(
+    commands: "_Commands[argparse.ArgumentParser]", parents: list[argparse.ArgumentParser]
+) -> None:
     submit = commands.add_parser(
         "submit",
         parents=parents,
@@ -334,7 +351,9 @@ def _add_submit(commands: "_Commands[_Parser]", parents: list[_Parser]) -> None:
     submit.add_argument("--wait", action="store_true", help="look on until they have ended, as `run` does")
 
 
-def _add_watch(commands: "_Commands[_Parser]", parents: list[_Parser]) -> None:
+def _add_watch(
+    commands: "_Commands[argparse.ArgumentParser]", parents: list[argparse.ArgumentParser]
+) -> None:
     watch = commands.add_parser(
         "watch",
         parents=parents,
@@ -346,38 +365,3 @@ def _add_watch(commands: "_Commands[_Parser]", parents: list[_Parser]) -> None:
     watch.add_argument(
         "which", nargs="*", metavar="PATIENT|RUN", help="only these; without any, all unfinished runs"
     )
-
-
-def _add_logs(commands: "_Commands[_Parser]", parents: list[_Parser]) -> None:
-    logs = commands.add_parser(
-        "logs",
-        parents=parents,
-        help="show what the activity log says of a run",
-        description="Show every try of every activity of a run, from activity_log.csv and the logs that "
-        "were put aside.",
-        epilog="example: docpipe logs P123",
-    )
-    logs.add_argument("which", metavar="RUN|PATIENT", help="a run, or a patient for the latest one")
-
-
-def _add_report(commands: "_Commands[_Parser]", parents: list[_Parser]) -> None:
-    report = commands.add_parser(
-        "report",
-        parents=parents,
-        help="show the last report of a patient",
-        description="Print the last report of a patient as text, and where it lies.",
-        epilog="example: docpipe report P123 --open",
-    )
-    report.add_argument("which", metavar="PATIENT|RUN", help="a patient, for the latest report, or a run")
-    report.add_argument("--open", action="store_true", help="open report.html in the browser instead")
-
-
-def _add_completion(commands: "_Commands[_Parser]") -> None:
-    completion = commands.add_parser(
-        "completion",
-        help="print a script that completes commands in a shell",
-        description="Print a script for completion by the Tab key.",
-        epilog="bash: docpipe completion bash > ~/.local/share/bash-completion/completions/docpipe    "
-        "zsh: docpipe completion zsh > a file _docpipe in a folder of $fpath",
-    )
-    completion.add_argument("shell", choices=("bash", "zsh", "tcsh"))
