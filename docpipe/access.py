@@ -1,9 +1,22 @@
-"""What is shown to the services, as the configuration says."""
+"""What is shown to the services, as the configuration says: a token, or those of an OAuth2 server."""
 
 from dataclasses import dataclass
 
-from docpipe.config import Config
-from docpipe.http import Credentials, bearer
+from docpipe.config import Config, Remote
+from docpipe.errors import ConfigError
+from docpipe.http import (
+    ClientSecret,
+    Credentials,
+    Grant,
+    Http,
+    OAuth2,
+    Proof,
+    SignedAssertion,
+    bearer,
+    loaded,
+)
+from docpipe.limits import Gates
+from docpipe.model import Clock
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,9 +27,54 @@ class Access:
     tracker: Credentials
 
 
-def open_access(config: Config) -> Access:
-    """The credentials that the configuration names."""
+def open_access(config: Config, http: Http, gates: Gates, clock: Clock) -> Access:
+    """The credentials that the configuration names; no server is asked for a token yet.
+
+    Raises:
+        ConfigError: if they make no sense together, or a key cannot be used.
+    """
+
+    def credentials(section: str, remote: Remote) -> Credentials:
+        grant = grant_of(section, remote, clock)
+        if grant is None:
+            return bearer(remote.token, f"{section}.token")
+        return OAuth2(http, gates.tokens(section), grant)
+
     return Access(
-        docex=bearer(config.docex.token, "docex.token"),
-        tracker=bearer(config.tasktracker.token, "tasktracker.token"),
+        docex=credentials("docex", config.docex), tracker=credentials("tasktracker", config.tasktracker)
     )
+
+
+def grant_of(section: str, remote: Remote, clock: Clock) -> Grant | None:
+    """Who asks which server for tokens; None where the section names no such server.
+
+    Raises:
+        ConfigError: as above.
+    """
+    told = [key for key in ("client_id", "client_secret", "client_assertion_key") if getattr(remote, key)]
+    if not remote.token_url:
+        if told:
+            raise ConfigError(f"{section}.token_url is missing, where {section}.{told[0]} is to be shown.")
+        return None
+    if remote.token is not None:
+        raise ConfigError(f"{section}.token and {section}.token_url: give one of them.")
+    if not remote.client_id:
+        raise ConfigError(f"{section}.client_id is missing: {section}.token_url needs to know who asks.")
+    return Grant(section, remote.token_url, remote.client_id, remote.scope, _proof(section, remote, clock))
+
+
+def _proof(section: str, remote: Remote, clock: Clock) -> Proof:
+    secret, key = remote.client_secret, remote.client_assertion_key
+    if secret is not None and key is None:
+        return ClientSecret(secret)
+    if key is None or secret is not None:
+        raise ConfigError(f"{section}: give either client_secret or client_assertion_key (or their files).")
+    try:
+        loaded(key.reveal(), remote.key_id)
+    except ImportError as error:
+        raise ConfigError(
+            f"{section}.client_assertion_key needs a package that signs: pip install 'docpipe[oauth2]'."
+        ) from error
+    except ValueError as error:
+        raise ConfigError(f"{section}.client_assertion_key has to hold {error}.") from error
+    return SignedAssertion(key, remote.key_id, clock)

@@ -17,6 +17,7 @@ from docpipe.values import (
     Secret,
     choice,
     integer,
+    parse_address,
     parse_base_url,
     parse_columns,
     parse_duration,
@@ -27,6 +28,7 @@ from docpipe.values import (
     parse_options,
     parse_origins,
     parse_prefix_key,
+    parse_private_key,
     parse_rate,
     parse_secret,
     parse_switch,
@@ -51,6 +53,18 @@ class Remote:
     token: Secret | None = _key(
         parse_secret, about="bearer token; better given by `token_file`", in_file=True
     )
+    token_url: str = _key(
+        parse_address, "", about="where an OAuth2 server gives tokens, instead of `token`", in_file=True
+    )
+    client_id: str = _key(parse_text, "", about="who docpipe is for that server", in_file=True)
+    client_secret: Secret | None = _key(parse_secret, about="the secret that goes with it", in_file=True)
+    client_assertion_key: Secret | None = _key(
+        parse_private_key,
+        about="or the private key (PEM or JWK) that signs assertions: RS384 or ES384",
+        in_file=True,
+    )
+    key_id: str = _key(parse_text, "", about="the `kid` of that key, where it does not say so itself")
+    scope: str = _key(parse_text, "", about="scopes to ask for, with blanks between")
     timeout: float = _key(parse_duration, 30.0, about="longest wait for one answer")
     max_retry_after: float = _key(parse_duration, 300.0, about="longest Retry-After that is obeyed")
 
@@ -311,7 +325,7 @@ def _from_its_file(key: Field[Any], shown: str, path: Any, folder: Path) -> Any:
         raise ConfigError(f"{shown}: {path} is not a text in UTF-8.") from error
     except ValueError as error:
         raise ConfigError(f"{shown}: {path} has to hold {error}.") from error
-    return Secret(value.reveal(), file) if isinstance(value, Secret) else value
+    return Secret(value.reveal(), file, key.metadata["parse"]) if isinstance(value, Secret) else value
 
 
 def _refuse_missing(config: Config) -> None:

@@ -24,6 +24,8 @@ class Gates:
     storage: Gate | None
     """None where documents go into a folder: a disk has no outages that pass."""
     archives: Callable[[str], Gate]
+    tokens: Callable[[str], Gate]
+    """Of the server that gives the tokens of a section."""
     services: dict[str, Service]
     quotas: dict[str, Quota]
     pauses: dict[str, float]
@@ -81,9 +83,8 @@ async def open_gates(
         return Gate(service, quota, timeout=timeout, max_retry_after=longest, observers=observers)
 
     @functools.cache
-    def archives(origin: str) -> Gate:
+    def unlimited(name: str) -> Gate:
         """No quota, but an outage state of its own."""
-        name = f"archives of {urlsplit(origin).netloc}"
         return gate(add(name), Quota(name, None, clock=clock), docex.timeout)
 
     return Gates(
@@ -92,7 +93,8 @@ async def open_gates(
         tracker=gate(services["tasktracker"], quotas["tasktracker"], tracker.timeout),
         patients=_unlimited(services["patients"], clock, observers),
         storage=_unlimited(add("storage"), clock, observers) if storage else None,
-        archives=archives,
+        archives=lambda origin: unlimited(f"archives of {urlsplit(origin).netloc}"),
+        tokens=lambda section: unlimited(f"tokens of {section}"),
         services=services,
         quotas=quotas,
         pauses=pauses,

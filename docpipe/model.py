@@ -68,6 +68,7 @@ class WaitKind(StrEnum):
     DOWNLOAD = "download"  # a place among the downloads
     CONVERSION = "conversion"  # a free worker
     DISK = "disk"  # room on the disk
+    TOKEN = "token"  # noqa: S105 -- a token of a service, which somebody else is getting
     PAUSE = "pause"  # somebody has told docpipe to pause, or to leave a service alone
 
 

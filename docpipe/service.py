@@ -138,7 +138,7 @@ async def opened(
         http = await stack.enter_async_context(Http(_har(trace_http, stack)))
         workers = make_workers(config, clock, converter, inline=inline)
         await stack.enter_async_context(workers)
-        access = open_access(config)
+        access = open_access(config, http, gates, clock)
         activities = Activities(
             patients=Lookup(patients, gates.patients, Slots(config.patients.pool, clock)),
             exchange=_exchange(config, http, gates, clock, access.docex, spool=state.spool),

@@ -20,13 +20,22 @@ _UNITS_B: Final = {"b": 1, "kib": 2**10, "mib": 2**20, "gib": 2**30, "kb": 10**3
 
 
 class Secret:
-    """A text that no print, log or traceback shows; `file` is where it was read from, if it was."""
+    """A text that no print, log or traceback shows.
 
-    __slots__ = ("_text", "file")
+    Args:
+        text: the secret.
+        file: where it was read from, if it was.
+        parse: reads the file's text anew.
+    """
 
-    def __init__(self, text: str, file: Path | None = None) -> None:
+    __slots__ = ("_parse", "_text", "file")
+
+    def __init__(
+        self, text: str, file: Path | None = None, parse: "Callable[[Any], Secret] | None" = None
+    ) -> None:
         self._text = text
         self.file = file
+        self._parse = parse or parse_secret
 
     def __repr__(self) -> str:
         return "Secret(***)"
@@ -44,7 +53,7 @@ class Secret:
         """
         if self.file is None:
             return self
-        return Secret(parse_secret(read_stripped(self.file)).reveal(), self.file)
+        return Secret(self._parse(read_stripped(self.file)).reveal(), self.file, self._parse)
 
 
 def read_stripped(file: Path) -> str:
@@ -232,3 +241,18 @@ def parse_secret(value: Any) -> Secret:
     if not re.fullmatch(r"[\x21-\x7e]+", text):
         raise ValueError("a token without spaces or control characters")
     return Secret(text)
+
+
+def parse_address(value: Any) -> str:
+    """Read the address of a server that docpipe talks to beside a service."""
+    parts = urlsplit(str(value))
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.fragment:
+        raise ValueError('an address such as "https://login.example/token"')
+    if parts.username or parts.password:
+        raise ValueError("an address without a password in it")
+    return str(value)
+
+
+def parse_private_key(value: Any) -> Secret:
+    """Read a private key, whose form is looked at where it is used."""
+    return Secret(parse_text(value))

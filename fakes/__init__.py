@@ -5,6 +5,7 @@ In a test: `async with fakes.serve(fakes.FakeOptions(seed=1)) as running:`. By h
 
 from fakes.faults import Fault
 from fakes.fhiroptions import FhirOptions
+from fakes.oauth2 import OAuth2Server
 from fakes.options import FakeOptions, parse_span
 from fakes.patients import sample
 from fakes.quota import Rate, parse_rate, worst_window
@@ -14,6 +15,7 @@ __all__ = [
     "FakeOptions",
     "Fault",
     "FhirOptions",
+    "OAuth2Server",
     "Rate",
     "Running",
     "parse_rate",

@@ -14,7 +14,7 @@ from typing import Any, Final
 from fakes import faults, patients
 from fakes.faults import Fault
 from fakes.ledger import Seen
-from fakes.options import MIXES, FakeOptions, parse_span
+from fakes.options import EXPIRES_IN, MIXES, FakeOptions, parse_span
 from fakes.quota import parse_rate
 from fakes.server import serve
 
@@ -36,10 +36,13 @@ examples:
   python -m fakes --fault "tracker.create lost times=3" --fault "docex.archive truncate probability=0.2"
   python -m fakes --fault "docex.search 429 times=1 retry_after=epoch_ms:30"
   python -m fakes --fault "docex.status 500 patient=P123"                  one poisoned patient
+  python -m fakes --oauth2-port 8083 --oauth2-seconds 60 --fault "docex.status revoke times=3"
   python -m fakes --export-patients patients.csv                           and no servers
 
 Standard output has one line of JSON with the addresses, once they can be used. Tokens are taken from the
-environment: FAKES_DOCEX_TOKEN and FAKES_TRACKER_TOKEN; without them none is asked for.
+environment: FAKES_DOCEX_TOKEN and FAKES_TRACKER_TOKEN; without them none is asked for. With --oauth2-port
+both services ask for tokens of the OAuth2 server, whose client shows FAKES_OAUTH2_SECRET, or an assertion
+that is signed with one of --oauth2-keys.
 """
 
 
@@ -79,6 +82,7 @@ def _parser() -> argparse.ArgumentParser:
         argument_default=argparse.SUPPRESS,
     )
     _add_servers(parser.add_argument_group("servers").add_argument)
+    _add_oauth2(parser.add_argument_group("OAuth2").add_argument)
     _add_searches(parser.add_argument_group("searches and archives").add_argument)
     add = parser.add_argument_group("trouble").add_argument
     add("--latency", type=float, metavar="S", help="of each request, both ways together")
@@ -108,6 +112,14 @@ def _add_servers(add: Callable[..., Any]) -> None:
     add("--state", type=Path, metavar="FILE", help="keep searches, tasks, keys and reports here")
 
 
+def _add_oauth2(add: Callable[..., Any]) -> None:
+    add("--oauth2-port", type=int, metavar="PORT", help="serve tokens, and ask for them; 0: any free port")
+    add("--oauth2-client-id", metavar="ID", help="who may ask for tokens (default: docpipe)")
+    add("--oauth2-keys", type=Path, metavar="JWKS", help="public keys, for signed assertions")
+    add("--oauth2-seconds", type=float, metavar="S", help="a token is good for (default: 300)")
+    add("--oauth2-expires-in", choices=EXPIRES_IN, help="how that is told (default: number)")
+
+
 def _add_searches(add: Callable[..., Any]) -> None:
     ids, one = _typed("ids", _ids), _typed("patient", _patient_seconds)
     add("--search-seconds", type=_typed("span", parse_span), metavar="A-B", help="default: 1-4")
@@ -135,6 +147,7 @@ def _options(given: dict[str, Any]) -> FakeOptions:
         "patient_seconds": dict(given.get("patient_seconds", ())),
         "docex_token": os.environ.get("FAKES_DOCEX_TOKEN") or None,
         "tracker_token": os.environ.get("FAKES_TRACKER_TOKEN") or None,
+        "oauth2_secret": os.environ.get("FAKES_OAUTH2_SECRET") or None,
     }
     return FakeOptions(**{**given, **lists})
 
@@ -157,6 +170,8 @@ async def _run(options: FakeOptions) -> None:
             "tracker_url": running.tracker_url,
             "archive_url": running.archive_url,
         }
+        if running.oauth2 is not None:
+            addresses["token_url"] = running.oauth2.url
         sys.stdout.write(json.dumps(addresses) + "\n")
         sys.stdout.flush()
         await stopped.wait()

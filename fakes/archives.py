@@ -14,6 +14,7 @@ class ArchiveOrigin(Front):
     """The server, and what tests ask of it."""
 
     name: ClassVar[str] = "archive"
+    guarded: ClassVar[bool] = False
 
     def __init__(self, world: World, exchange: DocExchange, shelf: Shelf) -> None:
         super().__init__(world, {})

@@ -17,6 +17,7 @@ Answers:
     corrupt                  one bit of the body is flipped
     slow                     the body takes `seconds` to arrive
     forget                   every Idempotency-Key is forgotten before the request is handled, as usual
+    revoke                   every token of the OAuth2 server is revoked before the request is handled
 """
 
 import math
@@ -48,6 +49,7 @@ OPERATIONS: Final = (
     "tracker.get",  # GET /v1/tasks/{id}
     "tracker.update",  # PATCH /v1/tasks/{id}
     "tracker.report",  # POST /v1/tasks/{id}/reports
+    "oauth2.token",  # POST /token
 )
 _WORDS: Final = (
     "reset",
@@ -60,6 +62,7 @@ _WORDS: Final = (
     "corrupt",
     "slow",
     "forget",
+    "revoke",
 )
 _TIMED: Final = ("delay", "late", "slow")
 _RETRY_FORMS: Final = ("date", "epoch", "epoch_ms")

@@ -296,6 +296,7 @@ class FileOrigin(Front):
     """A server of its own for files and documents, which wants no token and must not be shown one."""
 
     name: ClassVar[str] = "fhirfiles"
+    guarded: ClassVar[bool] = False
 
     def __init__(self, world: World, server: FhirServer) -> None:
         super().__init__(world, {})

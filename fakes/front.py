@@ -23,6 +23,7 @@ from fakes.keys import Keys
 from fakes.ledger import Ledger, Seen
 from fakes.options import FakeOptions
 from fakes.quota import Quotas, Rate, whole_seconds
+from fakes.tokens import Tokens
 
 Handler = Callable[[Call], Awaitable[Reply]]
 Route = tuple[str, str, str, Handler]
@@ -45,6 +46,9 @@ class World:
     faults: Faults
     closing: asyncio.Event
     rng: random.Random
+    tokens: Tokens
+    guarded: bool = False
+    """Whether the servers ask for tokens of the OAuth2 server."""
 
 
 def digest(*parts: object) -> str:
@@ -56,12 +60,15 @@ class Front(ABC):
     """A server: its subclasses say which routes there are, and this what happens around them."""
 
     name: ClassVar[str]
+    guarded: ClassVar[bool] = True
+    """Whether it asks for tokens where there is a server that gives them."""
 
     def __init__(self, world: World, rates: Mapping[str, Rate | None], token: str | None = None) -> None:
         self.world = world
         self.ledger = Ledger()
         self.keys = Keys(f"{self.name}.key", world.journal, world.clock, world.options.key_seconds)
         self._token = token
+        self._revoked: set[str | None] = set()
         self._quotas = Quotas(rates)
         self._callers: dict[str | None, str] = {None: ""}
         for id_, times in world.journal.load(f"{self.name}.quota").items():
@@ -96,6 +103,12 @@ class Front(ABC):
         self.world.faults.add(
             Fault.parse(fault) if isinstance(fault, str) else fault, self.world.clock.time()
         )
+
+    def use_token(self, token: str, answer: int = 401) -> None:
+        """Ask for this token from now on; the one before is answered with 401, or 403."""
+        if answer == 401:  # noqa: PLR2004 - as it says
+            self._revoked.add(self._token)
+        self._token = token
 
     def forget_keys(self) -> None:
         """Forget every Idempotency-Key, as services do after a time."""
@@ -188,6 +201,8 @@ class Front(ABC):
             return canned
         if fault.answer == "forget":
             self.keys.forget()
+        if fault.answer == "revoke":
+            self.world.tokens.revoke()
         if fault.answer == "delay":
             with self.keys.working(call):
                 await self._pause(fault.seconds)
@@ -210,11 +225,17 @@ class Front(ABC):
             return problem(500, "The fake itself failed; its log says how.")
 
     def _authorize(self, call: Call) -> None:
-        if self._token is None:
+        guarded = self.guarded and self.world.guarded
+        if self._token is None and not guarded:
             return
         scheme, _, token = (call.header("Authorization") or "").partition(" ")
         if scheme.lower() != "bearer" or not token:
             raise Refusal(401, "A bearer token is required.", {"WWW-Authenticate": "Bearer"})
+        if guarded and self.world.tokens.good(token.strip()):
+            return
+        if guarded or token.strip() in self._revoked:
+            wrong = {"WWW-Authenticate": 'Bearer error="invalid_token"'}
+            raise Refusal(401, "This token is not good any more.", wrong)
         if token.strip() != self._token:
             raise Refusal(403, "This token may not be used here.")
 

@@ -13,6 +13,7 @@ from fakes.ledger import Seen
 from fakes.quota import Rate
 
 MIXES: Final = ("full", "tiny")
+EXPIRES_IN: Final = ("number", "text", "missing", "absurd")
 SEARCH_RATE: Final = Rate(10, 60.0)
 STATUS_RATE: Final = Rate(10, 1.0)
 TRACKER_RATE: Final = Rate(10, 1.0)
@@ -37,6 +38,17 @@ class FakeOptions:
     archive_port: int = 0
     docex_token: str | None = field(default=None, repr=False)
     tracker_token: str | None = field(default=None, repr=False)
+
+    oauth2_port: int | None = None
+    """Where an OAuth2 server listens whose tokens both services then ask for; None: there is none."""
+    oauth2_client_id: str = "docpipe"
+    oauth2_secret: str | None = field(default=None, repr=False)
+    oauth2_keys: Path | None = None
+    """The client's public keys, a set of JWKs: it may then show signed assertions."""
+    oauth2_seconds: float = 300.0
+    """How long a token is good."""
+    oauth2_expires_in: str = "number"
+    """How that is told: one of `EXPIRES_IN`."""
     seed: int = 0
 
     search_rate: Rate | None = SEARCH_RATE
@@ -105,5 +117,7 @@ class FakeOptions:
             raise ValueError(f"redirect must be 302, 303, 307, 308 or None, not {self.redirect}")
         if self.expired_link not in (403, 410):
             raise ValueError(f"expired_link must be 403 or 410, not {self.expired_link}")
+        if self.oauth2_expires_in not in EXPIRES_IN:
+            raise ValueError(f"oauth2_expires_in must be one of {', '.join(EXPIRES_IN)}")
         if self.documents is not None and not self.documents.is_dir():
             raise ValueError(f"there is no folder {self.documents}")

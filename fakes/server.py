@@ -17,7 +17,9 @@ from fakes.faults import Fault, Faults
 from fakes.fhir import FhirServer, FileOrigin
 from fakes.front import Front, World
 from fakes.journal import Journal
+from fakes.oauth2 import OAuth2Server
 from fakes.options import FakeOptions
+from fakes.tokens import Tokens
 from fakes.tracker import TaskTracker
 
 _BACKLOG: Final = 4096
@@ -36,6 +38,7 @@ class Running:
     docex: DocExchange
     tracker: TaskTracker
     archive: ArchiveOrigin
+    oauth2: OAuth2Server | None
     world: World
     fhir_url: str
     fhir: FhirServer
@@ -76,7 +79,8 @@ async def serve(options: FakeOptions | None = None) -> AsyncIterator[Running]:
         shelf = Shelf(options.seed, options.mix, options.documents)
         stack.callback(shelf.close)
         rng = random.Random(f"latency:{options.seed}")
-        world = World(options, clock, journal, faults, asyncio.Event(), rng)
+        tokens, guarded = Tokens(clock, options.oauth2_seconds), options.oauth2_port is not None
+        world = World(options, clock, journal, faults, asyncio.Event(), rng, tokens, guarded)
         docex = DocExchange(world, shelf)
         tracker = TaskTracker(world)
         archive = ArchiveOrigin(world, docex, shelf)
@@ -88,6 +92,7 @@ async def serve(options: FakeOptions | None = None) -> AsyncIterator[Running]:
         if options.fhir.elsewhere:
             fhir.file_port = await _listen(stack, files, options.host, 0)
         fhir_port = await _listen(stack, fhir, options.host, options.fhir.port)
+        oauth2 = await _oauth2(stack, world)
         stack.callback(world.closing.set)  # first of all, so that what hangs lets go
         yield Running(
             docex_url=_url(options.host, docex_port),
@@ -96,11 +101,23 @@ async def serve(options: FakeOptions | None = None) -> AsyncIterator[Running]:
             docex=docex,
             tracker=tracker,
             archive=archive,
+            oauth2=oauth2,
             world=world,
             fhir_url=f"{_url(options.host, fhir_port)}/fhir",
             fhir=fhir,
             fhir_files=files,
         )
+
+
+async def _oauth2(stack: contextlib.AsyncExitStack, world: World) -> OAuth2Server | None:
+    options = world.options
+    if options.oauth2_port is None:
+        return None
+    server = OAuth2Server(world)
+    server.url = (
+        f"{_url(options.host, await _listen(stack, server, options.host, options.oauth2_port))}/token"
+    )
+    return server
 
 
 async def _listen(stack: contextlib.AsyncExitStack, front: Front, host: str, port: int) -> int:

@@ -103,7 +103,7 @@ async def _probes(config: Config, bench: Bench) -> AsyncIterator[tuple[list[_Pro
         http = await stack.enter_async_context(Http())
         gates = await open_gates(config, checkpoints, bench.clock, random.Random(), stack)
         await stack.enter_async_context(_alive(checkpoints))
-        access = open_access(config)
+        access = open_access(config, http, gates, bench.clock)
         docex = config.docex
         exchange: Wire | DocumentExchange
         if docex.kind == "fhir":

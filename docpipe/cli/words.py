@@ -17,6 +17,7 @@ _KINDS: Final = {
     "download": "waits for a place among the downloads",
     "conversion": "waits for a free converter",
     "disk": "the disk is full ({what})",
+    "token": "waits for a token ({what})",
     "pause": "{what} is paused",
 }
 
@@ -29,6 +30,7 @@ _FOR: Final = {
     WaitKind.DOWNLOAD: "a place among the downloads",
     WaitKind.CONVERSION: "a free converter",
     WaitKind.DISK: "room on the disk",
+    WaitKind.TOKEN: "a token ({what})",
     WaitKind.PAUSE: "the end of a pause",
 }
 

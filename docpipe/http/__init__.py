@@ -5,7 +5,9 @@ from docpipe.http.answers import Answer, Check
 from docpipe.http.client import Http
 from docpipe.http.credentials import NONE, BearerToken, Credentials, bearer
 from docpipe.http.download import Ask, Download, DownloadError, Fetch
+from docpipe.http.grants import ClientSecret, Proof, SignedAssertion, loaded
 from docpipe.http.har import Har
+from docpipe.http.oauth2 import Grant, OAuth2
 from docpipe.http.redirects import origin_of
 
 __all__ = [
@@ -14,13 +16,19 @@ __all__ = [
     "Ask",
     "BearerToken",
     "Check",
+    "ClientSecret",
     "Credentials",
     "Download",
     "DownloadError",
     "Fetch",
+    "Grant",
     "Har",
     "Http",
+    "OAuth2",
+    "Proof",
+    "SignedAssertion",
     "bearer",
+    "loaded",
     "origin_of",
     "retry_after",
 ]

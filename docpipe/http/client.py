@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, Self
+from typing import Final, Self
 
 import aiohttp
 from yarl import URL
@@ -31,7 +31,14 @@ class Request:
     method: str
     url: URL
     headers: Mapping[str, str] = field(repr=False)
-    json: Json = field(repr=False)
+    json: Json = field(default=None, repr=False)
+    form: Mapping[str, str] | None = field(default=None, repr=False)
+
+    def body(self) -> Mapping[str, Json]:
+        """As aiohttp names it: nothing, `json`, or `data`."""
+        if self.form is not None:
+            return {"data": dict(self.form)}
+        return {} if self.json is None else {"json": self.json}
 
 
 def _request(
@@ -39,11 +46,12 @@ def _request(
     url: str,
     *,
     json: Json = None,
+    form: Mapping[str, str] | None = None,
     params: Mapping[str, str] | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> Request:
     target = URL(url).update_query(params) if params else URL(url)
-    return Request(method, target, {"Accept": "application/json", **(headers or {})}, json)
+    return Request(method, target, {"Accept": "application/json", **(headers or {})}, json, form)
 
 
 class Http:
@@ -86,6 +94,7 @@ class Http:
         ticket: Ticket,
         credentials: Credentials = NONE,
         json: Json = None,
+        form: Mapping[str, str] | None = None,
         params: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
         check: Check | None = None,
@@ -98,8 +107,9 @@ class Http:
             url: of the service; it may redirect within its origin.
             gate: to the endpoint.
             ticket: who asks; bears what it waits for.
-            credentials: shown to this origin only. After a 401 they are asked for another, once.
+            credentials: shown to this origin only. After a 401 or 403 they are asked for others, once.
             json: the body.
+            form: instead of that, the fields of a form.
             params: the query.
             headers: more of them, such as Idempotency-Key.
             check: whether the body of a good answer keeps the contract. One that does not is a failure
@@ -113,7 +123,7 @@ class Http:
             PoisonedError: if this request alone keeps failing while others succeed.
             ServiceError: if it redirects where it must not.
         """
-        request = _request(method, url, json=json, params=params, headers=headers)
+        request = _request(method, url, json=json, form=form, params=params, headers=headers)
         shown = Shown(credentials, ticket)
         call = gate.call(ticket)
         while True:
@@ -159,7 +169,6 @@ class Http:
     ) -> Answer | Failure | None:
         """Try once, redirects included."""
         url, home = request.url, origin_of(request.url)
-        more: dict[str, Any] = {} if request.json is None else {"json": request.json}
         for _ in range(MAX_REDIRECTS + 1):
             reading = Reading(check, self._har)
             passage = gate.passage(call, reading)
@@ -173,7 +182,7 @@ class Http:
                         headers=await shown.on(request.headers),
                         allow_redirects=False,
                         middlewares=(passage,),
-                        **more,
+                        **request.body(),
                     ) as response,
                 ):
                     pass

@@ -13,7 +13,8 @@ log = structlog.get_logger(__name__)
 
 SETTLED_S: Final = 1.0
 """A token that was read anew this short ago is not read again, however many callers it was refused to."""
-_UNAUTHORIZED: Final = 401
+_REFUSALS: Final = (401, 403)
+"""The contracts let a service answer a token that it does not know with either."""
 
 
 class Credentials(Protocol):
@@ -22,8 +23,8 @@ class Credentials(Protocol):
     async def header(self, ticket: Ticket) -> str | None:
         """The value of the header, None to send none; may wait, and tells so on the ticket."""
 
-    async def refused(self, header: str, ticket: Ticket) -> bool:
-        """Tell that the service answered `header` with 401; whether there is another to try now."""
+    async def refused(self, header: str, ticket: Ticket, status: int) -> bool:
+        """Tell that the service answered `header` with 401 or 403; whether there is another to try now."""
 
 
 class NoCredentials:
@@ -33,7 +34,7 @@ class NoCredentials:
         """None is sent."""
         return None
 
-    async def refused(self, header: str, ticket: Ticket) -> bool:  # noqa: ARG002 -- the protocol's
+    async def refused(self, header: str, ticket: Ticket, status: int) -> bool:  # noqa: ARG002 -- the protocol's
         """There is no other."""
         return False
 
@@ -62,7 +63,7 @@ class BearerToken:
     def _header(self) -> str:
         return f"Bearer {self._secret.reveal()}"
 
-    async def refused(self, header: str, ticket: Ticket) -> bool:  # noqa: ARG002 -- the protocol's
+    async def refused(self, header: str, ticket: Ticket, status: int) -> bool:  # noqa: ARG002 -- the protocol's
         """Read the file anew, once for all who were refused at the same time."""
         async with self._reading:
             if header == self._header() and not self._just_read():
@@ -111,11 +112,11 @@ class Shown:
         return headers if self._header is None else {**headers, "Authorization": self._header}
 
     async def again(self, status: int) -> bool:
-        """Whether an answer of this status is worth another attempt: a 401 is, once, where others are had."""
-        if status != _UNAUTHORIZED or self._header is None or self._renewed:
+        """Whether an answer of this status is worth another attempt: once, where there are others."""
+        if status not in _REFUSALS or self._header is None or self._renewed:
             return False
         self._renewed = True
-        return await self._credentials.refused(self._header, self._ticket)
+        return await self._credentials.refused(self._header, self._ticket, status)
 
     def afresh(self) -> None:
         """Another request begins: again one 401 is not final."""

@@ -42,6 +42,7 @@ WAITS: Final = {
     WaitKind.DOWNLOAD: "a download place",
     WaitKind.CONVERSION: "a free converter",
     WaitKind.DISK: "room on the disk",
+    WaitKind.TOKEN: "a token",
     WaitKind.PAUSE: "a pause",
 }
 """After "waited for"; likewise."""

@@ -20,6 +20,7 @@ _TOLD: Final = {
     WaitKind.DOWNLOAD: "waits for a place among the downloads",
     WaitKind.CONVERSION: "waits for a free converter",
     WaitKind.DISK: "the disk is full ({what})",
+    WaitKind.TOKEN: "waits for a token ({what})",
     WaitKind.PAUSE: "{what} is paused",
 }
 _KEPT: Final = {

@@ -9,7 +9,7 @@ import contextlib
 import hashlib
 import json
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -56,6 +56,10 @@ class Plan:
     """More of the configuration's section."""
     lives: Sequence[float] = ()
     """Seconds after which docpipe is stopped and started again; the last life is as long as it takes."""
+    adapt: Callable[[Config, fakes.Running], Config] = lambda config, _: config
+    """Changes the configuration."""
+    meanwhile: Callable[[fakes.Running], Coroutine[Any, Any, None]] | None = None
+    """What somebody does while docpipe is at work."""
 
 
 @dataclass
@@ -118,7 +122,7 @@ def config_of(plan: Plan, running: fakes.Running) -> Config:
 async def simulate(plan: Plan) -> Story:
     """Run the plan's patients to their end, through stops and restarts where the plan has some."""
     async with fakes.serve(options_of(plan)) as running:
-        config = config_of(plan, running)
+        config = plan.adapt(config_of(plan, running), running)
         database = PatientDatabase(config.patients.url)
         await database.put([Patient(id_, "Ann", "Lee", "1957-03-31") for id_ in ids(plan.patients)])
         await database.aclose()
@@ -130,6 +134,7 @@ async def simulate(plan: Plan) -> Story:
             if change.activity is None:
                 ended[change.patient_id] = virtual.wall_clock() - began
 
+        beside = None if plan.meanwhile is None else asyncio.create_task(plan.meanwhile(running))
         for life in (*plan.lives, None):
             async with service.opened(
                 config, clock=virtual.wall_clock, rng=rng, converter=CONVERTER, inline=True
@@ -138,5 +143,7 @@ async def simulate(plan: Plan) -> Story:
                 await docpipe.engine.submit(id_ for id_ in ids(plan.patients) if id_ not in ended)
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(docpipe.engine.wait(), life)
+        if beside is not None:
+            await beside
         runs = read_runs(config.state_dir, latest=10 * plan.patients)
         return Story(runs, virtual.wall_clock() - began, ended, running)

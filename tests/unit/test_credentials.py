@@ -9,6 +9,7 @@ from aiohttp import web
 from docpipe.http import Http, bearer
 from docpipe.http.credentials import NoCredentials
 from docpipe.model import Rate, Ticket
+from docpipe.plan.virtual import EPOCH_S
 from docpipe.values import Secret
 from tests import virtual
 from tests.gate_world import Process, Server
@@ -98,7 +99,7 @@ async def test_a_thousand_refusals_cost_one_reading(tmp_path, monkeypatch, renew
     monkeypatch.setattr(Secret, "again", counted)
     credentials = bearer(in_file(tmp_path / "token"))
     (tmp_path / "token").write_text(renewed)
-    refusals = (credentials.refused("Bearer old", Ticket(str(n))) for n in range(1000))
+    refusals = (credentials.refused("Bearer old", Ticket(str(n)), 401) for n in range(1000))
     assert await asyncio.gather(*refusals) == [renewed == "new"] * 1000
     assert len(readings) == 1
 
@@ -109,7 +110,7 @@ async def test_the_token_is_taken_when_the_turn_has_come():
 
     class Clockwork(NoCredentials):
         async def header(self, _ticket):
-            asked.append(virtual.wall_clock() - virtual.EPOCH_S)
+            asked.append(virtual.wall_clock() - EPOCH_S)
             return f"Bearer {asked[-1]:.0f}"
 
     guarded = Guarded("")

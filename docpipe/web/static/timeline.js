@@ -13,6 +13,7 @@ const KINDS = {
   download: "a download place",
   conversion: "a free converter",
   disk: "room on the disk",
+  token: "a token",
   pause: "a pause",
 };
 
