@@ -14,10 +14,11 @@ from typing import Any
 import docpipe.activities
 import docpipe.activity_log
 import docpipe.archive.download
+import docpipe.archive.retrieve
 import docpipe.checkpoints.store
 import docpipe.gates.gate
 import docpipe.service
-import docpipe.storage
+import docpipe.storage.folder
 from docpipe.activities import Activities
 from docpipe.activity_log import ActivityLog
 from docpipe.archive.extract import _Extraction
@@ -162,7 +163,7 @@ def _spool(patches: _Patches) -> None:
         real(file, block[half:])
 
     real = patches.put(download, "_write_all", write_all)
-    patches.around(docpipe.activities, "extract", "extract")
+    patches.around(docpipe.archive.retrieve, "extract", "extract")
     patches.around(_Extraction, "_unpack", "extracting a file")
     patches.around(docpipe.activities, "_emptied", "folder of a conversion")
     for pool in (Workers, InlineWorkers):
@@ -181,7 +182,7 @@ def _spool(patches: _Patches) -> None:
 
 
 def _storage(patches: _Patches) -> None:
-    storage = docpipe.storage
+    storage = docpipe.storage.folder
     for name in ("_put", "_put_file", "_make_folders", "_copy", "_remove_others"):
         patches.around(storage, name, f"storage.{name.lstrip('_')}")
     patches.around(pathlib.Path, "replace", "rename", lambda path, _to: f": {_kind(path)}")
