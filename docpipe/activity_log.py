@@ -1,26 +1,25 @@
 """activity_log.csv: a line at the start and one at the finish of every activity, for people and spreadsheets.
 
 The file is only ever appended to, whole lines at a time, so that readers may follow it. A line that a crash
-cut short is taken away at the next start. A finish is written before its checkpoint: every activity that has
-a checkpoint has its finish here. A file that has grown large is put aside under the time of that, such as
-activity_log-20260131T093000Z.csv, and another is begun.
+cut short is taken away at the next start. Lines wait until the thread that commits checkpoints calls `write`
+before a transaction: every activity that has a checkpoint has its finish here. A file that has grown large is
+put aside under the time of that, such as activity_log-20260131T093000Z.csv, and another is begun.
 """
 
 import asyncio
 import contextlib
-import json
 import math
 import os
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+import threading
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Final, Self
 
 import structlog
-from aiocsv import AsyncWriter
 
 from docpipe.errors import StateError
+from docpipe.jsons import to_json
 from docpipe.model import Clock, Json
 
 log = structlog.get_logger(__name__)
@@ -36,36 +35,41 @@ COLUMNS: Final = (
     "duration_s",
     "outcome",
 )
+_HEAD: Final = ",".join(COLUMNS) + "\r\n"
 ROTATE_BYTES: Final = 64 * 2**20
 """A file of this size is put aside."""
 _RETRY_FULL_S: Final = 5.0
 _TAIL_BYTES: Final = 64 * 1024
 
 
-@dataclass(frozen=True, slots=True)
 class Entry:
     """Which try of which activity; `args` bears no names and no birth dates."""
 
-    run_id: str
-    patient_id: str
-    activity: str
-    attempt: int
-    args: Json
+    __slots__ = ("activity", "attempt", "patient", "run_id", "told")
+
+    def __init__(self, run_id: str, patient_id: str, activity: str, attempt: int, args: Json) -> None:
+        self.run_id = run_id
+        self.activity = activity
+        self.attempt = attempt
+        if not patient_id.isprintable():  # a line break would cut the record
+            patient_id = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in patient_id)
+        self.patient = _quoted(patient_id)
+        self.told = _quoted(to_json(args)) if args else "{}"
 
 
-class _Buffer:
-    """What aiocsv writes to: lines wait here until they are appended all at once."""
+def _quoted(text: str) -> str:
+    """A field of CSV (RFC 4180); what is printed here has no line breaks."""
+    return '"' + text.replace('"', '""') + '"' if "," in text or '"' in text else text
 
-    def __init__(self) -> None:
-        self.text: list[str] = []
 
-    async def write(self, text: str) -> int:
-        self.text.append(text)
-        return len(text)
+@lru_cache(maxsize=4)
+def _second(at: int) -> str:
+    return datetime.fromtimestamp(at, UTC).isoformat().removesuffix("+00:00")
 
-    def take(self) -> bytes:
-        text, self.text = self.text, []
-        return "".join(text).encode()
+
+def _timestamp(at: float) -> str:
+    seconds, millis = divmod(int(at * 1000), 1000)
+    return f"{_second(seconds)}.{millis:03d}+00:00"
 
 
 class ActivityLog:
@@ -79,13 +83,11 @@ class ActivityLog:
         """
         self._path = folder / "activity_log.csv"
         self._clock = clock
-        self._buffer = _Buffer()
-        self._rows = AsyncWriter(self._buffer)
-        self._thread = ThreadPoolExecutor(1, "activity-log")
-        self._task: asyncio.Task[None] | None = None
+        self._lines: list[str] = []
+        self._rest = b""
+        """What a full disk has not taken yet."""
+        self._writing = threading.Lock()
         self._given_up = asyncio.Event()
-        self._over = False
-        """A line was given up, and may stand there in part: nothing can follow it."""
         self._size = 0
         try:
             self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
@@ -95,87 +97,64 @@ class ActivityLog:
 
     async def __aenter__(self) -> Self:
         if not self._size:
-            await self._rows.writerow(COLUMNS)
-            await self._flush()
+            self._lines.append(_HEAD)
+            await self.flush()
         return self
 
     async def __aexit__(self, *_: object) -> None:
         self.give_up()
-        await self._flush()
-        self._thread.shutdown()
+        await self.flush()
         os.close(self._file)
 
     def give_up(self) -> None:
         """Wait for room on a full disk no more: lines that cannot be written are lost."""
         self._given_up.set()
 
-    async def start(self, entry: Entry) -> None:
+    def start(self, entry: Entry) -> None:
         """Note that an activity begins."""
-        await self._row(entry, "start", "", "")
-        self._flush_soon()
+        self._line(entry, "start", "", "")
 
-    async def finish(self, entry: Entry, duration: float, outcome: str) -> None:
-        """Note how an activity ended (seconds, a word); handed to the operating system when this returns.
+    def finish(self, entry: Entry, duration: float, outcome: str) -> None:
+        """Note how an activity ended (seconds, a word)."""
+        self._line(entry, "finish", f"{duration:.3f}", outcome)
 
-        Raises:
-            CancelledError: the disk is full and was given up: there must be no checkpoint without its line.
-        """
-        await self._row(entry, "finish", f"{duration:.3f}", outcome)
-        await self._flush()
-        if self._over:
-            raise asyncio.CancelledError
-
-    async def _row(self, entry: Entry, event: str, duration: str, outcome: str) -> None:
-        now = datetime.fromtimestamp(self._clock(), UTC).isoformat(timespec="milliseconds")
-        args = json.dumps(entry.args, separators=(",", ":"))
-        patient = entry.patient_id
-        if not patient.isprintable():  # a line break would cut the record
-            patient = "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in patient)
-        await self._rows.writerow(
-            (
-                now,
-                entry.run_id,
-                patient,
-                entry.activity,
-                event,
-                entry.attempt,
-                args,
-                duration,
-                outcome,
-            )
+    def _line(self, entry: Entry, event: str, duration: str, outcome: str) -> None:
+        self._lines.append(
+            f"{_timestamp(self._clock())},{entry.run_id},{entry.patient},{entry.activity},{event},"
+            f"{entry.attempt},{entry.told},{duration},{outcome}\r\n"
         )
 
-    def _flush_soon(self) -> asyncio.Task[None]:
-        """One append serves everybody who wrote a line before it began."""
-        if self._task is None or self._task.done():
-            self._task = asyncio.create_task(self._append_all(), name="activity-log")
-        return self._task
+    def write(self) -> None:
+        """Hand all lines until now to the operating system. Runs in any thread.
 
-    async def _flush(self) -> None:
-        while self._buffer.text or (self._task is not None and not self._task.done()):
-            await asyncio.shield(self._flush_soon())
-
-    async def _append_all(self) -> None:
-        loop = asyncio.get_running_loop()
-        told = False
-        while (lines := self._buffer.take()) and not self._over:
-            while lines:
-                try:
-                    written = await loop.run_in_executor(self._thread, os.write, self._file, lines)
-                except OSError as error:  # a full disk: nothing goes on until the line is written
-                    if not told:
-                        log.warning("activity_log_not_written", reason=error.strerror)
-                    told = True
-                    if self._given_up.is_set():
-                        self._over = True
-                        return
-                    with contextlib.suppress(TimeoutError):
-                        await asyncio.wait_for(self._given_up.wait(), _RETRY_FULL_S)
-                else:
-                    lines = lines[written:]
-                    self._size += written
+        Raises:
+            OSError: the disk is full; what it has not taken is tried again the next time, before all else.
+        """
+        with self._writing:
+            lines = self._lines[:]
+            del self._lines[: len(lines)]  # others may be added meanwhile
+            self._rest += "".join(lines).encode()
+            while self._rest:
+                written = os.write(self._file, self._rest)
+                self._rest = self._rest[written:]
+                self._size += written
             if self._size >= ROTATE_BYTES:
-                await loop.run_in_executor(self._thread, self._rotate)
+                self._rotate()
+
+    async def flush(self) -> None:
+        """Return when all lines until now are handed to the operating system, or were given up."""
+        told = False
+        while True:
+            try:
+                return await asyncio.to_thread(self.write)
+            except OSError as error:
+                if not told:
+                    log.warning("activity_log_not_written", reason=error.strerror)
+                told = True
+                if self._given_up.is_set():
+                    return None
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._given_up.wait(), _RETRY_FULL_S)
 
     def _rotate(self) -> None:
         """Put the file aside and begin another; where that cannot be, this one is gone on with."""
@@ -185,7 +164,7 @@ class ActivityLog:
         try:
             file = os.open(new, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o600)
             try:
-                self._size = os.write(file, f"{','.join(COLUMNS)}\r\n".encode())
+                self._size = os.write(file, _HEAD.encode())
                 self._path.rename(aside)
                 new.rename(self._path)
             except OSError:
@@ -206,7 +185,7 @@ class ActivityLog:
                 path.unlink(missing_ok=True)
             return len(old)
 
-        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+        return await asyncio.to_thread(work)
 
 
 def _age(path: Path) -> float:

@@ -59,6 +59,7 @@ class Engine:
         """
         self.checkpoints = checkpoints
         self.activity_log = activity_log
+        checkpoints.write_first(activity_log.write)
         self.clock = clock
         self.stopping = False
         self.runs: dict[str, OneRun] = {}

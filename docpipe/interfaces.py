@@ -1,6 +1,6 @@
 """What the engine needs of the world. There are two of each: the real one, and what `plan` makes up."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Protocol
 
 from docpipe.activity_log import Entry
@@ -60,11 +60,17 @@ class Activities(Protocol):
 class ActivityLog(Protocol):
     """Told of every activity; see activity_log.ActivityLog."""
 
-    async def start(self, entry: Entry) -> None:
+    def start(self, entry: Entry) -> None:
         """An activity begins."""
 
-    async def finish(self, entry: Entry, duration: float, outcome: str) -> None:
+    def finish(self, entry: Entry, duration: float, outcome: str) -> None:
         """An activity is over."""
+
+    def write(self) -> None:
+        """Hand all lines until now to the operating system."""
+
+    async def flush(self) -> None:
+        """The same, from the event loop."""
 
     def give_up(self) -> None:
         """Wait for room on a full disk no more."""
@@ -96,13 +102,13 @@ class Checkpoints(Ledger, Protocol):
     def begin_step(self, run_id: str, activity: str, item: str) -> None:
         """Note a try of an activity."""
 
-    async def save_step(self, run_id: str, activity: str, item: str, state: Json) -> None:
+    def save_step(self, run_id: str, activity: str, item: str, state: Json) -> Awaitable[None]:
         """Keep what a later try has to know."""
 
     def note_step(self, run_id: str, activity: str, item: str, state: Json) -> None:
         """Keep what a later try would like to know."""
 
-    async def finish_step(self, run_id: str, activity: str, item: str, result: Json) -> None:
+    def finish_step(self, run_id: str, activity: str, item: str, result: Json) -> Awaitable[None]:
         """Set the checkpoint of an activity."""
 
     def note_alive(self) -> None:
@@ -122,6 +128,9 @@ class Checkpoints(Ledger, Protocol):
 
     async def runs(self, run_ids: Sequence[str]) -> list[StoredRun]:
         """These runs, in this order."""
+
+    def write_first(self, work: Callable[[], None]) -> None:
+        """Call this before each transaction: it writes what has to be on its way before that is."""
 
     def give_up(self) -> None:
         """Wait for room on a full disk no more."""

@@ -1,11 +1,10 @@
 """One run under way: replays the checkpoints of its activities, and checkpoints what has none."""
 
 import asyncio
-import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from docpipe.activity_log import Entry
 from docpipe.checkpoints import StoredRun, StoredStep
@@ -16,8 +15,7 @@ from docpipe.retries import ERROR, comes_before, failed, failure
 from docpipe.waited import Waited
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(NamedTuple):  # two for each activity, and a tuple is made in a third of the time
     """What listeners are told: an activity that begins or ends, a run that ends."""
 
     run_id: str
@@ -65,6 +63,8 @@ class OneStep:
     started: float
     ticket: Ticket
     state: Json | None
+    entry: Entry = field(init=False)
+    """Its lines in the activity log."""
 
     @property
     def key(self) -> str:
@@ -131,9 +131,58 @@ class OneRun:
                 raise RunError(past.result[ERROR])
             if valid is None or self._all_stored or valid(past.result):
                 return past.result
-        async with self._try(activity, item, past, about or {}) as step:
-            step.result = await work(step.step, *args)
-        return step.result
+        step = await self._begun(activity, item, past, about)
+        result, outcome = None, "ok"
+        try:
+            result = await work(step, *args)
+        except RunError as error:
+            outcome, result = "failed", failure(error)
+            raise
+        except BaseException as error:
+            outcome = "stopped" if isinstance(error, asyncio.CancelledError) else "failed"
+            raise
+        finally:
+            await self._over(step, outcome, result)
+        return result
+
+    async def _begun(self, activity: Activity, item: str, past: StoredStep | None, about: Json) -> OneStep:
+        """Before each try: wait until it may begin, and let all know that it does."""
+        engine = self.engine
+        step = OneStep(
+            run=self,
+            activity=activity,
+            item=item,
+            attempt=1 if past is None else past.attempts + 1,
+            started=engine.clock(),
+            ticket=Ticket(self.id, self.stored.priority),
+            state=None if past is None else past.state,
+        )
+        self.active[activity, item] = step
+        try:
+            await engine.turn(step.ticket, activity)
+        except BaseException:
+            del self.active[activity, item]
+            raise
+        step.entry = Entry(self.id, self.patient_id, activity, step.attempt, about)
+        engine.checkpoints.begin_step(self.id, activity, item)
+        engine.activity_log.start(step.entry)
+        engine.tell(Change(self.id, self.patient_id, activity, item))
+        return step
+
+    async def _over(self, step: OneStep, outcome: str, result: Json) -> None:
+        """After each try: the log's finish, then the checkpoint of a result or an error.
+
+        The line is handed in first, and both without a pause between: a cancellation parts them no more.
+        """
+        engine, activity, item = self.engine, step.activity, step.item
+        del self.active[activity, item]
+        engine.activity_log.finish(step.entry, engine.clock() - step.started, outcome)
+        if result is None:
+            await engine.activity_log.flush()
+        else:
+            await engine.checkpoints.finish_step(self.id, activity, item, result)
+            self._remember(step, result)
+        engine.tell(Change(self.id, self.patient_id, activity, item, outcome, result))
 
     def redoes(self, activity: Activity) -> bool:
         """See pipeline.Run.redoes."""
@@ -154,50 +203,6 @@ class OneRun:
         """See pipeline.Run.sent."""
         past = self.steps.get((activity, ""))
         return past is not None and (past.state is not None or past.result is not None)
-
-    @contextlib.asynccontextmanager
-    async def _try(
-        self, activity: Activity, item: str, past: StoredStep | None, about: Json
-    ) -> AsyncIterator["_Try"]:
-        """Around each try: the log's start and finish, the times, the checkpoint of a result or an error."""
-        engine = self.engine
-        step = OneStep(
-            self,
-            activity,
-            item,
-            attempt=1 if past is None else past.attempts + 1,
-            started=engine.clock(),
-            ticket=Ticket(self.id, self.stored.priority),
-            state=None if past is None else past.state,
-        )
-        entry = Entry(self.id, self.patient_id, activity, step.attempt, about)
-        self.active[activity, item] = step
-        try:
-            await engine.turn(step.ticket, activity)
-        except BaseException:
-            del self.active[activity, item]
-            raise
-        engine.checkpoints.begin_step(self.id, activity, item)
-        engine.tell(Change(self.id, self.patient_id, activity, item))
-        await engine.activity_log.start(entry)
-        this = _Try(step)
-        outcome = "ok"
-        try:
-            yield this
-        except RunError as error:
-            outcome, this.result = "failed", failure(error)
-            raise
-        except BaseException as error:
-            outcome = "stopped" if isinstance(error, asyncio.CancelledError) else "failed"
-            raise
-        finally:
-            del self.active[activity, item]
-            duration = engine.clock() - step.started
-            await asyncio.shield(engine.activity_log.finish(entry, duration, outcome))
-            if this.result is not None:
-                await asyncio.shield(engine.checkpoints.finish_step(self.id, activity, item, this.result))
-                self._remember(step, this.result)
-            engine.tell(Change(self.id, self.patient_id, activity, item, outcome, this.result))
 
     def _remember(self, step: OneStep, result: Json) -> None:
         if step.activity is Activity.SEARCH:
@@ -262,12 +267,6 @@ class OneRun:
         if step.activity is Activity.CHECK_STATUS and step.state:
             doing["progress"] = step.state["progress"]
         return doing
-
-
-@dataclass(slots=True)
-class _Try:
-    step: OneStep
-    result: Json = None
 
 
 def _iso(when: float) -> str:

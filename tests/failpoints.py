@@ -132,8 +132,8 @@ def _activity_log(patches: _Patches) -> None:
     def which(_self: Any, entry: Any, *_rest: Any) -> str:
         return f": {entry.activity}"
 
-    patches.around_async(ActivityLog, "start", "log.start", which)
-    patches.around_async(ActivityLog, "finish", "log.finish", which)
+    patches.around(ActivityLog, "start", "log.start", which)
+    patches.around(ActivityLog, "finish", "log.finish", which)
     patches.around_async(ActivityLog, "__aenter__", "log.header")
 
     def write(file: int, data: bytes) -> int:

@@ -49,7 +49,7 @@ async def _prune(checkpoints: "Checkpoints", before: float) -> int:
         await asyncio.sleep(_PAUSE_S)
     shrinking = True
     while shrinking:
-        shrinking = await checkpoints.in_writer(_give_back)
+        shrinking = await checkpoints.writer.alone(_give_back)
         await asyncio.sleep(_PAUSE_S)
     if forgotten:
         log.info("runs_forgotten", runs=forgotten)

@@ -1,19 +1,17 @@
 """The checkpoint database: what survives the process. All SQL of docpipe stands in this package.
 
-SQLite in WAL mode with synchronous=FULL. One thread writes; it commits everything that waits at once
-(group commit), so a thousand coroutines share one fsync. Another connection reads, so that a reader never
-waits for an fsync. Statements take effect in the order in which they were handed in.
+SQLite in WAL mode with synchronous=FULL. One thread writes (see writer.py). Another connection reads, so that
+a reader never waits for an fsync.
 """
 
 import asyncio
-import contextlib
 import json
 import os
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Final, Self, TypeVar
+from typing import Any, Final, Self
 
 import structlog
 
@@ -35,7 +33,9 @@ from docpipe.checkpoints.schema import (
     run_of,
     step_of,
 )
+from docpipe.checkpoints.writer import Values, Writer
 from docpipe.errors import StateError
+from docpipe.jsons import to_json
 from docpipe.model import Activity, Clock, Json, RunState
 
 log = structlog.get_logger(__name__)
@@ -46,15 +46,10 @@ _NO_ROOM: Final = (
     sqlite3.SQLITE_CANTOPEN,
     sqlite3.SQLITE_READONLY,
 )
-_RETRY_FULL_S: Final = 5.0
 _ALIVE: Final = (
     "INSERT INTO process (id, alive) VALUES (1, ?) ON CONFLICT DO UPDATE SET alive = excluded.alive"
 )
 _KEEP_GRANTS_S: Final = 2 * 3600.0  # the longest window is an hour
-
-_T = TypeVar("_T")
-_Values = Sequence[Any] | Mapping[str, Any]
-_Write = tuple[str, _Values, "asyncio.Future[None] | None"]
 
 
 class Checkpoints:
@@ -65,103 +60,53 @@ class Checkpoints:
         self._clock = clock
         self._db = connect(path)
         self._reader = sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, check_same_thread=False)
-        self._write_thread = ThreadPoolExecutor(1, "checkpoint-writer")
         self._read_thread = ThreadPoolExecutor(1, "checkpoint-reader")
-        self._queue: list[_Write] = []
-        self._wake = asyncio.Event()
-        self._closing = False
-        self._given_up = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
+        self.writer = Writer(self._db, clock)
         row = self._reader.execute("SELECT coalesce(max(id), 0) FROM grants").fetchone()
         self._last_grant = int(row[0])
-        self.full_since: float | None = None
-        """Since when the disk is full, None while it is not."""
-        self.observers: list[Callable[[float, int], None]] = []
-        """Told of each transaction: how many seconds it took, and how many statements it held."""
         self.listing = Listing(self.read)
         self.answers = Answers(self.read, self._commit, clock)
 
     async def __aenter__(self) -> Self:
-        self._task = asyncio.create_task(self._write_forever(), name="checkpoint-writer")
+        self.writer.open()
         return self
 
     async def __aexit__(self, *_: object) -> None:
         """Commit what waits, then close."""
-        self._closing = True
-        self.give_up()
-        self._wake.set()
-        if self._task is not None:
-            await self._task
-        self._write_thread.shutdown()
+        await self.writer.close()
         self._read_thread.shutdown()
         self._reader.close()
         self._db.close()
 
     # Writing
 
+    def write_first(self, work: Callable[[], None]) -> None:
+        """Call this in the writer's thread before each transaction: it writes what has to be out before."""
+        self.writer.first = work
+
+    @property
+    def full_since(self) -> float | None:
+        """Since when the disk is full, None while it is not."""
+        return self.writer.full_since
+
     def give_up(self) -> None:
         """Wait for room on a full disk no more: who waits for a commit is cancelled, and resumes later."""
-        self._given_up.set()
+        self.writer.give_up()
 
     def _put(self, sql: str, *values: Any) -> None:
         """Write soon; a crash may lose it."""
-        self._queue.append((sql, values, None))
-        self._wake.set()
+        self.writer.put(sql, values)
 
     async def _commit(self, sql: str, *values: Any) -> None:
         """Write, and return when it is on the disk."""
-        await self.commit_all((sql, values))
+        self.writer.put(sql, values)
+        await self.writer.committed()
 
-    async def commit_all(self, *statements: tuple[str, _Values]) -> None:
+    async def commit_all(self, *statements: tuple[str, Values]) -> None:
         """Write several in one transaction, and return when they are on the disk."""
-        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._queue += [(sql, values, None) for sql, values in statements[:-1]]  # a batch takes all there is
-        self._queue.append((*statements[-1], done))
-        self._wake.set()
-        await done
-
-    async def in_writer(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
-        """Do something with the database between two transactions."""
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._write_thread, work, self._db)
-
-    async def _write_forever(self) -> None:
-        loop = asyncio.get_running_loop()
-        while True:
-            while not self._queue:
-                if self._closing:
-                    return
-                self._wake.clear()
-                await self._wake.wait()
-            batch, self._queue = self._queue, []
-            await self._write_batch(loop, batch)
-
-    async def _write_batch(self, loop: asyncio.AbstractEventLoop, batch: list[_Write]) -> None:
-        while True:
-            began = loop.time()
-            try:
-                await loop.run_in_executor(self._write_thread, _write, self._db, batch)
-            except sqlite3.OperationalError as error:
-                if error.sqlite_errorcode not in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE):
-                    _settle(batch, error)
-                    return
-                if self.full_since is None:
-                    self.full_since = self._clock()
-                    log.warning("checkpoints_disk_full", cure="make room; docpipe goes on by itself")
-                if self._given_up.is_set():
-                    _cancel(batch)
-                    return
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._given_up.wait(), _RETRY_FULL_S)
-            except sqlite3.Error as error:
-                _settle(batch, error)
-                return
-            else:
-                self.full_since = None
-                _settle(batch, None)
-                for observer in self.observers:
-                    observer(loop.time() - began, len(batch))
-                return
+        for sql, values in statements:  # a batch takes all there is
+            self.writer.put(sql, values)
+        await self.writer.committed()
 
     async def create_runs(self, run_ids: Mapping[str, str], priority: int) -> list[StoredRun]:
         """Add queued runs, all in one transaction; durable when this returns.
@@ -231,38 +176,26 @@ class Checkpoints:
 
     def begin_step(self, run_id: str, activity: str, item: str) -> None:
         """Note a try of an activity."""
-        self._put(
-            "INSERT INTO steps (run_id, activity, item, attempts, started_at) VALUES (?, ?, ?, 1, ?) "
-            "ON CONFLICT DO UPDATE SET attempts = attempts + 1",
-            run_id,
-            activity,
-            item,
-            self._clock(),
-        )
+        self.writer.step(run_id, activity, item, self._clock()).attempts += 1
 
-    async def save_step(self, run_id: str, activity: str, item: str, state: Json) -> None:
-        """Keep what a later try has to know; durable when this returns."""
-        await self._commit(*self._state_update(run_id, activity, item, state))
+    def save_step(self, run_id: str, activity: str, item: str, state: Json) -> asyncio.Future[None]:
+        """Keep what a later try has to know; durable when the future is done."""
+        self.note_step(run_id, activity, item, state)
+        return self.writer.committed()
 
     def note_step(self, run_id: str, activity: str, item: str, state: Json) -> None:
         """Keep what a later try would like to know; a crash may lose the last second of it."""
-        self._put(*self._state_update(run_id, activity, item, state))
+        self.writer.step(run_id, activity, item, self._clock()).state = to_json(state)
 
-    @staticmethod
-    def _state_update(run_id: str, activity: str, item: str, state: Json) -> tuple[str, str, str, str, str]:
-        sql = "UPDATE steps SET state = ? WHERE run_id = ? AND activity = ? AND item = ?"
-        return sql, json.dumps(state), run_id, activity, item
+    def finish_step(self, run_id: str, activity: str, item: str, result: Json) -> asyncio.Future[None]:
+        """Set the checkpoint of an activity; durable when the future is done.
 
-    async def finish_step(self, run_id: str, activity: str, item: str, result: Json) -> None:
-        """Set the checkpoint of an activity; durable when this returns."""
-        await self._commit(
-            "UPDATE steps SET result = ?, finished_at = ? WHERE run_id = ? AND activity = ? AND item = ?",
-            json.dumps(result),
-            self._clock(),
-            run_id,
-            activity,
-            item,
-        )
+        It is written also where whoever waits for it is cancelled.
+        """
+        now = self._clock()
+        row = self.writer.step(run_id, activity, item, now)
+        row.finished_at, row.result = now, to_json(result)
+        return self.writer.committed()
 
     # What quotas remember across restarts
 
@@ -319,7 +252,7 @@ class Checkpoints:
 
     async def read(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
         """Run a query in the reader's thread; its values are in order, or one mapping by name."""
-        given: _Values = values[0] if values and isinstance(values[0], dict) else values
+        given: Values = values[0] if values and isinstance(values[0], dict) else values
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(
             self._read_thread, lambda: self._reader.execute(sql, given).fetchall()
@@ -371,28 +304,3 @@ def _damaged(path: Path, error: sqlite3.Error) -> StateError:
         f"{path} is damaged or not a checkpoint database ({error}). "
         "Nothing was changed: move it away to begin anew, or put a backup in its place."
     )
-
-
-def _write(db: sqlite3.Connection, batch: list[_Write]) -> None:
-    """Run the batch as one transaction (in the writer's thread)."""
-    db.execute("BEGIN IMMEDIATE")
-    try:
-        for sql, values, _ in batch:
-            db.execute(sql, values)
-        db.execute("COMMIT")
-    except BaseException:
-        if db.in_transaction:
-            db.execute("ROLLBACK")
-        raise
-
-
-def _cancel(batch: list[_Write]) -> None:
-    for _, _, done in batch:
-        if done is not None:
-            done.cancel()
-
-
-def _settle(batch: list[_Write], error: Exception | None) -> None:
-    for _, _, done in batch:
-        if done is not None and not done.done():
-            done.set_result(None) if error is None else done.set_exception(error)

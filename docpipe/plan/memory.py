@@ -1,6 +1,6 @@
 """What a simulated process remembers: what it found, and nothing of what it does."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from docpipe.activity_log import Entry
@@ -95,6 +95,9 @@ class PlannedCheckpoints:
         """Nothing."""
         return []
 
+    def write_first(self, work: Callable[[], None]) -> None:
+        """Nothing."""
+
     def give_up(self) -> None:
         """Nothing."""
 
@@ -102,10 +105,16 @@ class PlannedCheckpoints:
 class NoLog:
     """See activity_log.ActivityLog; nothing is written."""
 
-    async def start(self, entry: Entry) -> None:
+    def start(self, entry: Entry) -> None:
         """Nothing."""
 
-    async def finish(self, entry: Entry, duration: float, outcome: str) -> None:
+    def finish(self, entry: Entry, duration: float, outcome: str) -> None:
+        """Nothing."""
+
+    def write(self) -> None:
+        """Nothing."""
+
+    async def flush(self) -> None:
         """Nothing."""
 
     def give_up(self) -> None:

@@ -108,7 +108,7 @@ class Metrics:
             self._documents.labels(outcome)
         self.docpipe.engine.listeners.append(self._changed)
         self.docpipe.observers.append(self._attempted)
-        self.docpipe.checkpoints.observers.append(self._committed)
+        self.docpipe.checkpoints.writer.observers.append(self._committed)
 
     # What happens
 

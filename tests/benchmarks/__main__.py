@@ -7,6 +7,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from tests.benchmarks.activities import activities
 from tests.benchmarks.checkpoints import checkpoints
 from tests.benchmarks.figures import Benchmark, machine, read, shown, written
 from tests.benchmarks.patients import overhead
@@ -15,6 +16,7 @@ from tests.benchmarks.starts import first_request, starts
 
 BENCHMARKS: dict[str, Benchmark] = {
     "overhead": overhead,
+    "activities": activities,
     "checkpoints": checkpoints,
     "resume": resume,
     "start": starts,

@@ -24,8 +24,8 @@ def rows(folder: Path) -> list[dict[str, str]]:
 async def test_lines_read_back(tmp_path: Path) -> None:
     """A start and a finish are rows with the columns that others rely on."""
     async with ActivityLog(tmp_path, lambda: 1_000_000.25) as log:
-        await log.start(entry(args={"quote": '"', "line": "a\nb"}))
-        await log.finish(entry(), 1.5, "ok")
+        log.start(entry(args={"quote": '"', "line": "a\nb"}))
+        log.finish(entry(), 1.5, "ok")
     start, finish = rows(tmp_path)
     assert tuple(start) == COLUMNS
     assert (start["timestamp"], start["event"], start["patient_id"]) == (
@@ -38,13 +38,14 @@ async def test_lines_read_back(tmp_path: Path) -> None:
     assert (tmp_path / "activity_log.csv").stat().st_mode & 0o077 == 0
 
 
-async def test_finish_is_written_when_it_returns(tmp_path: Path) -> None:
-    """What a checkpoint relies on is in the file before the checkpoint is made, from many runs at once."""
+async def test_lines_are_there_after_a_flush(tmp_path: Path) -> None:
+    """What was noted before a flush is in the file after it, from many runs at once, each line once."""
     async with ActivityLog(tmp_path, lambda: 0.0) as log:
 
         async def one(number: int) -> None:
-            await log.start(entry(f"R{number}"))
-            await log.finish(entry(f"R{number}"), 0, "ok")
+            log.start(entry(f"R{number}"))
+            log.finish(entry(f"R{number}"), 0, "ok")
+            await log.flush()
             assert any(r["run_id"] == f"R{number}" and r["event"] == "finish" for r in rows(tmp_path))
 
         await asyncio.gather(*(one(number) for number in range(50)))
@@ -55,12 +56,12 @@ async def test_finish_is_written_when_it_returns(tmp_path: Path) -> None:
 async def test_a_torn_line_is_taken_away(tmp_path: Path, cut: int) -> None:
     """A crash in the middle of a line costs that line, nothing before it and nothing after."""
     async with ActivityLog(tmp_path, lambda: 0.0) as log:
-        await log.start(entry("R1"))
-        await log.start(entry("R2", {"text": 'with "quotes", and commas'}))
+        log.start(entry("R1"))
+        log.start(entry("R2", {"text": 'with "quotes", and commas'}))
     path = tmp_path / "activity_log.csv"
     path.write_bytes(path.read_bytes()[:-cut])
     async with ActivityLog(tmp_path, lambda: 0.0) as log:
-        await log.start(entry("R3"))
+        log.start(entry("R3"))
     assert [row["run_id"] for row in rows(tmp_path)] in (["R1", "R3"], ["R3"])
 
 
@@ -68,7 +69,7 @@ async def test_a_torn_header_is_written_anew(tmp_path: Path) -> None:
     """A crash in the first line leaves a file that can be read after the next start."""
     (tmp_path / "activity_log.csv").write_text("timestamp,run", "utf-8")
     async with ActivityLog(tmp_path, lambda: 0.0) as log:
-        await log.start(entry())
+        log.start(entry())
     assert len(rows(tmp_path)) == 1
 
 
@@ -79,7 +80,7 @@ def test_any_text_stays_one_record(patient_id: str, args: dict[str, str]) -> Non
 
     async def check(folder: Path) -> None:
         async with ActivityLog(folder, lambda: 0.0) as log:
-            await log.start(Entry("R", patient_id, "A", 1, args))
+            log.start(Entry("R", patient_id, "A", 1, args))
         (row,) = rows(folder)
         assert json.loads(row["args"]) == args
         assert (folder / "activity_log.csv").read_bytes().count(b"\n") == 2

@@ -140,7 +140,7 @@ async def test_a_failed_write_reaches_its_writer(tmp_path: Path) -> None:
 
 async def test_a_full_disk_is_waited_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A full disk delays a commit and loses nothing."""
-    monkeypatch.setattr("docpipe.checkpoints.store._RETRY_FULL_S", 0.01)
+    monkeypatch.setattr("docpipe.checkpoints.writer._RETRY_FULL_S", 0.01)
     async with open_database(tmp_path, time.time) as store:
         await store.create_runs({"P1": "R1"}, 0)
         pages = store._db.execute("PRAGMA page_count").fetchone()[0]
@@ -149,7 +149,7 @@ async def test_a_full_disk_is_waited_out(tmp_path: Path, monkeypatch: pytest.Mon
         while store.full_since is None:
             await asyncio.sleep(0)
         assert not big.done()
-        store._write_thread.submit(store._db.execute, "PRAGMA max_page_count = 1000000").result()
+        store.writer.thread.submit(store._db.execute, "PRAGMA max_page_count = 1000000").result()
         await big
         assert store.full_since is None
         assert (await store.steps("R1"))[0].state == "x" * 100_000

@@ -34,6 +34,7 @@ LAYERS = [
     {"gates", "workers", "checkpoints", "activity_log", "state"},
     {"logs", "lines", "durable"},
     {"config"},
+    {"jsons"},
     {"values"},
     {"model", "errors"},
 ]

@@ -48,7 +48,7 @@ async def test_the_database_shrinks(tmp_path: Path) -> None:
     async with open_database(tmp_path, lambda: now[0]) as store:
         for number in range(150):
             await a_run(store, number, size=40_000)
-        await store.in_writer(lambda db: db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall())
+        await store.writer.alone(lambda db: db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall())
         before = (tmp_path / "checkpoints.db").stat().st_size
         now[0] = DAY
         await prune(store, before=DAY)
@@ -83,8 +83,9 @@ async def test_the_activity_log_is_put_aside(tmp_path: Path, monkeypatch: pytest
     async with log_of(tmp_path) as log:
         for number in range(100):
             entry = Entry(f"R{number}", "P1", Activity.SEARCH, 1, {})
-            await log.start(entry)
-            await log.finish(entry, 1.0, "ok")
+            log.start(entry)
+            log.finish(entry, 1.0, "ok")
+            await log.flush()
             await asyncio.sleep(60.0)
         files = sorted(tmp_path.glob("activity_log*.csv"))
         assert len(files) > 3
@@ -116,5 +117,6 @@ async def test_a_log_that_cannot_be_put_aside_goes_on(
     (tmp_path / "activity_log.new").mkdir()
     async with log_of(tmp_path) as log:
         for number in range(20):
-            await log.finish(Entry(f"R{number}", "P1", Activity.SEARCH, 1, {}), 1.0, "ok")
+            log.finish(Entry(f"R{number}", "P1", Activity.SEARCH, 1, {}), 1.0, "ok")
+            await log.flush()
     assert len((tmp_path / "activity_log.csv").read_text().splitlines()) == 21

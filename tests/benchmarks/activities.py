@@ -1,0 +1,95 @@
+"""Durable activities a second through the engine: log, checkpoints and listeners around work of no cost."""
+
+import asyncio
+import logging
+import resource
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from docpipe.activity_log import ActivityLog
+from docpipe.checkpoints import open_database
+from docpipe.engine import Engine
+from docpipe.model import Activity, RunIds, Step
+from docpipe.runs import OneRun
+from tests.benchmarks.checkpoints import one_by_one
+from tests.benchmarks.figures import ROOT, Figure, cpu
+from tests.benchmarks.resume import results
+
+RUNS = 1000
+"""Under way at the same time, each with one activity at a time."""
+DOCUMENTS = 20
+"""Of each run; each is converted and stored."""
+
+
+def loop_cpu() -> float:
+    """Seconds of CPU that this thread, the event loop's, has used."""
+    used = resource.getrusage(resource.RUSAGE_THREAD)
+    return used.ru_utime + used.ru_stime
+
+
+async def through_engine(folder: Path) -> dict[str, Any]:
+    """Rate, latencies, and CPU of the loop and of the whole process."""
+    heard, latencies = [0], list[float]()
+    async with (
+        open_database(folder, time.time) as store,
+        ActivityLog(folder, time.time) as log,
+        Engine(
+            checkpoints=store, activity_log=log, activities=None, clock=time.time, ids=RunIds(time.time)
+        ) as engine,
+    ):
+
+        def listen(_: object) -> None:
+            heard[0] += 1
+
+        engine.listeners.append(listen)
+        ids = RunIds(time.time)
+        stored = await store.create_runs({f"P{number}": ids.new() for number in range(RUNS)}, 0)
+
+        async def work(_: Step, result: Any) -> Any:
+            return result
+
+        async def one(run: OneRun) -> None:
+            made = results(run.id, run.patient_id, "t-1")
+            for number in range(DOCUMENTS):
+                for activity in (Activity.CONVERT, Activity.STORE):
+                    began = time.perf_counter()
+                    await run.do(
+                        activity,
+                        work,
+                        made[activity],
+                        item=f"{number:05d}",
+                        about={"document_id": "8f0e57f5cd6d4d0b", "size": 1000},
+                    )
+                    latencies.append(time.perf_counter() - began)
+
+        runs = [OneRun(engine, run, {}) for run in stored]
+        began, used, used_here = time.perf_counter(), cpu(), loop_cpu()
+        await asyncio.gather(*map(one, runs))
+        took, used, used_here = time.perf_counter() - began, cpu() - used, loop_cpu() - used_here
+        kept = await store.read("SELECT count(*) FROM steps WHERE result IS NOT NULL")
+    number = len(latencies)
+    assert kept[0][0] == number == heard[0] // 2, (kept, number, heard)
+    latencies.sort()
+    return {
+        "rate": number / took,
+        "p99": latencies[number * 99 // 100],
+        "cpu": used / number,
+        "loop": used_here / number,
+    }
+
+
+def activities() -> list[Figure]:
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
+    with tempfile.TemporaryDirectory(dir=ROOT) as name:
+        found = asyncio.run(through_engine(Path(name)))
+        yardstick = one_by_one(Path(name))
+    return [
+        Figure("rate", found["rate"], "/s", "one transaction each", yardstick, goal=">= 20000"),
+        Figure("p99", 1000 * found["p99"], "ms", goal="<= 50"),
+        Figure("CPU", 1e6 * found["cpu"], "us"),
+        Figure("CPU of the loop", 1e6 * found["loop"], "us"),
+    ]
