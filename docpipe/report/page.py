@@ -18,6 +18,7 @@ from docpipe.report.words import STATES, counted, many, shown
 
 _MOST_OF_GROUP: Final = 100
 """So many files are named beside one reason; all stand in the list of documents."""
+_CUT_OFF: Final = "The run ended before this list could be made. Documents that were stored already are kept."
 _COLOURS: Final = {"converted": "good", "failed": "bad", "refused": "bad"}
 _POLICY: Final = "default-src 'none'; style-src {styles}; img-src data:; base-uri 'none'; form-action 'none'"
 
@@ -30,7 +31,7 @@ def page(report: dict[str, Any], pictures: Mapping[str, bytes]) -> str:
         _findings("Problems", "problems", report["problems"]),
         _findings("Kept, but not read, or not wholly", "not-read", report["not_read"]),
         _findings("To be checked against the original", "check", report["to_check"]),
-        _documents(report["documents"], pictures),
+        _documents(report, pictures),
         _plots(report["documents"]),
         _timeline(report),
     ]
@@ -55,7 +56,9 @@ def _style() -> str:
 def _footer(run: Json) -> str:
     """Each printed sheet tells whose it is: they get apart."""
     whose = f"Patient {shown(run['patient_id'], 60)} · run {shown(run['run_id'], 40)}"
-    quoted = re.sub(r"[^A-Za-z0-9 ]", lambda found: f"\\{ord(found[0]):06x}", whose)
+    quoted = re.sub(
+        r"[^A-Za-z0-9 ]", lambda found: f"\\{ord(found[0]):06x} ", whose
+    )  # the space is part of it
     return f'@page {{ @bottom-left {{ content: "{quoted}"; font: 8pt sans-serif }} }}'
 
 
@@ -70,7 +73,7 @@ def _head(report: dict[str, Any], contents: list[tuple[str, str]]) -> str:
     rows = [
         ("Patient", text(run["patient_id"])),
         *([("Born", text(patient["birth_date"])), ("Sex", text(patient["sex"]))] if patient else ()),
-        ("Retrieved (UTC)", f"{moment(run['started'])} to {moment(run['finished'])}"),
+        ("Retrieved (UTC)", f"{moment(run['started'])} to {_until(run)}"),
         ("Archive", f"{size(archive['size'])} from the exchange" if archive and archive["size"] else ""),
         ("Task", text(run["task_id"])),
         ("Run", text(run["run_id"])),
@@ -91,7 +94,15 @@ def _head(report: dict[str, Any], contents: list[tuple[str, str]]) -> str:
     )
 
 
+def _until(run: Json) -> str:
+    """The end of the run, without the day where that is the one of its beginning."""
+    begin, end = moment(run["started"]), moment(run["finished"])
+    return end.partition(" ")[2] if begin[:10] == end[:10] else end
+
+
 def _counts(counts: dict[str, int]) -> str:
+    if not counts:
+        return ""
     total = f"<li><strong>{many(sum(counts.values()), 'file')}</strong> found</li>"
     items = (f'<li class="{_COLOURS.get(outcome, "")}">{said}</li>' for outcome, said in counted(counts))
     return f'<ul class="counts">{total}{"".join(items)}</ul>\n'
@@ -110,28 +121,35 @@ def _group(group: Group) -> str:
     count = f' <span class="faint">({many(len(items), "file")})</span>' if len(items) > 1 else ""
     left = len(items) - _MOST_OF_GROUP
     more = f"<li>and {left:,} more, in the list of documents</li>" if left > 0 else ""
-    listed = "".join(map(_item, items[:_MOST_OF_GROUP]))
+    details = {told(item["reason"]).detail for item in items}
+    same = details.pop() if len(details) == 1 else ""
+    listed = "".join(
+        _item(item, "" if same else told(item["reason"]).detail) for item in items[:_MOST_OF_GROUP]
+    )
     files_ = ' class="files"' if len(items) > 6 else ""  # noqa: PLR2004 -- more than a handful
     return (
         f'<div class="group"><p><strong>{text(group.plain, 400)}</strong>{count}</p>\n'
         + (f"<p>{text(group.advice, 400)}</p>\n" if group.advice else "")
+        + _detail(same)
         + f"<ul{files_}>\n{listed}{more}</ul></div>\n"
     )
 
 
-def _item(item: Finding) -> str:
+def _detail(said: str) -> str:
+    return f'<span class="detail">In detail: {text(said, 400)}</span>' if said else ""
+
+
+def _item(item: Finding, detail: str) -> str:
     title, path = text(item["title"]), shown(item["path"], 200)
     where = f' <span class="faint">{text(path, 200)}</span>' if path != item["title"] else ""
-    detail = told(item["reason"]).detail
-    said = f'<span class="detail">In detail: {text(detail, 400)}</span>' if detail else ""
     open_ = f" {link(item['key'], item['original'], 'Original')}" if item["key"] else ""
-    return f"<li>{title}{where}{open_}{said}</li>\n"
+    return f"<li>{title}{where}{open_}{_detail(detail)}</li>\n"
 
 
-def _documents(documents: list[Json], pictures: Mapping[str, bytes]) -> Section:
-    if not documents:
-        return "Documents", "documents", "<p>The exchange gave no documents for this patient.</p>\n"
-    return "Documents", "documents", documents_table(documents, pictures)
+def _documents(report: dict[str, Any], pictures: Mapping[str, bytes]) -> Section:
+    why = _CUT_OFF if report["run"]["error"] else "The exchange gave no documents for this patient."
+    body = documents_table(report["documents"], pictures) if report["documents"] else f"<p>{why}</p>\n"
+    return "Documents", "documents", body
 
 
 def _plots(documents: list[Json]) -> Section:

@@ -68,6 +68,7 @@ _PLAIN: Final = (  # a reason that has technical words, and what is said in its 
         r"the picture could not be decoded",
         "The picture could not be opened; only the text beside it is shown.",
     ),
+    (r"(This is .*); install docpipe\[", r"\1, and what reads such files is not installed."),
     (r"This is of an unknown type", "The type of the file is unknown; there is no converter for it."),
     (r"no text was found on .* pictures", "No text was found on pages that are pictures."),
     (r"only the first .* scanned pages were read", "Not all scanned pages were read as text."),
@@ -117,7 +118,8 @@ _BRACKET: Final = re.compile(r"\s*\([^()]*\)(?=\.$)")  # at the end: the name of
 def told(reason: str) -> Told:
     """A reason, or a warning, in plain words."""
     line = shown(reason, _LONGEST)
-    text = next((plain for pattern, plain in _PLAIN if re.match(pattern, line)), _BRACKET.sub("", line))
+    matches = ((re.match(pattern, line), plain) for pattern, plain in _PLAIN)
+    text = next((found.expand(plain) for found, plain in matches if found), _BRACKET.sub("", line))
     advice = next((advice for pattern, advice in _ADVICE if re.search(pattern, line)), "")
     sentence = text[:1].upper() + text[1:]
     sentence += "" if not sentence or sentence.endswith((".", "…", "!", "?")) else "."

@@ -118,6 +118,7 @@ def test_a_hundred_scans_are_one_fact() -> None:
     assert "(130 files)" in page.text
     assert "and 30 more, in the list of documents" in page.text
     assert page.text.count("Those who run docpipe can install OCR") == 1
+    assert page.text.count("In detail: scanned pages were not read") == 1
     assert "(130 files)" in digest.replace("\\", "")
 
 
@@ -129,6 +130,8 @@ def test_a_failed_run_says_why() -> None:
     assert "The exchange could not complete the search." in Page(html).text
     assert digest.startswith("# Failed\n")
     assert "could not complete" in digest
+    assert "ended before this list could be made" in Page(html).text
+    assert "no documents" not in Page(html).text
     _, html, digest = build(facts([]))
     assert "no documents" in Page(html).text
     assert "no documents" in digest
@@ -348,4 +351,6 @@ def test_the_schema_refuses_what_it_does_not_know() -> None:
 def test_times_are_told_without_fractions() -> None:
     """People are told when to the second."""
     assert at(61.5) not in page_of(facts([document()])).text
-    assert "2026-01-01 10:00:00 to 2026-01-01 10:01:00" in page_of(facts([document()])).text
+    assert "2026-01-01 10:00:00 to 10:01:00" in page_of(facts([document()])).text
+    later = facts([document()], finished="2026-01-02T00:00:00+00:00")
+    assert "2026-01-01 10:00:00 to 2026-01-02 00:00:00" in page_of(later).text

@@ -115,7 +115,7 @@ def test_no_reason_needs_a_programmer(reason: str) -> None:
         ("This is a PDF that could not be read (KeyError).", "that could not be read.", "Tell those"),
         ("The XML is damaged at line 3, column 4.", "The file is damaged.", "another copy"),
         ("The name is unsafe: it points outside of the archive.", "unsafe", "whether the file belongs"),
-        ("This is a DICOM image; install docpipe[dicom] to have it converted.", "DICOM", "can install it"),
+        ("This is a DICOM image; install docpipe[dicom] to do so.", "what reads", "can install it"),
         ("scanned pages were not read", "It is a scan", "Look at the pages"),
         ("2 of 9 scanned pages could not be read", "Some scanned pages", "Open the original"),
         ("The file is empty.", "The file is empty.", "see whether it should be so"),
