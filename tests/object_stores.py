@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import http.client
+import io
 import itertools
 import logging
 import random
@@ -133,7 +134,9 @@ class Way:
 async def way_to(address: str) -> AsyncIterator[Way]:
     """The proxy, on a free port."""
     way = Way("")
-    async with aiohttp.ClientSession(auto_decompress=False) as session:
+    async with aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(force_close=True), auto_decompress=False
+    ) as session:
 
         async def handle(request: web.Request) -> web.StreamResponse:
             raw = request.rel_url.raw_path_qs
@@ -151,7 +154,7 @@ async def way_to(address: str) -> AsyncIterator[Way]:
             async with session.request(
                 request.method,
                 URL(f"{address}{raw}", encoded=True),
-                data=body or None,
+                data=io.BytesIO(body) if body else None,
                 headers={name: value for name, value in request.headers.items() if name != "Host"},
                 skip_auto_headers=("Content-Type",),
                 allow_redirects=False,

@@ -97,12 +97,12 @@ class Served:
                 await writer.wait_closed()
 
 
-def config_of(folder: Path, running: fakes.Running, service: Service) -> Config:
+def config_of(folder: Path, running: fakes.Running, service: Service, storage: Storage | None) -> Config:
     return Config(
         docex=Docex(base_url=running.docex_url, search_rate=None, status_rate=None),
         tasktracker=Tasktracker(base_url=running.tracker_url, rate=None),
         patients=Patients(url=f"sqlite:///{folder}/patients.db"),
-        storage=Storage(url=str(folder / "storage")),
+        storage=storage or Storage(url=str(folder / "storage")),
         state=State(dir=str(folder / "state")),
         service=service,
     )
@@ -116,6 +116,7 @@ async def serving(
     token: str | None = None,
     hosts: tuple[str, ...] = (),
     options: Mapping[str, Any] | None = None,
+    storage: Storage | None = None,
 ) -> AsyncIterator[Served]:
     """A service on a free port, with patients S0 to S9 and some with odd ids, started and ready."""
     given = {
@@ -131,7 +132,7 @@ async def serving(
         fakes.serve(fakes.FakeOptions(**(given | dict(options or {})))) as running,
         aiohttp.ClientSession(connector=aiohttp.TCPConnector(force_close=True)) as session,
     ):
-        config = config_of(folder, running, listens)
+        config = config_of(folder, running, listens, storage)
         database = PatientDatabase(config.patients.url)
         odd = ("é/ü", "a b%2F{c}", "..", "Anna~1")
         await database.put(

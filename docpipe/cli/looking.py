@@ -13,7 +13,7 @@ from docpipe.checkpoints import StoredRun, StoredStep, read_runs, read_steps
 from docpipe.cli.summary import table
 from docpipe.cli.words import no_run, say, told_span, told_time, told_wait
 from docpipe.config import Config, load
-from docpipe.errors import UsageError
+from docpipe.errors import StateError, UsageError
 from docpipe.model import Activity
 from docpipe.retries import ERROR, failed
 
@@ -117,7 +117,10 @@ async def _report(args: argparse.Namespace, config: Config) -> int:
     found = sorted(read_runs(config.state_dir, args.which), key=lambda run: run.run_id, reverse=True)
     storage = open_storage(config)
     for run in found:
-        text = await storage.get_run_file(run.patient_id, run.run_id, "report.json")
+        try:
+            text = await storage.get_run_file(run.patient_id, run.run_id, "report.json")
+        except OSError as error:
+            raise StateError(f"The storage cannot be read: {error.strerror}.") from error
         if text is None:
             continue
         where = f"{storage.location(run.patient_id, run_id=run.run_id)}/report.html"

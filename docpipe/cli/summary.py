@@ -61,7 +61,10 @@ async def _one(docpipe: service.Docpipe, stored: StoredRun) -> None:
 
 
 async def _files(docpipe: service.Docpipe, stored: StoredRun) -> list[Json] | None:
-    manifest = await docpipe.storage.get_run_file(stored.patient_id, stored.run_id, "manifest.json")
+    try:
+        manifest = await docpipe.storage.get_run_file(stored.patient_id, stored.run_id, "manifest.json")
+    except OSError:  # it was written; that it cannot be read now is no failure of the run
+        manifest = None
     return None if manifest is None else list(json.loads(manifest)["files"])
 
 

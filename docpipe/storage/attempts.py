@@ -105,7 +105,7 @@ class Attempts:
             try:
                 return await self._attempt(gate, call, method, request, 0.0)
             except _Failed as failed:
-                raise OSError(errno.EIO, f"the store gives {failed.failure.reason}") from failed
+                raise trouble(failed.failure) from failed
 
     async def _attempt(
         self, gate: Gate, call: Call, method: str, request: Callable[[], Awaitable[_T]], waited: float
@@ -185,7 +185,12 @@ def told_once(error: Exception) -> Exception:
     """The error to tell of a request that is not repeated."""
     if (failure := failure_of(error)) is None:
         return final_of(error)
-    return OSError(errno.EIO, f"the store gives {failure.reason}")
+    return trouble(failure)
+
+
+def trouble(failure: Failure) -> OSError:
+    """The error to tell where another attempt might help, and nobody makes it."""
+    return OSError(errno.EIO, f"the store does not answer as it should: {failure.reason}")
 
 
 def _code(told: str) -> str:

@@ -17,7 +17,7 @@ from docpipe.model import Json, RunState
 from docpipe.service import Docpipe
 from docpipe.web.answers import array, of_text
 from docpipe.web.context import web_of
-from docpipe.web.files import SANDBOX_HEADERS, send
+from docpipe.web.files import SANDBOX_HEADERS, from_storage, send
 from docpipe.web.found import Found, found_in
 from docpipe.web.problems import Problem
 from docpipe.web.reading import only
@@ -73,7 +73,8 @@ async def documents(request: web.Request) -> web.Response:
 
 async def _entries(docpipe: Docpipe, run: StoredRun) -> list[Json]:
     if run.state in _WITH_MANIFEST:
-        manifest = await docpipe.storage.get_run_file(run.patient_id, run.run_id, "manifest.json")
+        with from_storage():
+            manifest = await docpipe.storage.get_run_file(run.patient_id, run.run_id, "manifest.json")
         if manifest is not None:
             told: Json = await asyncio.to_thread(json.loads, manifest)
             files: list[Json] = told["files"]
@@ -160,7 +161,8 @@ async def run_file(request: web.Request) -> web.StreamResponse:
 async def _report(request: web.Request, run: StoredRun) -> web.Response:
     """The report for people. Its links lead from folder to folder; here they lead to the API."""
     storage = web_of(request).docpipe.storage
-    data = await storage.get_run_file(run.patient_id, run.run_id, _REPORT)
+    with from_storage():
+        data = await storage.get_run_file(run.patient_id, run.run_id, _REPORT)
     if data is None:
         raise _none()
     place = f'href="/api/documents/{quote(run.patient_id, safe="")}/'

@@ -1,8 +1,9 @@
 """Files of the storage, sent as they are: with a type from a table, in a sandbox, whole or a range."""
 
 import asyncio
+import contextlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -45,12 +46,10 @@ async def send(
     """
     storage = web_of(request).docpipe.storage
     try:
-        size = await storage.size(patient_id, name, **place)
+        with from_storage():
+            size = await storage.size(patient_id, name, **place)
     except ValueError:
         size = None
-    except OSError as error:
-        log.warning("storage_not_read", reason=error.strerror)
-        raise Problem(503, f"The storage cannot be read: {error.strerror}.", "storage") from error
     if size is None:
         raise Problem(404, "There is no such file, or not yet.", "no-such-file")
     span = _span(request, size)
@@ -72,6 +71,16 @@ async def send(
             request, response, storage.read(patient_id, name, start=start, end=end, **place), end - start
         )
     return response
+
+
+@contextlib.contextmanager
+def from_storage() -> Iterator[None]:
+    """Read something of the storage; raises Problem 503 when it cannot be read."""
+    try:
+        yield
+    except OSError as error:
+        log.warning("storage_not_read", reason=error.strerror)
+        raise Problem(503, f"The storage cannot be read: {error.strerror}.", "storage") from error
 
 
 async def _copy(request: web.Request, response: web.StreamResponse, data: Any, left: int) -> None:
