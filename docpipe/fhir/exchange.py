@@ -36,7 +36,9 @@ DOUBTS: Final = 3
 """So often in a row a 5xx has to say that the request failed: servers also say so of a fault of a moment."""
 UNREADABLE: Final = 10
 RELEASE_S: Final = 10.0
-_ASYNC: Final = {"Prefer": "respond-async"}
+_ASYNC: Final = "respond-async"
+_STRICT: Final = "respond-async, handling=strict"
+"""For exports of one patient: a server that overlooks the parameter would export everybody."""
 _UNKNOWN: Final = frozenset({400, 404, 405, 406, 410, 415, 422, 501})
 """Answers to a request that a server does not know, or does not take."""
 _PLAIN: Final = re.compile(r"[A-Za-z0-9._~-]{1,80}")
@@ -138,7 +140,7 @@ class FhirExchange:
                 way.method,
                 url,
                 gate=self.wire.searching,
-                headers=_ASYNC,
+                headers={"Prefer": _STRICT if way.post else _ASYNC},
                 json=way.body(id_),
                 into=into,
             )

@@ -153,13 +153,20 @@ class Intake:
             item.told["warnings"] = wrong
         return item
 
-    def bundle(self, bundle: Json) -> Counts:
-        """Take one page of a searchset, or what a batch-response answers."""
+    def bundle(self, bundle: Json, others: Path) -> Counts:
+        """Take one page of a searchset, or what a batch-response answers.
+
+        Resources that are no lists of documents are written to the file `others`, where there are some.
+        """
         counts = Counts()
-        found = list(resources(bundle))
-        for resource in sorted(found, key=lambda resource: resource.get("resourceType") != "Binary"):
-            counts.lines += 1
-            self.resource(resource, counts, token=True)
+        found = sorted(resources(bundle), key=lambda resource: resource.get("resourceType") != "Binary")
+        with others.open("w", encoding="utf-8") as file:
+            for resource in found:
+                counts.lines += 1
+                before = counts.others
+                self.resource(resource, counts, token=True)
+                if counts.others > before:
+                    file.write(json.dumps(resource) + "\n")
         return counts
 
     def lines(self, path: Path, name: str, *, token: bool) -> tuple[Counts, Path]:

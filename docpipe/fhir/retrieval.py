@@ -187,7 +187,11 @@ class Retrieval:
         async for page in self._pages(inner, url):
             number += 1
             path = self._work / (ANSWER if number == 1 else f"pages/{number - 1:05d}.json")
-            counts = await asyncio.to_thread(intake.bundle, page)
+            others = self._work / "pages" / f"{number:05d}.others.ndjson"
+            counts = await asyncio.to_thread(intake.bundle, page, others)
+            if counts.others:
+                intake.add(Item(f"Resources, page {number}.ndjson", {"media_type": NDJSON}, others))
+                counts.others = 0
             if counts.lines:
                 _add_list(intake, f"List of documents, page {number}.json", path, counts)
 
@@ -231,6 +235,7 @@ class Retrieval:
     async def _fetch(self, intake: Intake) -> None:
         files = Files(self.wire, self.clock, self.limits.member)
         total = 0
+        first: dict[Source, Item] = {}
         for item in intake.items:
             if item.source is None or item.path is None:
                 continue
@@ -239,6 +244,9 @@ class Retrieval:
                 item.reason = f"All documents together are larger than {self.limits.total >> 30} GiB."
                 continue
             source = self._reachable(item.source)
+            if (same := first.setdefault(source, item)) is not item:
+                item.path, item.outcome, item.reason = same.path, same.outcome, same.reason
+                continue
             got = await files.get(self.step.ticket, source, item.path)
             if got.problem is not None:
                 item.path, item.reason = None, got.problem
@@ -280,7 +288,7 @@ def _add_list(intake: Intake, name: str, path: Path, counts: Counts, kind: str =
         verdict, reason = Outcome.STORED, "A list of what the exchange has deleted."
     elif kind != "output":
         verdict, reason = Outcome.STORED, "Messages of the exchange about the search."
-    elif not counts.others and counts.documents:
+    elif not counts.others:
         verdict, reason = Outcome.STORED, f"A list; its {found} listed on their own."
     if counts.foreign:
         what = "1 resource" if counts.foreign == 1 else f"{counts.foreign:,} resources"

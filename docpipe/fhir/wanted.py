@@ -86,9 +86,7 @@ def _of_reference(resource: Mapping[str, Any], patient: str) -> Iterator[Wanted]
     contents = [content for content in listed(resource.get("content")) if isinstance(content, dict)]
     attachments = [found for found in (c.get("attachment") for c in contents) if isinstance(found, dict)]
     if foreign(resource, patient):
-        yield Wanted(
-            base, told, refused="The exchange sent it for this patient, but it says that it is another's."
-        )
+        yield Wanted(base, told, refused=FOREIGN)
     elif (why := _NOT_CURRENT.get(str(resource.get("status")))) is not None:
         yield Wanted(base, told, ignored=why)
     elif not attachments:
