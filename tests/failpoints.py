@@ -14,8 +14,12 @@ from typing import Any
 import docpipe.activities
 import docpipe.activity_log
 import docpipe.archive.download
+import docpipe.archive.partial
 import docpipe.archive.retrieve
 import docpipe.checkpoints.store
+import docpipe.fhir.files
+import docpipe.fhir.retrieval
+import docpipe.fhir.wire
 import docpipe.gates.gate
 import docpipe.service
 import docpipe.storage.folder
@@ -153,8 +157,9 @@ def _requests(patches: _Patches) -> None:
 
 
 def _spool(patches: _Patches) -> None:
-    hit, download = patches.hit, docpipe.archive.download
-    patches.around_async(download, "_write", "download")
+    hit, partial = patches.hit, docpipe.archive.partial
+    for module in (docpipe.archive.download, docpipe.fhir.files, docpipe.fhir.wire):
+        patches.around_async(module, "write", "download")
 
     def write_all(file: int, block: bytearray) -> None:
         half = len(block) // 2
@@ -162,12 +167,14 @@ def _spool(patches: _Patches) -> None:
         hit("within the download")
         real(file, block[half:])
 
-    real = patches.put(download, "_write_all", write_all)
+    real = patches.put(partial, "_write_all", write_all)
     patches.around(docpipe.archive.retrieve, "extract", "extract")
+    patches.around(docpipe.fhir.retrieval, "collect", "extract")
+    patches.around(docpipe.fhir.retrieval.Retrieval, "_begin", "folder of FHIR")
     patches.around(_Extraction, "_unpack", "extracting a file")
     patches.around(docpipe.activities, "_emptied", "folder of a conversion")
     for pool in (Workers, InlineWorkers):
-        patches.around_async(pool, "run", "conversion")
+        patches.around_async(pool, "ask", "conversion")
     patches.around_async(Activities, "clear_spool", "clear_spool")
 
     def rmtree(path: Any, **more: Any) -> None:

@@ -80,6 +80,9 @@ class Plan:
     options: tuple[tuple[str, Any], ...] = ()
     """More for the fakes."""
     seed: int = 0
+    kind: str = "docex"
+    """What the exchange speaks."""
+    mode: str = "auto"
 
 
 @dataclass
@@ -90,9 +93,12 @@ class Told:
     """The points that each life passed."""
 
 
-def config_of(disk: Path, running: fakes.Running) -> Config:
+def config_of(disk: Path, running: fakes.Running, plan: Plan | None = None) -> Config:
+    plan = plan or Plan()
+    url = running.fhir_url if plan.kind == "fhir" else running.docex_url
+    docex = Docex(base_url=url, kind=plan.kind, fhir_mode=plan.mode, search_rate=SEARCH, status_rate=SECOND)
     return Config(
-        docex=Docex(base_url=running.docex_url, search_rate=SEARCH, status_rate=SECOND),
+        docex=docex,
         tasktracker=Tasktracker(base_url=running.tracker_url, rate=SECOND),
         patients=Patients(url=f"sqlite:///{disk.parent}/patients.db"),
         storage=Storage(url=str(disk / "storage")),
@@ -131,7 +137,7 @@ async def story(plan: Plan, folder: Path) -> Told:
     """Live every life of the plan, and hold the world after the last one against the invariants."""
     disk, told, done = folder / "disk", Told([]), []
     async with fakes.serve(_options(plan, folder)) as running:
-        config = config_of(disk, running)
+        config = config_of(disk, running, plan)
         gaps = iter(plan.gaps)
         for kill in (*plan.kills, None):
             life = Life(disk, kill)
@@ -141,6 +147,9 @@ async def story(plan: Plan, folder: Path) -> Told:
                 break
             done.append(invariants.done(config.state_dir))
             await asyncio.sleep(next(gaps, 0.0))
+        if plan.kind == "fhir":
+            invariants.judge(_of_fhir(plan, config, disk, running, done))
+            return told
         files = {path: hashlib.sha256(data).hexdigest() if data else None for path, data in FILES.items()}
         windows = {"docex.search": SEARCH, "docex.status": SECOND, "tracker.*": SECOND}
         invariants.judge(
@@ -157,6 +166,17 @@ async def story(plan: Plan, folder: Path) -> Told:
     return told
 
 
+def _of_fhir(
+    plan: Plan, config: Config, disk: Path, running: fakes.Running, done: list[invariants.Done]
+) -> invariants.After:
+    """What is to hold of an exchange that speaks FHIR; a search whose answer was lost may be there twice."""
+    windows = {"fhir.search": SEARCH, "fhir.status": SECOND, "tracker.*": SECOND}
+    sizes = {name: (rate.n, rate.per) for name, rate in windows.items()}
+    return invariants.After(
+        config.state_dir, disk / "storage", running, plan.patients, {}, done, windows=sizes
+    )
+
+
 @dataclass
 class Ended:
     """How a run ended that nothing was expected of."""
@@ -171,7 +191,7 @@ async def unjudged(
     """One undisturbed life of one patient, with somebody who is told of all that begins and ends."""
     prepare(folder)
     async with fakes.serve(_options(plan, folder)) as running:
-        config = config_of(folder / "disk", running)
+        config = config_of(folder / "disk", running, plan)
         await _live(plan, config, lambda change: listen(running, change))
         await asyncio.sleep(wait)
         (run,) = read_runs(config.state_dir)

@@ -79,11 +79,11 @@ def judge(after: After) -> None:
 
 def _quotas(after: After) -> None:
     running = after.running
-    servers = (running.docex, running.tracker, running.archive)
+    servers = (running.docex, running.fhir, running.tracker, running.archive)
     over = [seen for server in servers for seen in server.requests if seen.status == 429 and not seen.fault]
     assert not over, "no request over a quota"
     for quota, (n, per) in after.windows.items():
-        server = running.tracker if quota.startswith("tracker") else running.docex
+        server = {"tracker": running.tracker, "fhir": running.fhir}.get(quota.split(".")[0], running.docex)
         assert server.worst_window(quota, per) <= n, quota
 
 
