@@ -34,7 +34,7 @@ class Gates:
 
     def refresh(self) -> None:
         """Bring up to date what those in line are told of their place and time."""
-        for quota in self.quotas.values():
+        for quota in (self.patients.quota, *self.quotas.values()):
             quota.refresh()
 
 

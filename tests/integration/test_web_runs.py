@@ -427,6 +427,22 @@ async def test_everything_is_paused_and_goes_on(served: Served) -> None:
 
 
 @stuck
+async def test_the_patients_database_is_a_service(served: Served) -> None:
+    """It stands among the services, and can be paused: look-ups wait, and say so."""
+    assert (await served.post("/api/services/patients/pause")).status == 204
+    runs = [await served.submit("S0"), await served.submit("S1")]
+    await asyncio.sleep(5)
+    for place, (run,) in enumerate(runs, 1):
+        doing = (await served.get(f"/api/runs/{run}")).json["doing"]
+        told = f"patients is paused, place {place} in line"
+        assert (doing["activity"], doing["wait"]["told"]) == (Activity.GET_PATIENT, told)
+    patients = (await served.get("/api/services")).json["services"][2]
+    assert (patients["name"], patients["state"], patients["quotas"]) == ("patients", "paused", [])
+    assert (await served.post("/api/services/patients/resume")).status == 204
+    await asyncio.sleep(5)
+    assert (await served.get(f"/api/runs/{run}")).json["doing"]["activity"] != Activity.GET_PATIENT
+
+
 async def test_one_service_is_paused(served: Served) -> None:
     """Requests to it wait, and say so; others go on; an unknown one is not found."""
     assert (await served.post("/api/services/docex/pause")).status == 204

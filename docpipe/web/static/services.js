@@ -3,7 +3,7 @@ import { get, post } from "./api.js";
 import { notice } from "./dialogs.js";
 import { badge, bytes, countdown, h, many, s, span, time } from "./dom.js";
 
-const NAMES = { docex: "Document exchange", tasktracker: "Task tracker" };
+const NAMES = { docex: "Document exchange", tasktracker: "Task tracker", patients: "Patients database" };
 const BOTTLENECKS = {
   workers: "the converters",
   downloads: "the downloads",
