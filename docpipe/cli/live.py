@@ -23,8 +23,9 @@ _LEFT_FREE: Final = 5
 """Lines of the terminal that are not the view's: what happened last, and the cursor's."""
 _BAR: Final = 24
 _SHORT_BAR: Final = 8
+_WIDE: Final = 100
 _NARROW: Final = 80
-"""Below so many columns a patient's line has no room for what matters less."""
+"""Below so many columns a patient's line has no room for what matters less, and for what matters little."""
 _SOME: Final = 3
 """So many documents have to be stored before their pace says anything."""
 _STATE_STYLES: Final = {WaitKind.OUTAGE: "red", WaitKind.DISK: "red", WaitKind.PAUSE: "yellow"}
@@ -69,19 +70,19 @@ class View:
 
     def __call__(self, console: Console) -> RenderableType:
         """The view, no higher than the terminal."""
-        wide, now = console.width >= _NARROW, self._docpipe.engine.clock()
+        width, now = console.width, self._docpipe.engine.clock()
         rows = [_row(run) for run in list(self._docpipe.engine.runs.values())]
         head: list[RenderableType] = [self._summary(rows)]
         if self._runs > 1:
             bar = Table.grid()
             bar.add_row(ProgressBar(total=self._runs, completed=self.done, width=min(80, console.width)))
             head.append(bar)
-        foot = [*self._lines(wide=wide, now=now)]
+        foot = [*self._lines(width, now)]
         room = console.height - len(head) - sum(height for _, height in foot) - _LEFT_FREE
         shown = sorted(rows, key=lambda row: row.rank)[: max(1, min(_MOST_ROWS, room - 2))]
         if shown:  # each keeps its place among the others: lines that jump cannot be read
             kept = {id(row) for row in shown}
-            head.append(self._patients([row for row in rows if id(row) in kept], wide=wide, now=now))
+            head.append(self._patients([row for row in rows if id(row) in kept], width, now))
         if more := _others([row for row in rows if row not in shown], self._docpipe.engine.waiting):
             head.append(Text(more, style="dim", no_wrap=True, overflow="ellipsis"))
         return Group(*head, *(part for part, _ in foot))
@@ -111,31 +112,30 @@ class View:
         left = sum(max(0, found[1] - found[0]) for found in files if found)
         return left * (time.monotonic() - self._first_stored) / stored if left else None
 
-    def _patients(self, rows: Sequence[_Row], *, wide: bool, now: float) -> RenderableType:
+    def _patients(self, rows: Sequence[_Row], width: int, now: float) -> RenderableType:
         table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
         longest = min(20, max(7, *(len(row.run.patient_id) for row in rows)))
+        whole = max(map(len, Activity)) if width >= _NARROW else 18
         table.add_column("patient", no_wrap=True, min_width=longest, max_width=20, overflow="ellipsis")
-        table.add_column("activity", no_wrap=True, min_width=max(map(len, Activity)) if wide else 18)
-        if wide:
-            table.add_column("for", no_wrap=True, min_width=8, justify="right", style="dim")
+        table.add_column("activity", no_wrap=True, min_width=whole)
+        if width >= _WIDE:
+            table.add_column("for", no_wrap=True, justify="right", style="dim")
+        files = {row.run.id: _files(row.run) for row in rows} if width >= _NARROW else {}
+        if any(files.values()):
             table.add_column("documents", no_wrap=True)
         table.add_column("next in", no_wrap=True, min_width=7, justify="right")
         table.add_column("waits for", no_wrap=True, overflow="ellipsis", ratio=1)
         for row in rows:
-            done = _files(row.run)
-            more = [
-                "" if row.since is None else told_span(now - row.since),
-                f"{done[0]} of {done[1]}" if done else "",
-            ]
-            table.add_row(
-                Text(row.run.patient_id),
-                Text(row.activity, "cyan"),
-                *(more if wide else ()),
-                "" if row.wait is None or row.wait.until is None else _told_until(row.wait.until - now),
-                Text(
-                    self._waits_for(row, wide=wide), _STATE_STYLES.get(row.wait.kind, "") if row.wait else ""
-                ),
-            )
+            cells = [Text(row.run.patient_id), Text(row.activity, "cyan")]
+            if width >= _WIDE:
+                cells.append(Text("" if row.since is None else told_span(now - row.since)))
+            if any(files.values()):
+                done = files[row.run.id]
+                cells.append(Text(f"{done[0]} of {done[1]}" if done else ""))
+            until = None if row.wait is None else row.wait.until
+            cells.append(Text("" if until is None else _told_until(until - now)))
+            style = _STATE_STYLES.get(row.wait.kind, "") if row.wait else ""
+            table.add_row(*cells, Text(self._waits_for(row, wide=width >= _NARROW), style))
         return table
 
     def _waits_for(self, row: _Row, *, wide: bool) -> str:
@@ -148,19 +148,19 @@ class View:
             return row.told
         return f"{row.told}, place {place}" if wide else f"place {place}: {row.told}"
 
-    def _lines(self, *, wide: bool, now: float) -> Iterator[tuple[RenderableType, int]]:
+    def _lines(self, width: int, now: float) -> Iterator[tuple[RenderableType, int]]:
         """What stands below the patients, each part with its height."""
         gates = Table.grid(padding=(0, 2))
         for _ in range(3):
             gates.add_column(no_wrap=True, overflow="ellipsis")
-        width = _BAR if wide else _SHORT_BAR
+        bars = _BAR if width >= _NARROW else _SHORT_BAR
         for quota in self._docpipe.quotas.values():
             if quota.view().used or quota.waiting:
-                gates.add_row(*_quota(quota, now, width))
+                gates.add_row(*_quota(quota, now, bars))
         workers = self._docpipe.workers.snapshot()
         if workers.busy:
             line = f", {workers.waiting} in line" if workers.waiting else ""
-            bar = _bar(workers.busy, workers.size, width, "green")
+            bar = _bar(workers.busy, workers.size, bars, "green")
             gates.add_row("converters", bar, f"{workers.busy} of {workers.size} busy{line}")
         if gates.row_count:
             yield gates, gates.row_count

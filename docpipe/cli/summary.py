@@ -138,4 +138,4 @@ def _told_spent(spent: Spent, runs: int) -> Iterator[str]:
         if seconds / runs >= 1.0
     ]
     if told:
-        yield f"waited {', '.join(told)}{' (on the average of all patients)' if runs > 1 else ''}"
+        yield f"waited {'on average ' if runs > 1 else ''}{', '.join(told)}"

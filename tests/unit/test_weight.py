@@ -1,14 +1,18 @@
 """The weight of an installation without extras, and of what the main process loads."""
 
 import json
+import os
 import re
 import subprocess
 import sys
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
+import pytest
 from packaging.requirements import Requirement
 
+ROOT = Path(__file__).parents[2]
+OF_SERVICES = ("aiohttp", "httpx", "sqlalchemy", "prometheus_client", "fakes", "shtab", "multiprocessing")
 MOST = 300 * 2**20
 HEAVY = (
     "lxml",
@@ -60,3 +64,29 @@ def test_the_main_process_loads_no_converter() -> None:
     told = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
     loaded = {name.partition(".")[0] for name in json.loads(told)}
     assert not loaded & set(HEAVY)
+
+
+@pytest.mark.parametrize(
+    ("words", "without"),
+    [
+        (("--help",), (*HEAVY, *OF_SERVICES, "asyncio", "sqlite3", "structlog", "rich")),
+        (("run", "--help"), (*HEAVY, *OF_SERVICES, "asyncio", "sqlite3", "structlog", "rich")),
+        (("status",), (*HEAVY, *OF_SERVICES)),
+    ],
+)
+def test_commands_that_answer_at_once(
+    tmp_path: Path, words: tuple[str, ...], without: tuple[str, ...]
+) -> None:
+    """They load nothing that they do not need: that, and no clock, keeps them quick."""
+    script = (
+        "import contextlib, io, json, sys; from docpipe.cli import main\n"
+        "with contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(SystemExit):\n"
+        f"    main({list(words)!r})\n"
+        "print(json.dumps(sorted(sys.modules)))"
+    )
+    env = {**os.environ, "DOCPIPE_STATE__DIR": str(tmp_path / "state")}
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, env=env, capture_output=True, text=True, check=True
+    )
+    loaded = {name.partition(".")[0] for name in json.loads(done.stdout)}
+    assert not loaded & set(without)
