@@ -1,4 +1,4 @@
-"""What is shown to the services, as the configuration says: a token, or those of an OAuth2 server."""
+"""How services are reached, and what is shown to them, as the configuration says."""
 
 from dataclasses import dataclass
 
@@ -12,11 +12,16 @@ from docpipe.http import (
     OAuth2,
     Proof,
     SignedAssertion,
+    Way,
+    Ways,
     bearer,
     loaded,
+    origin_of,
+    tls,
 )
 from docpipe.limits import Gates
 from docpipe.model import Clock
+from docpipe.values import FAKE
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +48,46 @@ def open_access(config: Config, http: Http, gates: Gates, clock: Clock) -> Acces
     return Access(
         docex=credentials("docex", config.docex), tracker=credentials("tasktracker", config.tasktracker)
     )
+
+
+def open_ways(config: Config) -> Ways:
+    """How servers are reached.
+
+    The certificate that docpipe shows goes to the service's own origin only; where archives and tokens come
+    from, and nothing is said of it, is reached as the service is, without it.
+
+    Raises:
+        ConfigError: if a file cannot be used.
+    """
+    own: dict[str, Way] = {}
+    remotes = (("tasktracker", config.tasktracker), ("docex", config.docex))
+    for section, remote in remotes:
+        if remote.token_url:
+            own[origin_of(remote.token_url)] = _way(config, section, remote, shown=False)
+    for section, remote in remotes:
+        if remote.base_url != FAKE:
+            own[origin_of(remote.base_url)] = _way(config, section, remote, shown=True)
+    return Ways(own, _way(config, "docex", config.docex, shown=False))
+
+
+def _way(config: Config, section: str, remote: Remote, *, shown: bool) -> Way:
+    if remote.client_key_file and not remote.client_cert_file:
+        raise ConfigError(f"{section}.client_cert_file is missing, where client_key_file is given.")
+    login = remote.proxy_login.reveal() if remote.proxy_login else ""
+    if login and not remote.proxy:
+        raise ConfigError(f"{section}.proxy is missing, where proxy_login is given.")
+    names = (remote.ca_file, remote.client_cert_file, remote.client_key_file)
+    ca, certificate, key = (config.folder / name if name else None for name in names)
+    if not shown:
+        certificate = key = None
+    if ca is None and certificate is None:
+        return Way(None, remote.proxy, login)
+    try:
+        return Way(tls(ca, certificate, key), remote.proxy, login)
+    except OSError as error:
+        raise ConfigError(f"{section}: {error.filename} cannot be read: {error.strerror}.") from error
+    except ValueError as error:
+        raise ConfigError(f"{section}: {error}.") from error
 
 
 def grant_of(section: str, remote: Remote, clock: Clock) -> Grant | None:

@@ -24,11 +24,13 @@ from docpipe.values import (
     parse_hosts,
     parse_keep,
     parse_languages,
+    parse_login,
     parse_memory,
     parse_options,
     parse_origins,
     parse_prefix_key,
     parse_private_key,
+    parse_proxy,
     parse_rate,
     parse_secret,
     parse_switch,
@@ -65,6 +67,11 @@ class Remote:
     )
     key_id: str = _key(parse_text, "", about="the `kid` of that key, where it does not say so itself")
     scope: str = _key(parse_text, "", about="scopes to ask for, with blanks between")
+    ca_file: str = _key(parse_text, "", about="certificates (PEM) to trust beside the system's")
+    client_cert_file: str = _key(parse_text, "", about="the certificate (PEM) that docpipe shows")
+    client_key_file: str = _key(parse_text, "", about="its private key, where it stands in another file")
+    proxy: str = _key(parse_proxy, "", about="the HTTP proxy that leads there")
+    proxy_login: Secret | None = _key(parse_login, about="`user:password` for it", in_file=True)
     timeout: float = _key(parse_duration, 30.0, about="longest wait for one answer")
     max_retry_after: float = _key(parse_duration, 300.0, about="longest Retry-After that is obeyed")
 

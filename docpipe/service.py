@@ -8,11 +8,11 @@ import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import structlog
 
-from docpipe.access import open_access
+from docpipe.access import open_access, open_ways
 from docpipe.activities import Activities, Exchange
 from docpipe.activity_log import ActivityLog
 from docpipe.archive import ArchiveExchange, Downloader, Limits
@@ -43,6 +43,11 @@ from docpipe.workers.pool import Workers
 log = structlog.get_logger(__name__)
 
 CONVERTER: Final = "docpipe.convert.document:convert"
+_PLAIN: Final[dict[str, Any]] = {
+    **dict.fromkeys(("token", "client_secret", "client_assertion_key", "proxy_login")),
+    **dict.fromkeys(("token_url", "client_id", "client_cert_file", "client_key_file", "proxy"), ""),
+}
+"""What is not for fakes."""
 PRELOAD: Final = "docpipe.convert.preload"
 
 
@@ -135,7 +140,7 @@ async def opened(
         gates = await open_gates(config, memory.checkpoints, clock, rng, stack, storage=bucket)
         storage = await _storage(config, gates, stack)
         patients = await stack.enter_async_context(open_patients(config))
-        http = await stack.enter_async_context(Http(_har(trace_http, stack)))
+        http = await stack.enter_async_context(Http(_har(trace_http, stack), open_ways(config)))
         workers = make_workers(config, clock, converter, inline=inline)
         await stack.enter_async_context(workers)
         access = open_access(config, http, gates, clock)
@@ -241,9 +246,9 @@ async def _with_fakes(config: Config, stack: contextlib.AsyncExitStack) -> Confi
     docex, tracker = config.docex, config.tasktracker
     if docex.base_url == FAKE:
         url = running.fhir_url if docex.kind == "fhir" else running.docex_url
-        docex = replace(docex, base_url=url, token=None)
+        docex = replace(docex, base_url=url, **_PLAIN)
     if tracker.base_url == FAKE:
-        tracker = replace(tracker, base_url=running.tracker_url, token=None)
+        tracker = replace(tracker, base_url=running.tracker_url, **_PLAIN)
     return replace(config, docex=docex, tasktracker=tracker)
 
 

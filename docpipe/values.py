@@ -256,3 +256,21 @@ def parse_address(value: Any) -> str:
 def parse_private_key(value: Any) -> Secret:
     """Read a private key, whose form is looked at where it is used."""
     return Secret(parse_text(value))
+
+
+def parse_proxy(value: Any) -> str:
+    """Read the address of an HTTP proxy."""
+    parts = urlsplit(str(value))
+    if parts.scheme != "http" or not parts.hostname or parts.path.strip("/") or parts.username:
+        raise ValueError(
+            'an address such as "http://proxy.example:3128", without a password: that is `proxy_login`'
+        )
+    return str(value)
+
+
+def parse_login(value: Any) -> Secret:
+    """Read a name and a password."""
+    secret = parse_secret(value)
+    if ":" not in secret.reveal():
+        raise ValueError('"user:password"')
+    return secret

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import Final
 
-from docpipe.access import open_access
+from docpipe.access import open_access, open_ways
 from docpipe.check.finding import Bench, Finding, Fit
 from docpipe.checkpoints import Checkpoints, open_database, outdated
 from docpipe.config import Config
@@ -100,7 +100,7 @@ async def _probes(config: Config, bench: Bench) -> AsyncIterator[tuple[list[_Pro
     async with contextlib.AsyncExitStack() as stack:
         state = stack.enter_context(StateFolder(config.state_dir))
         checkpoints = await stack.enter_async_context(open_database(state.path, bench.clock))
-        http = await stack.enter_async_context(Http())
+        http = await stack.enter_async_context(Http(ways=open_ways(config)))
         gates = await open_gates(config, checkpoints, bench.clock, random.Random(), stack)
         await stack.enter_async_context(_alive(checkpoints))
         access = open_access(config, http, gates, bench.clock)

@@ -1,7 +1,7 @@
 """Gates: what each HTTP attempt passes to reach a service, its quota and whether the service is up."""
 
 from docpipe.gates.door import Door, Outlet
-from docpipe.gates.failures import TROUBLE, failure_of
+from docpipe.gates.failures import TROUBLE, WANTS_CERTIFICATE, failure_of
 from docpipe.gates.gate import STREAMED, Attempt, Final5xx, Gate, Judge, Observer, Passage
 from docpipe.gates.health import Health, Turn
 from docpipe.gates.ledger import ALIVE_EVERY_S, Ledger, Past, PastGrant
@@ -13,6 +13,7 @@ __all__ = [
     "ALIVE_EVERY_S",
     "STREAMED",
     "TROUBLE",
+    "WANTS_CERTIFICATE",
     "Attempt",
     "Call",
     "Door",

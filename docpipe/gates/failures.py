@@ -12,6 +12,22 @@ TROUBLE: Final = (aiohttp.ClientError, TimeoutError, OSError)
 """What an attempt raises when the service or the way to it is at fault."""
 _UNREACHABLE: Final = frozenset({errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EHOSTDOWN})
 _NETWORK: Final = "see whether this machine has a way there: network, firewall, a proxy that is needed"
+PROXY_LOGIN: Final = 407
+_WANTS_CERTIFICATE: Final = frozenset(
+    {
+        "TLSV13_ALERT_CERTIFICATE_REQUIRED",
+        "SSLV3_ALERT_HANDSHAKE_FAILURE",
+        "SSLV3_ALERT_BAD_CERTIFICATE",
+        "TLSV1_ALERT_UNKNOWN_CA",
+    }
+)
+WANTS_CERTIFICATE: Final = Failure(
+    "no secure connection: it wants a certificate of docpipe",
+    sent=False,
+    cure="set `client_cert_file` and `client_key_file` to what those who run it have given you",
+    ours=True,
+)
+_TRUST: Final = "name its issuer's certificate by the key `ca_file`, or have this machine trust it"
 _ADDRESS: Final = "check the address, and what listens there"
 
 
@@ -20,9 +36,35 @@ def failure_of(error: BaseException) -> Failure:
     match error:
         case aiohttp.ClientConnectorCertificateError():
             return _no_trust(error.certificate_error)
+        case aiohttp.ClientHttpProxyError():
+            return no_proxy(error.status)
+        case aiohttp.ClientProxyConnectionError():
+            cure = "check the key `proxy`, and that the proxy is up"
+            return Failure("no connection to the proxy", sent=False, cure=cure, ours=True)
+        case OSError() if _wants_certificate(error):
+            return WANTS_CERTIFICATE
         case aiohttp.ClientConnectorError() if type(error) is aiohttp.ClientConnectorError:
             return _no_connection(error.os_error)
     return next((failure for kinds, failure in _KNOWN if isinstance(error, kinds)), _NO_HTTP)
+
+
+def no_proxy(status: int) -> Failure:
+    """A proxy answered instead of the service; nothing came to the service."""
+    if status == PROXY_LOGIN:
+        cure = "check the key `proxy_login`"
+        cure = "check the key `proxy_login`"
+        return Failure("the proxy wants a login (407)", sent=False, cure=cure, ours=True)
+    cure = "ask those who run the proxy whether it lets docpipe through"
+    return Failure(f"the proxy gives no connection ({status})", sent=False, cure=cure, ours=True)
+
+
+def _wants_certificate(error: BaseException | None) -> bool:
+    """Whether the other side ended TLS for want of a certificate, or for one that it does not accept."""
+    while error is not None:
+        if isinstance(error, ssl.SSLError) and getattr(error, "reason", None) in _WANTS_CERTIFICATE:
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def _no_connection(error: OSError) -> Failure:
@@ -38,7 +80,7 @@ def _no_trust(error: Exception) -> Failure:
     """The certificate's own fault is of a list that OpenSSL has; nothing of the certificate is quoted."""
     code = error.verify_code if isinstance(error, ssl.SSLCertVerificationError) else 0
     why, cure = _CERTIFICATES.get(code, ("it is not accepted", "have those who run it look into it"))
-    return Failure(f"no secure connection: its certificate: {why}", sent=False, cure=cure)
+    return Failure(f"no secure connection: its certificate: {why}", sent=False, cure=cure, ours=True)
 
 
 _NO_HTTP: Final = Failure("an answer that is not HTTP", cure=_ADDRESS)
@@ -64,15 +106,15 @@ _KNOWN: Final = (
     (TimeoutError, Failure("no answer in time", cure="ask those who run it; docpipe waits until it answers")),
     (
         (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError, OSError),
-        Failure("the connection broke off", cure=_ADDRESS),
+        Failure("the connection broke off", cure=f"{_ADDRESS}; with TLS it may want a certificate"),
     ),
 )
 _CERTIFICATES: Final = {  # by the codes of x509_vfy.h
     9: ("it is not valid yet", "check the clock of this machine"),
     10: ("it has expired", "have those who run it renew it, and check the clock of this machine"),
-    18: ("it is signed by itself alone", "have this machine trust it, or have it signed by somebody known"),
-    19: ("its issuer is not trusted here", "have this machine trust the issuer's certificate"),
-    20: ("its issuer is not known here", "have this machine trust the issuer's certificate"),
+    18: ("it is signed by itself alone", "name it by the key `ca_file`, or have it signed by somebody known"),
+    19: ("its issuer is not trusted here", _TRUST),
+    20: ("its issuer is not known here", _TRUST),
     21: ("its issuer is not known here", "have the service send the whole chain of certificates"),
     62: ("it is for another host name", "give the address by the name that the certificate has"),
     64: ("it is for another address", "give the address by the name that the certificate has"),

@@ -13,7 +13,7 @@ import aiohttp
 import structlog
 
 from docpipe.errors import PoisonedError
-from docpipe.gates.failures import TROUBLE, failure_of
+from docpipe.gates.failures import PROXY_LOGIN, TROUBLE, failure_of, no_proxy
 from docpipe.gates.quota import Place, Quota
 from docpipe.gates.retry_after import retry_after
 from docpipe.gates.service import Call, Failure, Service
@@ -157,6 +157,8 @@ class Gate:
                 told = min(rate.per, _CLOSED_UNTOLD_S) if rate else _CLOSED_NO_RATE_S
             self.quota.close(max(told, _CLOSED_AT_LEAST_S), "429")
             return None
+        if status == PROXY_LOGIN:
+            return no_proxy(status)
         if status >= _SERVER_ERROR or status in RETRY_STATUSES:
             told = retry_after(response.headers, self.service.clock(), self._max_retry_after)
             return Failure(f"status {status}", retry_after=told or 0.0, status=status)
@@ -170,7 +172,7 @@ class Gate:
             service=self.service.name,
             endpoint=self.quota.name,
             run_id=call.ticket.run_id,
-            reason=failure.reason,
+            reason=failure.told,
             failures=call.failures,
         )
 

@@ -34,6 +34,13 @@ class Failure:
     status: int | None = None
     cure: str = ""
     """What somebody could do about it, where that is known."""
+    ours: bool = False
+    """Whether the configuration here seems to be at fault: then the cure is told wherever it is waited."""
+
+    @property
+    def told(self) -> str:
+        """What went wrong, and what to do about it where that is to be done here."""
+        return f"{self.reason}; {self.cure}" if self.ours else self.reason
 
 
 @dataclass(slots=True, eq=False)
@@ -221,9 +228,9 @@ class Service:
         now, retry_after = self._loop.time(), failure.retry_after
         if call is self._prober:
             self._prober = None
-            turn = self._health.probe_failed(self._probe_sent, now, failure.reason, retry_after)
+            turn = self._health.probe_failed(self._probe_sent, now, failure.told, retry_after)
             self._turned(turn, self._since())
-        elif counts and (tripped := self._health.failed(now, failure.reason, retry_after)) is not None:
+        elif counts and (tripped := self._health.failed(now, failure.told, retry_after)) is not None:
             self._turned(tripped, self._since())
 
     def abandoned(self, call: Call) -> None:

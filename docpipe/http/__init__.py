@@ -9,6 +9,7 @@ from docpipe.http.grants import ClientSecret, Proof, SignedAssertion, loaded
 from docpipe.http.har import Har
 from docpipe.http.oauth2 import Grant, OAuth2
 from docpipe.http.redirects import origin_of
+from docpipe.http.ways import Way, Ways, tls
 
 __all__ = [
     "NONE",
@@ -27,8 +28,11 @@ __all__ = [
     "OAuth2",
     "Proof",
     "SignedAssertion",
+    "Way",
+    "Ways",
     "bearer",
     "loaded",
     "origin_of",
     "retry_after",
+    "tls",
 ]

@@ -7,7 +7,7 @@ from typing import Final
 
 import aiohttp
 
-from docpipe.gates import Failure
+from docpipe.gates import WANTS_CERTIFICATE, Failure
 from docpipe.http.har import Har
 from docpipe.model import Json
 
@@ -16,6 +16,9 @@ LIMIT_B: Final = 4 * 2**20
 _CHUNK_B: Final = 64 * 2**10
 _PAGE: Final = "text/html"
 _STRANGER: Final = "check the address, and whether a proxy or a page to sign in answers in its place"
+_BAD: Final = 400
+_NGINX: Final = b"SSL certificate"
+"""What nginx writes instead of an answer, where it is shown no certificate or one that it does not know."""
 
 Check = Callable[[Json], bool]
 """Whether the body of a good answer keeps the contract."""
@@ -53,6 +56,8 @@ class Reading:
                 return Failure("an answer that is too large", status=response.status)
         if self._har is not None:
             self._har.body(response, bytes(raw))
+        if response.status == _BAD and response.content_type == "text/html" and _NGINX in raw:
+            return WANTS_CERTIFICATE
         answer = Answer(response.status, response.headers, None)
         try:
             if raw:

@@ -15,6 +15,7 @@ from docpipe.http.credentials import NONE, Credentials, Shown
 from docpipe.http.download import Fetch
 from docpipe.http.har import Har
 from docpipe.http.redirects import MAX_REDIRECTS, REDIRECTS, follow, origin_of
+from docpipe.http.ways import Ways
 from docpipe.model import Json, Ticket
 
 CONNECT_S: Final = 10.0
@@ -57,8 +58,9 @@ def _request(
 class Http:
     """The one HTTP client of a process. Use as an async context manager."""
 
-    def __init__(self, har: Har | None = None) -> None:
+    def __init__(self, har: Har | None = None, ways: Ways | None = None) -> None:
         self._har = har
+        self.ways = ways or Ways()
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
@@ -183,6 +185,7 @@ class Http:
                         allow_redirects=False,
                         middlewares=(passage,),
                         **request.body(),
+                        **self.ways.words(url),
                     ) as response,
                 ):
                     pass
@@ -220,6 +223,7 @@ class Http:
         return Fetch(
             self.session,
             ticket,
+            ways=self.ways,
             gate_of=gate_of,
             allowed=allowed,
             shown=Shown(credentials, ticket),

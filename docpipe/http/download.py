@@ -15,6 +15,7 @@ from docpipe.errors import ServiceError
 from docpipe.gates import STREAMED, TROUBLE, Call, Failure, Gate, failure_of
 from docpipe.http.credentials import Shown
 from docpipe.http.redirects import MAX_REDIRECTS, REDIRECTS, address, follow, origin_of
+from docpipe.http.ways import Ways
 from docpipe.model import Json, Ticket
 
 READ_S: Final = 60.0
@@ -93,6 +94,7 @@ class Fetch:
         session: aiohttp.ClientSession,
         ticket: Ticket,
         *,
+        ways: Ways,
         gate_of: Callable[[str], Gate],
         allowed: Callable[[str], bool],
         shown: Shown,
@@ -100,6 +102,7 @@ class Fetch:
     ) -> None:
         self._session = session
         self._ticket = ticket
+        self._ways = ways
         self._gate_of = gate_of
         self._shown = shown
         self._home = home
@@ -170,6 +173,7 @@ class Fetch:
                     ask.method,
                     url,
                     **body,
+                    **self._ways.words(url),
                     headers=await self._shown.on(headers, home=origin == self._home),
                     allow_redirects=False,
                     auto_decompress=False,

@@ -1,0 +1,247 @@
+"""TLS and proxies over the wire: what is trusted, what is shown, and what is told where it fails."""
+
+import asyncio
+import base64
+import contextlib
+import ssl
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import trustme
+from aiohttp import web
+
+from docpipe.access import open_ways
+from docpipe.config import Config, Docex, Tasktracker
+from docpipe.errors import ConfigError
+from docpipe.gates import Failure
+from docpipe.http import Answer, Http
+from docpipe.model import Rate, Ticket
+from docpipe.values import Secret
+from tests.gate_world import Process
+
+pytestmark = pytest.mark.virtual
+NGINX = "<html><head><title>400 No required SSL certificate was sent</title></head></html>"
+LOGIN = "me:CANARY-p%w"
+
+
+class Authorities:
+    """A private authority, another one, and files that each role would have."""
+
+    def __init__(self, folder):
+        self.ours, self.others = trustme.CA(), trustme.CA()
+        self.folder = folder
+        self.ours.cert_pem.write_to_path(folder / "ca.pem")
+        client = self.ours.issue_cert("docpipe@exchange.example")
+        client.private_key_and_cert_chain_pem.write_to_path(folder / "client.pem")
+        client.private_key_pem.write_to_path(folder / "key.pem")
+        client.cert_chain_pems[0].write_to_path(folder / "cert.pem")
+        self.others.issue_cert("x@y.example").private_key_pem.write_to_path(folder / "other-key.pem")
+
+
+@pytest.fixture(scope="module")
+def authorities(tmp_path_factory):
+    return Authorities(tmp_path_factory.mktemp("tls"))
+
+
+@contextlib.asynccontextmanager
+async def serving(issued, ask_for=None, page=None):
+    """An HTTPS server with this certificate; `ask_for` is the authority whose clients it lets in."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    issued.configure_cert(context)
+    if ask_for is not None:
+        ask_for.configure_trust(context)
+        context.verify_mode = ssl.CERT_REQUIRED
+    seen = []
+
+    async def answer(request):
+        seen.append(request)
+        if page is not None:
+            return web.Response(status=400, text=page, content_type="text/html")
+        return web.json_response({"ok": True})
+
+    runner = web.ServerRunner(web.Server(answer), shutdown_timeout=0.01)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=context)
+    await site.start()
+    try:
+        yield f"https://localhost:{runner.addresses[0][1]}", seen
+    finally:
+        await runner.cleanup()
+
+
+def config_of(folder, url, tracker="https://tracker.example", **docex):
+    return Config(
+        docex=Docex(base_url=url, **docex),
+        tasktracker=Tasktracker(base_url=tracker),
+        source=folder / "config.toml",
+    )
+
+
+async def once(config, url):
+    async with Http(ways=open_ways(config)) as http, Process(Rate(1000, 1.0)) as process:
+        return await http.once(url, gate=process.gate, ticket=Ticket())
+
+
+async def test_a_private_authority(authorities):
+    """With `ca_file` the service is trusted; without it, it is not."""
+    async with serving(authorities.ours.issue_cert("localhost")) as (url, seen):
+        config = config_of(authorities.folder, url, ca_file="ca.pem")
+        assert (await once(config, url)).ok
+        assert isinstance(await once(config_of(authorities.folder, url), url), Failure)
+    assert len(seen) == 1
+    assert seen[0].transport is None or seen[0].url.scheme == "https"
+
+
+@pytest.mark.parametrize(
+    ("kind", "reason", "cure"),
+    [
+        ("host", "for another host name", "by the name that the certificate has"),
+        ("expired", "has expired", "renew it"),
+        ("early", "not valid yet", "clock of this machine"),
+        ("unknown", "its issuer is not", "`ca_file`"),
+        ("nginx", "wants a certificate of docpipe", "`client_cert_file`"),
+    ],
+)
+async def test_failures_are_told_apart(authorities, kind, reason, cure):
+    """Each is a failure of its own, with the cure; nothing was sent, so the run waits and nothing is lost."""
+    now = datetime.now(UTC)
+    issued = {
+        "host": lambda: authorities.ours.issue_cert("elsewhere.example"),
+        "expired": lambda: authorities.ours.issue_cert("localhost", not_after=now - timedelta(days=1)),
+        "early": lambda: authorities.ours.issue_cert("localhost", not_before=now + timedelta(days=1)),
+        "unknown": lambda: authorities.others.issue_cert("localhost"),
+        "nginx": lambda: authorities.ours.issue_cert("localhost"),
+    }[kind]()
+    async with serving(issued, page=NGINX if kind == "nginx" else None) as (url, seen):
+        failure = await once(config_of(authorities.folder, url, ca_file="ca.pem"), url)
+    assert isinstance(failure, Failure)
+    assert reason in failure.reason
+    assert cure in failure.cure
+    assert failure.told == f"{failure.reason}; {failure.cure}"
+    assert not failure.sent
+    assert len(seen) == (kind == "nginx")
+
+
+@pytest.mark.parametrize("files", [("client.pem", ""), ("cert.pem", "key.pem")])
+async def test_client_certificates(authorities, files):
+    """A service that asks for a certificate gets it, and a foreign origin does not."""
+    server = authorities.ours.issue_cert("localhost")
+    shown = {"client_cert_file": files[0], "client_key_file": files[1]}
+    asking = serving(server, authorities.ours), serving(server, authorities.ours)
+    async with asking[0] as (url, seen), asking[1] as (away, seen_away):
+        config = config_of(authorities.folder, url, ca_file="ca.pem", **shown)
+        assert (await once(config, url)).ok
+        assert isinstance(await once(config, away), Failure)
+    assert len(seen) == 1
+    assert seen_away == []
+
+
+async def test_old_versions_of_tls_are_refused(authorities):
+    """TLS 1.1 is not spoken, whatever the server offers."""
+    way = open_ways(config_of(authorities.folder, "https://localhost", ca_file="ca.pem")).others
+    assert way.tls.minimum_version is ssl.TLSVersion.TLSv1_2
+    assert way.tls.verify_mode is ssl.CERT_REQUIRED
+    assert way.tls.check_hostname
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"ca_file": "nowhere.pem"}, r"docex: .*nowhere\.pem cannot be read: No such file"),
+        ({"ca_file": "key.pem"}, r"key\.pem has to hold certificates as PEM"),
+        ({"client_cert_file": "ca.pem", "client_key_file": "key.pem"}, "do not belong together"),
+        ({"client_cert_file": "cert.pem", "client_key_file": "other-key.pem"}, "do not belong together"),
+        ({"client_cert_file": "cert.pem"}, "a certificate and its private key without a password"),
+        ({"client_key_file": "key.pem"}, r"docex\.client_cert_file is missing"),
+        ({"proxy_login": Secret(LOGIN)}, r"docex\.proxy is missing"),
+    ],
+)
+async def test_bad_files_are_refused_at_the_start(authorities, given, told):
+    """What cannot be used is refused with its name before anything is sent."""
+    with pytest.raises(ConfigError, match=told):
+        open_ways(config_of(authorities.folder, "https://localhost", **given))
+
+
+class Proxy:
+    """An HTTP proxy that knows CONNECT and plain requests, and perhaps asks for a login."""
+
+    def __init__(self, login=None, refuse=None):
+        self.login = login
+        self.refuse = refuse
+        self.asked = []
+        self._tasks = []
+
+    async def __aenter__(self):
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self.url = f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+        return self
+
+    async def __aexit__(self, *_):
+        self._server.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _serve(self, reader, writer):
+        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        self.asked.append(head)
+        basic = f"Basic {base64.b64encode((self.login or '').encode()).decode()}"
+        status = self.refuse or (407 if self.login and f"Proxy-Authorization: {basic}" not in head else 200)
+        if status != 200:
+            writer.write(f"HTTP/1.1 {status} No\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".encode())
+        else:
+            host, _, port = head.split()[1].rpartition(":")
+            there = await asyncio.open_connection(host, int(port))
+            writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
+            self._tasks += [
+                asyncio.ensure_future(_pump(reader, there[1])),
+                asyncio.ensure_future(_pump(there[0], writer)),
+            ]
+            return
+        await writer.drain()
+        writer.close()
+
+
+async def _pump(reader, writer):
+    while chunk := await reader.read(65536):
+        writer.write(chunk)
+        await writer.drain()
+    writer.close()
+
+
+async def test_a_proxy_leads_to_the_service(authorities):
+    """Through CONNECT, with its login; TLS is with the service itself, and the tracker goes its own way."""
+    server = authorities.ours.issue_cert("localhost")
+    async with serving(server) as (url, _), serving(server) as (tracker, _), Proxy(LOGIN) as proxy:
+        given = {"ca_file": "ca.pem", "proxy": proxy.url, "proxy_login": Secret(LOGIN)}
+        config = config_of(authorities.folder, url, tracker, **given)
+        config = replace(config, tasktracker=replace(config.tasktracker, ca_file="ca.pem"))
+        assert (await once(config, url)).ok
+        assert isinstance(await once(config, tracker), Answer)
+    assert len(proxy.asked) == 1
+    assert proxy.asked[0].startswith(f"CONNECT {url.removeprefix('https://')} ")
+
+
+@pytest.mark.parametrize(
+    ("proxy", "reason", "cure"),
+    [
+        (Proxy("other:login"), "wants a login (407)", "`proxy_login`"),
+        (Proxy(refuse=403), "gives no connection (403)", "lets docpipe through"),
+        (Proxy(refuse=502), "gives no connection (502)", "ask those who run the proxy"),
+        (None, "no connection to the proxy", "`proxy`"),
+    ],
+)
+@pytest.mark.parametrize("scheme", ["https", "http"])
+async def test_failures_of_the_proxy(authorities, proxy, reason, cure, scheme):
+    """The proxy's refusals are told as the proxy's, and waited out."""
+    if scheme == "http" and proxy is not None and proxy.refuse:
+        pytest.skip("of a plain request the proxy's answer cannot be told from the service's")
+    async with proxy or contextlib.nullcontext():
+        where = "http://127.0.0.1:1" if proxy is None else proxy.url
+        given = {"proxy": where, "proxy_login": Secret(LOGIN)}
+        url = f"{scheme}://exchange.example"
+        failure = await once(config_of(authorities.folder, url, **given), url)
+    assert reason in failure.reason
+    assert cure in failure.cure
+    assert "CANARY" not in failure.told
