@@ -8,11 +8,13 @@ import signal
 import sys
 import textwrap
 from collections.abc import Callable, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, Final
 
 from fakes import faults, patients
 from fakes.faults import Fault
+from fakes.fhiroptions import FhirOptions
 from fakes.ledger import Seen
 from fakes.options import EXPIRES_IN, MIXES, FakeOptions, parse_span
 from fakes.quota import parse_rate
@@ -37,6 +39,7 @@ examples:
   python -m fakes --fault "docex.search 429 times=1 retry_after=epoch_ms:30"
   python -m fakes --fault "docex.status 500 patient=P123"                  one poisoned patient
   python -m fakes --oauth2-port 8083 --oauth2-seconds 60 --fault "docex.status revoke times=3"
+  python -m fakes --fhir content=relative --fhir page=5 --fhir elsewhere   a FHIR server of some habits
   python -m fakes --export-patients patients.csv                           and no servers
 
 Standard output has one line of JSON with the addresses, once they can be used. Tokens are taken from the
@@ -76,7 +79,7 @@ def _parser() -> argparse.ArgumentParser:
     operations = ",\n    ".join(textwrap.wrap(", ".join(faults.OPERATIONS), 90)).replace(",,", ",")
     parser = argparse.ArgumentParser(
         prog="python -m fakes",
-        description="A DocumentExchange and a TaskTracker that are not real, for docpipe to talk to.",
+        description="An exchange, a FHIR server and a tracker that are not real, for docpipe to talk to.",
         epilog=_EPILOG.format(operations=operations, answers=answers),
         formatter_class=argparse.RawDescriptionHelpFormatter,
         argument_default=argparse.SUPPRESS,
@@ -84,6 +87,13 @@ def _parser() -> argparse.ArgumentParser:
     _add_servers(parser.add_argument_group("servers").add_argument)
     _add_oauth2(parser.add_argument_group("OAuth2").add_argument)
     _add_searches(parser.add_argument_group("searches and archives").add_argument)
+    add = parser.add_argument_group("FHIR server").add_argument
+    add(
+        "--fhir",
+        action="append",
+        metavar="NAME[=VALUE]",
+        help=f"its habits; repeatable: {', '.join(field.name for field in fields(FhirOptions))}",
+    )
     add = parser.add_argument_group("trouble").add_argument
     add("--latency", type=float, metavar="S", help="of each request, both ways together")
     add("--jitter", type=float, metavar="S", help="at most this much more latency")
@@ -144,6 +154,7 @@ def _add_searches(add: Callable[..., Any]) -> None:
 def _options(given: dict[str, Any]) -> FakeOptions:
     lists: dict[str, Any] = {
         "faults": tuple(given.get("faults", ())),
+        "fhir": FhirOptions.parse(given.get("fhir", ())),
         "patient_seconds": dict(given.get("patient_seconds", ())),
         "docex_token": os.environ.get("FAKES_DOCEX_TOKEN") or None,
         "tracker_token": os.environ.get("FAKES_TRACKER_TOKEN") or None,
@@ -167,6 +178,7 @@ async def _run(options: FakeOptions) -> None:
     async with serve(options) as running:
         addresses = {
             "docex_url": running.docex_url,
+            "fhir_url": running.fhir_url,
             "tracker_url": running.tracker_url,
             "archive_url": running.archive_url,
         }

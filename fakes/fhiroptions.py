@@ -1,9 +1,11 @@
 """How the FHIR server behaves."""
 
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, fields
+from typing import Any, Final
 
 CONTENTS: Final = ("absolute", "relative", "data", "contained")
+_LISTS: Final = (tuple, frozenset)
 KNOWS: Final = frozenset({"search", "export", "patient-export", "everything"})
 
 
@@ -57,3 +59,17 @@ class FhirOptions:
             raise ValueError(f"content must be one of {', '.join(CONTENTS)}, not {self.content!r}")
         if not self.knows <= KNOWS:
             raise ValueError(f"knows must be of {', '.join(sorted(KNOWS))}")
+
+    @classmethod
+    def parse(cls, texts: Iterable[str]) -> "FhirOptions":
+        """Read "content=data", "page=3", "knows=search,export", "elsewhere"; ValueError where it is wrong."""
+        kinds: dict[str, Callable[[Any], Any]] = {field.name: type(field.default) for field in fields(cls)}
+        given: dict[str, Any] = {}
+        for text in texts:
+            name, _, value = text.partition("=")
+            if name not in kinds:
+                raise ValueError(f"the FHIR server has no {name!r}: it has {', '.join(kinds)}")
+            kind = kinds[name]
+            words = [word for word in value.split(",") if word]
+            given[name] = value in ("", "yes") if kind is bool else kind(words if kind in _LISTS else value)
+        return cls(**given)

@@ -95,7 +95,7 @@ class Intake:
             counts.errors += told.bad
             counts.codes.update(told.codes if told.bad else ())
             return
-        kind = resource.get("resourceType")
+        kind = str(resource.get("resourceType"))
         if kind != "DocumentReference" and foreign(resource, self._patient):
             counts.foreign += 1
             return

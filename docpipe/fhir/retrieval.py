@@ -78,7 +78,10 @@ class Retrieval:
     def readable(path: Path) -> bool:
         """Whether an answer is a result: a manifest, or a Bundle."""
         value = loads(path)
-        return isinstance(value, dict) and (isinstance(value.get("output"), list) or _is_bundle(value))
+        manifest = isinstance(value, dict) and (
+            "transactionTime" in value or isinstance(value.get("output"), list)
+        )
+        return manifest or _is_bundle(value)
 
     async def retrieve(self, search: Json, answer_again: Callable[[], Awaitable[bool]]) -> Json:
         """Bring everything home.

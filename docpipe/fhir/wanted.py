@@ -11,6 +11,7 @@ from docpipe.model import Json
 
 _LONGEST: Final = 1000
 _SHORT: Final = 120
+_SUFFIX: Final = re.compile(r"\.[A-Za-z0-9]{1,5}$")
 _LOINC: Final = "http://loinc.org"
 _UNFIT: Final = re.compile(r"[/\\\x00-\x1f\x7f-\x9f]+")
 _EMPTY_SHA1: Final = "2jmj7l5rSw0yVb/vlWAYkK/YBwk="
@@ -66,8 +67,8 @@ def wanted(resource: Mapping[str, Any], patient: str) -> Iterator[Wanted]:
         yield from _of_reference(resource, patient)
     elif kind == "Binary":
         yield _of_binary(resource)
-    elif kind in _ATTACHMENTS:
-        for attachment in _ATTACHMENTS[str(kind)](resource):
+    else:
+        for attachment in _ATTACHMENTS.get(str(kind), _none)(resource):
             if isinstance(attachment, dict) and text_of(attachment.get("url")) and not attachment.get("data"):
                 yield _one(resource, attachment, {})
 
@@ -97,17 +98,7 @@ def _of_reference(resource: Mapping[str, Any], patient: str) -> Iterator[Wanted]
 
 
 def _one(resource: Mapping[str, Any], attachment: Mapping[str, Any], told: Mapping[str, Any]) -> Wanted:
-    media_type = text_of(attachment.get("contentType"))
-    facts = dict(told)
-    for name, value in (
-        ("media_type", media_type),
-        ("title", text_of(attachment.get("title"))),
-        ("created", text_of(attachment.get("creation"))),
-    ):
-        if value is not None:
-            facts[name] = value[:_LONGEST]
-    name = f"{_label(resource)}/{_file_name(facts.get('title') or facts.get('loinc_name'), media_type)}"
-    facts.pop("loinc_name", None)
+    name, facts = _named(resource, attachment, told)
     data, url = attachment.get("data"), text_of(attachment.get("url"))
     if not isinstance(data, str):
         data = None
@@ -126,6 +117,26 @@ def _one(resource: Mapping[str, Any], attachment: Mapping[str, Any], told: Mappi
     if not data and url is None:
         return Wanted(name, facts, failed="The exchange lists the document without any content.")
     return Wanted(name, facts, None if data else url, data or None, size, sha1)
+
+
+def _named(
+    resource: Mapping[str, Any], attachment: Mapping[str, Any], told: Mapping[str, Any]
+) -> tuple[str, dict[str, Any]]:
+    """The name to show, and what is said of one attachment."""
+    facts, title = dict(told), text_of(attachment.get("title"))
+    media_type = text_of(attachment.get("contentType"))
+    label = title or facts.get("title") or facts.get("loinc_name")
+    facts.pop("loinc_name", None)
+    if title is not None and "title" in facts and _SUFFIX.search(title):
+        title = None  # the name of a file says less to people than a description
+    for name, value in (
+        ("media_type", media_type),
+        ("title", title),
+        ("created", text_of(attachment.get("creation"))),
+    ):
+        if value is not None:
+            facts[name] = value[:_LONGEST]
+    return f"{_label(resource)}/{_file_name(label, media_type)}", facts
 
 
 def _contained(resource: Mapping[str, Any], id_: str) -> tuple[str | None, str | None]:
@@ -195,8 +206,11 @@ def _file_name(title: str | None, media_type: str | None) -> str:
     stem = _UNFIT.sub(" ", title or "").strip()[:_SHORT].strip() or "document"
     plain = (media_type or "").partition(";")[0].strip().lower()
     suffix = _EXTENSIONS.get(plain) or mimetypes.guess_extension(plain) or ""
-    has_one = re.search(r"\.[A-Za-z0-9]{1,5}$", stem) is not None
-    return stem if has_one else stem + suffix
+    return stem if _SUFFIX.search(stem) else stem + suffix
+
+
+def _none(_resource: Mapping[str, Any]) -> list[Any]:
+    return []
 
 
 def _payloads(resource: Mapping[str, Any]) -> list[Any]:
