@@ -75,11 +75,23 @@ class Postgres:
         password.write_text("s3cret\n")
         given_to("postgres", folder, password)
         cluster._do("initdb", "-U", "docpipe", "--no-sync", "-A", "scram-sha-256", f"--pwfile={password}")
+        cluster._certified()
         with (cluster.folder / "postgresql.auto.conf").open("a") as file:
             file.writelines(f"{name} = '{value}'\n" for name, value in _SETTINGS.items())
-            file.write(f"port = {cluster.port}\n")
+            file.write(f"port = {cluster.port}\nssl = on\nssl_cert_file = '{cluster.certificate}'\n")
         cluster.start()
         return cluster
+
+    @property
+    def certificate(self) -> Path:
+        """The certificate of the server, for 127.0.0.1; it is its own authority."""
+        return self.folder.parent / "server.crt"
+
+    def _certified(self) -> None:
+        made = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=docpipe tests"]
+        names = ["-addext", "subjectAltName=IP:127.0.0.1"]
+        files = ["-keyout", str(self.folder / "server.key"), "-out", str(self.certificate)]
+        subprocess.run([*run_as("postgres"), *made, *names, *files], cwd="/", check=True, capture_output=True)
 
     def _do(self, program: str, *words: str) -> None:
         done = subprocess.run(

@@ -72,6 +72,7 @@ def _for_asyncpg(url: sa.URL) -> sa.URL:
 
 _LIBPQ: Final = ("sslmode", "sslrootcert", "application_name", "connect_timeout")
 """Options of PostgreSQL's own library that are understood, too."""
+_SSLMODES: Final = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 
 
 def connecting(url: sa.URL, timeout: float, connect_timeout: float) -> tuple[sa.URL, dict[str, Any]]:
@@ -101,7 +102,10 @@ def connecting(url: sa.URL, timeout: float, connect_timeout: float) -> tuple[sa.
 
 
 def _tls(mode: str, authorities: str | None) -> ssl.SSLContext | str:
-    if authorities is None or mode not in ("verify-ca", "verify-full"):
+    """As libpq has it; without a file of authorities the system's are trusted."""
+    if mode not in _SSLMODES:
+        raise ConfigError(f"patients.url: sslmode has to be one of {', '.join(_SSLMODES)}.")
+    if authorities is None and not mode.startswith("verify-"):
         return mode
     try:
         context = ssl.create_default_context(cafile=authorities)

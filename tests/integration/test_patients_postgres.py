@@ -195,7 +195,7 @@ async def test_nothing_can_be_written(postgres: Postgres) -> None:
         ("{user}:s3cret@{at}/nowhere", "there is no such database"),
         ("{user}:s3cret@127.0.0.1:1/postgres", "the connection was refused"),
         ("{user}:s3cret@nowhere.invalid/postgres", "its name is not known"),
-        ("{user}:s3cret@{at}/postgres?sslmode=require", "no secure connection|the connection broke off"),
+        ("{user}:s3cret@{at}/postgres?sslmode=verify-full", "no secure connection: check the certificate"),
     ],
 )
 async def test_outages_are_told_apart(postgres: Postgres, url: str, told: str) -> None:
@@ -205,6 +205,24 @@ async def test_outages_are_told_apart(postgres: Postgres, url: str, told: str) -
         with pytest.raises(DatabaseDownError, match=told) as down:
             await database.find("P1")
         assert "s3cret" not in str(down.value) + down.value.reason
+
+
+async def test_tls_is_verified(postgres: Postgres) -> None:
+    """With the authority's file and the right name the connection is encrypted; with another it is refused."""
+    url = await postgres.fresh("tls")
+    query = "SELECT 'P1' AS id, 'Ann' AS given, 'Lee' AS family, '1957-03-31' AS birth_date FROM pg_stat_ssl"
+    encrypted = Patients(query=f"{query} WHERE pid = pg_backend_pid() AND ssl AND 'P1' = :id")
+    options = f"sslrootcert={postgres.certificate}"
+    async with opened(f"{url}?sslmode=verify-full&{options}", encrypted) as database:
+        assert (await database.find("P1")).given == "Ann"
+    named = url.replace("127.0.0.1", "localhost")
+    async with opened(f"{named}?sslmode=verify-full&{options}", encrypted) as database:
+        with pytest.raises(DatabaseDownError, match="check the certificate"):
+            await database.find("P1")
+    async with opened(f"{named}?sslmode=verify-ca&{options}", encrypted) as database:
+        assert (await database.find("P1")).given == "Ann"
+    with pytest.raises(ConfigError, match="sslmode has to be one of"):
+        PatientDatabase(f"{url}?sslmode=verify")
 
 
 async def test_slow_answers_and_thrown_out_connections(postgres: Postgres) -> None:
