@@ -208,7 +208,7 @@ async def test_outages_are_told_apart(postgres: Postgres, url: str, told: str) -
 
 
 async def test_tls_is_verified(postgres: Postgres) -> None:
-    """With the authority's file and the right name the connection is encrypted; with another it is refused."""
+    """With the authority's file and the right name it is encrypted, with another refused."""
     url = await postgres.fresh("tls")
     query = "SELECT 'P1' AS id, 'Ann' AS given, 'Lee' AS family, '1957-03-31' AS birth_date FROM pg_stat_ssl"
     encrypted = Patients(query=f"{query} WHERE pid = pg_backend_pid() AND ssl AND 'P1' = :id")
