@@ -157,6 +157,8 @@ class Files:
         """A document: as it is, or as a Binary in JSON; ranges are honoured as RFC 9110 has them."""
         if not number.isdecimal() or int(number) >= len(held.contents):
             raise Refusal(404, "There is no such Binary.")
+        if number in self._options.broken:
+            raise Refusal(500, "Broken.")
         content, kind = held.contents[int(number)]
         accepts = call.header("Accept") or "*/*"
         if self._options.binaries == "json":

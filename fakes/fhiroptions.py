@@ -45,6 +45,8 @@ class FhirOptions:
     """Whether files are sent as gzip to who takes that."""
     verified: bool = True
     """Whether size and hash of documents are told."""
+    broken: tuple[str, ...] = ()
+    """Numbers of the documents that are answered with a bare 500."""
     statuses: tuple[str, ...] = ()
     """Of the first documents, in place of `current`."""
     dates: bool = False

@@ -17,7 +17,7 @@ import structlog
 
 from docpipe.archive.partial import Part, write
 from docpipe.errors import ArchiveError, ServiceError
-from docpipe.fhir.wire import FHIR, LARGEST_PAGE, DamagedError, Wire, broken, decoded, publish
+from docpipe.fhir.wire import FHIR, LARGEST_PAGE, DamagedError, Wire, broken, decoded, publish, refused
 from docpipe.fhir.words import parsed
 from docpipe.http import Ask, Download, DownloadError, Fetch
 from docpipe.lines import waiting
@@ -56,6 +56,15 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
+class Patience:
+    """What is made of it that the server fails at a file."""
+
+    tries: int = TRIES
+    up: bool = True
+    """Whether the server is known to be up; else a 500 without a word of FHIR is waited out."""
+
+
+@dataclass(frozen=True, slots=True)
 class Got:
     """How a file came."""
 
@@ -83,8 +92,9 @@ _DAMAGES: Final = (_NO_BODY, HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE)
 class _Tries:
     """What has been tried of one file."""
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source, most: int) -> None:
         self.forms = [NDJSON, _ANY] if source.media_type == NDJSON else [_form(source.media_type), FHIR, _ANY]
+        self._most = most
         self.failures = 0
         self.damages = 0
 
@@ -97,7 +107,7 @@ class _Tries:
             return Got(f"It arrived damaged {self.damages} times.")
         if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             self.failures += 1
-            if self.failures < TRIES:
+            if self.failures < self._most:
                 return None
             return Got(f"The exchange fails at it each time (status {status}).", status)
         if status in _ANOTHER_FORM and len(self.forms) > 1:
@@ -114,7 +124,7 @@ class Files:
         self._clock = clock
         self._largest = largest
 
-    async def get(self, ticket: Ticket, source: Source, path: Path) -> Got:
+    async def get(self, ticket: Ticket, source: Source, path: Path, patience: Patience) -> Got:
         """Bring a file to `path`; what earlier tries left there is gone on with, or is all there is to do.
 
         Raises:
@@ -123,7 +133,7 @@ class Files:
         if (known := _known(path)) is not None:
             return known
         try:
-            got = await self._get(ticket, source, path)
+            got = await self._get(ticket, source, path, patience)
         except ServiceError as error:  # of this file alone: others are fetched all the same
             return Got(str(error), error.status)
         except ArchiveError:
@@ -132,13 +142,13 @@ class Files:
             await asyncio.to_thread(_finished, path, got)
         return got
 
-    async def _get(self, ticket: Ticket, source: Source, path: Path) -> Got:
+    async def _get(self, ticket: Ticket, source: Source, path: Path, patience: Patience) -> Got:
         fetch = self._wire.fetch(ticket, source.url, self._wire.files, self._wire.allowed, token=source.token)
-        tries = _Tries(source)
+        tries = _Tries(source, patience.tries)
         part = path.with_name(f"{path.name}.part")
         while True:
             try:
-                answer = await self._try(fetch, source, tries.forms[0], part)
+                answer = await self._try(fetch, source, tries.forms[0], part, up=patience.up)
             except DownloadError:  # the gate has seen it, and decides when to go on
                 continue
             except DamagedError:
@@ -156,12 +166,13 @@ class Files:
             elif answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
                 await self._pause(ticket, 2.0 ** (tries.failures - 1))
 
-    async def _try(self, fetch: Fetch, source: Source, form: str, part: Path) -> _Answer:
+    async def _try(self, fetch: Fetch, source: Source, form: str, part: Path, *, up: bool) -> _Answer:
         tag = part.with_name(f"{part.name}.etag")
         there = Part.of(part, {"size": None}, parsed(tag.read_bytes()) if tag.exists() else None)
         packed = {"Accept-Encoding": "gzip, identity;q=0.5"} if source.media_type == NDJSON else {}
         pages = _plain(source.media_type) in _PAGES
-        ask = Ask(timeout=self._wire.asking.timeout, pages=pages, encoded=True, final=broken)
+        final = broken if up else refused
+        ask = Ask(timeout=self._wire.asking.timeout, pages=pages, encoded=True, final=final)
         async with fetch.open(source.url, {"Accept": form, **packed, **there.headers()}, ask) as answer:
             if answer.status in _BODY_COMES:
                 _note_etag(tag, answer)

@@ -17,11 +17,11 @@ from docpipe.archive.member import BLOCK, BadMemberError, Member, Verdict
 from docpipe.durable import sync_tree
 from docpipe.errors import ServiceError
 from docpipe.exchange import NAME, refusal
-from docpipe.fhir.files import NDJSON, Files, Source
+from docpipe.fhir.files import NDJSON, Files, Got, Patience, Source
 from docpipe.fhir.intake import Counts, Intake, Item, in_words, loads
 from docpipe.fhir.wire import FHIR, Wire
 from docpipe.fhir.words import is_id, listed, next_link, text_of
-from docpipe.http import Answer
+from docpipe.http import Answer, origin_of
 from docpipe.model import Clock, Json, Outcome, Step
 
 log = structlog.get_logger(__name__)
@@ -31,6 +31,7 @@ TRIES_LINK: Final = 5
 MOST_PAGES: Final = 10_000
 _LINK_IS_OVER: Final = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND, HTTPStatus.GONE)
 _FAILED: Final = 400
+_SERVER_ERROR: Final = 500
 _LISTS: Final = {
     "output": "",
     "error": "Messages",  # until STU 4 of the guide
@@ -97,8 +98,11 @@ class Retrieval:
             ServiceError: if the result as a whole cannot be had.
             OSError: if the disk fails or is full.
         """
-        if not await asyncio.to_thread(self._begin) and not await answer_again():
-            return {"state": "expired"}
+        if not await asyncio.to_thread(self._begin):
+            if not await answer_again():
+                return {"state": "expired"}
+            if not await asyncio.to_thread(self.readable, self._work / ANSWER):
+                raise ServiceError("The exchange answers the search with what is no result.")
         for tries in range(TRIES_LINK):
             try:
                 intake = await self._found(search, last=tries == TRIES_LINK - 1)
@@ -220,7 +224,7 @@ class Retrieval:
 
     async def _output(self, intake: Intake, files: Files, output: _Output, *, last: bool) -> None:
         source = Source(output.url, NDJSON, output.size, None, output.token)
-        got = await files.get(self.step.ticket, source, output.path)
+        got = await files.get(self.step.ticket, source, output.path, Patience(up=False))
         if got.problem is not None:
             if got.status in _LINK_IS_OVER and not last:
                 raise _GoneError
@@ -229,37 +233,56 @@ class Retrieval:
             return
         counts, own = await asyncio.to_thread(intake.lines, output.path, output.name, token=output.token)
         item = _add_list(intake, output.name, own, counts, output.kind)
+        warnings = list(got.warnings)
         if output.count is not None and output.count != counts.lines:
-            wrong = f"The exchange says that it holds {output.count:,} resources; {counts.lines:,} came."
-            item.told["warnings"] = [*got.warnings, wrong]
+            held = f"The exchange says that it holds {output.count:,} resources; {counts.lines:,} came."
+            warnings.append(held)
+        item.told |= {"warnings": warnings} if warnings else {}
 
     # Documents
 
     async def _fetch(self, intake: Intake) -> None:
+        """Every document once; those that the server fails at are asked for again when all others are there.
+
+        Then it shows whose fault that is: a server that brings others is up, and the document is given up
+        after a few tries; one that brings none is down, and waited for.
+        """
         files = Files(self.wire, self.clock, self.limits.member)
-        total = 0
-        first: dict[Source, Item] = {}
+        wanted: dict[Source, list[Item]] = {}
         for item in intake.items:
-            if item.source is None or item.path is None:
-                continue
-            if total > self.limits.total:
-                item.path, item.outcome = None, Outcome.REFUSED
-                item.reason = f"All documents together are larger than {self.limits.total >> 30} GiB."
-                continue
-            source = self._reachable(item.source)
-            if (same := first.setdefault(source, item)) is not item:
-                item.path, item.outcome, item.reason = same.path, same.outcome, same.reason
-                continue
-            got = await files.get(self.step.ticket, source, item.path)
+            if item.source is not None and item.path is not None:
+                wanted.setdefault(self._reachable(item.source), []).append(item)
+        late, alive = [], set()
+        for source, items in wanted.items():
+            if not await self._one(files, source, items, Patience(tries=1)):
+                late.append(source)
+            elif items[0].path is not None:
+                alive.add(origin_of(source.url))
+        for source in late:
+            await self._one(files, source, wanted[source], Patience(up=origin_of(source.url) in alive))
+
+    async def _one(self, files: Files, source: Source, items: list[Item], patience: Patience) -> bool:
+        """Fetch a document, for all that refer to it; False if it is to be asked for again later."""
+        path = items[0].path
+        if path is None:
+            return True
+        got = Got(f"All documents are larger than {self.limits.total >> 30} GiB.", too_large=True)
+        if self._size <= self.limits.total:
+            got = await files.get(self.step.ticket, source, path, patience)
+        if patience.tries == 1 and got.status is not None and got.status >= _SERVER_ERROR:
+            return False
+        if got.problem is None:
+            self._size += path.stat().st_size
+        for item in items:
             if got.problem is not None:
                 item.path, item.reason = None, got.problem
                 item.outcome = Outcome.REFUSED if got.too_large else Outcome.FAILED
                 continue
-            total += item.path.stat().st_size
-            if got.warnings:
-                item.told["warnings"] = got.warnings
+            item.path = path
+            item.told |= {"warnings": got.warnings} if got.warnings else {}
             if got.media_type is not None:
                 item.told.setdefault("media_type", got.media_type)
+        return True
 
     def _reachable(self, source: Source) -> Source:
         """With the whole address; relative ones are below the base URL, as references are."""

@@ -15,7 +15,7 @@ from docpipe.config import Docex
 from docpipe.durable import sync_file, sync_folder
 from docpipe.errors import ArchiveError, ServiceError
 from docpipe.exchange import NAME, fit
-from docpipe.fhir.words import TRANSIENT, Told, outcome, parsed
+from docpipe.fhir.words import Told, outcome, parsed
 from docpipe.gates import Gate
 from docpipe.http import NONE, Ask, Credentials, Download, DownloadError, Fetch, Http, origin_of
 from docpipe.model import Json, Ticket
@@ -197,12 +197,16 @@ def said(status: int, body: bytes) -> bool:
     )
 
 
-def broken(status: int, body: bytes) -> bool:
-    """Whether a 5xx may be the fault of one file alone: of the server itself, and not for now."""
+def refused(status: int, body: bytes) -> bool:
+    """Whether a 5xx is what the server itself has to say of a file, and not for now."""
     told = outcome(parsed(body))
-    if told is not None and TRANSIENT.intersection(told.codes):
-        return False
-    return told is not None or status in (HTTPStatus.INTERNAL_SERVER_ERROR, HTTPStatus.NOT_IMPLEMENTED)
+    return status == HTTPStatus.NOT_IMPLEMENTED or (told is not None and not told.transient)
+
+
+def broken(status: int, body: bytes) -> bool:
+    """Whether a 5xx may be the fault of one file alone, if the server brings others."""
+    bare = outcome(parsed(body)) is None and status == HTTPStatus.INTERNAL_SERVER_ERROR
+    return bare or refused(status, body)
 
 
 async def save(answer: Download, path: Path, limit: int = LARGEST_PAGE) -> None:

@@ -56,7 +56,7 @@ def test_every_document_is_found(tmp_path: Path, content: str, result: str) -> N
     assert {file["outcome"] for file in found.values()} == {"converted"}
     text = (tmp_path / "storage" / "S00000" / found["note.txt"]["id"] / "text.md").read_text("utf-8")
     assert "Progress note for S00000" in text
-    assert found["note.txt"]["title"] == "note.txt"
+    assert found["note.txt"]["title"] == "note"
 
 
 def test_lists_and_other_resources_are_accounted_for(tmp_path: Path) -> None:
@@ -212,16 +212,23 @@ def test_bad_lines_and_wrong_counts_are_told(tmp_path: Path) -> None:
 
 def test_a_document_that_the_server_fails_at_stops_no_other(tmp_path: Path) -> None:
     """A Binary that fails each time is told as failed, those that break off are gone on with."""
-    faults = (
-        "fhir.binary 500 times=5",
-        "fhir.binary truncate times=2",
-        "fhir.binary html502 times=1",
-        "fhir.binary 404 times=1",
-    )
-    (run,) = virtual.run(simulate(fhir(tmp_path, faults=faults))).runs
-    assert run.state is RunState.COMPLETED_WITH_ERRORS
-    outcomes = sorted(file["outcome"] for file in documents_of(tmp_path).values())
-    assert outcomes == ["converted", "converted", "failed", "failed"]
+    faults = ("fhir.binary truncate times=2", "fhir.binary html502 times=1", "fhir.binary 404 times=1")
+    story = virtual.run(simulate(fhir(tmp_path, fhir={"broken": ("3",)}, faults=faults)))
+    assert [run.state for run in story.runs] == [RunState.COMPLETED_WITH_ERRORS]
+    failed = [file for file in documents_of(tmp_path).values() if file["outcome"] == "failed"]
+    reasons = sorted(file["reason"] for file in failed)
+    assert reasons == [
+        "The exchange fails at it each time (status 500).",
+        "The exchange lists it, but does not have it (404).",
+    ]
+
+
+def test_a_server_that_fails_at_every_document_is_waited_for(tmp_path: Path) -> None:
+    """A bare 500 for all of them is an outage of two hours, and costs no document."""
+    story = told(fhir(tmp_path, faults=("fhir.binary 500 until=7200",)))
+    assert story.seconds > 7200
+    assert len(sent(story, "fhir.binary")) < 200
+    assert set(documents_of(tmp_path)) == NAMES
 
 
 def test_patients_are_found_by_identifier(tmp_path: Path) -> None:
