@@ -3,9 +3,9 @@
 import asyncio
 import heapq
 import itertools
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
-from typing import Final, Self
+from typing import Final, Self, TypeVar
 
 import structlog
 
@@ -28,6 +28,9 @@ ADMITTED: Final = 64
 STOP_S: Final = 8.0
 """What is under way when docpipe is told to stop may take this long to end."""
 _NOTE_S: Final = 1.0
+_AT_ONCE: Final = 1000
+"""So many runs are looked at in one turn of the loop."""
+_T = TypeVar("_T")
 
 
 class Engine:
@@ -70,6 +73,8 @@ class Engine:
         self._refresh = refresh
         self._queue: list[tuple[float, int, StoredRun]] = []
         self._order = itertools.count()
+        self._given_up: set[str] = set()
+        """Runs that were cancelled, for whoever read of them before that and enqueues them now."""
         self._starting: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._cancelled: set[asyncio.Task[None]] = set()
@@ -143,17 +148,21 @@ class Engine:
 
     async def accept(self, patient_ids: Iterable[str], priority: int = 0) -> list[tuple[StoredRun, bool]]:
         """The same; tells of each run whether it is new. Every run is durable when this returns."""
-        wanted = {patient_id: self._ids.new() for patient_id in patient_ids}
+        wanted: dict[str, str] = {}
+        for some in _slices(patient_ids):
+            wanted |= {patient_id: self._ids.new() for patient_id in some}
+            await asyncio.sleep(0)
         runs = await self.checkpoints.create_runs(wanted, priority)
-        self._enqueue(runs)
+        await self._enqueue_all(runs)
         return [(run, run.run_id == wanted[run.patient_id]) for run in runs]
 
     async def resume(self, patient_ids: Sequence[str] = ()) -> list[StoredRun]:
         """Go on with every unfinished run, or with those of some patients."""
         runs = await self.checkpoints.unfinished()
         if patient_ids:
-            runs = [run for run in runs if run.patient_id in patient_ids]
-        self._enqueue(runs)
+            wanted = set(patient_ids)
+            runs = [run for run in runs if run.patient_id in wanted]
+        await self._enqueue_all(await asyncio.to_thread(sorted, runs, key=_urgency))
         return runs
 
     async def retry(self, run_id: str, wanted: Activity | None = None) -> StoredRun:
@@ -172,6 +181,7 @@ class Engine:
             raise UsageError(
                 f"Patient {run.patient_id} has another run, which is unfinished: resume or cancel that first."
             )
+        self._given_up.discard(run_id)
         log.info("run_retried", run_id=run_id, activity=first, retries=again.retries)
         self._enqueue([again])
         return again
@@ -188,6 +198,7 @@ class Engine:
         Raises:
             UsageError: if there is no such run.
         """
+        self._given_up.add(run_id)
         await self.checkpoints.cancel_run(run_id)
         self._queue = [entry for entry in self._queue if entry[2].run_id != run_id]
         heapq.heapify(self._queue)
@@ -210,13 +221,18 @@ class Engine:
             raise UsageError(f"There is no run {run_id}.")
         return found[0]
 
+    async def _enqueue_all(self, runs: Iterable[StoredRun]) -> None:
+        """Some at a time: they may be 100,000, and the loop has others to look after."""
+        for some in _slices(runs):
+            self._enqueue(some)
+            await asyncio.sleep(0)
+
     def _enqueue(self, runs: Iterable[StoredRun]) -> None:
         for run in runs:
             if run.state is RunState.CANCELLING:  # stands in no line: it searches nothing
                 self._begin(run)
-                continue
-            ticket = Ticket(run.run_id, run.priority)
-            heapq.heappush(self._queue, (ticket.urgency(run.created_at), next(self._order), run))
+            elif run.run_id not in self._given_up:
+                heapq.heappush(self._queue, (_urgency(run), next(self._order), run))
         self._admit()
 
     def _admit(self) -> None:
@@ -318,3 +334,13 @@ class Engine:
                     run.told = at
                     run.note_wait()
                     self.checkpoints.note_doing(run.id, run.doing())
+
+
+def _urgency(run: StoredRun) -> float:
+    return Ticket(run.run_id, run.priority).urgency(run.created_at)
+
+
+def _slices(many: Iterable[_T]) -> Iterator[list[_T]]:
+    rest = iter(many)
+    while some := list(itertools.islice(rest, _AT_ONCE)):
+        yield some

@@ -152,6 +152,7 @@ class Rate:
 
 
 _CROCKFORD: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_PAIRS: Final = tuple(first + second for first in _CROCKFORD for second in _CROCKFORD)
 
 
 @dataclass(slots=True)
@@ -166,4 +167,4 @@ class RunIds:
         """A new id of 26 characters, larger than every one made before it here."""
         value = (int(self.clock() * 1000) << 80) | self.rng.getrandbits(80)
         self._last = value = max(value, self._last + 1)
-        return "".join(_CROCKFORD[(value >> shift) & 31] for shift in range(125, -5, -5))
+        return "".join([_PAIRS[(value >> shift) & 1023] for shift in range(120, -10, -10)])

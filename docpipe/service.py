@@ -305,7 +305,7 @@ def _downloader(config: Config, gates: Gates, exchange: DocumentExchange) -> Dow
 
 async def _sweep(spool: Path, checkpoints: Checkpoints) -> None:
     """Remove from the spool what belongs to no unfinished run."""
-    kept = {run.run_id for run in await checkpoints.unfinished()}
+    kept = await checkpoints.unfinished_ids()
 
     def sweep() -> None:
         for folder in spool.iterdir():

@@ -119,11 +119,11 @@ class Checkpoints:
             The unfinished run of each patient, in their order: the new one, or the one there was.
         """
         found: dict[str, StoredRun] = {}
-        while missing := {patient: run for patient, run in run_ids.items() if patient not in found}:
-            # Once is enough, but for a run that ends between the two statements.
-            await self._commit(CREATE, priority, RunState.QUEUED, self._clock(), json.dumps(missing))
-            rows = await self.read(OF_PATIENTS, json.dumps(list(missing)))
-            found |= {row[1]: run_of(row) for row in rows}
+        while len(found) < len(run_ids):  # once is enough, but for a run that ends between the two statements
+            missing = {patient: run for patient, run in run_ids.items() if patient not in found}
+            await self._commit(CREATE, priority, RunState.QUEUED, self._clock(), to_json(missing))
+            runs = await self._read_runs(OF_PATIENTS, to_json(list(missing)))
+            found |= zip((run.patient_id for run in runs), runs, strict=True)
         return [found[patient_id] for patient_id in run_ids]
 
     def start_run(self, run_id: str) -> None:
@@ -264,15 +264,24 @@ class Checkpoints:
 
     async def unfinished(self) -> list[StoredRun]:
         """Runs that are queued, running or being cancelled, oldest first."""
-        return [run_of(row) for row in await self.read(f"{RUNS} WHERE {UNFINISHED} ORDER BY run_id")]
+        return await self._read_runs(f"{RUNS} WHERE {UNFINISHED} ORDER BY run_id")
+
+    async def unfinished_ids(self) -> set[str]:
+        """The ids of the same."""
+        return {run_id for (run_id,) in await self.read(f"SELECT run_id FROM runs WHERE {UNFINISHED}")}  # noqa: S608 -- a constant
+
+    async def _read_runs(self, sql: str, *values: Any) -> list[StoredRun]:
+        """They may be 100,000: they are made in the thread, so that the loop looks after others meanwhile."""
+
+        def work() -> list[StoredRun]:
+            return [run_of(row) for row in self._reader.execute(sql, values)]
+
+        return await asyncio.get_running_loop().run_in_executor(self._read_thread, work)
 
     async def runs(self, run_ids: Sequence[str]) -> list[StoredRun]:
         """These runs, in this order; unknown ids are left out."""
-        rows = await self.read(
-            RUNS + " WHERE run_id IN (SELECT value FROM json_each(?))",  # noqa: S608 -- constants only
-            json.dumps(list(run_ids)),
-        )
-        found = {row[0]: run_of(row) for row in rows}
+        these = RUNS + " WHERE run_id IN (SELECT value FROM json_each(?))"  # noqa: S608 -- constants only
+        found = {run.run_id: run for run in await self._read_runs(these, to_json(list(run_ids)))}
         return [found[run_id] for run_id in run_ids if run_id in found]
 
 

@@ -18,12 +18,14 @@ from docpipe.cli.words import as_json, say, warn
 from docpipe.config import Config, load
 from docpipe.engine import Engine
 from docpipe.errors import ConfigError, StateError
+from docpipe.garbage import settle
 from docpipe.model import RunState
 from docpipe.state import InUseError, address, holder
 
 
 def run(args: argparse.Namespace) -> int:
     """Run or resume patients; returns the exit status."""
+    settle()
     return asyncio.run(_run(args, load(args.config)), debug=args.debug)
 
 

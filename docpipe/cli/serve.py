@@ -12,6 +12,7 @@ from docpipe import service, web
 from docpipe.cli.run import hint, reload_rates
 from docpipe.cli.words import say, warn
 from docpipe.config import Config, load
+from docpipe.garbage import settle
 
 _STOP_S: Final = 7.0
 """What is under way when docpipe is told to stop may take this long: with all else it is 10 s at most."""
@@ -22,6 +23,7 @@ def serve(args: argparse.Namespace) -> int:
     config = load(args.config)
     given = {"host": args.host, "port": args.port}
     listens = replace(config.service, **{key: value for key, value in given.items() if value is not None})
+    settle()
     return asyncio.run(_serve(args, replace(config, service=listens)), debug=args.debug)
 
 

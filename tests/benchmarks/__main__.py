@@ -10,15 +10,19 @@ from pathlib import Path
 from tests.benchmarks.activities import activities
 from tests.benchmarks.checkpoints import checkpoints
 from tests.benchmarks.figures import Benchmark, machine, read, shown, written
+from tests.benchmarks.growth import growth
 from tests.benchmarks.patients import overhead
 from tests.benchmarks.resume import resume
 from tests.benchmarks.starts import first_request, starts
+from tests.benchmarks.waiting import waiting
 
 BENCHMARKS: dict[str, Benchmark] = {
     "overhead": overhead,
     "activities": activities,
     "checkpoints": checkpoints,
+    "waiting": waiting,
     "resume": resume,
+    "growth": growth,
     "start": starts,
     "first request": first_request,
 }

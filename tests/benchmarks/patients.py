@@ -50,19 +50,19 @@ def fakes_apart() -> Iterator[Urls]:
             process.terminate()
 
 
-def person(number: int) -> dict[str, str]:
-    return {"id": f"B{number}", "given": "Ann", "family": "Lee", "birth_date": "1957-03-31"}
+def person(name: str) -> dict[str, str]:
+    return {"id": name, "given": "Ann", "family": "Lee", "birth_date": "1957-03-31"}
 
 
-async def bare(urls: Urls, _: Path, patients: int) -> dict[str, float]:
+async def bare(urls: Urls, _: Path, patients: list[str]) -> dict[str, float]:
     """The same requests, nothing kept."""
 
-    async def one(session: aiohttp.ClientSession, number: int) -> None:
-        key = {"Idempotency-Key": f"bare-{number}"}
-        task = {"title": f"patient B{number}", "external_ref": f"bare-{number}", "status": "in_progress"}
+    async def one(session: aiohttp.ClientSession, name: str) -> None:
+        key = {"Idempotency-Key": f"bare-{name}"}
+        task = {"title": f"patient {name}", "external_ref": f"bare-{name}", "status": "in_progress"}
         async with session.post(f"{urls['tracker_url']}/v1/tasks", json=task, headers=key) as answer:
             task_url = f"{urls['tracker_url']}/v1/tasks/{(await answer.json())['id']}"
-        body = {"patient": person(number)}
+        body = {"patient": person(name)}
         async with session.post(f"{urls['docex_url']}/v1/searches", json=body, headers=key) as answer:
             url = f"{urls['docex_url']}/v1/searches/{(await answer.json())['id']}"
         async with session.get(url) as answer:
@@ -71,8 +71,8 @@ async def bare(urls: Urls, _: Path, patients: int) -> dict[str, float]:
         async with session.get(found["archive"]["url"]) as answer:  # redirected, as docpipe is
             data = await answer.read()
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            for name in archive.namelist():
-                archive.read(name)
+            for member in archive.namelist():
+                archive.read(member)
         async with session.get(task_url) as answer:
             tag = {"If-Match": answer.headers["ETag"]}
             await answer.read()
@@ -84,11 +84,11 @@ async def bare(urls: Urls, _: Path, patients: int) -> dict[str, float]:
 
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
         began, used = time.perf_counter(), cpu()
-        await asyncio.gather(*(one(session, number) for number in range(patients)))
+        await asyncio.gather(*(one(session, name) for name in patients))
         return {"cpu_s": cpu() - used, "wall_s": time.perf_counter() - began}
 
 
-async def durable(urls: Urls, folder: Path, patients: int) -> dict[str, float]:
+async def durable(urls: Urls, folder: Path, patients: list[str]) -> dict[str, float]:
     """docpipe itself, conversion passed through."""
     config = Config(
         docex=Docex(base_url=urls["docex_url"], search_rate=None, status_rate=None),
@@ -98,24 +98,24 @@ async def durable(urls: Urls, folder: Path, patients: int) -> dict[str, float]:
         state=State(dir=str(folder / "state")),
     )
     database = PatientDatabase(config.patients.url)
-    await database.put([checked(person(number)) for number in range(patients)])
+    await database.put([checked(person(name)) for name in patients])
     await database.aclose()
     async with service.opened(config, rng=random.Random(0), converter=CONVERTER, inline=True) as docpipe:
         began, used = time.perf_counter(), cpu()
-        await docpipe.engine.submit([f"B{number}" for number in range(patients)])
+        await docpipe.engine.submit(patients)
         await docpipe.engine.wait()
         figures = {"cpu_s": cpu() - used, "wall_s": time.perf_counter() - began}
-        states = await docpipe.checkpoints.listing.counts()
-        assert states["completed"] == patients, states
+        runs = await docpipe.checkpoints.listing.page(limit=len(patients))
+        assert {(run.patient_id, run.state) for run in runs} == {(name, "completed") for name in patients}
         return figures
 
 
 CLIENTS: dict[str, Any] = {"bare": bare, "durable": durable}
 
 
-def apart(client: str, urls: Urls, folder: Path, patients: int) -> dict[str, float]:
-    """A client in a process of its own."""
-    words = (client, "--urls", json.dumps(urls), "--folder", str(folder), "--patients", str(patients))
+def apart(client: str, urls: Urls, folder: Path, patients: int, prefix: str = "B") -> dict[str, float]:
+    """A client in a process of its own; patients' names begin with `prefix`."""
+    words = (client, "--urls", json.dumps(urls), "--folder", str(folder), "--patients", str(patients), prefix)
     made = subprocess.run(
         (sys.executable, "-m", "tests.benchmarks.patients", *words),
         check=True,
@@ -142,12 +142,14 @@ def main() -> None:
     """One of the clients, alone."""
     parser = argparse.ArgumentParser(description=overhead.__doc__)
     parser.add_argument("client", choices=CLIENTS)
+    parser.add_argument("prefix", nargs="?", default="B")
     parser.add_argument("--urls", type=json.loads, required=True)
     parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument("--patients", type=int, default=PATIENTS)
     args = parser.parse_args()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
-    print(json.dumps(asyncio.run(CLIENTS[args.client](args.urls, args.folder, args.patients))))
+    patients = [f"{args.prefix}{number}" for number in range(args.patients)]
+    print(json.dumps(asyncio.run(CLIENTS[args.client](args.urls, args.folder, patients))))
 
 
 if __name__ == "__main__":
