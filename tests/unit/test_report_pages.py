@@ -122,6 +122,20 @@ def test_a_hundred_scans_are_one_fact() -> None:
     assert "(130 files)" in digest.replace("\\", "")
 
 
+def test_the_latest_come_first_and_opened_archives_are_read() -> None:
+    """Of what can be read the latest comes first; an archive whose files are listed is not told as unread."""
+    files = [
+        document("old", date="2001-01-01"),
+        document("undated", date=None),
+        document("new", date="2024-01-01"),
+        document("x.zip", "stored", media_type="application/zip", reason="An archive; its files are listed."),
+    ]
+    report, html, digest = build(facts(files))
+    assert report["not_read"] == []
+    for text in (Page(html).text, digest):
+        assert text.index("new") < text.index("old") < text.index("undated")
+
+
 def test_a_failed_run_says_why() -> None:
     """Without documents the reason is what the page and the digest are about."""
     told = facts([], state="failed", error="The exchange could not complete the search.")
