@@ -160,7 +160,8 @@ def test_a_table_that_is_too_wide(monkeypatch: pytest.MonkeyPatch) -> None:
         assert f"P101     {state}" in lines[1]
 
 
-async def test_breakpoints(box: Box) -> None:
+@pytest.mark.parametrize("services", [SLOW], indirect=True)
+async def test_breakpoints(box: Box, services: fakes.Running) -> None:
     """With --debug a breakpoint in a converter has the terminal: nothing moves, nothing times out."""
     box.env["PYTHONPATH"] = f"{box.folder}:{ROOT}"
     box.env["DOCPIPE_CONVERT__TIMEOUT"] = "1s"
