@@ -10,12 +10,13 @@ from docpipe import service
 from docpipe.checkpoints import StoredRun
 from docpipe.cli.progress import Spent
 from docpipe.cli.words import say, told_counts, told_for, told_span, told_state
-from docpipe.model import Json, Outcome
+from docpipe.model import Json, Outcome, RunState
 
 FEW: Final = 5
 """As many patients are told of one by one; of more there is a table."""
 _PROBLEMS: Final = (Outcome.FAILED, Outcome.REFUSED)
 _MOST_PROBLEMS: Final = 40
+_MOST_ROWS: Final = 200
 _MOST_WAITS: Final = 3
 _SHORT: Final = {
     "completed with errors": "with errors",
@@ -78,8 +79,10 @@ async def _many(docpipe: service.Docpipe, runs: Sequence[StoredRun]) -> None:
             told_state(run.state),
             *(str(run.counts.get(outcome) or "") for outcome in used),
         ]
-        for run in ended
+        for run in _foremost(ended)
     ]
+    if len(rows) < len(ended):
+        rows.append([f"{len(ended) - len(rows)} more", "", *("" for _ in used)])
     total = [str(sum(run.counts.get(outcome, 0) for run in ended)) for outcome in used]
     left = "" if len(ended) == len(runs) else f"{len(runs) - len(ended)} unfinished"
     rows.append([f"{len(runs)} patients", left, *total])
@@ -88,6 +91,13 @@ async def _many(docpipe: service.Docpipe, runs: Sequence[StoredRun]) -> None:
         say(line)
     await _problems(docpipe, runs)
     say(f"\ndocuments and reports: {docpipe.storage.location(runs[0].patient_id).rpartition('/')[0]}")
+
+
+def _foremost(ended: Sequence[StoredRun]) -> Sequence[StoredRun]:
+    """All of them; of very many those that did not end well before the others, in their order."""
+    if len(ended) <= _MOST_ROWS:
+        return ended
+    return sorted(ended, key=lambda run: run.state is RunState.COMPLETED)[:_MOST_ROWS]
 
 
 def _fitting(rows: list[list[str]]) -> list[str]:

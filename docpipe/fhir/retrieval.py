@@ -252,7 +252,7 @@ class Retrieval:
         for item in intake.items:
             if item.source is not None and item.path is not None:
                 wanted.setdefault(self._reachable(item.source), []).append(item)
-        late, alive = [], set()
+        self._size, late, alive = 0, [], set()
         for source, items in wanted.items():
             if not await self._one(files, source, items, Patience(tries=1)):
                 late.append(source)

@@ -29,7 +29,7 @@ class Link(Protocol):
     """What to call it in messages."""
 
     async def do(self, work: Work[_T], *, at_leisure: bool = False) -> _T:
-        """Do work on a connection, within the timeout; at leisure only each statement has to be."""
+        """Do work on a connection, within the timeout; at leisure only what the driver can time has to be."""
 
     async def close(self) -> None:
         """Let go of the connections."""

@@ -9,12 +9,13 @@ import re
 import struct
 import sys
 import termios
+from types import SimpleNamespace
 
 import pytest
 
 import fakes
 from docpipe.cli import summary
-from docpipe.model import Outcome
+from docpipe.model import Outcome, RunState
 from tests.acceptance.conftest import ROOT, Box
 
 PATIENTS = ("--patient", "P101", "--patient", "P102", "--patient", "P103")
@@ -160,7 +161,22 @@ def test_a_table_that_is_too_wide(monkeypatch: pytest.MonkeyPatch) -> None:
         assert f"P101     {state}" in lines[1]
 
 
-async def test_breakpoints(box: Box) -> None:
+def test_very_many_are_not_all_listed() -> None:
+    """Those that did not end well come first, and none of them is left out for one that did."""
+    ended = [
+        SimpleNamespace(
+            patient_id=f"P{number}", state=RunState.FAILED if number > 990 else RunState.COMPLETED
+        )
+        for number in range(1000)
+    ]
+    shown = summary._foremost(ended)
+    assert [run.patient_id for run in shown[:9]] == [f"P{number}" for number in range(991, 1000)]
+    assert len(shown) == summary._MOST_ROWS
+    assert summary._foremost(ended[:50]) == ended[:50]
+
+
+@pytest.mark.parametrize("services", [SLOW], indirect=True)
+async def test_breakpoints(box: Box, services: fakes.Running) -> None:
     """With --debug a breakpoint in a converter has the terminal: nothing moves, nothing times out."""
     box.env["PYTHONPATH"] = f"{box.folder}:{ROOT}"
     box.env["DOCPIPE_CONVERT__TIMEOUT"] = "1s"

@@ -1,16 +1,21 @@
 """The exchange that speaks FHIR, in virtual time: what is found, what is told of it, and what is sent."""
 
 import json
+import random
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from docpipe.model import RunState
+import fakes
+from docpipe import service
+from docpipe.checkpoints import read_runs
+from docpipe.model import Activity, Patient, RunState
+from docpipe.patients import PatientDatabase
 from docpipe.values import Secret
 from fakes import FhirOptions
 from tests import virtual
-from tests.simulation.world import Plan, Story, ids, simulate
+from tests.simulation.world import CONVERTER, Plan, Story, config_of, ids, options_of, simulate
 
 NAMES = {"note.txt", "call.txt", "message.html", "results.csv"}
 
@@ -253,3 +258,29 @@ def test_a_patient_without_documents_completes(tmp_path: Path) -> None:
     """Nothing found is no error."""
     told(fhir(tmp_path, options={"empty": frozenset(ids(1))}))
     assert files_of(tmp_path) == {}
+
+
+async def _retried(plan: Plan) -> list[str]:
+    """One patient through a first run, and a retry from the download on; the states of both."""
+    async with fakes.serve(options_of(plan)) as running:
+        config = config_of(plan, running)
+        database = PatientDatabase(config.patients.url)
+        await database.put([Patient(id_, "Ann", "Lee", "1957-03-31") for id_ in ids(1)])
+        states = []
+        async with service.opened(
+            config, clock=virtual.wall_clock, rng=random.Random(0), converter=CONVERTER, inline=True
+        ) as docpipe:
+            (run,) = await docpipe.engine.submit(ids(1))
+            await docpipe.engine.wait()
+            states.append(read_runs(config.state_dir)[0].state)
+            await docpipe.engine.retry(run.run_id, Activity.DOWNLOAD)
+            await docpipe.engine.wait()
+            states.append(read_runs(config.state_dir)[0].state)
+        return [*states, len(running.fhir.jobs)]
+
+
+def test_a_retry_of_what_the_server_let_go_searches_again(tmp_path: Path) -> None:
+    """A document that was missing is fetched by a retry: by another search, for the first is deleted."""
+    plan = fhir(tmp_path, faults=("fhir.binary 404 times=1",))
+    states = virtual.run(_retried(plan))
+    assert states == [RunState.COMPLETED_WITH_ERRORS, RunState.COMPLETED, 2]

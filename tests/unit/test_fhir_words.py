@@ -12,12 +12,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from docpipe.config import Docex
+from docpipe.errors import ServiceError
 from docpipe.fhir.files import from_base64, mismatches
 from docpipe.fhir.intake import Counts, Intake, ndjson
 from docpipe.fhir.retrieval import Retrieval
 from docpipe.fhir.wanted import FOREIGN, foreign, wanted
-from docpipe.fhir.wire import broken, not_supported, said
+from docpipe.fhir.wire import Wire, broken, not_supported, said
 from docpipe.fhir.words import next_link, outcome, parsed, progress, referred, resources
+from docpipe.http import origin_of
 from docpipe.model import Outcome
 
 JSON = st.recursive(
@@ -285,3 +288,43 @@ def test_items_beyond_the_limit_are_counted(tmp_path: Path) -> None:
 def test_broken_json_is_nothing() -> None:
     """Neither broken text nor endless nesting is an error."""
     assert parsed(b"{") is parsed(b"[" * 100_000) is None
+
+
+def wire(*origins: str) -> Wire:
+    """A way to a server, of which only addresses are asked."""
+    unused: Any = None
+    config = Docex(base_url="https://h.example/fhir", kind="fhir", archive_origins=origins)
+    return Wire(unused, config, unused, unused, unused, unused)
+
+
+@pytest.mark.parametrize(
+    ("address", "asked"),
+    [
+        ("/fhir/jobs/1?x=1", "/fhir/jobs/1?x=1"),
+        ("jobs/1", "/fhir/jobs/1"),
+        ("https://h.example/fhir/jobs/1", "/fhir/jobs/1"),
+        ("https://h.example:443/fhir/jobs/1", "/fhir/jobs/1"),
+        ("http://inside:8080/fhir/jobs/1", "/fhir/jobs/1"),
+        ("https://files.example/jobs/1", "https://files.example/jobs/1"),
+    ],
+)
+def test_where_to_ask_is_at_home_or_at_a_named_origin(address: str, asked: str) -> None:
+    """Credentials go to no other origin, whatever address the server tells."""
+    way = wire("https://files.example")
+    assert way.at_home(address, "https://h.example/fhir/DocumentReference?patient=1") == asked
+    assert way.trusted(origin_of(way.whole(asked)))
+
+
+@pytest.mark.parametrize("address", ["ftp://h.example/1", "https://[", "mailto:a@b"])
+def test_addresses_of_no_use_are_refused(address: str) -> None:
+    """With a sentence, not a traceback."""
+    with pytest.raises(ServiceError):
+        wire().at_home(address, "https://h.example/fhir/x")
+
+
+def test_files_may_come_from_anywhere_unless_origins_are_named() -> None:
+    """Named origins are trusted with credentials; where none is named, others are allowed without."""
+    assert wire().allowed("https://other.example")
+    assert not wire().trusted("https://other.example")
+    assert not wire("https://files.example").allowed("https://other.example")
+    assert wire("https://files.example").trusted("https://files.example")
