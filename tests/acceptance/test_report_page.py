@@ -64,7 +64,7 @@ def hostile() -> dict:
 CASES = {
     "none": (facts([]), 1),
     "one": (facts([document("a.pdf", title="Discharge letter")]), 1),
-    "many": (facts(many(150), state="completed_with_errors"), 14),
+    "many": (facts(many(80), state="completed_with_errors"), 9),
     "failed": (failed(), 1),
     "hostile": (hostile(), 4),
 }
