@@ -138,13 +138,13 @@ class Activities:
             kept = await asyncio.to_thread(_not_converted, path, member, member["reason"])
             return {**kept, "outcome": member["outcome"], "reused": False}
         folder = self.spool / run_id / "out" / item
-        await asyncio.to_thread(_emptied, folder)
+        names = await asyncio.to_thread(_prepared, folder, self.spool / run_id / "siblings.json", siblings)
         job = {
             "path": str(path),
             "name": member["path"],
             "declared": member["told"].get("media_type"),
             "folder": str(folder),
-            "siblings": await asyncio.to_thread(_written, self.spool / run_id / "siblings.json", siblings),
+            "siblings": names,
             "facts": member["told"],
             **self.conversion,
         }
@@ -157,7 +157,9 @@ class Activities:
             *(member["told"].get("warnings") or []),
             *(done["metadata"].get("warnings") or []),
         ]
-        embedded = await asyncio.to_thread(_embedded, self.spool / run_id, member, done["embedded"])
+        embedded = done["embedded"]
+        if embedded:  # most hold none, and the thread is a detour
+            embedded = await asyncio.to_thread(_embedded, self.spool / run_id, member, embedded)
         return {**done, "embedded": embedded, "reused": False, "seconds": seconds}
 
     async def _stored(self, step: Step, patient_id: str, document_id: str) -> dict[str, Any] | None:
@@ -259,6 +261,12 @@ def _written(file: Path, names: list[str]) -> str:
         part.write_text(json.dumps(names), "utf-8")
         part.replace(file)
     return str(file)
+
+
+def _prepared(folder: Path, file: Path, names: list[str]) -> str:
+    """An empty folder for what a conversion makes, and the file with the names beside it."""
+    _emptied(folder)
+    return _written(file, names)
 
 
 def _emptied(folder: Path) -> None:

@@ -15,8 +15,8 @@ from tests.benchmarks.patients import apart, fakes_apart
 from tests.benchmarks.resume import results
 
 SIZES = (10, 1000, 100_000)
-PATIENTS = 150
-ROUNDS = 3
+PATIENTS = 60
+ROUNDS = 2
 """The least of so many is taken: others use the machine, too."""
 
 

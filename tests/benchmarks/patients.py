@@ -115,9 +115,9 @@ CLIENTS: dict[str, Any] = {"bare": bare, "durable": durable}
 
 def apart(client: str, urls: Urls, folder: Path, patients: int, prefix: str = "B") -> dict[str, float]:
     """A client in a process of its own; patients' names begin with `prefix`."""
-    words = (client, "--urls", json.dumps(urls), "--folder", str(folder), "--patients", str(patients), prefix)
+    words = (client, "--urls", json.dumps(urls), "--folder", str(folder), "--patients", str(patients))
     made = subprocess.run(
-        (sys.executable, "-m", "tests.benchmarks.patients", *words),
+        (sys.executable, "-m", "tests.benchmarks.patients", *words, "--prefix", prefix),
         check=True,
         cwd=ROOT,
         stdout=subprocess.PIPE,
@@ -142,7 +142,7 @@ def main() -> None:
     """One of the clients, alone."""
     parser = argparse.ArgumentParser(description=overhead.__doc__)
     parser.add_argument("client", choices=CLIENTS)
-    parser.add_argument("prefix", nargs="?", default="B")
+    parser.add_argument("--prefix", default="B")
     parser.add_argument("--urls", type=json.loads, required=True)
     parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument("--patients", type=int, default=PATIENTS)
