@@ -37,8 +37,8 @@ DOUBTS: Final = 3
 UNREADABLE: Final = 10
 RELEASE_S: Final = 10.0
 _ASYNC: Final = "respond-async"
-_STRICT: Final = "respond-async, handling=strict"
-"""For exports of one patient: a server that overlooks the parameter would export everybody."""
+"""Alone: servers compare the whole header. Without handling=lenient they have to refuse what they do not
+know (bulk-data); what one that overlooks the patient exports of others is refused line by line."""
 _UNKNOWN: Final = frozenset({400, 404, 405, 406, 410, 415, 422, 501})
 """Answers to a request that a server does not know, or does not take."""
 _PLAIN: Final = re.compile(r"[A-Za-z0-9._~-]{1,80}")
@@ -140,7 +140,7 @@ class FhirExchange:
                 way.method,
                 url,
                 gate=self.wire.searching,
-                headers={"Prefer": _STRICT if way.post else _ASYNC},
+                headers={"Prefer": _ASYNC},
                 json=way.body(id_),
                 into=into,
             )
