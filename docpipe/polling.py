@@ -14,6 +14,8 @@ POLL_PART: Final = 0.2
 that late in the middle, a search of 30 minutes costs 29 questions."""
 REMAINING_PART: Final = 0.5
 """Where the exchange tells its progress, half the time it seems to need is slept through."""
+MARGIN_PART: Final = 0.01
+"""Near its end a search is asked after when it should be over, and this part of the time waited later."""
 _SOME_PROGRESS: Final = 0.03  # less says too little of how fast it goes
 _KEPT: Final = 200
 
@@ -21,7 +23,14 @@ Progress = tuple[float, float]
 """Seconds waited, and what part was done then."""
 
 
-def next_poll(waited: float, told: float | None, first: Progress | None, last: Progress | None) -> float:
+def next_poll(
+    waited: float,
+    told: float | None,
+    first: Progress | None,
+    last: Progress | None,
+    *,
+    moves: bool = True,
+) -> float:
     """Seconds until the next question.
 
     Args:
@@ -29,11 +38,15 @@ def next_poll(waited: float, told: float | None, first: Progress | None, last: P
         told: the Retry-After of the last answer in seconds: not sooner than that.
         first: the first progress that the exchange told, None if it told none.
         last: the latest.
+        moves: whether it was less at the question before: what stands still is not about to be over.
     """
     pause = POLL_BASE_S + waited * POLL_PART
     if first is not None and last is not None and last[1] - first[1] >= _SOME_PROGRESS:
         remaining = (1 - last[1]) * (last[0] - first[0]) / (last[1] - first[1])
-        pause = max(POLL_BASE_S + waited * POLL_PART / 2, remaining * REMAINING_PART)
+        usual = POLL_BASE_S + waited * POLL_PART / 2
+        pause = max(usual, remaining * REMAINING_PART)
+        if pause == usual and moves:
+            pause = min(usual, remaining + POLL_BASE_S + waited * MARGIN_PART)
     return max(POLL_FASTEST_S, min(POLL_SLOWEST_S, pause), told or 0.0)
 
 
@@ -65,9 +78,10 @@ def polled(poll: Json, search: Json, now: float, told: float | None, progress: f
     waited = now - search["at"]
     last = None if progress is None else (waited, min(1.0, max(0.0, progress)))
     first = poll["first"] or last
+    moves = progress is not None and progress > (poll["progress"] or 0.0)
     return {
         "polls": poll["polls"] + 1,
-        "next": now + next_poll(waited, told, first, last),
+        "next": now + next_poll(waited, told, first, last, moves=moves),
         "progress": progress,
         "first": first,
         "asked": asked(poll, search, now),

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from docpipe.plan.virtual import Deadlock, VirtualLoop, wall_clock
+from docpipe.plan.virtual import EPOCH_S, Deadlock, VirtualLoop, wall_clock
 
-__all__ = ["Deadlock", "VirtualLoop", "loop_factories", "run", "wall_clock"]
+__all__ = ["EPOCH_S", "Deadlock", "VirtualLoop", "loop_factories", "run", "wall_clock"]
 
 
 def run(main: Coroutine[Any, Any, Any]) -> Any:

@@ -21,9 +21,12 @@ from pathlib import Path
 
 from tests.benchmarks.activities import activities
 from tests.benchmarks.checkpoints import checkpoints
+from tests.benchmarks.conversion import conversion
 from tests.benchmarks.figures import Benchmark, machine, read, shown, written
 from tests.benchmarks.growth import growth
+from tests.benchmarks.makespan import makespan
 from tests.benchmarks.patients import overhead
+from tests.benchmarks.plan import plan
 from tests.benchmarks.resume import resume
 from tests.benchmarks.starts import first_request, starts
 from tests.benchmarks.waiting import waiting
@@ -35,6 +38,9 @@ BENCHMARKS: dict[str, Benchmark] = {
     "waiting": waiting,
     "resume": resume,
     "growth": growth,
+    "makespan": makespan,
+    "conversion": conversion,
+    "plan": plan,
     "start": starts,
     "first request": first_request,
 }

@@ -1,5 +1,6 @@
 """When to ask again, and what may be repeated of what a service wrote."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -24,7 +25,10 @@ def test_polls_follow_time_progress_and_retry_after() -> None:
     assert next_poll(0.0, None, None, None) == 2.0
     assert next_poll(200.0, None, None, None) == 42.0
     assert next_poll(200.0, None, (10.0, 0.1), (200.0, 0.5)) == 190.0 / 0.4 * 0.5 * 0.5
-    assert next_poll(200.0, None, (10.0, 0.1), (200.0, 0.99)) == 22.0
+    near = next_poll(200.0, None, (10.0, 0.1), (200.0, 0.99))
+    assert near == pytest.approx(190.0 / 0.89 * 0.01 + 2.0 + 2.0)
+    assert next_poll(200.0, None, (10.0, 0.1), (200.0, 0.99), moves=False) == 22.0
+    assert next_poll(200.0, 30.0, (10.0, 0.1), (200.0, 0.99)) == 30.0
     assert next_poll(200.0, None, (10.0, 0.1), (200.0, 0.1)) == 42.0
     assert next_poll(200.0, 3.0, None, None) == 42.0
     assert next_poll(200.0, 120.0, None, None) == 120.0
