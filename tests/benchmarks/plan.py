@@ -21,7 +21,7 @@ from tests.benchmarks.figures import ROOT, Figure
 
 PATIENTS, BEFORE = 200, 40
 SEARCH_S = (2.0, 8.0)
-_RATES = {"search": "300/min", "status": "100/sec", "tracker": "100/sec"}
+_RATES = {"search": "150/min", "status": "100/sec", "tracker": "100/sec"}
 
 
 @contextlib.contextmanager
