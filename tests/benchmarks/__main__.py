@@ -20,6 +20,7 @@ import tempfile
 from pathlib import Path
 
 from tests.benchmarks.activities import activities
+from tests.benchmarks.archives import archives
 from tests.benchmarks.checkpoints import checkpoints
 from tests.benchmarks.conversion import conversion
 from tests.benchmarks.figures import Benchmark, machine, read, shown, written
@@ -39,6 +40,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     "resume": resume,
     "growth": growth,
     "makespan": makespan,
+    "archives": archives,
     "conversion": conversion,
     "plan": plan,
     "start": starts,
