@@ -36,6 +36,8 @@ from docpipe.http.credentials import NONE
 from docpipe.model import Json, Ticket
 from tests.benchmarks.figures import ROOT, Figure, cpu, machine, shown, written
 
+DISK = "/var/tmp"
+"""Not in memory, as /tmp may be, and not in the repository, where git would find it."""
 GIB = 2.0
 MEMBER_B = 16 * 2**20
 _LOCAL, _CENTRAL, _END = "<4s5H3I2H", "<4s6H3I5H2I", "<4s4H2IH"
@@ -170,7 +172,7 @@ def archives(gib: float = GIB) -> list[Figure]:
     """MB of archive a second, and memory."""
     if missing := [name for name in ("curl", "unzip") if shutil.which(name) is None]:
         raise SystemExit(f"{' and '.join(missing)} missing: apt-get install {' '.join(missing)}")
-    with tempfile.TemporaryDirectory(dir=ROOT) as name:
+    with tempfile.TemporaryDirectory(dir=DISK) as name:
         folder = Path(name)
         large = folder / "served" / "large.zip"
         large.parent.mkdir()
