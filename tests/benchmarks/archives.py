@@ -36,7 +36,7 @@ from docpipe.http.credentials import NONE
 from docpipe.model import Json, Ticket
 from tests.benchmarks.figures import ROOT, Figure, cpu, machine, shown, written
 
-DISK = "/var/tmp"
+DISK = "/var/tmp"  # noqa: S108 -- what is made there has a name by chance
 """Not in memory, as /tmp may be, and not in the repository, where git would find it."""
 GIB = 2.0
 MEMBER_B = 16 * 2**20

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from tests.benchmarks.figures import ROOT, Figure
 
-DISK = "/var/tmp"
+DISK = "/var/tmp"  # noqa: S108 -- what is made there has a name by chance
 """Not in memory, as /tmp may be."""
 PATIENTS, BEFORE = 200, 40
 SEARCH_S = (2.0, 8.0)
