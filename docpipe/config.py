@@ -41,8 +41,10 @@ from docpipe.values import (
 
 
 def _key(parse: Callable[[Any], Any], default: Any = None, *, about: str, in_file: bool = False) -> Any:
-    """A key. What is `in_file` may be given as `<key>_file` instead: the file that holds it."""
-    return field(default=default, metadata={"parse": parse, "about": about, "in_file": in_file})
+    """A key. What is `in_file` may be secret, and be given as `<key>_file` instead: a file with it."""
+    hidden = in_file or parse in (parse_options, parse_proxy)  # passwords get where they should not
+    metadata = {"parse": parse, "about": about, "in_file": in_file, "hidden": hidden}
+    return field(default=default, repr=not hidden, metadata=metadata)
 
 
 @dataclass(frozen=True, slots=True)
@@ -314,8 +316,7 @@ def _parsed(key: Field[Any], shown: str, value: Any) -> Any:
     try:
         return key.metadata["parse"](value)
     except ValueError as error:
-        hidden = key.metadata["in_file"] or key.name == "options"  # they may hold a secret
-        told = "the given value" if hidden else repr(value)
+        told = "the given value" if key.metadata["hidden"] else repr(value)
         raise ConfigError(f"{shown}: {told} cannot be used; it has to be {error}.") from error
 
 

@@ -261,7 +261,7 @@ def parse_private_key(value: Any) -> Secret:
 def parse_proxy(value: Any) -> str:
     """Read the address of an HTTP proxy."""
     parts = urlsplit(str(value))
-    if parts.scheme != "http" or not parts.hostname or parts.path.strip("/") or parts.username:
+    if parts.scheme != "http" or not parts.hostname or parts.path.strip("/") or "@" in parts.netloc:
         raise ValueError(
             'an address such as "http://proxy.example:3128", without a password: that is `proxy_login`'
         )

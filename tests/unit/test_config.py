@@ -117,10 +117,21 @@ def test_tokens_are_never_shown(tmp_path: Path) -> None:
     for text in (
         GOOD.replace("[task", 'token = "has space"\n[task'),
         GOOD.replace("https://", "https://me:pw@"),
+        GOOD.replace("[task", 'proxy = "http://:pw@proxy.example:3128"\n[task'),
     ):
         with pytest.raises(ConfigError) as refused:
             load(written(tmp_path, text), {})
         assert not re.search("has space|pw", str(refused.value))
+
+
+@pytest.mark.parametrize("section", SECTIONS)
+def test_a_repr_shows_no_password(section: str) -> None:
+    """Whatever may be given in a file may hold a password, as addresses of databases do; so may options."""
+    made = SECTIONS[section]
+    secret = [key.name for key in fields(made) if key.metadata["in_file"] or key.name in ("options", "proxy")]
+    shown = repr(Config(**{section: made(**dict.fromkeys(secret, "CANARY"))}))
+    assert "CANARY" not in shown
+    assert all(f"{key.name}=" in shown for key in fields(made) if key.name not in secret)
 
 
 def test_values_with_units() -> None:
