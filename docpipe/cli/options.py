@@ -82,7 +82,8 @@ def _by_service() -> argparse.ArgumentParser:
         const="",
         metavar="URL",
         help="have it done by the service at this address; without one, by the service that holds the state "
-        "folder, else at service.host and service.port. Its token: DOCPIPE_SERVICE__TOKEN",
+        "folder, else at service.host and service.port. Its token: DOCPIPE_SERVICE__TOKEN "
+        "or DOCPIPE_SERVICE__TOKEN_FILE",
     )
     return by_service
 

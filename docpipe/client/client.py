@@ -16,6 +16,7 @@ import httpx
 from docpipe.client.problems import ClientError, NoServiceError, NotReachableError, refusal
 from docpipe.client.words import Document, Event, Json, Run
 from docpipe.errors import UsageError
+from docpipe.values import parse_secret, read_stripped
 
 TRIES: Final = 5
 """A request whose repetition does no harm is sent so often."""
@@ -28,6 +29,8 @@ _SILENCE_S: Final = 45.0  # the service says something every 15 s
 _UNAVAILABLE: Final = 503
 _BAD: Final = 400
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
+_TOKEN: Final = "DOCPIPE_SERVICE__TOKEN"  # noqa: S105 -- the name of a variable
+_TOKEN_FILE: Final = f"{_TOKEN}_FILE"
 
 
 class Client:
@@ -35,13 +38,15 @@ class Client:
 
     Args:
         address: such as `http://127.0.0.1:8080`.
-        token: what the service asks for; the environment's DOCPIPE_SERVICE__TOKEN where it is not given.
+        token: what the service asks for; where it is not given, the environment's DOCPIPE_SERVICE__TOKEN, or
+            what the file of DOCPIPE_SERVICE__TOKEN_FILE holds.
         insecure: whether the token may be sent unencrypted to another machine.
         sleep: waits between tries.
         transport: instead of the network.
 
     Raises:
-        UsageError: if the address is none, or the token would be sent unencrypted to another machine.
+        UsageError: if the address is none, the token's file cannot be used, or the token would be sent
+            unencrypted to another machine.
     """
 
     def __init__(
@@ -58,7 +63,7 @@ class Client:
             raise UsageError(
                 f"{address} is no address of a service: it has to be like http://127.0.0.1:8080."
             )
-        token = token or os.environ.get("DOCPIPE_SERVICE__TOKEN") or None
+        token = token or _environments_token()
         if token and parts.scheme == "http" and parts.hostname not in _LOOPBACK and not insecure:
             raise UsageError(
                 f"The token would be sent unencrypted to {parts.hostname}: use https, or insecure=True."
@@ -358,3 +363,20 @@ def _pausing(name: str | None, what: str) -> str:
 
 def _private(path: str, flags: int) -> int:
     return os.open(path, flags, 0o600)
+
+
+def _environments_token() -> str | None:
+    """The token that the environment gives, by itself or by its file, as a configuration's keys."""
+    token, path = os.environ.get(_TOKEN), os.environ.get(_TOKEN_FILE)
+    if not path:
+        return token or None
+    if token:
+        raise UsageError(f"{_TOKEN} and {_TOKEN_FILE} say the same thing: give one of them.")
+    try:
+        return parse_secret(read_stripped(Path(path))).reveal()
+    except OSError as error:
+        raise UsageError(f"{_TOKEN_FILE}: {path} cannot be read: {error.strerror}.") from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{_TOKEN_FILE}: {path} is not a text in UTF-8.") from error
+    except ValueError as error:
+        raise UsageError(f"{_TOKEN_FILE}: {path} has to hold {error}.") from error

@@ -61,5 +61,5 @@ def refusal(response: httpx.Response) -> ClientError:
             "something stand between?"
         )
     if response.status_code == httpx.codes.UNAUTHORIZED:
-        detail += " Give the token with DOCPIPE_SERVICE__TOKEN."
+        detail += " Give the token with DOCPIPE_SERVICE__TOKEN, or its file with DOCPIPE_SERVICE__TOKEN_FILE."
     return _BY_STATUS.get(response.status_code, RefusedError)(response.status_code, type_, detail)

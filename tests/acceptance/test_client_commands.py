@@ -99,6 +99,9 @@ async def test_the_token(box: Box, services: fakes.Running) -> None:
         refused = await box.run("status", "--service", service.address)
         assert (refused.status, "DOCPIPE_SERVICE__TOKEN" in refused.err) == (1, True)
         assert "Traceback" not in refused.err
+        (box.folder / "token").write_text(TOKEN, "utf-8")
+        box.env |= {"DOCPIPE_SERVICE__TOKEN": "", "DOCPIPE_SERVICE__TOKEN_FILE": "token"}
+        assert (await box.run("status", "--service", service.address)).status == 0
 
         def ask() -> None:
             with Client(service.address, "wrong") as client, pytest.raises(SignInError):

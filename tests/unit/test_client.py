@@ -1,6 +1,7 @@
 """The client over a transport of the test's: what it sends, repeats, refuses and makes of answers."""
 
 import json
+from pathlib import Path
 
 import httpx
 import pytest
@@ -188,6 +189,35 @@ def test_the_token_stays_where_it_belongs(monkeypatch: pytest.MonkeyPatch) -> No
     for bad in ("docpipe", "ftp://docpipe", "http://"):
         with pytest.raises(UsageError, match="no address"):
             Client(bad)
+
+
+@respx.mock
+def test_the_token_comes_from_its_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """As containers give secrets; a file that cannot be used is told with the variable, and not quoted."""
+    route = respx.get(f"{ADDRESS}/api/runs/R1").mock(return_value=httpx.Response(200, json=RUN))
+    file = tmp_path / "token"
+    monkeypatch.setenv("DOCPIPE_SERVICE__TOKEN_FILE", str(file))
+    with pytest.raises(UsageError, match=r"TOKEN_FILE: .*token cannot be read: No such file"):
+        Client(ADDRESS)
+    for held, told in (
+        (b"\xff", "not a text in UTF-8"),
+        (b"", "has to hold a text"),
+        (b"a b", "has to hold a"),
+    ):
+        file.write_bytes(held)
+        with pytest.raises(UsageError, match=told) as caught:
+            Client(ADDRESS)
+        assert "a b" not in str(caught.value)
+    file.write_text(f"{TOKEN}\n", "utf-8")
+    with Client(ADDRESS) as client:
+        client.run("R1")
+    with Client(ADDRESS, "given") as client:
+        client.run("R1")
+    shown = [call.request.headers["Authorization"] for call in route.calls]
+    assert shown == [f"Bearer {TOKEN}", "Bearer given"]
+    monkeypatch.setenv("DOCPIPE_SERVICE__TOKEN", TOKEN)
+    with pytest.raises(UsageError, match="say the same thing"):
+        Client(ADDRESS)
 
 
 @given(
