@@ -16,13 +16,15 @@ from docpipe.archive.partial import Part, write
 from docpipe.errors import ArchiveError
 from docpipe.exchange import NAME, refusal
 from docpipe.gates import Gate
-from docpipe.http import Answer, Credentials, DownloadError, Fetch, Http
+from docpipe.http import Answer, Credentials, DownloadError, Fetch, Http, origin_of
 from docpipe.model import Clock, Json, Step, Wait, WaitKind
 
 log = structlog.get_logger(__name__)
 
 TRIES_DAMAGED: Final = 3
 TRIES_LINK: Final = 5
+MOVED: Final = 2
+"""So often in a row another origin is out of reach before the exchange is asked where the archive is now."""
 _RANGE_REFUSED: Final = 416
 _BODY_COMES: Final = (HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT)
 _LINK_IS_OVER: Final = (HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND, HTTPStatus.GONE)
@@ -69,10 +71,13 @@ class Downloader:
             credentials=self.credentials,
             home=self.base_url,
         )
-        damaged = links = 0
+        damaged = links = missed = 0
         while True:
             status = await self._try(step, fetch, archive, path)
-            if status in _LINK_IS_OVER:
+            missed = missed + 1 if fetch.unreached else 0
+            if missed >= MOVED and not self._at_home(archive):
+                archive = await fresh_link() or archive
+            elif status in _LINK_IS_OVER:
                 links += 1
                 if links > TRIES_LINK:
                     raise ArchiveError(f"The exchange gave {links} links to the archive, and none worked.")
@@ -90,6 +95,10 @@ class Downloader:
                         f"The archive arrived damaged {damaged} times: its length or its checksum is not "
                         "what the exchange says."
                     )
+
+    def _at_home(self, archive: Json) -> bool:
+        """Whether the link leads to the exchange itself: then where it redirects to is told with each try."""
+        return origin_of(urljoin(self.base_url, archive["url"])) == origin_of(self.base_url)
 
     async def _try(self, step: Step, fetch: Fetch, archive: Json, path: Path) -> int | None:
         """Fetch what is missing; the status, or None when it broke off and is to be gone on with."""

@@ -114,6 +114,11 @@ class Fetch:
         self.peeked = b""
         """The body of the latest 5xx, or as much of it as was read to judge it."""
 
+    @property
+    def unreached(self) -> bool:
+        """Whether the last try failed before anything was sent: nobody is there."""
+        return self._failure is not None and not self._failure.sent
+
     @contextlib.asynccontextmanager
     async def open(
         self, url: str, headers: Mapping[str, str] | None = None, ask: Ask | None = None

@@ -1,0 +1,85 @@
+"""Archives whose host has moved since the link was given."""
+
+import hashlib
+import socket
+from dataclasses import replace
+from types import SimpleNamespace
+
+import pytest
+
+from docpipe.archive import Downloader
+from docpipe.archive.download import MOVED
+from docpipe.http import Http
+from docpipe.http.credentials import NONE
+from docpipe.model import Ticket
+from tests import virtual
+from tests.gate_world import Server
+from tests.unit.test_http_downloads import BODY, Origins, whole
+
+pytestmark = pytest.mark.virtual
+FOUND = {"size": len(BODY), "sha256": hashlib.sha256(BODY).hexdigest()}
+
+
+class EnoughError(Exception):
+    """Ends a download that would go on for ever."""
+
+
+def nowhere():
+    """The address of an archive on a port that nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        return f"http://127.0.0.1:{taken.getsockname()[1]}/a.zip"
+
+
+def step():
+    return SimpleNamespace(ticket=Ticket("r"), state=None, note=lambda _state: None)
+
+
+def downloader(http, base_url):
+    return Downloader(
+        http=http,
+        base_url=base_url,
+        credentials=NONE,
+        gate_of=Origins(),
+        allowed=lambda _origin: True,
+        clock=virtual.wall_clock,
+    )
+
+
+@pytest.mark.parametrize("forgets", [False, True])
+async def test_the_exchange_is_asked_where_it_is_now(tmp_path, forgets):
+    """A link to where nobody is gives way to a fresh one; while it has none, the old one stays."""
+    links = [None, None] if forgets else []
+
+    async def fresh_link():
+        asked.append(1)
+        return links.pop() if links else {"url": f"{files.url}/a.zip", **FOUND}
+
+    asked = []
+    async with Server(whole) as files, Http() as http:
+        path = tmp_path / "archive.zip"
+        work = downloader(http, "http://exchange.example").fetch(
+            step(), {"url": nowhere(), **FOUND}, path, fresh_link
+        )
+        assert await work == FOUND
+    assert len(asked) == (3 if forgets else 1)
+    assert path.read_bytes() == BODY
+
+
+async def test_a_link_at_the_exchange_itself_is_kept(tmp_path):
+    """It is not asked for anew: whoever answers there tells where the archive is with each try."""
+    gone = nowhere()
+    origins, tries = Origins(), []
+
+    def gate_of(origin):
+        tries.append(origin)
+        if len(tries) > MOVED + 1:
+            raise EnoughError
+        return origins(origin)
+
+    async def fresh_link():
+        raise AssertionError("the exchange is not there to be asked")
+
+    async with Http() as http:
+        work = replace(downloader(http, gone.removesuffix("/a.zip")), gate_of=gate_of)
+        with pytest.raises(EnoughError):
+            await work.fetch(step(), {"url": "/a.zip", **FOUND}, tmp_path / "archive.zip", fresh_link)
