@@ -11,7 +11,7 @@ from urllib.parse import quote, urljoin, urlsplit
 import structlog
 
 from docpipe import polling
-from docpipe.config import Docex
+from docpipe.config import Docex, Remote
 from docpipe.errors import ServiceError, UnfitError
 from docpipe.gates import Failure, Gate
 from docpipe.http import Answer, Credentials, Http, retry_after
@@ -19,7 +19,6 @@ from docpipe.model import Clock, Json, Patient, Step, Ticket, Wait, WaitKind
 
 log = structlog.get_logger(__name__)
 
-NAME: Final = "docex"
 _LONGEST_REASON: Final = 300
 _NO_SEARCH: Final = "docpipe-check"
 _WAITING_STATES: Final = ("queued", "running")
@@ -51,7 +50,7 @@ class DocumentExchange:
             ticket=ticket,
             credentials=self.credentials,
         )
-        return fit(answer, NAME, "the question after a search", also=(400, 404, 410, 422))
+        return fit(answer, self.config, "the question after a search", also=(400, 404, 410, 422))
 
     async def search(self, step: Step, patient: Patient) -> Json:
         """Start a search.
@@ -83,7 +82,7 @@ class DocumentExchange:
             await self._pause(step, pause)
             pause = min(2 * pause, polling.POLL_SLOWEST_S)
         if not answer.ok:
-            raise refusal("The exchange", NAME, answer, "the search")
+            raise refusal("The exchange", self.config, answer, "the search")
         return {
             "search_id": answer.body["id"],
             "path": self._status_path(answer),
@@ -145,7 +144,7 @@ class DocumentExchange:
         if answer.status in (404, 410):
             return Answer(answer.status, answer.headers, {"id": search["search_id"], "state": "expired"})
         if not answer.ok:
-            raise refusal("The exchange", NAME, answer, "the question after the search")
+            raise refusal("The exchange", self.config, answer, "the question after the search")
         return answer
 
     @staticmethod
@@ -171,11 +170,10 @@ class DocumentExchange:
         return answer.body.get("archive") if answer.body["state"] == "ready" else None
 
 
-def refusal(who: str, section: str, answer: Answer, what: str) -> ServiceError:
+def refusal(who: str, config: Remote, answer: Answer, what: str) -> ServiceError:
     """The sentence for a final refusal. What the service wrote may quote the patient's data: it stays out."""
     if answer.status in (401, 403):
-        cure = f"check {section}.token (DOCPIPE_{section.upper()}__TOKEN)"
-        return ServiceError(f"{who} refused the token ({answer.status}): {cure}.", answer.status)
+        return ServiceError(f"{who} refused the token ({answer.status}): {_keys(config)}.", answer.status)
     reasons = {
         400: "the data in it are malformed or incomplete",
         413: "it is too large",
@@ -185,12 +183,20 @@ def refusal(who: str, section: str, answer: Answer, what: str) -> ServiceError:
     return ServiceError(f"{who} refused {what} with status {answer.status}: {why}.", answer.status)
 
 
-def fit(answer: Answer | Failure | None, section: str, what: str, also: Collection[int] = ()) -> str:
+def _keys(config: Remote) -> str:
+    """What to check where a service refuses its token."""
+    section = type(config).__name__.lower()
+    if config.token_url:
+        return f"check {section}.client_id, its secret or key, and scope: the token came by them"
+    return f"check {section}.token (DOCPIPE_{section.upper()}__TOKEN, or the file of {section}.token_file)"
+
+
+def fit(answer: Answer | Failure | None, config: Remote, what: str, also: Collection[int] = ()) -> str:
     """What a service answered to a probe, in a few words.
 
     Args:
         answer: as of `Http.once`.
-        section: of the configuration.
+        config: the section of the service.
         what: was asked.
         also: statuses that are as good as 2xx.
 
@@ -205,15 +211,12 @@ def fit(answer: Answer | Failure | None, section: str, what: str, also: Collecti
             cure = answer.cure or "ask those who run it; docpipe waits until it is up again"
             raise UnfitError(f"{answer.reason}{told}", cure)
         case Answer(status=401 | 403):
-            key = f"{section}.token"
-            cure = f"check {key} (DOCPIPE_{section.upper()}__TOKEN, or the file of {section}.token_file)"
-            raise UnfitError(f"it refuses the token, or wants one ({answer.status})", cure)
+            raise UnfitError(f"it refuses the token, or wants one ({answer.status})", _keys(config))
     page = answer.headers.get("Content-Type", "").startswith("text/html")
     if page or not (answer.ok or answer.status in also):
         told = f"it answers {what} with {'a web page' if page else 'status'} {answer.status}"
-        raise UnfitError(
-            told, f"check {section}.base_url: another program, or a proxy, seems to answer there"
-        )
+        where = f"{type(config).__name__.lower()}.base_url"
+        raise UnfitError(told, f"check {where}: another program, or a proxy, seems to answer there")
     return f"answers ({answer.status})"
 
 

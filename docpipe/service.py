@@ -295,7 +295,7 @@ def _downloader(config: Config, gates: Gates, exchange: DocumentExchange) -> Dow
 
     return Downloader(
         http=exchange.http,
-        base_url=config.docex.base_url,
+        config=config.docex,
         credentials=exchange.credentials,
         gate_of=gates.archives,
         allowed=allowed,

@@ -58,7 +58,7 @@ class TaskTracker:
             params={"external_ref": "docpipe-check"},
             check=_is_list,
         )
-        return fit(answer, NAME, "the question after a task")
+        return fit(answer, self.config, "the question after a task")
 
     async def create(self, step: Step, run_id: str, title: str) -> Json:
         """Create the run's task, unless an earlier try did.
@@ -82,7 +82,7 @@ class TaskTracker:
         task = {"title": title, "external_ref": run_id, "status": "in_progress"}
         answer = await self._post(step, f"{self.config.base_url}/v1/tasks", task, look, _is_task)
         if not answer.ok:
-            raise refusal("The tracker", NAME, answer, "the new task")
+            raise refusal("The tracker", self.config, answer, "the new task")
         return {"task_id": answer.body["id"]}
 
     async def _find(self, step: Step, run_id: str) -> str | None:
@@ -96,7 +96,7 @@ class TaskTracker:
             check=_is_list,
         )
         if not answer.ok:
-            raise refusal("The tracker", NAME, answer, "the question after the task")
+            raise refusal("The tracker", self.config, answer, "the question after the task")
         tasks = answer.body.get("tasks") or []
         return tasks[0]["id"] if tasks else None
 
@@ -127,7 +127,7 @@ class TaskTracker:
         if answer.status in _GONE:
             return {"status": None, "problem": _DELETED}
         if not answer.ok:
-            raise refusal("The tracker", NAME, answer, "the new status")
+            raise refusal("The tracker", self.config, answer, "the new status")
         return {"status": answer.body["status"], "problem": None}
 
     async def _patch(self, step: Step, task_id: str, change: dict[str, str]) -> Answer:
@@ -193,7 +193,7 @@ class TaskTracker:
             return {"appended": True, "problem": None}
         if answer.status in _GONE:
             return {"appended": False, "problem": _DELETED}
-        raise refusal("The tracker", NAME, answer, "the report")
+        raise refusal("The tracker", self.config, answer, "the report")
 
     async def _post(
         self,
@@ -245,7 +245,7 @@ class TaskTracker:
             check=_is_task,
         )
         if not answer.ok and answer.status not in _GONE:
-            raise refusal("The tracker", NAME, answer, "the question after the task")
+            raise refusal("The tracker", self.config, answer, "the question after the task")
         return answer
 
     def _task_url(self, task_id: str) -> str:

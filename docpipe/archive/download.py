@@ -13,8 +13,9 @@ from urllib.parse import urljoin
 import structlog
 
 from docpipe.archive.partial import Part, write
+from docpipe.config import Docex
 from docpipe.errors import ArchiveError
-from docpipe.exchange import NAME, refusal
+from docpipe.exchange import refusal
 from docpipe.gates import Gate
 from docpipe.http import Answer, Credentials, DownloadError, Fetch, Http, origin_of
 from docpipe.model import Clock, Json, Step, Wait, WaitKind
@@ -36,7 +37,7 @@ class Downloader:
     """Fetches archives, each to a file of its own."""
 
     http: Http
-    base_url: str
+    config: Docex
     credentials: Credentials
     gate_of: Callable[[str], Gate]
     """The gate of an origin."""
@@ -69,7 +70,7 @@ class Downloader:
             gate_of=self.gate_of,
             allowed=self.allowed,
             credentials=self.credentials,
-            home=self.base_url,
+            home=self.config.base_url,
         )
         damaged = links = missed = 0
         while True:
@@ -110,7 +111,7 @@ class Downloader:
             await self._disk_full(step, error)
             return None
         if answer.status not in (*_BODY_COMES, _RANGE_REFUSED, *_LINK_IS_OVER):
-            raise refusal("The exchange", NAME, answer, "the download of the archive")
+            raise refusal("The exchange", self.config, answer, "the download of the archive")
         return answer.status
 
     @staticmethod
@@ -120,7 +121,7 @@ class Downloader:
         return found if found is not None and _as_told(found, archive) else None
 
     async def _more(self, step: Step, fetch: Fetch, archive: Json, part: Part) -> Answer:
-        async with fetch.open(urljoin(self.base_url, archive["url"]), part.headers()) as response:
+        async with fetch.open(urljoin(self.config.base_url, archive["url"]), part.headers()) as response:
             if response.status in _BODY_COMES:
                 start = part.start(response)
                 step.note({"etag": response.headers.get("ETag")})

@@ -40,10 +40,12 @@ async def configuration(bench: Bench) -> AsyncIterator[Fit | Finding]:
     config = bench.config
     yield Fit("config", str(config.source or "the environment"), "is valid")
     for name, section in (("docex", config.docex), ("tasktracker", config.tasktracker)):
-        url = urlsplit(section.base_url)
-        if section.token and url.scheme == "http" and url.hostname not in _HERE:
-            problem = "the token, and patients' data, go there without encryption"
-            yield Finding("config", f"{name}.base_url", problem, "use https:// if there is any", wrong=False)
+        told = {"base_url": "the token, and patients' data,", "token_url": "the secret, and every token,"}
+        for key, what in told.items():
+            url = urlsplit(getattr(section, key))
+            if (section.token or section.token_url) and url.scheme == "http" and url.hostname not in _HERE:
+                problem = f"{what} go there without encryption"
+                yield Finding("config", f"{name}.{key}", problem, "use https:// if there is any", wrong=False)
 
 
 async def patients(bench: Bench) -> AsyncIterator[Fit | Finding]:

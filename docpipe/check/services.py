@@ -11,12 +11,12 @@ from typing import Final
 from docpipe.access import open_access, open_ways
 from docpipe.check.finding import Bench, Finding, Fit
 from docpipe.checkpoints import Checkpoints, open_database, outdated
-from docpipe.config import Config
+from docpipe.config import Config, Remote
 from docpipe.errors import ServiceError, StateError, UnfitError
 from docpipe.exchange import DocumentExchange
 from docpipe.fhir import Wire
 from docpipe.gates import ALIVE_EVERY_S
-from docpipe.http import Http
+from docpipe.http import Credentials, Http, OAuth2
 from docpipe.limits import open_gates
 from docpipe.model import Ticket
 from docpipe.state import StateFolder, address, in_use
@@ -35,10 +35,19 @@ class _Probe:
     """A question to one service."""
 
     check: str
-    service: str
-    """As its gate knows it."""
-    where: str
+    remote: Remote
     ask: Callable[[Ticket], Awaitable[str]]
+    credentials: Credentials
+
+    @property
+    def service(self) -> str:
+        """As its gate knows it."""
+        return type(self.remote).__name__.lower()
+
+    @property
+    def where(self) -> str:
+        """Its address."""
+        return self.remote.base_url
 
 
 async def services(bench: Bench) -> AsyncIterator[Fit | Finding]:
@@ -113,8 +122,8 @@ async def _probes(config: Config, bench: Bench) -> AsyncIterator[tuple[list[_Pro
         tracker = TaskTracker(http, config.tasktracker, gates.tracker, bench.clock, access.tracker)
         yield (
             [
-                _Probe("exchange", "docex", config.docex.base_url, exchange.probe),
-                _Probe("tracker", "tasktracker", config.tasktracker.base_url, tracker.probe),
+                _Probe("exchange", config.docex, exchange.probe, access.docex),
+                _Probe("tracker", config.tasktracker, tracker.probe, access.tracker),
             ],
             frozenset(gates.pauses),
         )
@@ -141,15 +150,23 @@ async def _asked(probe: _Probe, paused: frozenset[str]) -> Fit | Finding:
     if paused & {"", probe.service}:
         cure = "`docpipe resume --go-on` takes the pause back"
         return Finding(probe.check, probe.where, f"{_NOT_ASKED}: it is paused", cure, wrong=False)
+    where = probe.where
     began = time.monotonic()
     try:
         async with asyncio.timeout(_ANSWER_S + _LINE_S):
+            if isinstance(probe.credentials, OAuth2):  # else an outage of that server would be waited out
+                where = probe.remote.token_url
+                await probe.credentials.probe(Ticket())
+                where = probe.where
             told = await probe.ask(Ticket())
     except UnfitError as error:
-        return Finding(probe.check, probe.where, str(error), error.cure)
+        return Finding(probe.check, where, str(error), error.cure)
     except ServiceError as error:
-        return Finding(probe.check, probe.where, str(error), "check the address of the service")
+        cure = (
+            "check the address of the service" if where == probe.where else ""
+        )  # of tokens, it says it itself
+        return Finding(probe.check, where, str(error), cure)
     except TimeoutError:
         cure = "check again when the quota of its window has run out"
-        return Finding(probe.check, probe.where, f"{_NOT_ASKED}: its quota leaves no room", cure, wrong=False)
-    return Fit(probe.check, probe.where, f"{told}, after {time.monotonic() - began:.2f} s")
+        return Finding(probe.check, where, f"{_NOT_ASKED}: its quota leaves no room", cure, wrong=False)
+    return Fit(probe.check, where, f"{told}, after {time.monotonic() - began:.2f} s")

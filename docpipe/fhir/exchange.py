@@ -19,7 +19,7 @@ import structlog
 from docpipe import polling
 from docpipe.archive import Limits
 from docpipe.errors import RunError, ServiceError
-from docpipe.exchange import NAME, refusal, scrubbed
+from docpipe.exchange import refusal, scrubbed
 from docpipe.fhir.people import People
 from docpipe.fhir.retrieval import ANSWER, Retrieval
 from docpipe.fhir.wire import Reply, Wire, said
@@ -123,7 +123,7 @@ class FhirExchange:
             refused.append(Answer(reply.status, {}, None))
             if reply.status not in _UNKNOWN:
                 break
-        raise refusal(WHO, NAME, refused[0], "the search")
+        raise refusal(WHO, self.wire.config, refused[0], "the search")
 
     def _ways(self) -> list[Way]:
         mode = self.wire.config.fhir_mode
@@ -223,7 +223,7 @@ class FhirExchange:
         if status == HTTPStatus.ACCEPTED:
             return {}
         if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
-            raise refusal(WHO, NAME, Answer(status, {}, None), "the question after the search")
+            raise refusal(WHO, self.wire.config, Answer(status, {}, None), "the question after the search")
         if told is not None and told.transient:
             log.info("search_status_transient", run_id=step.ticket.run_id, codes=list(told.codes)[:5])
             return {}

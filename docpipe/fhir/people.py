@@ -6,7 +6,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from docpipe.errors import ServiceError
-from docpipe.exchange import NAME, refusal
+from docpipe.exchange import refusal
 from docpipe.fhir.wire import Reply, Wire
 from docpipe.fhir.words import is_id, resources
 from docpipe.http import Answer
@@ -39,9 +39,8 @@ class People:
         if system := self.wire.config.patient_system:
             reply = await self._ask(ticket, f"Patient?identifier={_quoted(f'{system}|{patient.id}')}")
             if not reply.ok:
-                raise refusal(
-                    "The exchange", NAME, Answer(reply.status, {}, None), "the question after the patient"
-                )
+                answer = Answer(reply.status, {}, None)
+                raise refusal("The exchange", self.wire.config, answer, "the question after the patient")
             return _only(_patients(reply))
         if is_id(patient.id):
             reply = await self._ask(ticket, f"Patient/{_quoted(patient.id)}")

@@ -16,7 +16,7 @@ from docpipe.archive import Limits, collect
 from docpipe.archive.member import BLOCK, BadMemberError, Member, Verdict
 from docpipe.durable import sync_tree
 from docpipe.errors import ServiceError
-from docpipe.exchange import NAME, refusal
+from docpipe.exchange import refusal
 from docpipe.fhir.files import NDJSON, Files, Got, Patience, Source
 from docpipe.fhir.intake import Counts, Intake, Item, in_words, loads
 from docpipe.fhir.wire import FHIR, Wire
@@ -177,9 +177,8 @@ class Retrieval:
             if reply.status in (HTTPStatus.NOT_FOUND, HTTPStatus.GONE):
                 raise _GoneError
             if reply.status != HTTPStatus.OK:
-                raise refusal(
-                    "The exchange", NAME, Answer(reply.status, {}, None), "the next page of its list"
-                )
+                answer = Answer(reply.status, {}, None)
+                raise refusal("The exchange", self.wire.config, answer, "the next page of its list")
         page = await asyncio.to_thread(loads, path)
         if not isinstance(page, dict):
             await asyncio.to_thread(path.unlink)

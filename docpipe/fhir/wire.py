@@ -14,7 +14,7 @@ from docpipe.archive.partial import write
 from docpipe.config import Docex
 from docpipe.durable import sync_file, sync_folder
 from docpipe.errors import ArchiveError, ServiceError
-from docpipe.exchange import NAME, fit
+from docpipe.exchange import fit
 from docpipe.fhir.words import Told, outcome, parsed
 from docpipe.gates import Gate
 from docpipe.http import NONE, Ask, Credentials, Download, DownloadError, Fetch, Http, origin_of
@@ -161,7 +161,7 @@ class Wire:
         """
         url = f"{self.config.base_url}/metadata"
         answer = await self.http.once(url, gate=self.asking, ticket=ticket, credentials=self.credentials)
-        return fit(answer, NAME, "the question after what it can do", also=(404, 410))
+        return fit(answer, self.config, "the question after what it can do", also=(404, 410))
 
     def fetch(
         self,

@@ -149,9 +149,11 @@ class Http:
         ticket: Ticket,
         credentials: Credentials = NONE,
         params: Mapping[str, str] | None = None,
+        form: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
         check: Check | None = None,
     ) -> Answer | Failure | None:
-        """Ask once, with GET; as of `call`, but a failure is told and not retried.
+        """Ask once, with GET, or with POST and a form; as of `call`, but a failure is told and not retried.
 
         Returns:
             The answer, what was wrong, or None for a 429.
@@ -159,7 +161,8 @@ class Http:
         Raises:
             ServiceError: if it redirects where it must not.
         """
-        request = _request("GET", url, params=params)
+        method = "GET" if form is None else "POST"
+        request = _request(method, url, params=params, form=form, headers=headers)
         shown = Shown(credentials, ticket)
         result = await self._send(request, gate, gate.call(ticket), check, shown)
         if isinstance(result, Answer) and await shown.again(result.status):

@@ -12,8 +12,8 @@ from typing import Any, Final
 
 import structlog
 
-from docpipe.errors import ServiceError
-from docpipe.gates import Gate
+from docpipe.errors import ServiceError, UnfitError
+from docpipe.gates import Failure, Gate
 from docpipe.http.answers import Answer
 from docpipe.http.client import Http
 from docpipe.http.credentials import SETTLED_S
@@ -118,21 +118,44 @@ class OAuth2:
             _, sentence, status = self._refusal
             raise ServiceError(sentence, status)
 
-    async def _ask(self, ticket: Ticket) -> _Token:
-        grant = self._grant
-        headers, fields = await self._proof()
-        form = {"grant_type": "client_credentials", **fields}
-        if grant.scope:
-            form["scope"] = grant.scope
-        answer = await self._http.call(
-            "POST",
-            grant.token_url,
+    async def probe(self, ticket: Ticket) -> None:
+        """Ask once, and keep the token.
+
+        Raises:
+            UnfitError: if the server does not answer as it should, now.
+            ServiceError: if it refuses to give one.
+        """
+        headers, form = await self._form()
+        answer = await self._http.once(
+            self._grant.token_url,
             gate=self._gate,
             ticket=ticket,
             form=form,
             headers=headers,
             check=_is_token,
         )
+        match answer:
+            case None:
+                raise UnfitError("it gives no token now: its quota is used up (429)", "check again later")
+            case Failure():
+                cure = answer.cure or "ask those who run that server; docpipe waits until it is up again"
+                raise UnfitError(f"no token can be had there: {answer.reason}", cure)
+        self._token = self._token_of(answer)
+
+    async def _ask(self, ticket: Ticket) -> _Token:
+        headers, form = await self._form()
+        answer = await self._http.call(
+            "POST",
+            self._grant.token_url,
+            gate=self._gate,
+            ticket=ticket,
+            form=form,
+            headers=headers,
+            check=_is_token,
+        )
+        return self._token_of(answer)
+
+    def _token_of(self, answer: Answer) -> _Token:
         if not answer.ok:
             raise self._refusal_of(answer)
         if str(answer.body.get("token_type") or "bearer").lower() != "bearer":
@@ -142,6 +165,12 @@ class OAuth2:
         got = _now()  # not when it was asked for: an outage may lie between
         renew = got + good - min(LONGEST_MARGIN_S, good * MARGIN)
         return _Token(f"Bearer {answer.body['access_token']}", got, renew, got + good)
+
+    async def _form(self) -> tuple[Mapping[str, str], Mapping[str, str]]:
+        """Headers and fields of the request."""
+        headers, fields = await self._proof()
+        form = {"grant_type": "client_credentials", **fields}
+        return headers, form | ({"scope": self._grant.scope} if self._grant.scope else {})
 
     async def _proof(self) -> tuple[Mapping[str, str], Mapping[str, str]]:
         grant, cure = self._grant, "mend the file"

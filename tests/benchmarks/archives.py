@@ -29,6 +29,7 @@ from typing import Any
 from aiohttp import web
 
 from docpipe.archive import Downloader, Limits, extract
+from docpipe.config import Docex
 from docpipe.durable import sync_tree
 from docpipe.gates import Gate, Quota, Service
 from docpipe.http import Http
@@ -122,7 +123,7 @@ async def _retrieved(url: str, facts: Json, folder: Path) -> dict[str, float]:
     async with Http() as http:
         downloader = Downloader(
             http=http,
-            base_url=url,
+            config=Docex(base_url=url),
             credentials=NONE,
             gate_of=lambda _: gate,
             allowed=lambda _: True,

@@ -24,6 +24,8 @@ from tests import virtual
 from tests.gate_world import Server
 from tests.simulation.world import Plan, config_of, options_of
 
+SECRET = "a-secret-of-no-service"  # noqa: S105 -- of fakes
+
 
 def inline(_config: Config) -> InlineWorkers:
     return InlineWorkers("docpipe.convert.document:convert", clock=virtual.wall_clock)
@@ -99,6 +101,71 @@ async def test_troubles_are_told_apart(
     assert isinstance(tracker, Fit)
     assert len(running.docex.requests) == 1 + fault.endswith("reset")  # which the HTTP client itself repeats
     assert virtual.wall_clock() - began < 30
+
+
+async def tried_with_oauth2(
+    folder: Path, *faults: str, secret: str = SECRET
+) -> tuple[fakes.Running, list[Fit | Finding]]:
+    options = options_of(Plan(Path(), faults=faults))
+    async with fakes.serve(replace(options, oauth2_port=0, oauth2_secret=SECRET)) as running:
+        given = {"token_url": running.oauth2.url, "client_id": "docpipe", "client_secret": Secret(secret)}
+        config = with_docex(config_in(folder, running), **given)
+        return running, await tried(replace(config, tasktracker=replace(config.tasktracker, **given)))
+
+
+@pytest.mark.virtual
+@pytest.mark.parametrize(
+    ("fault", "problem", "cure"),
+    [
+        ("503", "no token can be had there: status 503", "docpipe waits until it is up again"),
+        ("hang", "no token can be had there: no answer in time", "docpipe waits until it answers"),
+        ("429", "it gives no token now: its quota is used up (429)", "check again later"),
+    ],
+)
+async def test_a_token_server_that_is_down(tmp_path: Path, fault: str, problem: str, cure: str) -> None:
+    """It is told with its address after one question a service; the services are not asked."""
+    running, told = await tried_with_oauth2(tmp_path, f"oauth2.token {fault}")
+    assert [part.check for part in told] == ["exchange", "tracker"]
+    for part in told:
+        assert isinstance(part, Finding)
+        assert (part.where, part.problem, part.wrong) == (running.oauth2.url, problem, True)
+        assert cure in part.cure
+    assert (len(running.oauth2.requests), running.docex.requests, running.tracker.requests) == (2, [], [])
+
+
+@pytest.mark.virtual
+async def test_tokens_that_are_refused(tmp_path: Path) -> None:
+    """By the server of the tokens or by the service: the cure names the keys of OAuth2, and no token."""
+    running, told = await tried_with_oauth2(tmp_path / "good")
+    assert problems(told) == []
+    assert len(running.oauth2.requests) == 2
+    _, (exchange, tracker) = await tried_with_oauth2(tmp_path / "refused", "docex.* 401")
+    assert isinstance(exchange, Finding)
+    assert exchange.cure == "check docex.client_id, its secret or key, and scope: the token came by them"
+    assert isinstance(tracker, Fit)
+    running, (exchange, tracker) = await tried_with_oauth2(tmp_path / "wrong", secret="wrong")  # noqa: S106
+    assert isinstance(exchange, Finding)
+    assert (exchange.where, exchange.cure, exchange.wrong) == (running.oauth2.url, "", True)
+    assert "401 invalid_client; check docex.client_id and the secret or key" in exchange.problem
+    assert isinstance(tracker, Finding)
+    assert "check tasktracker.client_id" in tracker.problem
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+@pytest.mark.parametrize("token", [True, False])
+async def test_secrets_without_encryption(tmp_path: Path, scheme: str, token: bool) -> None:
+    """Tokens and what OAuth2 shows for them go over plain http to this machine only; else that is told."""
+    oauth2 = {"token_url": f"{scheme}://login.example", "client_id": "me", "client_secret": Secret(SECRET)}
+    given = {"token": Secret(SECRET)} if token else oauth2
+    config = Config(docex=Docex(base_url=f"{scheme}://exchange.example", **given))
+    valid, *told = await tried(config, parts_of.configuration)
+    assert isinstance(valid, Fit)
+    where = (
+        [] if scheme == "https" else ["docex.base_url"] if token else ["docex.base_url", "docex.token_url"]
+    )
+    assert [finding.where for finding in told] == where
+    here = replace(config.docex, base_url="http://127.0.0.1:1", token_url="http://localhost")  # noqa: S106
+    assert len(await tried(replace(config, docex=here), parts_of.configuration)) == 1
 
 
 @pytest.mark.virtual
