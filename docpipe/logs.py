@@ -27,9 +27,9 @@ def configure(*, debug: bool = False, quiet: bool = False, plain: bool = False) 
     last: list[Any] = [structlog.processors.JSONRenderer()]
     if terminal or plain or debug:
         colors = terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-        last = [structlog.dev.ConsoleRenderer(colors=colors)]
-    if debug and not (terminal or plain):
-        last.insert(0, structlog.processors.format_exc_info)
+        # The usual formatter shows the values of local variables, and those are patients.
+        plainly = structlog.dev.plain_traceback
+        last = [structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=plainly)]
     if debug:  # what libraries say, asyncio above all: it quotes whole tasks
         told = "%(asctime)s [%(levelname)-8s] %(name)s: %(message).240s"
         logging.basicConfig(level=logging.WARNING, format=told, datefmt="%H:%M:%S", stream=sys.stderr)

@@ -1,0 +1,34 @@
+"""What logs say of errors."""
+
+import pytest
+import structlog
+
+from docpipe import logs
+
+
+@pytest.fixture(autouse=True)
+def _as_before():
+    before = structlog.get_config()
+    yield
+    structlog.configure(**before)
+
+
+def fail_with(private):
+    row = {"given": private}
+    raise ValueError(f"bad row of {len(row)} columns")
+
+
+@pytest.mark.parametrize("plain", [True, False])
+@pytest.mark.parametrize("debug", [True, False])
+def test_values_of_variables_are_never_shown(capsys, plain, debug):
+    """A traceback, which only --debug shows, has code and the error's text, and no values."""
+    logs.configure(debug=debug, plain=plain)
+    try:
+        fail_with("Nils" + "-" * 3)
+    except ValueError:
+        structlog.get_logger("t").exception("run_broken")
+    told = capsys.readouterr().err
+    assert "run_broken" in told
+    assert "Nils---" not in told
+    assert ("bad row of 1 columns" in told) == debug
+    assert ("Traceback" in told) == debug
