@@ -99,7 +99,7 @@ class Downloader:
 
     def _at_home(self, archive: Json) -> bool:
         """Whether the link leads to the exchange itself: then where it redirects to is told with each try."""
-        return origin_of(urljoin(self.base_url, archive["url"])) == origin_of(self.base_url)
+        return origin_of(urljoin(self.config.base_url, archive["url"])) == origin_of(self.config.base_url)
 
     async def _try(self, step: Step, fetch: Fetch, archive: Json, path: Path) -> int | None:
         """Fetch what is missing; the status, or None when it broke off and is to be gone on with."""

@@ -9,6 +9,7 @@ import pytest
 
 from docpipe.archive import Downloader
 from docpipe.archive.download import MOVED
+from docpipe.config import Docex
 from docpipe.http import Http
 from docpipe.http.credentials import NONE
 from docpipe.model import Ticket
@@ -37,7 +38,7 @@ def step():
 def downloader(http, base_url):
     return Downloader(
         http=http,
-        base_url=base_url,
+        config=Docex(base_url=base_url),
         credentials=NONE,
         gate_of=Origins(),
         allowed=lambda _origin: True,
