@@ -1,41 +1,42 @@
-"""Canaries: no secret gets into output, logs, files, HAR, command lines, or the environment of workers."""
+"""Canaries: no secret gets into output, logs, files, HAR, answers, command lines, or workers' environment."""
 
 import asyncio
+import base64
 import os
 import resource
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 import fakes
 from fakes.quota import Rate
-from tests.acceptance.conftest import Box, pointed_at
+from tests.acceptance.conftest import Box, Ended, pointed_at
+from tests.acceptance.test_serve import Serving, serving
+from tests.proxies import Proxy
 
 CANARIES = {
     name: f"CANARY-{name}"
-    for name in ("docex", "tracker", "client", "service", "proxy", "database", "aws", "wrong")
-}
+    for name in ("docex", "tracker", "client", "service", "database", "aws", "wrong", "next")
+} | {"proxy": "me:CANARY-proxy"}
+SUNG = [
+    b"CANARY",
+    *(base64.b64encode(login.encode()) for login in (CANARIES["proxy"], f"docpipe:{CANARIES['client']}")),
+]
+"""As they are, and as Basic authentication has them."""
+QUICK = {"search_rate": Rate(600, 60.0), "mix": "tiny", "search_seconds": (0.1, 0.1)}
 
 
-def written(folder: Path) -> list[Path]:
-    """Files below a folder that hold a canary."""
-    return [path for path in folder.rglob("*") if path.is_file() and b"CANARY" in path.read_bytes()]
+def sings(what: bytes | str) -> bool:
+    raw = what.encode() if isinstance(what, str) else what
+    return any(canary in raw for canary in SUNG)
 
 
-def clean(box: Box, *ended: object) -> None:
-    for end in ended:
-        assert "CANARY" not in f"{end.out}{end.err}", end
-    assert written(box.folder) == []
-
-
-def environment(box: Box) -> None:
-    box.env |= {
-        "DOCPIPE_DOCEX__TOKEN": CANARIES["docex"],
-        "DOCPIPE_TASKTRACKER__TOKEN": CANARIES["tracker"],
-        "DOCPIPE_SERVICE__TOKEN": CANARIES["service"],
-        "AWS_SECRET_ACCESS_KEY": CANARIES["aws"],
-        "PGPASSWORD": CANARIES["database"],
-    }
+def clean(box: Box, *ended: Ended) -> None:
+    """Nothing that was printed, and no file below the folder, bears a canary."""
+    assert not [end for end in ended if sings(end.out) or sings(end.err)]
+    assert not [path for path in box.folder.rglob("*") if path.is_file() and sings(path.read_bytes())]
 
 
 def family(pid: int) -> list[int]:
@@ -47,82 +48,120 @@ def family(pid: int) -> list[int]:
     return found
 
 
+@pytest.fixture
+def cores() -> Iterator[None]:
+    """Cores are dumped where nothing forbids it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_CORE)
+    resource.setrlimit(resource.RLIMIT_CORE, (hard, hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_CORE, (soft, hard))
+
+
+def shown_by_processes(main: int) -> None:
+    """No secret is on a command line or in a worker's environment, and no core can be dumped."""
+    pids = family(main)
+    assert len(pids) >= 3  # itself, the nursery, a worker
+    for pid in pids:
+        about = Path(f"/proc/{pid}")
+        assert not sings((about / "cmdline").read_bytes())
+        assert pid == main or not sings((about / "environ").read_bytes())
+    limits = Path(f"/proc/{main}/limits").read_text()
+    assert next(row for row in limits.splitlines() if "core file" in row).split()[4] == "0"
+    if os.getuid() != 0:
+        with pytest.raises(PermissionError):
+            Path(f"/proc/{main}/environ").read_bytes()
+    else:  # what cannot be dumped belongs to root; docpipe's own tests are often root's
+        assert Path(f"/proc/{main}/environ").stat().st_uid == 0
+
+
+async def asked(service: Serving, patient: str, sign: str) -> str:
+    """Submit a patient, wait for a sign in what the service tells of the run, and return all it tells."""
+    shown = {"headers": {"Authorization": f"Bearer {CANARIES['service']}"}}
+    told = await service.ask("POST", "/api/runs", 202, json={"patients": [patient]}, **shown)
+    path = f"/api/runs/{told['runs'][0]['run_id']}"
+    while sign not in str(run := await service.ask("GET", path, 200, **shown)):
+        assert run["finished_at"] is None, run["error"]
+        await asyncio.sleep(0.05)
+    paths = ("/api/runs", "/api/services", "/api/summary", "/metrics", "/")
+    return str(run) + "".join([str(await service.ask("GET", path, 200, **shown)) for path in paths])
+
+
+async def served(box: Box, running: fakes.Running) -> Ended:
+    """A run that goes well, one in an outage, one that is refused; what is told of them bears no canary."""
+    async with serving(box) as service:
+        told = await asked(service, "P123", "'state': 'completed")
+        if sys.platform == "linux":
+            shown_by_processes(service.process.pid)
+        running.add_fault("docex.* 503")
+        told += await asked(service, "P124", "'outage'")
+        running.tracker.use_token(CANARIES["next"])
+        told += await asked(service, "P125", "refused the token")
+        assert not sings(told)
+        service.process.terminate()
+        out, err = await service.process.communicate()
+        return Ended(0, service.told + out.decode(), err.decode())
+
+
+@pytest.mark.usefixtures("cores")
 async def test_no_canary_sings(box: Box) -> None:
-    """Runs that go well and that are refused, with traces and tracebacks, and all that looks at them."""
-    environment(box)
-    options = {"docex_token": CANARIES["docex"], "tracker_token": CANARIES["tracker"]}
-    async with fakes.serve(fakes.FakeOptions(search_rate=Rate(600, 60.0), mix="tiny", **options)) as running:
-        pointed_at(box, running, "600/min")
-        ran = await box.run("run", "--patient", "P123", "--trace-http", "trace.har", "--json")
-        assert ran.json["runs"][0]["state"] == "completed"
-        debugged = await box.run("run", "--patient", "P124", "--debug", "--trace-http", "debug.har", "-v")
-        assert debugged.status == 0
-        running.tracker.use_token("another")
-        refused = await box.run("run", "--patient", "P125", "--trace-http", "refused.har")
-        assert "refused the token" in refused.out
-        looks = [
-            await box.run(*words)
-            for words in (
-                ("status", "--json"),
-                ("status", "P123", "--activities"),
-                ("check", "--json"),
-                ("logs", "P123"),
-                ("report", "P123"),
-            )
-        ]
+    """Runs that go well, fail and wait, a proxy with a login, HAR, tracebacks, and all that looks at them."""
+    tokens = {"docex_token": CANARIES["docex"], "tracker_token": CANARIES["tracker"]}
+    async with (
+        fakes.serve(fakes.FakeOptions(**QUICK, **tokens)) as running,
+        Proxy(CANARIES["proxy"]) as proxy,
+    ):
+        pointed_at(box, running, "600/min").env |= {
+            "DOCPIPE_DOCEX__TOKEN": CANARIES["docex"],
+            "DOCPIPE_DOCEX__PROXY": proxy.url,
+            "DOCPIPE_DOCEX__PROXY_LOGIN": CANARIES["proxy"],
+            "DOCPIPE_TASKTRACKER__TOKEN": CANARIES["tracker"],
+            "DOCPIPE_SERVICE__TOKEN": CANARIES["service"],
+            "AWS_SECRET_ACCESS_KEY": CANARIES["aws"],
+            "PGPASSWORD": CANARIES["database"],
+        }
+        ended = [await served(box, running)]
+        assert proxy.asked
+        running.clear_faults()
+        running.docex.use_token("another")
+        box.env["DOCPIPE_TASKTRACKER__TOKEN"] = CANARIES["next"]
+        ended.append(await box.run("run", "--patient", "P126", "--debug", "--trace-http", "debug.har", "-v"))
+        assert "The exchange refused the token" in ended[-1].out
+        ended.append(await box.run("logs", "P126"))
     box.env["DOCPIPE_DOCEX__TOKEN"] = "CANARY with a blank"  # noqa: S105 -- of no service
-    bad = await box.run("--debug", "run", "--patient", "P126")
-    assert "Traceback" in bad.err
-    assert "docex" in bad.err.lower()
-    clean(box, ran, debugged, refused, bad, *looks)
+    ended.append(await box.run("--debug", "run", "--patient", "P127"))
+    assert "Traceback" in ended[-1].err
+    assert "docex" in ended[-1].err.lower()
+    clean(box, *ended)
 
 
-@pytest.mark.parametrize("secret", ["client", "wrong"])
-async def test_oauth2_sings_neither(box: Box, secret: str) -> None:
-    """Neither the client's secret nor any token gets out, whether tokens are given or refused."""
-    options = {"oauth2_port": 0, "oauth2_secret": CANARIES["client"], "mix": "tiny"}
-    async with fakes.serve(fakes.FakeOptions(search_rate=Rate(600, 60.0), **options)) as running:
+async def test_oauth2_sings_neither(box: Box, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Neither what files hold nor any token gets out, whether it is taken or refused."""
+    held = tmp_path_factory.mktemp("secrets")
+    options = {"oauth2_port": 0, "oauth2_secret": CANARIES["client"], **QUICK}
+    async with fakes.serve(fakes.FakeOptions(**options)) as running, Proxy(CANARIES["proxy"]) as proxy:
         pointed_at(box, running, "600/min")
         for section in ("DOCEX", "TASKTRACKER"):
             box.env |= {
                 f"DOCPIPE_{section}__TOKEN_URL": running.oauth2.url,
                 f"DOCPIPE_{section}__CLIENT_ID": "docpipe",
-                f"DOCPIPE_{section}__CLIENT_SECRET": CANARIES[secret],
+                f"DOCPIPE_{section}__CLIENT_SECRET_FILE": str(held / f"{section}-client"),
+                f"DOCPIPE_{section}__PROXY": proxy.url,
+                f"DOCPIPE_{section}__PROXY_LOGIN_FILE": str(held / f"{section}-login"),
             }
+            (held / f"{section}-client").write_text(CANARIES["client"])
+            (held / f"{section}-login").write_text(CANARIES["proxy"])
+        (held / "DOCEX-client").write_text(CANARIES["wrong"])
+        (held / "TASKTRACKER-login").write_text(f"me:{CANARIES['wrong']}")
+        checked = await box.run("check", "--json")
+        assert "401 invalid_client" in checked.out
+        assert "wants a login (407)" in checked.out
+        (held / "DOCEX-client").write_text(CANARIES["client"])
+        (held / "TASKTRACKER-login").write_text(CANARIES["proxy"])
         ran = await box.run("run", "--patient", "P123", "--trace-http", "trace.har")
-        assert ran.status == (1 if secret == "wrong" else 0)  # noqa: S105 -- a name
-        checked = await box.run("check")
-        clean(box, ran, checked)
-        everything = b"".join(path.read_bytes() for path in box.folder.rglob("*") if path.is_file())
-        everything += (ran.out + ran.err + checked.out + checked.err).encode()
-        assert len(running.oauth2.tokens.issued) == (0 if secret == "wrong" else 4)  # noqa: S105 -- a name
-        assert not [token for token in running.oauth2.tokens.issued if token.encode() in everything]
-
-
-@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="SKIPPED LOUDLY: there is no /proc")
-async def test_processes_show_nothing(box: Box) -> None:
-    """No secret is on a command line or in a worker's environment, and no core can be dumped."""
-    environment(box)
-    resource.setrlimit(resource.RLIMIT_CORE, (resource.getrlimit(resource.RLIMIT_CORE)[1],) * 2)
-    process = await box.start("run", "--patient", "P123")  # with documents enough to be caught at it
-    try:
-        while len(family(process.pid)) < 3:  # itself, the nursery, a worker
-            assert process.returncode is None
-            await asyncio.sleep(0.02)
-        for pid in family(process.pid):
-            about = Path(f"/proc/{pid}")
-            assert b"CANARY" not in (about / "cmdline").read_bytes()
-            if pid != process.pid:
-                assert b"CANARY" not in (about / "environ").read_bytes()
-        limits = (Path(f"/proc/{process.pid}/limits")).read_text()
-        assert next(row for row in limits.splitlines() if "core file" in row).split()[4] == "0"
-        if os.getuid() != 0:
-            with pytest.raises(PermissionError):
-                Path(f"/proc/{process.pid}/environ").read_bytes()
-        else:  # what cannot be dumped belongs to root; docpipe's own tests are often root's
-            assert Path(f"/proc/{process.pid}/environ").stat().st_uid == 0
-    finally:
-        process.terminate()
-        out, err = await process.communicate()
-    assert b"CANARY" not in out + err
-    assert written(box.folder) == []
+        assert ran.status == 0, ran.err
+    issued = running.oauth2.tokens.issued
+    assert len(issued) == 3  # to the tracker for its check, and to both
+    clean(box, checked, ran)
+    everything = b"".join(path.read_bytes() for path in box.folder.rglob("*") if path.is_file())
+    everything += f"{checked}{ran}".encode()
+    assert not [token for token in issued if token.encode() in everything]

@@ -1,7 +1,5 @@
 """TLS and proxies over the wire: what is trusted, what is shown, and what is told where it fails."""
 
-import asyncio
-import base64
 import contextlib
 import ssl
 from dataclasses import replace
@@ -19,6 +17,7 @@ from docpipe.http import Answer, Http
 from docpipe.model import Rate, Ticket
 from docpipe.values import Secret
 from tests.gate_world import Process
+from tests.proxies import Proxy
 
 pytestmark = pytest.mark.virtual
 NGINX = "<html><head><title>400 No required SSL certificate was sent</title></head></html>"
@@ -161,53 +160,6 @@ async def test_bad_files_are_refused_at_the_start(authorities, given, told):
     """What cannot be used is refused with its name before anything is sent."""
     with pytest.raises(ConfigError, match=told):
         open_ways(config_of(authorities.folder, "https://localhost", **given))
-
-
-class Proxy:
-    """An HTTP proxy that knows CONNECT and plain requests, and perhaps asks for a login."""
-
-    def __init__(self, login=None, refuse=None):
-        self.login = login
-        self.refuse = refuse
-        self.asked = []
-        self._tasks = []
-
-    async def __aenter__(self):
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
-        self.url = f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
-        return self
-
-    async def __aexit__(self, *_):
-        self._server.close()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-
-    async def _serve(self, reader, writer):
-        head = (await reader.readuntil(b"\r\n\r\n")).decode()
-        self.asked.append(head)
-        basic = f"Basic {base64.b64encode((self.login or '').encode()).decode()}"
-        status = self.refuse or (407 if self.login and f"Proxy-Authorization: {basic}" not in head else 200)
-        if status != 200:
-            writer.write(f"HTTP/1.1 {status} No\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".encode())
-        else:
-            host, _, port = head.split()[1].rpartition(":")
-            there = await asyncio.open_connection(host, int(port))
-            writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
-            self._tasks += [
-                asyncio.ensure_future(_pump(reader, there[1])),
-                asyncio.ensure_future(_pump(there[0], writer)),
-            ]
-            return
-        await writer.drain()
-        writer.close()
-
-
-async def _pump(reader, writer):
-    while chunk := await reader.read(65536):
-        writer.write(chunk)
-        await writer.drain()
-    writer.close()
 
 
 async def test_a_proxy_leads_to_the_service(authorities):
