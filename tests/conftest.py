@@ -7,6 +7,7 @@ from pathlib import Path
 
 import hypothesis
 import pytest
+import structlog
 
 from tests import virtual
 from tests.mariadb import MariaDB
@@ -26,6 +27,16 @@ hypothesis.settings.load_profile("ci" if _IN_CI else "dev")
 def pytest_asyncio_loop_factories(config, item):
     """Tests marked `virtual` run in virtual time, all others on the usual loop."""
     return virtual.loop_factories(item)
+
+
+@pytest.fixture(autouse=True)
+def _logs_as_before() -> Iterator[None]:
+    """A command that runs within a test sets logs up for itself alone: their stream ends with the test."""
+    before = structlog.get_config() if structlog.is_configured() else None
+    yield
+    structlog.reset_defaults()
+    if before is not None:
+        structlog.configure(**before)
 
 
 @pytest.fixture(scope="session")

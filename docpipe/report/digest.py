@@ -14,6 +14,8 @@ JavaScript count UTF-16 units: the digest keeps the limit either way."""
 _POINTER: Final = "\n(Shortened: {left} of {all} left out. The full report lies with the documents.)\n"
 _ROOM: Final = 160  # for the pointer
 _SPECIAL: Final = re.compile(r"([\\`*_{}\[\]<>()#+!|~&$^-])")
+_NUMBERED: Final = re.compile(r"^(\d+)\.")
+"""A title such as "1. Letter" would begin a list of its own."""
 _LINKED: Final = re.compile(r"(://|\bwww\.)", re.IGNORECASE)  # what some readers of Markdown make a link of
 _LISTED: Final = (("Problems", "problems"), ("Kept, but not read", "not_read"), ("To be checked", "to_check"))
 
@@ -83,5 +85,5 @@ def _document(file: Json) -> str:
 
 def _plain(text: Any, limit: int = 120) -> str:
     """A text that stays text in Markdown."""
-    escaped = _SPECIAL.sub(r"\\\1", shown(text, limit))
+    escaped = _NUMBERED.sub(r"\1\\.", _SPECIAL.sub(r"\\\1", shown(text, limit)))
     return _LINKED.sub(lambda found: found[0].replace("/", r"\/").replace(".", r"\."), escaped)

@@ -6,13 +6,6 @@ import structlog
 from docpipe import logs
 
 
-@pytest.fixture(autouse=True)
-def _as_before():
-    before = structlog.get_config()
-    yield
-    structlog.configure(**before)
-
-
 def fail_with(private):
     row = {"given": private}
     raise ValueError(f"bad row of {len(row)} columns")

@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
@@ -67,6 +67,8 @@ HOSTILE = st.text(st.sampled_from("*_`[]()<>#!|~&:/.w@\\-+ \n1abcps"), max_size=
 
 
 @given(HOSTILE)
+@example("1. Letter")
+@example("1.")
 def test_titles_make_no_markdown(title: str) -> None:
     """A title gives no link, heading, list, emphasis, code or HTML to whoever renders the digest."""
     usual, hostile = (build(facts([document("a.pdf", title=name)]))[2] for name in ("plain", title))
