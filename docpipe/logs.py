@@ -42,9 +42,27 @@ def configure(*, debug: bool = False, quiet: bool = False, plain: bool = False) 
             *last,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=lambda *_: _Lines(_to_standard_error),
         cache_logger_on_first_use=False,
     )
+
+
+class _Lines:
+    """As much of a logger as the filtering logger uses."""
+
+    def __init__(self, write: Callable[[str], None]) -> None:
+        self._write = write
+
+    def msg(self, message: str) -> None:
+        self._write(message)
+
+    log = debug = info = warn = warning = error = critical = fatal = exception = msg
+
+
+def _to_standard_error(message: str) -> None:
+    """A pipe that nobody reads any more, or a full disk behind it, must not stop the work that is told of."""
+    with contextlib.suppress(OSError, ValueError):
+        print(message, file=sys.stderr, flush=True)  # noqa: T201 -- this is where logs go
 
 
 @contextlib.contextmanager
@@ -57,16 +75,8 @@ def written_by(write: Callable[[str], None], without: frozenset[str] = frozenset
             raise structlog.DropEvent
         return event
 
-    class Lines:
-        """As much of a logger as the filtering logger uses."""
-
-        def msg(self, message: str) -> None:
-            write(message)
-
-        log = debug = info = warn = warning = error = critical = fatal = exception = msg
-
     structlog.configure(
-        **before | {"logger_factory": lambda *_: Lines(), "processors": [kept, *before["processors"]]}
+        **before | {"logger_factory": lambda *_: _Lines(write), "processors": [kept, *before["processors"]]}
     )
     try:
         yield

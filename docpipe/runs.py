@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, NamedTuple, Protocol
 
@@ -10,7 +10,7 @@ from docpipe.activity_log import Entry
 from docpipe.checkpoints import StoredRun, StoredStep
 from docpipe.errors import RunError
 from docpipe.interfaces import ActivityLog, Checkpoints
-from docpipe.model import Activity, Clock, Json, RunState, Ticket
+from docpipe.model import Activity, Clock, Json, RunState, Ticket, Wait
 from docpipe.retries import ERROR, comes_before, failed, failure
 from docpipe.waited import Waited
 
@@ -260,13 +260,26 @@ class OneRun:
         step = next(iter(self.active.values()), None)
         if step is None:
             return {}
-        wait = step.ticket.wait
-        doing = {"activity": step.activity, "since": step.started, "wait": wait and asdict(wait)}
+        wait = _told(step.ticket.wait)
+        doing = {"activity": step.activity, "since": step.started, "wait": wait}
         if self.waited.spans:
             doing["waited"] = self.waited.spans
         if step.activity is Activity.CHECK_STATUS and step.state:
             doing["progress"] = step.state["progress"]
         return doing
+
+
+def _told(wait: Wait | None) -> Json:
+    """A wait as JSON. dataclasses.asdict would copy each value deeply, for every run every second."""
+    if wait is None:
+        return None
+    return {
+        "kind": wait.kind,
+        "what": wait.what,
+        "since": wait.since,
+        "until": wait.until,
+        "place": wait.place,
+    }
 
 
 def _iso(when: float) -> str:

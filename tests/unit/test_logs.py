@@ -1,4 +1,7 @@
-"""What logs say of errors."""
+"""What logs say of errors, and where they cannot say it."""
+
+import os
+import sys
 
 import pytest
 import structlog
@@ -25,3 +28,20 @@ def test_values_of_variables_are_never_shown(capsys, plain, debug):
     assert "Nils---" not in told
     assert ("bad row of 1 columns" in told) == debug
     assert ("Traceback" in told) == debug
+
+
+@pytest.mark.parametrize("closed", [True, False])
+def test_logs_that_nobody_reads_stop_nothing(monkeypatch, closed):
+    """The stream is closed, or its reader has gone away: what was to be told of goes on."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    stream = os.fdopen(writer, "w")
+    monkeypatch.setattr(sys, "stderr", stream)
+    logs.configure()
+    if closed:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), writer)
+        stream.close()
+    structlog.get_logger("t").warning("service_down")
+    if not closed:
+        with pytest.raises(BrokenPipeError):
+            stream.close()
