@@ -15,6 +15,7 @@ from docpipe.checkpoints import StoredRun, read_runs
 from docpipe.config import Config
 from docpipe.engine import Engine
 from docpipe.model import Activity, RunState
+from docpipe.storage import FolderStorage
 from tests import virtual
 from tests.simulation.crashes import CONVERTER, FILES, Plan, _options, config_of, prepare, stage
 from tests.simulation.lives import Life, lived, prepared
@@ -101,7 +102,7 @@ async def judge(world: World, first: Activity | None) -> None:
         assert len(world.running.docex.searches) == 1 + (first is not Activity.REPORT)
     assert list((world.config.state_dir / "spool").iterdir()) == []
     storage = Path(world.config.storage.url)
-    scene = Scene(world.config.state_dir, storage, beside=False)
+    scene = Scene(world.config.state_dir, FolderStorage(storage), beside=False)
     found = [finding async for finding in findings(scene)]
     assert [finding for finding in found if finding.check != "state"] == []  # a life's copy has other modes
     known = {hashlib.sha256(data).hexdigest() for data in FILES.values() if data}
