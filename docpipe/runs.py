@@ -241,7 +241,8 @@ class OneRun:
             return {}
         if sent.result is None or told is None:
             return {}
-        return {"polls": [_iso(sent.result["at"] + after) for after in told.get("asked", ())]}
+        end = past.finished_at or self.engine.clock()  # the times kept are rounded
+        return {"polls": [_iso(min(sent.result["at"] + after, end)) for after in told.get("asked", ())]}
 
     def at(self) -> tuple[Any, ...]:
         """The activity begun first that is not over, and what it waits for, to compare with a second ago."""

@@ -24,6 +24,10 @@ CONTROLS = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\r")
 COLOURS = re.compile(r"\x1b\[(?:[0-9;]*;)?(?:[349][0-7]|10[0-7])[0-9;]*m")  # bold and faint are no colours
 
 
+USUAL = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
+"""Tests that run side by side are told a size, and the terminal's own is meant."""
+
+
 class Terminal:
     """A docpipe on a terminal of its own."""
 
@@ -41,7 +45,7 @@ class Terminal:
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "docpipe", *words),
             cwd=box.folder,
-            env={**os.environ, "PYTHONPATH": str(ROOT), "TERM": "xterm-256color", **box.env, **env},
+            env={**USUAL, "PYTHONPATH": str(ROOT), "TERM": "xterm-256color", **box.env, **env},
             stdin=theirs,
             stdout=theirs,
             stderr=theirs,

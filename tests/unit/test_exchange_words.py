@@ -21,16 +21,16 @@ def test_polls_stay_between_their_bounds(waited: float, first, last) -> None:
 
 
 def test_polls_follow_time_progress_and_retry_after() -> None:
-    """A fifth of the time waited; half of what seems to remain; not sooner than the exchange asks for."""
+    """A part of the time waited; half of what seems to remain; not sooner than the exchange asks for."""
     assert next_poll(0.0, None, None, None) == 2.0
-    assert next_poll(200.0, None, None, None) == 42.0
+    assert next_poll(200.0, None, None, None) == 38.0
     assert next_poll(200.0, None, (10.0, 0.1), (200.0, 0.5)) == 190.0 / 0.4 * 0.5 * 0.5
     near = next_poll(200.0, None, (10.0, 0.1), (200.0, 0.99))
     assert near == pytest.approx(190.0 / 0.89 * 0.01 + 2.0 + 2.0)
-    assert next_poll(200.0, None, (10.0, 0.1), (200.0, 0.99), moves=False) == 22.0
+    assert next_poll(200.0, None, (10.0, 0.1), (200.0, 0.99), moves=False) == 20.0
     assert next_poll(200.0, 30.0, (10.0, 0.1), (200.0, 0.99)) == 30.0
-    assert next_poll(200.0, None, (10.0, 0.1), (200.0, 0.1)) == 42.0
-    assert next_poll(200.0, 3.0, None, None) == 42.0
+    assert next_poll(200.0, None, (10.0, 0.1), (200.0, 0.1)) == 38.0
+    assert next_poll(200.0, 3.0, None, None) == 38.0
     assert next_poll(200.0, 120.0, None, None) == 120.0
 
 
