@@ -62,14 +62,10 @@ def _quoted(text: str) -> str:
     return '"' + text.replace('"', '""') + '"' if "," in text or '"' in text else text
 
 
-@lru_cache(maxsize=4)
-def _second(at: int) -> str:
-    return datetime.fromtimestamp(at, UTC).isoformat().removesuffix("+00:00")
-
-
-def _timestamp(at: float) -> str:
-    seconds, millis = divmod(int(at * 1000), 1000)
-    return f"{_second(seconds)}.{millis:03d}+00:00"
+@lru_cache(maxsize=1)  # of a thousand runs at work, many write in the same millisecond
+def _timestamp(millis: int) -> str:
+    second = datetime.fromtimestamp(millis // 1000, UTC).isoformat().removesuffix("+00:00")
+    return f"{second}.{millis % 1000:03d}+00:00"
 
 
 class ActivityLog:
@@ -119,8 +115,9 @@ class ActivityLog:
         self._line(entry, "finish", f"{duration:.3f}", outcome)
 
     def _line(self, entry: Entry, event: str, duration: str, outcome: str) -> None:
+        at = _timestamp(int(self._clock() * 1000))
         self._lines.append(
-            f"{_timestamp(self._clock())},{entry.run_id},{entry.patient},{entry.activity},{event},"
+            f"{at},{entry.run_id},{entry.patient},{entry.activity},{event},"
             f"{entry.attempt},{entry.told},{duration},{outcome}\r\n"
         )
 

@@ -154,10 +154,13 @@ STEPS: Final = (
 
 
 def put_steps(rows: int) -> str:
-    """Write so many rows of `steps`: new tries are counted, and what is NULL leaves what was there."""
+    """Write up to so many rows of `steps`: new tries are counted, and what is NULL leaves what was there.
+
+    A row of nothing but NULL is none.
+    """
     return f"""
         INSERT INTO steps (run_id, activity, item, attempts, started_at, finished_at, state, result)
-        VALUES {",".join(["(?, ?, ?, ?, ?, ?, ?, ?)"] * rows)}
+        SELECT * FROM (VALUES {",".join(["(?, ?, ?, ?, ?, ?, ?, ?)"] * rows)}) WHERE column1 IS NOT NULL
         ON CONFLICT DO UPDATE SET
             attempts = attempts + excluded.attempts,
             finished_at = coalesce(excluded.finished_at, finished_at),

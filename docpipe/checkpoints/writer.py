@@ -1,14 +1,14 @@
 """The one thread that writes: it commits everything that waits at once (group commit).
 
 A transaction takes as long as its fsync, however much it holds; so a thousand coroutines share one. What an
-activity writes of its step goes into one row, and the rows of a transaction into few statements: each one
+activity writes of its step goes into one row, and the rows of a transaction into one statement: each one
 that the thread runs costs it a wait for the interpreter, which the event loop holds meanwhile.
 """
 
 import asyncio
 import contextlib
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import Any, Final, TypeVar
@@ -24,10 +24,10 @@ Values = Sequence[Any] | Mapping[str, Any]
 _T = TypeVar("_T")
 _FULL: Final = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE)
 _RETRY_FULL_S: Final = 5.0
-_SETTLED_AT_ONCE: Final = 200
+_SETTLED_AT_ONCE: Final = 50
 """So many go on in one turn of the loop: it looks after others between, and the thread is busy meanwhile."""
-_SIZES: Final = (256, 32, 4, 1)
-"""Rows in a statement; each size is compiled once."""
+_ROWS: Final = 1024
+"""Rows in a statement, at most."""
 
 
 class StepRow:
@@ -162,10 +162,13 @@ class Writer:
         """In the thread."""
         if self.first is not None:
             self.first()
-        db = self._db
+        db, statements = self._db, _statements(batch)
+        if len(statements) == 1:  # it is a transaction by itself
+            db.execute(*statements[0])
+            return
         db.execute("BEGIN IMMEDIATE")
         try:
-            for sql, values in _statements(batch):
+            for sql, values in statements:
                 db.execute(sql, values)
             db.execute("COMMIT")
         except BaseException:
@@ -174,21 +177,27 @@ class Writer:
             raise
 
 
-def _statements(batch: _Batch) -> Iterator[tuple[str, Values]]:
+def _statements(batch: _Batch) -> list[tuple[str, Values]]:
     """Rows first: what forgets steps waits for its own commit before anybody writes them anew."""
-    rows, start = list(batch.steps.values()), 0
-    for size in _SIZES:
-        while len(rows) - start >= size:
-            values: list[Any] = []
-            for row in rows[start : start + size]:
-                values += row.key
-                values += (row.attempts, row.started_at, row.finished_at, row.state, row.result)
-            yield _put_steps(size), values
-            start += size
-    yield from batch.statements
+    rows = list(batch.steps.values())
+    return [
+        *(_put_steps(rows[start : start + _ROWS]) for start in range(0, len(rows), _ROWS)),
+        *batch.statements,
+    ]
 
 
-_put_steps = cache(put_steps)
+def _put_steps(rows: Sequence[StepRow]) -> tuple[str, Values]:
+    """One statement, of the next power of two of rows: each size is compiled once. The rest is left out."""
+    values: list[Any] = []
+    for row in rows:
+        values += row.key
+        values += (row.attempts, row.started_at, row.finished_at, row.state, row.result)
+    size = 1 << (len(rows) - 1).bit_length()
+    values += [None] * (len(values) // len(rows) * (size - len(rows)))
+    return _put_so_many(size), values
+
+
+_put_so_many = cache(put_steps)
 
 
 def _cancel(waiters: list[asyncio.Future[None]]) -> None:

@@ -18,7 +18,7 @@ from docpipe.cli.words import as_json, say, warn
 from docpipe.config import Config, load
 from docpipe.engine import Engine
 from docpipe.errors import ConfigError, StateError
-from docpipe.garbage import settle
+from docpipe.interpreter import settle
 from docpipe.model import RunState
 from docpipe.state import InUseError, address, holder
 

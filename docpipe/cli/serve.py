@@ -12,7 +12,7 @@ from docpipe import service, web
 from docpipe.cli.run import hint, reload_rates
 from docpipe.cli.words import say, warn
 from docpipe.config import Config, load
-from docpipe.garbage import settle
+from docpipe.interpreter import settle
 
 _STOP_S: Final = 7.0
 """What is under way when docpipe is told to stop may take this long: with all else it is 10 s at most."""

@@ -13,6 +13,7 @@ import structlog
 from docpipe.activity_log import ActivityLog
 from docpipe.checkpoints import open_database
 from docpipe.engine import Engine
+from docpipe.interpreter import settle
 from docpipe.model import Activity, RunIds, Step
 from docpipe.runs import OneRun
 from tests.benchmarks.checkpoints import one_by_one
@@ -84,6 +85,7 @@ async def through_engine(folder: Path) -> dict[str, Any]:
 
 def activities() -> list[Figure]:
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
+    settle()  # as `docpipe run` does
     with tempfile.TemporaryDirectory(dir=ROOT) as name:
         found = asyncio.run(through_engine(Path(name)))
         yardstick = one_by_one(Path(name))

@@ -17,7 +17,7 @@ import structlog
 
 from docpipe import service
 from docpipe.config import Config, Docex, Patients, State, Storage, Tasktracker
-from docpipe.garbage import settle
+from docpipe.interpreter import settle
 from docpipe.patients import PatientDatabase, checked
 from tests.benchmarks.figures import ROOT, Figure, cpu
 from tests.benchmarks.patients import fakes_apart

@@ -61,6 +61,21 @@ async def test_writes_are_grouped(tmp_path: Path) -> None:
         assert len(await store.unfinished()) == 1000
 
 
+@pytest.mark.parametrize("number", [1, 2, 3, 700, 1024, 1025, 2500])
+async def test_any_number_of_steps_at_once(tmp_path: Path, number: int) -> None:
+    """However many steps a transaction holds, it writes each of them once, and nothing beside them."""
+    items = [f"{n:05d}" for n in range(number)]
+    async with open_database(tmp_path, time.time) as store:
+        for item in items:
+            store.begin_step("R1", "Convert", item)
+            done = store.finish_step("R1", "Convert", item, {"item": item})
+        await done
+        assert [(step.item, step.attempts, step.result) for step in await store.steps("R1")] == [
+            (item, 1, {"item": item}) for item in items
+        ]
+        assert await store.read("SELECT count(*) FROM steps") == [(number,)]
+
+
 async def test_durable_settings(tmp_path: Path) -> None:
     """WAL and FULL: what was promised survives a power cut; nobody else can read the file."""
     async with open_database(tmp_path, time.time) as store:

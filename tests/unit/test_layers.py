@@ -32,7 +32,7 @@ LAYERS = [
     {"patients", "storage", "convert"},
     {"http"},
     {"gates", "workers", "checkpoints", "activity_log", "state"},
-    {"logs", "privacy", "lines", "durable", "garbage"},
+    {"logs", "privacy", "lines", "durable", "interpreter"},
     {"config"},
     {"jsons"},
     {"values"},
