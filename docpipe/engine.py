@@ -153,8 +153,12 @@ class Engine:
             wanted |= {patient_id: self._ids.new() for patient_id in some}
             await asyncio.sleep(0)
         runs = await self.checkpoints.create_runs(wanted, priority)
-        await self._enqueue_all(runs)
-        return [(run, run.run_id == wanted[run.patient_id]) for run in runs]
+        accepted: list[tuple[StoredRun, bool]] = []
+        for part in _slices(runs):
+            accepted += [(run, run.run_id == wanted[run.patient_id]) for run in part]
+            self._enqueue(part)
+            await asyncio.sleep(0)
+        return accepted
 
     async def resume(self, patient_ids: Sequence[str] = ()) -> list[StoredRun]:
         """Go on with every unfinished run, or with those of some patients."""
@@ -255,25 +259,24 @@ class Engine:
         self._admit()
 
     def _ended(self, task: asyncio.Task[None]) -> None:
+        """Here and not at the end of `_run`: a task that is cancelled before its first turn never runs."""
         self._tasks.discard(task)
         self._cancelled.discard(task)
+        self.runs.pop(task.get_name(), None)
+        self.past_search(task.get_name())
         if not self._tasks:
             self._idle.set()
 
     async def _run(self, stored: StoredRun) -> None:
         run = OneRun(self, replace(stored, started_at=stored.started_at or self.clock()), {})
-        try:
-            run.steps = {(step.activity, step.item): step for step in await self.checkpoints.steps(run.id)}
-            if run.gives_up or run.results(Activity.SEARCH):
-                self.past_search(run.id)
-            self.runs[run.id] = run
-            self.checkpoints.start_run(run.id)
-            ending = await self._outcome(run)
-            run.ending = True
-            await asyncio.shield(self._finish(run, ending))
-        finally:
-            self.runs.pop(run.id, None)
+        run.steps = {(step.activity, step.item): step for step in await self.checkpoints.steps(run.id)}
+        if run.gives_up or run.results(Activity.SEARCH):
             self.past_search(run.id)
+        self.runs[run.id] = run
+        self.checkpoints.start_run(run.id)
+        ending = await self._outcome(run)
+        run.ending = True
+        await asyncio.shield(self._finish(run, ending))
 
     async def _outcome(self, run: OneRun) -> Ending:
         """A failure becomes an outcome here; only cancellation passes."""

@@ -11,7 +11,7 @@ import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Final, Self, TypeVar
 
 import structlog
 
@@ -40,6 +40,7 @@ from docpipe.model import Activity, Clock, Json, RunState
 
 log = structlog.get_logger(__name__)
 
+_T = TypeVar("_T")
 _NO_ROOM: Final = (
     sqlite3.SQLITE_FULL,
     sqlite3.SQLITE_IOERR,
@@ -119,12 +120,20 @@ class Checkpoints:
             The unfinished run of each patient, in their order: the new one, or the one there was.
         """
         found: dict[str, StoredRun] = {}
-        while len(found) < len(run_ids):  # once is enough, but for a run that ends between the two statements
-            missing = {patient: run for patient, run in run_ids.items() if patient not in found}
+
+        def find(patient_ids: str) -> list[StoredRun]:  # in the thread: they may be 100,000
+            for row in self._reader.execute(OF_PATIENTS, (patient_ids,)):
+                found[row[1]] = run_of(row)
+            return [found[patient_id] for patient_id in run_ids if patient_id in found]
+
+        missing, runs = dict(run_ids), list[StoredRun]()
+        while missing:
             await self._commit(CREATE, priority, RunState.QUEUED, self._clock(), to_json(missing))
-            runs = await self._read_runs(OF_PATIENTS, to_json(list(missing)))
-            found |= zip((run.patient_id for run in runs), runs, strict=True)
-        return [found[patient_id] for patient_id in run_ids]
+            runs = await self._aside(find, to_json(list(missing)))
+            if len(runs) == len(run_ids):  # otherwise one that there was has ended between the two statements
+                break
+            missing = {patient_id: run_ids[patient_id] for patient_id in missing if patient_id not in found}
+        return runs
 
     def start_run(self, run_id: str) -> None:
         """Note that the run has begun."""
@@ -253,10 +262,7 @@ class Checkpoints:
     async def read(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
         """Run a query in the reader's thread; its values are in order, or one mapping by name."""
         given: Values = values[0] if values and isinstance(values[0], dict) else values
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(
-            self._read_thread, lambda: self._reader.execute(sql, given).fetchall()
-        )
+        return await self._aside(lambda: self._reader.execute(sql, given).fetchall())
 
     async def steps(self, run_id: str) -> list[StoredStep]:
         """Every activity of the run that was begun, in the order of their beginning."""
@@ -276,7 +282,10 @@ class Checkpoints:
         def work() -> list[StoredRun]:
             return [run_of(row) for row in self._reader.execute(sql, values)]
 
-        return await asyncio.get_running_loop().run_in_executor(self._read_thread, work)
+        return await self._aside(work)
+
+    async def _aside(self, work: Callable[..., _T], *args: Any) -> _T:
+        return await asyncio.get_running_loop().run_in_executor(self._read_thread, work, *args)
 
     async def runs(self, run_ids: Sequence[str]) -> list[StoredRun]:
         """These runs, in this order; unknown ids are left out."""

@@ -2,13 +2,15 @@
 
 import asyncio
 import sqlite3
+import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from docpipe.checkpoints import open_database, read_runs
-from docpipe.checkpoints.schema import APPLICATION_ID, VERSION
+from docpipe.checkpoints import StoredRun, open_database, read_runs
+from docpipe.checkpoints.schema import APPLICATION_ID, VERSION, run_of
 from docpipe.errors import StateError
 from docpipe.model import RunState
 
@@ -49,6 +51,25 @@ async def test_one_unfinished_run_a_patient(tmp_path: Path) -> None:
         ("R1", RunState.FAILED),
         ("R3", RunState.QUEUED),
     ]
+
+
+async def test_many_runs_are_read_beside_the_loop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The loop makes no run from its row, for there may be 100,000; the order is that of patients."""
+    threads = set()
+
+    def noted(row: tuple[Any, ...]) -> StoredRun:
+        threads.add(threading.current_thread())
+        return run_of(row)
+
+    monkeypatch.setattr("docpipe.checkpoints.store.run_of", noted)
+    wanted = {f"P{n}": f"R{n:05d}" for n in (*range(500, 1000), *range(500))}
+    async with open_database(tmp_path, time.time) as store:
+        runs = await store.create_runs(wanted, 0)
+        assert await store.create_runs(wanted | {"P7": "R-other"}, 0) == runs
+        assert await store.create_runs({}, 0) == []
+    assert [run.run_id for run in runs] == list(wanted.values())
+    assert threads
+    assert threading.current_thread() not in threads
 
 
 async def test_writes_are_grouped(tmp_path: Path) -> None:
