@@ -20,7 +20,7 @@ import structlog
 from docpipe import report
 from docpipe.convert.detect import detect
 from docpipe.convert.kinds import kind_of
-from docpipe.durable import sync_folder
+from docpipe.durable import make_folder, sync_folder
 from docpipe.errors import WorkerError
 from docpipe.lines import Slots
 from docpipe.model import Clock, Json, Outcome, Patient, Step, Ticket, Wait, WaitKind
@@ -99,7 +99,8 @@ class Activities:
         if ready["archive"] is None:
             return {"state": "ready", "size": 0, "sha256": None, "members": []}
         folder = self.spool / run_id
-        folder.mkdir(mode=0o700, exist_ok=True)
+        for path in (folder, folder / "out"):  # what is downloaded comes to the disk with both names
+            path.mkdir(mode=0o700, exist_ok=True)
         async with self.downloads.hold(step.ticket, Wait(WaitKind.DOWNLOAD, "", self.clock())):
             began = self.clock()
             done = await self.exchange.download(step, search, ready, folder)
@@ -219,9 +220,8 @@ class Activities:
         facts["run"]["finished"] = datetime.fromtimestamp(self.clock(), UTC).isoformat(timespec="seconds")
         pictures = await self._pictures(step, patient_id, facts["documents"])
         files, digest = await asyncio.to_thread(_reports, facts, pictures)
-        for name, data in files.items():
-            put = functools.partial(self.storage.put_run_file, patient_id, run_id, name, data, step.ticket)
-            await self._with_room(step, "storage", put)
+        put = functools.partial(self.storage.put_run_files, patient_id, run_id, files, step.ticket)
+        await self._with_room(step, "storage", put)
         return {"digest": digest, "link": f"{self.storage.location(patient_id, run_id=run_id)}/report.html"}
 
     async def _pictures(self, step: Step, patient_id: str, documents: list[Json]) -> dict[str, bytes | None]:
@@ -270,10 +270,15 @@ def _prepared(folder: Path, file: Path, names: list[str]) -> str:
 
 
 def _emptied(folder: Path) -> None:
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True, mode=0o700)
+    try:
+        folder.mkdir(mode=0o700)
+    except FileNotFoundError:  # the first of its run
+        make_folder(folder.parent)
+        folder.mkdir(mode=0o700, exist_ok=True)
+    except FileExistsError:  # of a try before this one
+        shutil.rmtree(folder)
+        folder.mkdir(mode=0o700)
     sync_folder(folder.parent)
-    sync_folder(folder.parent.parent)
 
 
 def _of_metadata(known: dict[str, Any]) -> dict[str, Any]:

@@ -39,3 +39,14 @@ def make_folder(folder: Path) -> None:
     with contextlib.suppress(FileExistsError):  # somebody else made it meanwhile
         folder.mkdir(mode=0o700)
     sync_folder(folder.parent)
+
+
+def write_all(file: int, data: bytes | bytearray | memoryview) -> None:
+    """Write everything to a file that is open: a call may take less than it is given.
+
+    Raises:
+        OSError: as the disk has it.
+    """
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(file, rest) :]

@@ -14,7 +14,7 @@ from typing import Any, BinaryIO, Final
 
 from docpipe.archive import names
 from docpipe.archive.member import BLOCK, EMPTY, BadMemberError, Member, NotAnArchiveError, Opened, Verdict
-from docpipe.archive.others import is_gzip, is_tar, open_gzip, open_tar
+from docpipe.archive.others import HEAD, is_gzip, is_tar, open_gzip, open_tar
 from docpipe.archive.zips import is_plain_zip, open_zip
 from docpipe.errors import ArchiveError
 from docpipe.model import Outcome
@@ -271,11 +271,13 @@ class _TooLargeError(Exception):
 
 def _opener(path: Path, shown: str, most: int) -> Callable[[BinaryIO], Opened] | None:
     """How to open a file as an archive, None if it is none. By its bytes: names lie."""
-    if is_plain_zip(path):
-        return lambda file: open_zip(file, most)
-    if is_gzip(path):
+    with path.open("rb") as looked_at:
+        head = looked_at.read(HEAD)
+        if is_plain_zip(looked_at, head):
+            return lambda file: open_zip(file, most)
+    if is_gzip(head):
         return lambda file: open_gzip(file, shown)
-    if is_tar(path):
+    if is_tar(head):
         return lambda file: open_tar(file, most)
     return None
 

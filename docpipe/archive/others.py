@@ -3,7 +3,6 @@
 import tarfile
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import IO, BinaryIO, Final, cast
 
 from docpipe.archive import names
@@ -22,21 +21,20 @@ from docpipe.archive.unpack import CUT_SHORT, DAMAGED, gunzip
 from docpipe.model import Outcome
 
 _GZIP: Final = b"\x1f\x8b\x08"
-_HEADER: Final = 512
+HEAD: Final = 512
+"""Bytes of a file that tell what kind of archive it is; a TAR has headers of so many."""
 _LARGEST_HEADER: Final = 2**20
 """Bytes that may be read from one member to the next: long names, attributes, the map of a sparse file."""
 
 
-def is_gzip(path: Path) -> bool:
-    """Whether a file is packed with gzip."""
-    with path.open("rb") as file:
-        return file.read(3) == _GZIP
+def is_gzip(head: bytes) -> bool:
+    """Whether a file is packed with gzip, by its first bytes, as many as HEAD or all."""
+    return head.startswith(_GZIP)
 
 
-def is_tar(path: Path) -> bool:
-    """Whether a file is a TAR of this century; older ones cannot be told from text."""
-    with path.open("rb") as file:
-        return file.read(_HEADER)[257:262] == b"ustar"
+def is_tar(head: bytes) -> bool:
+    """Whether a file is a TAR of this century, by its first bytes; older ones cannot be told from text."""
+    return head[257:262] == b"ustar"
 
 
 def open_gzip(file: BinaryIO, name: str) -> Opened:
@@ -105,7 +103,7 @@ class _Tar:
             info = self._tar.next()
             if info is None:  # tarfile ends at what is no header as it does at the end
                 self._file.seek(self._tar.offset)
-                self.damaged = bool(self._file.read(_HEADER).strip(b"\0"))
+                self.damaged = bool(self._file.read(HEAD).strip(b"\0"))
         except (tarfile.TarError, ValueError, OverflowError, EOFError):
             self.damaged = True
             return None

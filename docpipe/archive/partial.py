@@ -8,6 +8,7 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Final
 
+from docpipe.durable import write_all
 from docpipe.errors import ArchiveError
 from docpipe.http import Download
 from docpipe.model import Json
@@ -76,14 +77,8 @@ async def write(path: Path, start: int, chunks: AsyncIterator[bytes], largest: i
                     raise ArchiveError(
                         f"The archive is larger than {largest >> 30} GiB, which docpipe refuses."
                     )
-                await asyncio.to_thread(_write_all, file, block)
+                await asyncio.to_thread(write_all, file, block)
                 block = bytearray()
-        await asyncio.to_thread(_write_all, file, block)
+        await asyncio.to_thread(write_all, file, block)
     finally:
         os.close(file)
-
-
-def _write_all(file: int, block: bytearray) -> None:
-    rest = memoryview(block)
-    while rest:
-        rest = rest[os.write(file, rest) :]

@@ -5,7 +5,6 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
-from pathlib import Path
 from typing import BinaryIO, Final
 
 from docpipe.archive import names
@@ -41,18 +40,20 @@ _DOCUMENTS: Final = frozenset(
 _MIMETYPE: Final = b"mimetype"
 
 
-def is_plain_zip(path: Path) -> bool:
-    """Whether a file is a ZIP that holds files of its own, rather than a document that is packed as a ZIP."""
-    with path.open("rb") as file:
-        if file.read(4) not in (LOCAL, b"PK\x05\x06", b"PK\x07\x08"):
-            return False
-        try:
-            entries = read(file, _LOOKED_AT).entries
-        except NotAnArchiveError:
-            return file.seek(0) == 0 and file.read(4) == LOCAL
-        if any(entry.raw_name == _MIMETYPE for entry in entries):
-            return False
-        return not any(names.slashed(entry.raw_name.decode("latin-1")) in _DOCUMENTS for entry in entries)
+def is_plain_zip(file: BinaryIO, head: bytes) -> bool:
+    """Whether a file is a ZIP that holds files of its own, rather than a document that is packed as a ZIP.
+
+    `head` are its first bytes, as many as HEAD or all.
+    """
+    if head[:4] not in (LOCAL, b"PK\x05\x06", b"PK\x07\x08"):
+        return False
+    try:
+        entries = read(file, _LOOKED_AT).entries
+    except NotAnArchiveError:
+        return head[:4] == LOCAL
+    if any(entry.raw_name == _MIMETYPE for entry in entries):
+        return False
+    return not any(names.slashed(entry.raw_name.decode("latin-1")) in _DOCUMENTS for entry in entries)
 
 
 def open_zip(file: BinaryIO, most: int) -> Opened:

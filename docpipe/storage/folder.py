@@ -19,9 +19,10 @@ from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from docpipe.durable import make_folder, sync_folder
+from docpipe.durable import make_folder, sync_folder, write_all
 from docpipe.errors import StateError
 from docpipe.model import Ticket
+from docpipe.storage.madefolders import MadeFolders
 from docpipe.storage.names import (
     CHUNK,
     METADATA,
@@ -35,6 +36,7 @@ from docpipe.storage.names import (
 from docpipe.storage.tree import FolderTree
 
 _LOCKS: Final = 64
+_PRIVATE: Final = 0o600
 _NO_LINK: Final = frozenset(
     {errno.EXDEV, errno.EPERM, errno.EACCES, errno.EMLINK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP}
 )
@@ -56,6 +58,7 @@ class FolderStorage:
     ) -> None:
         self._root = root.absolute()
         self.folder_of = name
+        self._folders = MadeFolders(self._root)
         self._executor = executor
         # Two runs of one patient may hold the same document; the second waits and writes it again. Taken in
         # the thread: a coroutine that is cancelled lets go of everything while its thread still writes.
@@ -116,7 +119,7 @@ class FolderStorage:
 
         def work() -> dict[str, int]:
             with self._only_one(folder):
-                return _put(self._root, folder, files, metadata)
+                return _put(folder, files, metadata, empty=self._folders.make(folder))
 
         sizes = await self._in_thread(work)
         return {"key": self.key(patient_id, document_id), "files": sizes}
@@ -142,20 +145,19 @@ class FolderStorage:
         path = self._folder(patient_id, document_id=document_id) / plain(name)
         return await self._in_thread(lambda: _read(path))
 
-    async def put_run_file(
+    async def put_run_files(
         self,
         patient_id: str,
         run_id: str,
-        name: str,
-        data: bytes,
+        files: Mapping[str, bytes],
         ticket: Ticket | None = None,  # noqa: ARG002 -- as above
     ) -> None:
         """See Storage."""
-        folder, name = self._folder(patient_id, run_id=run_id), plain(name)
+        folder = self._folder(patient_id, run_id=run_id)
 
         def work() -> None:
             with self._only_one(folder):
-                _put_file(self._root, folder, name, data)
+                _put_files(folder, files, empty=self._folders.make(folder))
 
         await self._in_thread(work)
 
@@ -214,36 +216,44 @@ class FolderStorage:
         return await asyncio.get_running_loop().run_in_executor(self._executor, work)
 
 
-def _put(root: Path, folder: Path, files: Mapping[str, Path], metadata: Mapping[str, Any]) -> dict[str, int]:
+def _put(
+    folder: Path, files: Mapping[str, Path], metadata: Mapping[str, Any], *, empty: bool
+) -> dict[str, int]:
     """Files, then the metadata that makes them a document, then whatever does not belong to it removed."""
     names = [plain(name) for name in files]
     if METADATA in names:
         raise ValueError(f"{METADATA} is written by the storage")
-    _make_folders(root, folder)
-    _sweep(folder)
-    with contextlib.suppress(
-        FileNotFoundError
-    ):  # a crash from here on must not show old and new files as one
-        (folder / METADATA).unlink()
-        sync_folder(folder)
+    if not empty:
+        _sweep(folder)
+        with contextlib.suppress(
+            FileNotFoundError
+        ):  # a crash from here on must not show old and new files as one
+            (folder / METADATA).unlink()
+            sync_folder(folder)
     sizes = {name: _copy(source, folder / (TEMPORARY + name)) for name, source in files.items()}
     for name in names:
         (folder / (TEMPORARY + name)).replace(folder / name)
     sync_folder(folder)
-    _write_whole(folder, METADATA, to_json({**metadata, "files": sizes}))
-    _remove_others(folder, {*names, METADATA})
+    _write_whole(folder, {METADATA: to_json({**metadata, "files": sizes})})
+    if not empty:
+        _remove_others(folder, {*names, METADATA})
     return sizes
 
 
-def _put_file(root: Path, folder: Path, name: str, data: bytes) -> None:
-    _make_folders(root, folder)
-    _sweep(folder)
-    _write_whole(folder, name, data)
+def _put_files(folder: Path, files: Mapping[str, bytes], *, empty: bool) -> None:
+    """The last of them once the others have their names on the disk."""
+    if not empty:
+        _sweep(folder)
+    items = [(plain(name), data) for name, data in files.items()]
+    for some in filter(None, (items[:-1], items[-1:])):
+        _write_whole(folder, dict(some))
 
 
-def _write_whole(folder: Path, name: str, data: bytes) -> None:
-    _write(folder / (TEMPORARY + name), data)
-    (folder / (TEMPORARY + name)).replace(folder / name)
+def _write_whole(folder: Path, files: Mapping[str, bytes]) -> None:
+    for name, data in files.items():
+        _write(folder / (TEMPORARY + name), data)
+    for name in files:
+        (folder / (TEMPORARY + name)).replace(folder / name)
     sync_folder(folder)
 
 
@@ -276,23 +286,30 @@ def _copy(source: Path, target: Path) -> int:
         raise OSError(errno.EINVAL, "not a regular file", str(source))
     try:
         os.link(source, target, follow_symlinks=False)
-        target.chmod(0o600)
     except OSError as error:
         if error.errno not in _NO_LINK:
             raise
         target.unlink(missing_ok=True)
         with source.open("rb") as read, open(target, "xb", opener=_private) as written:
             shutil.copyfileobj(read, written, 2**20)
-    with target.open("rb") as file:
-        os.fsync(file.fileno())
-        return os.fstat(file.fileno()).st_size
+    file = os.open(target, os.O_RDONLY | os.O_NOFOLLOW)
+    try:
+        found = os.fstat(file)
+        if stat.S_IMODE(found.st_mode) != _PRIVATE:
+            os.fchmod(file, _PRIVATE)
+        os.fsync(file)
+    finally:
+        os.close(file)
+    return found.st_size
 
 
 def _write(path: Path, data: bytes) -> None:
-    with open(path, "wb", opener=_private) as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
+    file = _private(str(path), os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    try:
+        write_all(file, data)
+        os.fsync(file)
+    finally:
+        os.close(file)
 
 
 def _no_link(path: str, flags: int) -> int:
@@ -300,19 +317,7 @@ def _no_link(path: str, flags: int) -> int:
 
 
 def _private(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)
-
-
-def _make_folders(root: Path, folder: Path) -> None:
-    """Every folder from the root down; on the disk when this returns, also those that a crash left behind."""
-    parts = folder.relative_to(root).parts
-    for depth in range(len(parts)):
-        parent = root.joinpath(*parts[:depth])
-        if not depth:
-            make_folder(parent)
-        with contextlib.suppress(FileExistsError):
-            (parent / parts[depth]).mkdir(mode=0o700)
-        sync_folder(parent)
+    return os.open(path, flags, _PRIVATE)
 
 
 def _sweep(folder: Path) -> None:

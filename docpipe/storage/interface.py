@@ -82,10 +82,13 @@ class Storage(Protocol):
     ) -> bytes | None:
         """A file of a document, such as its thumbnail, None when there is none."""
 
-    async def put_run_file(
-        self, patient_id: str, run_id: str, name: str, data: bytes, ticket: Ticket | None = None
+    async def put_run_files(
+        self, patient_id: str, run_id: str, files: Mapping[str, bytes], ticket: Ticket | None = None
     ) -> None:
-        """Store a file of a run, such as its report, in place of an earlier one."""
+        """Store files of a run, such as its reports, by name, in place of earlier ones.
+
+        The last of them takes its place once all others have: whoever finds it finds them.
+        """
 
     async def get_run_file(
         self, patient_id: str, run_id: str, name: str, ticket: Ticket | None = None

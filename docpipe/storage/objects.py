@@ -205,11 +205,13 @@ class ObjectStorage:
 
     # Files of runs, and parts of files
 
-    async def put_run_file(
-        self, patient_id: str, run_id: str, name: str, data: bytes, ticket: Ticket | None = None
+    async def put_run_files(
+        self, patient_id: str, run_id: str, files: Mapping[str, bytes], ticket: Ticket | None = None
     ) -> None:
         """See Storage."""
-        await self._put(self._path(patient_id, name, run_id=run_id), data, ticket)
+        paths = [self._path(patient_id, name, run_id=run_id) for name in files]
+        for path, data in zip(paths, files.values(), strict=True):
+            await self._put(path, data, ticket)
 
     async def get_run_file(
         self, patient_id: str, run_id: str, name: str, ticket: Ticket | None = None

@@ -36,7 +36,7 @@ async def test_damage_in_a_bucket_is_found_and_mended(s3: S3, tmp_path: Path) ->
             first, second, third = [file["id"] for file in manifest["files"] if file.get("key")][:3]
             tree.remove(f"{home}/{first}/text.md")
             tree.remove(f"{home}/{second}/metadata.json")
-            await docpipe.storage.put_run_file("P123", "R0", "report.json", b"{}")
+            await docpipe.storage.put_run_files("P123", "R0", {"report.json": b"{}"})
             original = next(name for name in tree.listing(home).within(third) if name.startswith("original"))
             tree.remove(f"{home}/{third}/{original}")
             problems, done = [], []

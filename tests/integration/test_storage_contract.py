@@ -73,9 +73,9 @@ async def test_what_is_not_there(storage: Storage) -> None:
 
 async def test_files_of_runs(storage: Storage) -> None:
     """Can be written again, and are read."""
-    await storage.put_run_file(PATIENT, RUN, "report.json", b"1")
-    await storage.put_run_file(PATIENT, RUN, "report.json", b"22")
-    await storage.put_run_file(PATIENT, RUN, "report.html", b"3")
+    await storage.put_run_files(PATIENT, RUN, {"report.json": b"1"})
+    await storage.put_run_files(PATIENT, RUN, {"report.json": b"22"})
+    await storage.put_run_files(PATIENT, RUN, {"report.html": b"3"})
     assert await storage.get_run_file(PATIENT, RUN, "report.json") == b"22"
     assert await storage.size(PATIENT, "report.json", run_id=RUN) == 2
     assert storage.tree().listing(PATIENT).within(f"runs/{RUN}") == {"report.json": 2, "report.html": 1}

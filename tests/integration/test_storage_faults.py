@@ -80,7 +80,7 @@ async def test_every_request_fails_once(way: Way, s3: S3, tmp_path: Path, fault:
     way.fault = once
     await put(storage, tmp_path)
     assert (await storage.find_document(PATIENT, DOCUMENT, Ticket()))["title"] == "text"
-    await storage.put_run_file(PATIENT, RUN, "report.json", b"1", Ticket())
+    await storage.put_run_files(PATIENT, RUN, {"report.json": b"1"}, Ticket())
     assert await storage.get_run_file(PATIENT, RUN, "report.json", Ticket()) == b"1"
     assert len(failed) >= 7
 
@@ -137,7 +137,10 @@ async def test_what_will_not_get_better_is_told(way: Way, s3: S3, tmp_path: Path
         await storage.check()
     assert storage._attempts.gate.service.up
     nowhere = objects("s3://not-there", s3.options, gate=gate_of())
-    for trial in (put(nowhere, tmp_path), nowhere.put_run_file(PATIENT, RUN, "report.json", b"1", Ticket())):
+    for trial in (
+        put(nowhere, tmp_path),
+        nowhere.put_run_files(PATIENT, RUN, {"report.json": b"1"}, Ticket()),
+    ):
         with pytest.raises(BucketError, match="no such bucket"):
             await trial
     with pytest.raises(StateError, match="no such bucket"):

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import stat
 from pathlib import Path
 from typing import Any
@@ -83,7 +84,7 @@ async def test_folders_and_files_are_private(tmp_path):
     files = sources(tmp_path, original_pdf=b"%PDF")
     files["original.pdf"].chmod(0o644)
     await storage.put_document(PATIENT, DOCUMENT, files, {})
-    await storage.put_run_file(PATIENT, "R1", "report.html", b"<!doctype html>")
+    await storage.put_run_files(PATIENT, "R1", {"report.html": b"<!doctype html>"})
     for path in (tmp_path / "storage", *(tmp_path / "storage").rglob("*")):
         assert stat.S_IMODE(path.stat().st_mode) == (0o700 if path.is_dir() else 0o600), path
 
@@ -243,9 +244,9 @@ async def test_run_files_are_replaced_and_read(tmp_path):
     """A file of a run can be written again, and one that is not there is None."""
     storage = FolderStorage(tmp_path)
     assert await storage.get_run_file(PATIENT, "R1", "report.json") is None
-    await storage.put_run_file(PATIENT, "R1", "report.json", b"1")
-    await storage.put_run_file(PATIENT, "R1", "report.json", b"22")
-    await storage.put_run_file(PATIENT, "R1", "report.html", b"3")
+    await storage.put_run_files(PATIENT, "R1", {"report.json": b"1"})
+    await storage.put_run_files(PATIENT, "R1", {"report.json": b"22"})
+    await storage.put_run_files(PATIENT, "R1", {"report.html": b"3"})
     assert await storage.get_run_file(PATIENT, "R1", "report.json") == b"22"
     assert listing(tmp_path / PATIENT / "runs" / "R1") == {"report.json", "report.html"}
 
@@ -348,3 +349,75 @@ async def test_only_files_of_the_storage_are_read(tmp_path: Path) -> None:
             await storage.size(PATIENT, name, document_id=DOCUMENT)
     with pytest.raises(OSError, match="symbolic"):
         [chunk async for chunk in storage.read(PATIENT, "link", document_id=DOCUMENT)]
+
+
+def synced(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names of what is synced from now on."""
+    names: list[str] = []
+    real = os.fsync
+
+    def fsync(number: int) -> None:
+        real(number)
+        names.append(Path(f"/proc/self/fd/{number}").readlink().name)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    return names
+
+
+async def test_a_folder_that_is_known_is_not_synced_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second document of a patient costs no fsync of the folders above the patient's."""
+    storage = FolderStorage(tmp_path / "storage")
+    await storage.put_document(PATIENT, DOCUMENT, sources(tmp_path, text_md=b"1"), {})
+    names = synced(monkeypatch)
+    await storage.put_document(PATIENT, "f" * 16, sources(tmp_path, text_md=b"2"), {})
+    assert names == [PATIENT, ".tmp-text.md", "f" * 16, ".tmp-metadata.json", "f" * 16]
+
+
+async def test_a_folder_that_was_known_and_is_gone_is_made_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody may remove a patient's folder while docpipe runs; all names are synced again."""
+    storage = FolderStorage(tmp_path / "storage")
+    await storage.put_document(PATIENT, DOCUMENT, sources(tmp_path, text_md=b"1"), {})
+    shutil.rmtree(tmp_path / "storage")
+    names = synced(monkeypatch)
+    await storage.put_document(PATIENT, "f" * 16, sources(tmp_path, text_md=b"2"), {})
+    assert names[:3] == [tmp_path.name, "storage", PATIENT]
+    assert await storage.find_document(PATIENT, "f" * 16) is not None
+
+
+async def test_a_folder_that_a_crash_left_behind_is_synced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder that is there may not yet have its name on the disk: another process knows nothing of that."""
+    await FolderStorage(tmp_path / "storage").put_document(
+        PATIENT, DOCUMENT, sources(tmp_path, text_md=b"1"), {}
+    )
+    names = synced(monkeypatch)
+    await FolderStorage(tmp_path / "storage").put_document(
+        PATIENT, DOCUMENT, sources(tmp_path, text_md=b"2"), {}
+    )
+    assert names[:2] == ["storage", PATIENT]
+
+
+async def test_the_last_file_of_a_run_is_named_once_the_others_are_on_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever finds a manifest finds the reports."""
+    storage = FolderStorage(tmp_path / "storage")
+    names = synced(monkeypatch)
+    real = os.replace
+
+    def replace(source: Any, target: Any) -> None:
+        real(source, target)
+        names.append(f"to {Path(target).name}")
+
+    monkeypatch.setattr(os, "replace", replace)
+    await storage.put_run_files(PATIENT, "R1", {"a.html": b"1", "b.json": b"2", "manifest.json": b"3"})
+    assert names == [
+        *(tmp_path.name, "storage", PATIENT, "runs"),
+        *(".tmp-a.html", ".tmp-b.json", "to a.html", "to b.json", "R1"),
+        *(".tmp-manifest.json", "to manifest.json", "R1"),
+    ]
