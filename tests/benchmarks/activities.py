@@ -17,7 +17,7 @@ from docpipe.interpreter import settle
 from docpipe.model import Activity, RunIds, Step
 from docpipe.runs import OneRun
 from tests.benchmarks.checkpoints import one_by_one
-from tests.benchmarks.figures import ROOT, Figure, cpu
+from tests.benchmarks.figures import DISK, Figure, cpu
 from tests.benchmarks.resume import results
 
 RUNS = 1000
@@ -86,7 +86,7 @@ async def through_engine(folder: Path) -> dict[str, Any]:
 def activities() -> list[Figure]:
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     settle()  # as `docpipe run` does
-    with tempfile.TemporaryDirectory(dir=ROOT) as name:
+    with tempfile.TemporaryDirectory(dir=DISK) as name:
         found = asyncio.run(through_engine(Path(name)))
         yardstick = one_by_one(Path(name))
     return [

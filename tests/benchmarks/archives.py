@@ -35,10 +35,8 @@ from docpipe.gates import Gate, Quota, Service
 from docpipe.http import Http
 from docpipe.http.credentials import NONE
 from docpipe.model import Json, Ticket
-from tests.benchmarks.figures import ROOT, Figure, cpu, machine, shown, written
+from tests.benchmarks.figures import DISK, ROOT, Figure, cpu, machine, shown, written
 
-DISK = "/var/tmp"  # noqa: S108 -- what is made there has a name by chance
-"""Not in memory, as /tmp may be, and not in the repository, where git would find it."""
 GIB = 2.0
 MEMBER_B = 16 * 2**20
 _LOCAL, _CENTRAL, _END = "<4s5H3I2H", "<4s6H3I5H2I", "<4s4H2IH"

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 from docpipe.checkpoints import open_database
-from tests.benchmarks.figures import ROOT, Figure
+from tests.benchmarks.figures import DISK, Figure
 
 NUMBER = 20_000
 CALLERS = 1000
@@ -45,7 +45,7 @@ def one_by_one(folder: Path, number: int = 500) -> float:
 
 
 def checkpoints() -> list[Figure]:
-    with tempfile.TemporaryDirectory(dir=ROOT) as name:
+    with tempfile.TemporaryDirectory(dir=DISK) as name:
         rate, p99 = asyncio.run(grouped(Path(name)))
         yardstick = one_by_one(Path(name))
     return [

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from docpipe.checkpoints import open_database
 from docpipe.model import RunIds
-from tests.benchmarks.figures import ROOT, Figure
+from tests.benchmarks.figures import DISK, Figure
 from tests.benchmarks.patients import apart, fakes_apart
 from tests.benchmarks.resume import results
 
@@ -50,7 +50,7 @@ def fill(folder: Path, runs: int) -> None:
 def growth() -> list[Figure]:
     """CPU ms a patient; the yardstick is the smallest database."""
     least = dict.fromkeys(SIZES, float("inf"))
-    with tempfile.TemporaryDirectory(dir=ROOT) as name, fakes_apart() as urls:
+    with tempfile.TemporaryDirectory(dir=DISK) as name, fakes_apart() as urls:
         for size in SIZES:
             (Path(name) / str(size)).mkdir()
             fill(Path(name) / str(size), size)

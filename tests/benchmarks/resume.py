@@ -17,7 +17,7 @@ import fakes
 from docpipe.checkpoints import Checkpoints, open_database
 from docpipe.model import Activity, Patient, RunIds
 from docpipe.patients import PatientDatabase
-from tests.benchmarks.figures import ROOT, Figure, command
+from tests.benchmarks.figures import DISK, ROOT, Figure, command
 
 RUNS = 10_000
 TEXT = b"Discharge summary. The patient went home."
@@ -136,7 +136,7 @@ def resume() -> list[Figure]:
             return await _resumed(folder, running)
 
     yardstick = command("-c", "import aiohttp")
-    with tempfile.TemporaryDirectory(dir=ROOT) as name:
+    with tempfile.TemporaryDirectory(dir=DISK) as name:
         figures = asyncio.run(measured(Path(name)))
         with (Path(name) / "state" / "activity_log.csv").open(encoding="utf-8", newline="") as file:
             done = Counter(row["activity"] for row in csv.DictReader(file) if row["event"] == "start")

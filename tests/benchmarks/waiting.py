@@ -19,7 +19,7 @@ from docpipe import service
 from docpipe.config import Config, Docex, Patients, State, Storage, Tasktracker
 from docpipe.interpreter import settle
 from docpipe.patients import PatientDatabase, checked
-from tests.benchmarks.figures import ROOT, Figure, cpu
+from tests.benchmarks.figures import DISK, Figure, cpu
 from tests.benchmarks.patients import fakes_apart
 
 PATIENTS = 100_000
@@ -117,7 +117,7 @@ _ANN = {"given": "Ann", "family": "Lee", "birth_date": "1957-03-31"}
 def waiting() -> list[Figure]:
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     settle()
-    with tempfile.TemporaryDirectory(dir=ROOT) as folder, fakes_apart() as urls:
+    with tempfile.TemporaryDirectory(dir=DISK) as folder, fakes_apart() as urls:
         config = Config(
             docex=Docex(base_url=urls["docex_url"]),
             tasktracker=Tasktracker(base_url=urls["tracker_url"]),
