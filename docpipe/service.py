@@ -21,7 +21,6 @@ from docpipe.config import Config
 from docpipe.engine import Engine
 from docpipe.errors import StateError, UnreachableError, UsageError
 from docpipe.exchange import DocumentExchange
-from docpipe.fhir import FhirExchange, Wire
 from docpipe.gates import Observer, Quota, Service
 from docpipe.http import Credentials, Har, Http, origin_of
 from docpipe.limits import Gates, open_gates, rates
@@ -280,6 +279,9 @@ def _exchange(
 ) -> Exchange:
     docex = config.docex
     if docex.kind == "fhir":
+        # Whoever has another exchange does not wait for its import.
+        from docpipe.fhir import FhirExchange, Wire  # noqa: PLC0415
+
         wire = Wire(http, docex, gates.searching, gates.asking, gates.archives, credentials)
         return FhirExchange(wire, spool, clock)
     exchange = DocumentExchange(http, docex, gates.searching, gates.asking, clock, credentials)

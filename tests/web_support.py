@@ -13,11 +13,12 @@ from typing import Any
 import aiohttp
 
 import fakes
-from docpipe import service, web
+from docpipe import service
 from docpipe.config import Config, Docex, Patients, Service, State, Storage, Tasktracker
 from docpipe.model import Clock, Patient
 from docpipe.patients import PatientDatabase
 from docpipe.values import Secret
+from docpipe.web import server
 from docpipe.web.context import Web
 from tests.simulation.world import CONVERTER
 
@@ -139,10 +140,10 @@ async def serving(
             [Patient(id_, "Ann", "Lee", "1957-03-31") for id_ in (*(f"S{n}" for n in range(10)), *odd)]
         )
         await database.aclose()
-        with web.bound(listens) as sockets:
+        with server.bound(listens) as sockets:
             async with (
                 service.opened(config, clock=clock, converter=CONVERTER, inline=True) as docpipe,
-                web.listening(docpipe, sockets) as listening,
+                server.listening(docpipe, sockets) as listening,
             ):
                 await docpipe.engine.resume()
                 listening.web.readiness.started = True

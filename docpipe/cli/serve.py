@@ -8,11 +8,12 @@ import socket
 from dataclasses import replace
 from typing import Final
 
-from docpipe import service, web
+from docpipe import service
 from docpipe.cli.run import hint, reload_rates
 from docpipe.cli.words import say, warn
 from docpipe.config import Config, load
 from docpipe.interpreter import settle
+from docpipe.web import server
 
 _STOP_S: Final = 7.0
 """What is under way when docpipe is told to stop may take this long: with all else it is 10 s at most."""
@@ -29,7 +30,7 @@ def serve(args: argparse.Namespace) -> int:
 
 async def _serve(args: argparse.Namespace, config: Config) -> int:
     told = _signals()
-    with web.bound(config.service) as sockets:
+    with server.bound(config.service) as sockets:
         return await _served(args, config, sockets, told)
 
 
@@ -38,7 +39,7 @@ async def _served(
 ) -> int:
     async with (
         service.opened(config, inline=args.debug) as docpipe,
-        web.listening(docpipe, sockets) as listening,
+        server.listening(docpipe, sockets) as listening,
     ):
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reload_rates, docpipe, args.config)
         await docpipe.engine.resume()

@@ -1,5 +1,1 @@
-"""The service's HTTP API and page. Only `docpipe serve` imports this."""
-
-from docpipe.web.server import Listening, bound, listening
-
-__all__ = ["Listening", "bound", "listening"]
+"""The service's HTTP API and page: `server` holds them open. `docpipe run` imports what it shows, too."""

@@ -19,12 +19,13 @@ from pathlib import Path
 import structlog
 
 import fakes
-from docpipe import activity_log, service, web
+from docpipe import activity_log, service
 from docpipe.config import Service
 from docpipe.gates.service import _KEEP_OUTAGES, Outage
 from docpipe.model import Patient
 from docpipe.patients import PatientDatabase
 from docpipe.service import Docpipe
+from docpipe.web import server
 from docpipe.web.waits import _Waited
 from fakes.quota import Rate
 from tests import virtual
@@ -68,12 +69,12 @@ async def lived(
         database = PatientDatabase(config.patients.url)
         await database.put([Patient(id_, "Ann", "Lee", "1957-03-31") for id_ in ids(patients)])
         await database.aclose()
-        with web.bound(config.service) as sockets:
+        with server.bound(config.service) as sockets:
             async with (
                 service.opened(
                     config, clock=virtual.wall_clock, rng=rng, converter=CONVERTER, inline=True
                 ) as docpipe,
-                web.listening(docpipe, sockets),
+                server.listening(docpipe, sockets),
             ):
                 for hour in range(1, hours + 1):
                     await docpipe.engine.submit(ids(patients))
