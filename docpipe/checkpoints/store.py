@@ -268,6 +268,17 @@ class Checkpoints:
         """Every activity of the run that was begun, in the order of their beginning."""
         return [step_of(row) for row in await self.read(STEPS, run_id)]
 
+    async def run_and_steps(self, run_id: str) -> tuple[StoredRun, list[StoredStep]] | None:
+        """A run with its activities, as `runs` and `steps` have them, by one way to the thread and back."""
+
+        def work() -> tuple[StoredRun, list[StoredStep]] | None:
+            row = self._reader.execute(f"{RUNS} WHERE run_id = ?", (run_id,)).fetchone()
+            if row is None:
+                return None
+            return run_of(row), [step_of(step) for step in self._reader.execute(STEPS, (run_id,))]
+
+        return await asyncio.get_running_loop().run_in_executor(self._read_thread, work)
+
     async def unfinished(self) -> list[StoredRun]:
         """Runs that are queued, running or being cancelled, oldest first."""
         return await self._read_runs(f"{RUNS} WHERE {UNFINISHED} ORDER BY run_id")

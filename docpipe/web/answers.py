@@ -1,15 +1,17 @@
 """Answers in JSON, made piece by piece where they are long, so that nobody waits for them."""
 
 import asyncio
-import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from itertools import islice
+from types import MappingProxyType
 from typing import Final, TypeVar
 
 from aiohttp import web
 
+from docpipe.jsons import to_json
 from docpipe.model import Json
 
+_JSON: Final[Mapping[str, str]] = MappingProxyType({"Content-Type": "application/json"})
 _PIECE: Final = 200
 """As many entries are made at a time; a millisecond or two."""
 
@@ -18,18 +20,23 @@ _T = TypeVar("_T")
 
 def answer(value: Json, status: int = 200) -> web.Response:
     """A short answer."""
-    return of_text(json.dumps(value), status)
+    return of_text(to_json(value), status)
 
 
 def of_text(text: str, status: int = 200) -> web.Response:
     """An answer whose JSON is there already."""
-    return web.Response(body=text.encode(), status=status, content_type="application/json")
+    return of_bytes(text.encode(), status)
+
+
+def of_bytes(body: bytes, status: int = 200) -> web.Response:
+    """The same, encoded."""
+    return web.Response(body=body, status=status, headers=_JSON)
 
 
 async def array(items: Iterable[_T], view: Callable[[_T], Json]) -> str:
     """The JSON of a list."""
     left, pieces = iter(items), []
     while some := list(islice(left, _PIECE)):
-        pieces += [json.dumps(view(item)) for item in some]
+        pieces += [to_json(view(item)) for item in some]
         await asyncio.sleep(0)
-    return f"[{', '.join(pieces)}]"
+    return f"[{','.join(pieces)}]"

@@ -7,7 +7,7 @@ from aiohttp.typedefs import Handler
 
 from docpipe.web import control, description, documents, health, page, runs
 from docpipe.web.context import WEB, Web
-from docpipe.web.guard import LARGE
+from docpipe.web.guard import LARGE, SAFE
 from docpipe.web.page import FILES, Files
 from docpipe.web.problems import Problem, as_problems, route_of, secure
 
@@ -36,13 +36,18 @@ def make_app(here: Web) -> web.Application:
 @web.middleware
 async def _guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Let in who may come in; people without a session are shown the way."""
+    here = request.app[WEB]
     try:
-        request.app[WEB].guard.check(request)
+        here.guard.check(request)
     except Problem as problem:
         if problem.status == 401 and route_of(request) == "/" and page.wants_page(request):  # noqa: PLR2004 -- as of HTTP
             raise web.HTTPSeeOther("/login") from problem
         raise
-    return await handler(request)
+    try:
+        return await handler(request)
+    finally:
+        if request.method not in SAFE:  # whoever changes something sees it from now on
+            here.shared.outdate()
 
 
 async def _expected(request: web.Request) -> None:

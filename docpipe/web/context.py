@@ -1,18 +1,20 @@
 """What handlers find in the application."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
 from aiohttp import web
 
 from docpipe.service import Docpipe
+from docpipe.web.answers import of_bytes
 from docpipe.web.events import Hub
 from docpipe.web.guard import Guard
 from docpipe.web.metrics import Metrics
 from docpipe.web.problems import Problem
 from docpipe.web.readiness import Readiness
+from docpipe.web.shared import Shared
 from docpipe.web.submissions import Submissions
 
 PATIENCE_S: Final = 30.0
@@ -28,6 +30,7 @@ class Web:
     docpipe: Docpipe
     guard: Guard
     hub: Hub
+    shared: Shared
     readiness: Readiness
     submissions: Submissions
     metrics: Metrics
@@ -42,6 +45,16 @@ class Web:
                 "stopping",
                 headers={"Retry-After": "10"},
             )
+
+    async def share(
+        self, request: web.Request, make: Callable[[web.Request], Awaitable[str]]
+    ) -> web.Response:
+        """An answer that all are given who ask for the same at about the same time; see shared.py."""
+
+        async def body() -> bytes:
+            return (await make(request)).encode()
+
+        return of_bytes(await self.shared.of(request.raw_path, body))
 
     async def through(self, change: Coroutine[Any, Any, _T]) -> _T:
         """See a change through, also when the caller leaves; raises Problem 503 when it takes too long."""

@@ -7,7 +7,7 @@ from typing import Any, Final
 from aiohttp import web
 
 from docpipe.errors import UsageError
-from docpipe.web.answers import answer
+from docpipe.jsons import to_json
 from docpipe.web.context import Web, web_of
 from docpipe.web.events import write
 from docpipe.web.overview import disks_view, services_view
@@ -19,15 +19,23 @@ _LAST_S: Final = 1.0
 
 async def services(request: web.Request) -> web.Response:
     """How services, quotas, workers and disks stand."""
+    return await web_of(request).share(request, _services)
+
+
+async def _services(request: web.Request) -> str:
     only(request)
     docpipe = web_of(request).docpipe
-    return answer({**services_view(docpipe), "disk": await disks_view(docpipe)})
+    return to_json({**services_view(docpipe), "disk": await disks_view(docpipe)})
 
 
 async def summary(request: web.Request) -> web.Response:
     """Counts, throughput, and when all should be done."""
+    return await web_of(request).share(request, _summary)
+
+
+async def _summary(request: web.Request) -> str:
     only(request)
-    return answer(await web_of(request).hub.pace.summary())
+    return to_json(await web_of(request).hub.pace.summary())
 
 
 async def pause(request: web.Request) -> web.Response:

@@ -14,10 +14,12 @@ from typing import Final, Self
 import structlog
 from aiohttp import web
 
+from docpipe.jsons import to_json
 from docpipe.runs import Change
 from docpipe.service import Docpipe
 from docpipe.web.overview import Pace, disks_view, services_view
 from docpipe.web.problems import Problem
+from docpipe.web.shared import Shared
 from docpipe.web.views import run_view
 from docpipe.web.waits import Waits
 
@@ -59,10 +61,11 @@ class Reader:
 class Hub:
     """Listens to the engine, and tells readers. Use as an async context manager."""
 
-    def __init__(self, docpipe: Docpipe) -> None:
+    def __init__(self, docpipe: Docpipe, shared: Shared) -> None:
         self.pace = Pace(docpipe)
         self.waits = Waits()
         self.closed = False
+        self._shared = shared
         self._docpipe = docpipe
         self._engine = docpipe.engine
         self._readers: set[Reader] = set()
@@ -142,6 +145,7 @@ class Hub:
     async def _tell(self, *, with_summary: bool) -> None:
         self._look()
         changed, self._changed = list(self._changed), {}
+        self._shared.outdate()  # who comes next loads no less than what is forgotten here
         if not self._readers:  # whoever comes next is told all there is
             self._services = self._summary = ""
             return
@@ -151,22 +155,23 @@ class Hub:
             self._stale = False
         elif changed:
             for run in await self._docpipe.checkpoints.runs(changed):
-                pieces.append(self._event("run", json.dumps(run_view(run, self._engine))))
+                pieces.append(self._event("run", to_json(run_view(run, self._engine))))
                 await asyncio.sleep(0)
-        if (services := json.dumps(services_view(self._docpipe))) != self._services:
+        if (services := to_json(services_view(self._docpipe))) != self._services:
             self._services = services
             told = {**json.loads(services), "disk": await disks_view(self._docpipe)}
-            pieces.append(self._event("service", json.dumps(told)))
-        if with_summary and (summary := json.dumps(await self.pace.summary())) != self._summary:
+            pieces.append(self._event("service", to_json(told)))
+        if with_summary and (summary := to_json(await self.pace.summary())) != self._summary:
             self._summary = summary
             pieces.append(self._event("summary", summary))
         if pieces:
             data = b"".join(pieces)
+            self._shared.outdate()  # whoever loads now finds no less than what is told here
             for reader in self._readers:
                 reader.tell(data)
 
     async def _reset(self) -> bytes:
-        return self._event("reset", json.dumps(await self.pace.summary()))
+        return self._event("reset", to_json(await self.pace.summary()))
 
     def _event(self, name: str, data: str) -> bytes:
         return f"id: {next(self._ids)}\nevent: {name}\ndata: {data}\n\n".encode()

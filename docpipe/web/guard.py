@@ -20,7 +20,8 @@ LARGE: Final = 4 * 2**20
 SMALL: Final = 64 * 2**10
 """Most bytes of any other body."""
 _BEARS_PATIENTS: Final = ("POST", "/api/runs")
-_SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+"""Methods that change nothing."""
 _OPEN: Final = frozenset({"/healthz", "/readyz", "/login", "/static/{file}"})
 """Routes that need no token: they tell nothing of any patient."""
 _HOST: Final = re.compile(r"(\[[0-9a-f:.]+\]|[^\[\]:]*)(?::(\d{1,5}))?", re.ASCII)
@@ -54,7 +55,7 @@ class Guard:
         """Raises Problem: 400, 401, 403, 413, 415, 421 or 429."""
         self._check_host(request)
         _check_body(request)
-        unsafe = request.method not in _SAFE
+        unsafe = request.method not in SAFE
         if unsafe and _from_another_site(request):
             raise Problem(
                 403, "Another site has sent this request; only docpipe's own page may.", "cross-site"

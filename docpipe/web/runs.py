@@ -1,7 +1,6 @@
 """Runs: submitted, listed, looked at, cancelled and retried."""
 
 import hashlib
-import json
 import re
 from typing import Final
 
@@ -9,6 +8,7 @@ from aiohttp import web
 
 from docpipe.checkpoints import StoredRun
 from docpipe.errors import UsageError
+from docpipe.jsons import to_json
 from docpipe.model import Activity, Json, RunState
 from docpipe.web.answers import answer, array, of_text
 from docpipe.web.context import web_of
@@ -64,6 +64,10 @@ async def submit(request: web.Request) -> web.Response:
 
 async def list_runs(request: web.Request) -> web.Response:
     """A page of runs."""
+    return await web_of(request).share(request, _page)
+
+
+async def _page(request: web.Request) -> str:
     here = web_of(request)
     only(request, "state", "q", "order", "limit", "cursor")
     states = _states(request.query.getall("state", []))
@@ -75,7 +79,7 @@ async def list_runs(request: web.Request) -> web.Response:
     if len(prefix) > LONGEST_ID:
         raise bad(f"`q` may have at most {LONGEST_ID} characters.")
     if not prefix.isprintable():  # no id is so
-        return of_text('{"runs": [], "next": null, "total": 0}')
+        return '{"runs":[],"next":null,"total":0}'
     found = await listing.page(
         states,
         prefix,
@@ -86,7 +90,7 @@ async def list_runs(request: web.Request) -> web.Response:
     total = await listing.count(states, prefix)
     runs = await array(found[:limit], lambda run: run_view(run, here.docpipe.engine))
     following = _cursor(found[limit - 1]) if len(found) > limit else None
-    return of_text(f'{{"runs": {runs}, "next": {json.dumps(following)}, "total": {total}}}')
+    return f'{{"runs":{runs},"next":{to_json(following)},"total":{total}}}'
 
 
 def _states(given: list[str]) -> tuple[RunState, ...]:
@@ -110,26 +114,41 @@ def _mark(cursor: str) -> StoredRun:
 
 async def one_run(request: web.Request) -> web.Response:
     """A run with its activities."""
+    return await web_of(request).share(request, _run)
+
+
+async def _run(request: web.Request) -> str:
     here = web_of(request)
     only(request)
-    run = await stored_run(request)
-    steps = await here.docpipe.checkpoints.steps(run.run_id)
+    found = await here.docpipe.checkpoints.run_and_steps(_run_id(request))
+    if found is None:
+        raise _no_such_run()
+    run, steps = found
     steps.sort(key=lambda step: (step.started_at, _ORDER[step.activity], step.item))
-    told = json.dumps(run_view(run, here.docpipe.engine))
-    waits = json.dumps(here.hub.waits.of(run.run_id))
+    told = to_json(run_view(run, here.docpipe.engine))
+    waits = to_json(here.hub.waits.of(run.run_id))
     files = {found.item: found.member for found in found_in(steps)}
     activities = await array(steps, lambda step: activity_view(step, files))
-    return of_text(f'{told[:-1]}, "activities": {activities}, "waits": {waits}}}')
+    return f'{told[:-1]},"activities":{activities},"waits":{waits}}}'
 
 
 async def stored_run(request: web.Request) -> StoredRun:
     """The run that the path names; raises Problem 404."""
-    run_id = request.match_info["run_id"]
-    if _RUN_ID.fullmatch(run_id):
-        found = await web_of(request).docpipe.checkpoints.runs([run_id])
-        if found:
-            return found[0]
-    raise Problem(404, "There is no such run.", "no-such-run")
+    found = await web_of(request).docpipe.checkpoints.runs([_run_id(request)])
+    if not found:
+        raise _no_such_run()
+    return found[0]
+
+
+def _run_id(request: web.Request) -> str:
+    run_id: str = request.match_info["run_id"]
+    if not _RUN_ID.fullmatch(run_id):
+        raise _no_such_run()
+    return run_id
+
+
+def _no_such_run() -> Problem:
+    return Problem(404, "There is no such run.", "no-such-run")
 
 
 async def cancel(request: web.Request) -> web.Response:

@@ -22,6 +22,7 @@ from docpipe.web.guard import Guard
 from docpipe.web.metrics import Metrics
 from docpipe.web.problems import Problem, route_of, secured
 from docpipe.web.readiness import Readiness
+from docpipe.web.shared import Shared
 from docpipe.web.submissions import Submissions
 
 log = structlog.get_logger(__name__)
@@ -168,9 +169,10 @@ async def listening(docpipe: Docpipe, sockets: list[socket.socket]) -> AsyncIter
     """Serve on the sockets; in the end requests under way get a moment to end."""
     loop = asyncio.get_running_loop()
     async with contextlib.AsyncExitStack() as stack:
-        hub = await stack.enter_async_context(Hub(docpipe))
+        shared = Shared()
+        hub = await stack.enter_async_context(Hub(docpipe, shared))
         guard = Guard(docpipe.config.service, sockets[0].getsockname()[1], loop.time)
-        here = Web(docpipe, guard, hub, Readiness(docpipe), Submissions(docpipe), Metrics(docpipe))
+        here = Web(docpipe, guard, hub, shared, Readiness(docpipe), Submissions(docpipe), Metrics(docpipe))
         runner = web.AppRunner(make_app(here), shutdown_timeout=CLOSE_S)
         await runner.setup()
         stack.push_async_callback(runner.cleanup)

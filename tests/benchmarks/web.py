@@ -6,29 +6,23 @@ import contextlib
 import io
 import json
 import logging
-import os
 import sqlite3
-import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-import aiohttp
 import structlog
 
-import fakes
 from docpipe.checkpoints import open_database
-from docpipe.model import Patient, RunIds
-from docpipe.patients import PatientDatabase
+from docpipe.model import RunIds
+from tests.benchmarks.load import loads
+from tests.benchmarks.readers import READERS
 from tests.web_support import serving
 
-ROOT = Path(__file__).parents[2]
 PATIENTS = 10_000
 SIZES = (10_000, 100_000)
-READERS = 50
-RUNNING = 200
 _STATES = ("completed",) * 17 + ("completed_with_errors", "failed", "queued")
 
 
@@ -137,113 +131,11 @@ async def listing(runs: int) -> dict[str, tuple[float, float]]:
             return {**figures, "longest lag": (longest[0], longest[0])}
 
 
-async def read_forever(address: str) -> None:
-    """All readers, in a process of their own; ends with it."""
-    async with asyncio.TaskGroup() as group:
-        for _ in range(READERS):
-            group.create_task(_read(address))
-
-
-async def _read(address: str) -> None:
-    """One reader, as an open page is one: the events as they come, and the list and a run now and then."""
-    timeout = aiohttp.ClientTimeout()
-    async with (
-        aiohttp.ClientSession(timeout=timeout) as session,
-        session.get(f"{address}/api/events") as events,
-        asyncio.TaskGroup() as group,
-    ):
-        group.create_task(_look(session, address))
-        while await events.content.readany():
-            pass
-
-
-async def _look(session: aiohttp.ClientSession, address: str) -> None:
-    while True:
-        async with session.get(f"{address}/api/runs") as answer:
-            run = (await answer.json())["runs"][0]["run_id"]
-        async with session.get(f"{address}/api/runs/{run}") as answer:
-            await answer.read()
-        await asyncio.sleep(2)
-
-
-async def load(*, readers: bool) -> dict[str, float]:
-    """Seconds that the patients take at no quota, with real conversions, and CPU seconds of the service."""
-    async with contextlib.AsyncExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        given = {"mix": "tiny", "search_rate": None, "status_rate": None, "tracker_rate": None}
-        running = await stack.enter_async_context(fakes.serve(fakes.FakeOptions(**given)))
-        database = PatientDatabase(f"sqlite:///{folder}/patients.db")
-        ids = [f"T{number:03d}" for number in range(RUNNING)]
-        await database.put([Patient(id_, "Ann", "Lee", "1957-03-31") for id_ in ids])
-        await database.aclose()
-        served = await _started(stack, folder, running, "-m", "docpipe", "serve", "--port", "0")
-        assert served.stdout is not None
-        address = (await served.stdout.readline()).decode().split()[-1]
-        session = await stack.enter_async_context(aiohttp.ClientSession())
-        if readers:
-            await _started(stack, folder, running, "-m", "tests.benchmarks.web", "--read", address)
-        async with session.post(f"{address}/api/runs", json={"patients": ids[:4]}) as answer:
-            assert answer.status == 202
-        await _ended(session, address, 4)  # the workers are warm, the readers there
-        began = time.perf_counter()
-        async with session.post(f"{address}/api/runs", json={"patients": ids[4:]}) as answer:
-            assert answer.status == 202
-        await _ended(session, address, RUNNING)
-        took = time.perf_counter() - began
-        return {"wall_s": took, "cpu_s": _cpu(served.pid)}
-
-
-async def _started(
-    stack: contextlib.AsyncExitStack, folder: Path, running: fakes.Running, *words: str
-) -> asyncio.subprocess.Process:
-    env = {
-        "DOCPIPE_DOCEX__BASE_URL": running.docex_url,
-        "DOCPIPE_DOCEX__SEARCH_RATE": "none",
-        "DOCPIPE_DOCEX__STATUS_RATE": "none",
-        "DOCPIPE_TASKTRACKER__BASE_URL": running.tracker_url,
-        "DOCPIPE_TASKTRACKER__RATE": "none",
-        "DOCPIPE_PATIENTS__URL": f"sqlite:///{folder}/patients.db",
-        "DOCPIPE_STATE__DIR": f"{folder}/state",
-        "DOCPIPE_STORAGE__URL": f"{folder}/storage",
-    }
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, *words),
-        cwd=ROOT,
-        env=os.environ | env,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.DEVNULL,
-    )
-
-    async def end() -> None:
-        process.kill()
-        await process.communicate()
-
-    stack.push_async_callback(end)
-    return process
-
-
-async def _ended(session: aiohttp.ClientSession, address: str, runs: int) -> None:
-    while True:
-        async with session.get(f"{address}/api/summary") as answer:
-            counts = (await answer.json())["counts"]
-        if counts["completed"] + counts["completed_with_errors"] + counts["failed"] >= runs:
-            return
-        await asyncio.sleep(0.05)
-
-
-def _cpu(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text("ascii").rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
 def main() -> None:
     """Run them, and print what they found."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--read", metavar="ADDRESS", help=argparse.SUPPRESS)
     parser.add_argument("only", nargs="*", choices=["submit", "list", "load", []], help="all, if left out")
     args = parser.parse_args()
-    if args.read:
-        asyncio.run(read_forever(args.read))
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     only = args.only or ["submit", "list", "load"]
     if "submit" in only:
@@ -254,11 +146,8 @@ def main() -> None:
         for told, (median, p99) in asyncio.run(listing(runs)).items():
             print(f"  {told:<16}{median:8.1f}{p99:8.1f}")
     if "load" in only:
-        for turn in range(3):
-            for readers in (False, True) if turn % 2 == 0 else (True, False):
-                figures = asyncio.run(load(readers=readers))
-                told = "  ".join(f"{name} {figure:.2f}" for name, figure in figures.items())
-                print(f"{RUNNING} patients, {READERS if readers else 0:>2} readers: {told}")
+        told = asyncio.run(loads())
+        print(f"loss beside {READERS} readers: {told.loss:.1f} %")
 
 
 if __name__ == "__main__":
