@@ -81,7 +81,7 @@ async def test_who_fails_does_so_alone() -> None:
 
 
 async def test_who_leaves_takes_nobody_along() -> None:
-    """One who waits leaves the others what they wait for; the one who makes it leaves them to make their own."""
+    """One who waits leaves the others what comes; the one who makes it leaves them to make their own."""
     shared, make = Shared(), Maker()
     first, second, third = (asyncio.create_task(shared.of("a", make)) for _ in range(3))
     await asyncio.sleep(0.5)
