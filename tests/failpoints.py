@@ -167,7 +167,7 @@ def _spool(patches: _Patches) -> None:
         hit("within the download")
         real(file, block[half:])
 
-    real = patches.put(partial, "_write_all", write_all)
+    real = patches.put(partial, "write_all", write_all)
     patches.around(docpipe.archive.retrieve, "extract", "extract")
     patches.around(docpipe.fhir.retrieval, "collect", "extract")
     patches.around(docpipe.fhir.retrieval.Retrieval, "_begin", "folder of FHIR")
@@ -190,8 +190,10 @@ def _spool(patches: _Patches) -> None:
 
 def _storage(patches: _Patches) -> None:
     storage = docpipe.storage.folder
-    for name in ("_put", "_put_file", "_make_folders", "_copy", "_remove_others"):
+    for name in ("_put", "_put_files", "_copy", "_remove_others"):
         patches.around(storage, name, f"storage.{name.lstrip('_')}")
+    patches.around(storage.MadeFolders, "_make", "storage.make_folder")
+    patches.around(storage, "sync_folder", "storage.sync_folder")
     patches.around(pathlib.Path, "replace", "rename", lambda path, _to: f": {_kind(path)}")
     patches.around(docpipe.activities.report, "build", "report.build")
 
