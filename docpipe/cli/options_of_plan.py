@@ -30,37 +30,70 @@ def add_plan(
         "--patients 5000 --search-time 2min..30min --documents 20 --convert-time 500ms --outage docex:2h@1h",
     )
     add = plan.add_argument
-    add("--patients", type=_of(integer(1, 1_000_000), "N"), required=True, metavar="N", help="how many")
-    world = plan.add_argument_group("the world, where not as in the history")
-    add = world.add_argument
+    add(
+        "--patients",
+        type=_of(integer(1, 1_000_000), "N"),
+        required=True,
+        metavar="N",
+        help="to plan for",
+    )
+    _add_world(plan.add_argument_group("the world, where not as in the history"))
+    _add_means(plan.add_argument_group("the means, where not as configured"))
+    add = plan.add_argument
+    add("--svg", type=Path, metavar="FILE", help="draw the forecast into this file")
+    add("--seed", type=int, default=0, metavar="N", help="another world made up of the same (default 0)")
+
+
+def _add_world(group: "argparse._ArgumentGroup") -> None:
+    add = group.add_argument
     add("--search-time", type=_span(_seconds), metavar="SPAN", help="of the exchange for a patient")
-    add("--documents", type=_span(float), metavar="SPAN", help="of a patient: 20, 5..40")
-    add("--convert-time", type=_span(_seconds), metavar="SPAN", help="of one document in a worker: 500ms")
-    add("--archive-size", type=_span(parse_size), metavar="SPAN", help="of a patient: 10MB, 5MB..2GB")
+    add(
+        "--documents",
+        type=_span(integer(0, 100_000)),
+        metavar="SPAN",
+        help="of a patient: 20, 5..40",
+    )
+    add(
+        "--convert-time",
+        type=_span(_seconds),
+        metavar="SPAN",
+        help="of a document in a worker: 500ms",
+    )
+    add(
+        "--archive-size",
+        type=_span(parse_size),
+        metavar="SPAN",
+        help="of a patient: 10MB, 5MB..2GB",
+    )
     add(
         "--bandwidth",
-        type=_of(parse_size, "SIZE"),
+        type=_of(_bandwidth, "SIZE"),
         metavar="SIZE",
-        help="a second, to fetch and extract: 20MB",
+        help="how much is fetched and extracted in a second: 20MB",
     )
-    add("--latency", type=_of(_seconds, "TIME"), metavar="TIME", help="of a request and its answer: 50ms")
+    add(
+        "--latency",
+        type=_of(_seconds, "TIME"),
+        metavar="TIME",
+        help="of a request and its answer: 50ms",
+    )
     add(
         "--outage",
         type=_of(_outage, "OUTAGE"),
         action="append",
         default=[],
         metavar="SERVICE:TIME[@TIME]",
-        help="docex or tasktracker is down for so long, from then on (or from the middle): docex:2h@1h",
+        help="docex or tasktracker is down for so long, from so long after the beginning on, or from the "
+        "middle: docex:2h@1h; may be repeated",
     )
-    means = plan.add_argument_group("the means, where not as configured")
-    add = means.add_argument
-    add("--workers", type=_of(integer(1, 1024), "N"), metavar="N", help="conversion workers")
-    add("--downloads", type=_of(integer(1, 1000), "N"), metavar="N", help="at the same time")
+
+
+def _add_means(group: "argparse._ArgumentGroup") -> None:
+    add = group.add_argument
+    add("--workers", type=_of(integer(1, 1024), "N"), metavar="N", help="that convert documents")
+    add("--downloads", type=_of(integer(1, 1000), "N"), metavar="N", help="archives fetched at the same time")
     for name in ("search", "status", "tracker"):
         add(f"--{name}-rate", type=_of(_rate, "RATE"), metavar="RATE", help=f"{name} quota: 10/min, none")
-    add = plan.add_argument
-    add("--svg", type=Path, metavar="FILE", help="draw it into this file")
-    add("--seed", type=int, default=0, metavar="N", help="of what is drawn by chance (default 0)")
 
 
 def _of(parse: Callable[[str], _T], name: str) -> Callable[[str], _T]:
@@ -79,8 +112,8 @@ def _span(parse: Callable[[str], float]) -> Callable[[str], Span]:
     def read(text: str) -> Span:
         low, found, high = text.partition("..")
         span = (float(parse(low)), float(parse(high if found else low)))
-        if span[0] > span[1] or span[0] < 0:
-            raise ValueError("it has to rise")
+        if span[0] > span[1]:
+            raise ValueError("the first value has to be the lesser")
         return span
 
     return _of(read, "SPAN")
@@ -91,6 +124,12 @@ def _seconds(text: str) -> float:
     return float(found[1]) / 1000 if found else parse_duration(text)
 
 
+def _bandwidth(text: str) -> int:
+    if (size := parse_size(text)) == 0:
+        raise ValueError("more than nothing")
+    return size
+
+
 def _rate(text: str) -> tuple[Rate | None]:
     return (parse_rate(text),)  # None is a rate, too: not that nothing was given
 
@@ -98,6 +137,6 @@ def _rate(text: str) -> tuple[Rate | None]:
 def _outage(text: str) -> tuple[str, float, float | None]:
     service, found, when = text.partition(":")
     if service not in ("docex", "tasktracker") or not found:
-        raise ValueError("it has to be docex:TIME or tasktracker:TIME")
-    seconds, _, start = when.partition("@")
-    return service, _seconds(seconds), _seconds(start) if start else None
+        raise ValueError('docex or tasktracker and a time, such as "docex:2h" or "docex:2h@1h"')
+    seconds, at, start = when.partition("@")
+    return service, _seconds(seconds), _seconds(start) if at else None

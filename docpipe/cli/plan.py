@@ -1,10 +1,13 @@
 """`docpipe plan`: what would happen, told before it does."""
 
 import argparse
+import contextlib
 import json
+import os
+import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -12,21 +15,32 @@ from docpipe.cli.words import say, told_span
 from docpipe.config import Config, load
 from docpipe.errors import UsageError
 from docpipe.model import Json
-from docpipe.plan.assume import Assumption, Given, Ground, ground
-from docpipe.plan.forecast import Course, Forecast, forecast
+from docpipe.places import storage_folder
+from docpipe.plan.assume import Ground, ground
+from docpipe.plan.course import Course
+from docpipe.plan.forecast import Forecast, Progress, forecast
+from docpipe.plan.granted import Assumption
 from docpipe.plan.hours import Hour
 from docpipe.plan.picture import drawn
-from docpipe.plan.setup import Outage
+from docpipe.plan.setup import Given, Outage
+from docpipe.workers.machine import usable_cpus
 
 _WIDTH: Final = 40
+_FEW: Final = 20
+"""Runs; the mean of so many differs from that of all by a fifth of what they differ among each other."""
+_LEAST: Final = 0.005
+"""What gains no more than this part is not worth a word of how much."""
 _UNITS: Final = ("B", "kB", "MB", "GB", "TB")
 
 
 def plan(args: argparse.Namespace) -> int:
     """Forecast; returns the exit status."""
     config = load(args.config, services=False)
+    if args.svg is not None:
+        _can_be_written(args.svg)  # sooner than after minutes
     found = ground(config, _given(args), time.time)
-    told = forecast(found.setup, _progress())
+    with _progress() as show:
+        told = forecast(found.setup, show)
     if args.svg is not None:
         _write(args.svg, drawn(told))
     if args.json:
@@ -58,20 +72,29 @@ def _given(args: argparse.Namespace) -> Given:
     )
 
 
-def _progress() -> Callable[[float], None]:
-    """Shows on a terminal how far it is."""
+@contextlib.contextmanager
+def _progress() -> Iterator[Progress]:
+    """Shows on a terminal how far it is; gone when it is over."""
     if not sys.stderr.isatty():
-        return lambda _: None
-    shown = -1
+        yield lambda _what, _part: None
+        return
+    shown = ""
 
-    def show(part: float) -> None:
+    def show(what: str, part: float) -> None:
         nonlocal shown
-        if (percent := int(100 * part)) != shown:
-            shown = percent
-            end = "\r" if percent < 100 else "\r\x1b[K"  # noqa: PLR2004 -- all of it
-            print(f"simulating: {percent} %", end=end, file=sys.stderr, flush=True)
+        if (line := f"simulating {what}: {part:.0%}") != shown:
+            shown = line
+            print(f"\r{line}\x1b[K", end="", file=sys.stderr, flush=True)
 
-    return show
+    try:
+        yield show
+    finally:
+        print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+
+
+def _can_be_written(path: Path) -> None:
+    if path.is_dir() or not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise UsageError(f"{path} cannot be written: name a file in a folder that is there and yours.")
 
 
 def _write(path: Path, text: str) -> None:
@@ -104,6 +127,7 @@ def _lines(found: Ground, told: Forecast, config: Config) -> Iterator[str]:
         f"A search is found ready {course.late_s:.1f} s late on average, after {course.polls:.1f} questions. "
         f"The spool holds at most {_size(course.spool_b)}, the originals to store {_size(course.stored_b)}."
     )
+    yield from _room(course, config)
     yield ""
     yield from _assumed(found.assumptions, found.runs, config)
 
@@ -128,19 +152,48 @@ def _clock(seconds: float) -> str:
 
 
 def _changes(told: Forecast) -> Iterator[str]:
+    done_s, tried = told.course.done_s, {change.means for change in told.changes}
     for change in told.changes:
-        gain = told.course.done_s - change.course.done_s
-        yield f"With {change.what}: {told_span(change.course.done_s)}, {told_span(gain)} less."
-    if not told.changes:
+        gain = done_s - change.course.done_s
+        span = told_span(change.course.done_s)
+        told_gain = f"{told_span(gain)} less" if gain > _LEAST * done_s else "hardly less"
+        still = (
+            "" if change.course.mostly == change.means else f" Then what holds it up: {change.course.mostly}."
+        )
+        yield f"With {change.what}: {span}, {told_gain}.{still}"
+    if "conversion" in tried and (cpus := max(1, usable_cpus())) < 2 * told.setup.workers:
+        yield f"So many workers need as many CPUs; this machine has {cpus}."
+    if not tried:
         yield "Neither more workers nor higher quotas would make it faster: nothing is busy all the time."
-    elif not any(change.what.endswith("workers") for change in told.changes):
-        busy = sum(hour.used["conversion"] * hour.seconds for hour in told.course.hours)
-        part = busy / told.course.done_s if told.course.done_s else 0.0
-        yield f"More conversion workers give nothing: they are {part:.0%} busy, and hold nothing up."
+        return
+    if "conversion" not in tried:
+        busy = _average(told.course, "conversion")
+        yield f"More conversion workers give nothing: they are {busy:.0%} busy, and hold nothing up."
+    if "search quota" not in tried and told.setup.config.docex.search_rate is not None:
+        used = _average(told.course, "docex.search")
+        yield f"A higher search quota gives nothing: {used:.0%} of it is used, and it holds nothing up."
+
+
+def _average(course: Course, name: str) -> float:
+    used = sum(hour.used[name] * hour.seconds for hour in course.hours)
+    return used / course.done_s if course.done_s else 0.0
+
+
+def _room(course: Course, config: Config) -> Iterator[str]:
+    """What does not fit on a disk here."""
+    needed = [("the spool", config.state_dir, course.spool_b)]
+    if (storage := storage_folder(config)) is not None:
+        needed.append(("the originals", storage, course.stored_b))
+    for what, folder, size in needed:
+        there = next(path for path in (folder, *folder.absolute().parents) if path.is_dir())
+        if (free := shutil.disk_usage(there).free) < size:
+            yield f"There is no room for {what}: {there} has {_size(free)} left."
 
 
 def _assumed(assumptions: tuple[Assumption, ...], runs: int, config: Config) -> Iterator[str]:
     where = f"{runs} finished runs in {config.state_dir}" if runs else "no finished runs to learn from"
+    if 0 < runs < _FEW:
+        where = f"{'1 finished run' if runs == 1 else where}: so few make a rough forecast"
     yield f"Taken for granted ({where}):"
     for item in assumptions:
         yield f"  {item.what:<28}{item.value}  ({item.source})"
@@ -164,7 +217,12 @@ def _as_json(found: Ground, told: Forecast) -> Json:
         **_course_json(told.course),
         "hours": [_hour_json(hour) for hour in told.course.hours],
         "changes": [
-            {"what": change.what, "done_s": change.course.done_s, **_course_json(change.course)}
+            {
+                "what": change.what,
+                "done_s": change.course.done_s,
+                "bottleneck": change.course.mostly,
+                **_course_json(change.course),
+            }
             for change in told.changes
         ],
         "outages": [

@@ -10,7 +10,6 @@ from docpipe.gates import Gate
 from docpipe.lines import Slots
 from docpipe.model import Json, Outcome, Patient, Step, Wait, WaitKind
 from docpipe.plan.services import World
-from docpipe.plan.trace import Job
 from docpipe.tracker import TaskTracker
 
 _MEMBER: Final[dict[str, Json]] = {
@@ -60,7 +59,8 @@ class PlannedActivities:
 
     async def wait_until_ready(self, step: Step, search: Json, patient: Json) -> Json:
         """DocEx_CheckStatus."""
-        return await self.exchange.wait_until_ready(step, search, Patient(**patient))
+        found = await self.exchange.wait_until_ready(step, search, Patient(**patient))
+        return {**found, "asked": []}  # for a report that nobody reads
 
     async def download_and_extract(self, step: Step, run_id: str, search: Json, ready: Json) -> Json:  # noqa: ARG002 -- as the real one
         """DocEx_DownloadAndExtract: over the real gate of an origin and the real places for downloads."""
@@ -91,8 +91,13 @@ class PlannedActivities:
 
     async def convert(self, step: Step, place: Any, member: Json, siblings: list[str]) -> Json:  # noqa: ARG002 -- as the real one
         """ConvertFile: in turn, in one of the workers."""
-        job = await self._in_turn(self.workers, step, WaitKind.CONVERSION, member["seconds"])
-        self.world.trace.conversions.append(job)
+        now = self.world.now
+        asked = now()
+        async with self.workers.hold(step.ticket, Wait(WaitKind.CONVERSION, "", asked)):
+            await self.world.workers()
+            began = now()
+            await asyncio.sleep(member["seconds"])
+        self.world.trace.conversions.append((asked, began, now()))
         return {**_DONE, "metadata": _METADATA, "embedded": [], "reused": False}
 
     def converted(self, run_id: str, item: str) -> Callable[[Json], bool]:  # noqa: ARG002 -- as the real one
@@ -101,17 +106,16 @@ class PlannedActivities:
 
     async def store(self, step: Step, place: Any, member: Json, done: Json) -> Json:  # noqa: ARG002 -- as the real one
         """PutToStorage: in one of the threads."""
-        job = await self._in_turn(self.disk, step, WaitKind.DISK, member["files"] * self.world.setup.store_s)
-        self.world.trace.writes.append(job)
+        await self._write(step, member["files"] * self.world.setup.store_s)
         return {"key": ""}
 
-    async def _in_turn(self, slots: Slots, step: Step, kind: WaitKind, seconds: float) -> Job:
+    async def _write(self, step: Step, seconds: float) -> None:
         now = self.world.now
         asked = now()
-        async with slots.hold(step.ticket, Wait(kind, "", asked)):
+        async with self.disk.hold(step.ticket, Wait(WaitKind.DISK, "", asked)):
             began = now()
             await asyncio.sleep(seconds)
-            return asked, began, now()
+        self.world.trace.writes.append((asked, began, now()))
 
     async def update_status(self, step: Step, task_id: str, state: str, note: str) -> Json:
         """TaskTracker_UpdateStatus."""
@@ -120,11 +124,10 @@ class PlannedActivities:
     async def report(self, step: Step, facts: Json) -> Json:
         """GenerateReport: in one of the threads."""
         patient = facts["run"]["patient_id"]
-        job = await self._in_turn(self.disk, step, WaitKind.DISK, self.world.setup.report_s)
-        self.world.trace.writes.append(job)
+        await self._write(step, self.world.setup.report_s)
         size = self.world.case(patient).archive_b if facts["archive"] else 0
         self.world.trace.stored_b += size
-        self.world.trace.spool.append((job[2], -2 * size))
+        self.world.trace.spool.append((self.world.now(), -2 * size))
         return {"digest": "", "link": ""}
 
     async def append_report(self, step: Step, task_id: str, made: Json, again: Json) -> Json:

@@ -1,58 +1,23 @@
 """What a forecast takes for granted: read from the history, given by the user, or assumed; and said so."""
 
+import itertools
 import os
-import statistics
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from docpipe.checkpoints.history import PastRun, Present, past_runs, present
 from docpipe.config import Config
-from docpipe.model import Activity, Clock, Rate
-from docpipe.plan.setup import (
-    DEFAULT_CONVERT_S,
-    DEFAULT_DOCUMENTS,
-    DEFAULT_SEARCH_S,
-    Before,
-    Case,
-    Mix,
-    Outage,
-    Setup,
-    Span,
-)
+from docpipe.model import Activity, Clock
+from docpipe.plan.granted import Assumption, granted
+from docpipe.plan.setup import Before, Case, Given, Mix, Setup
 from docpipe.polling import next_poll
 from docpipe.workers.machine import default_workers
 
 _SAME: Final = 0.1  # how far a pause may be from what docpipe would wait where no progress is told
-
-
-@dataclass(frozen=True, slots=True)
-class Given:
-    """What the user says. None: the history's, or the configuration's."""
-
-    patients: int = 0
-    search_s: Span | None = None
-    documents: Span | None = None
-    convert_s: Span | None = None
-    archive_b: Span | None = None
-    bandwidth: float | None = None
-    latency_s: float | None = None
-    workers: int | None = None
-    downloads: int | None = None
-    rates: dict[str, Rate | None] = field(default_factory=dict)
-    """By the quota's name."""
-    outages: tuple[Outage, ...] = ()
-    seed: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Assumption:
-    """One thing taken for granted."""
-
-    what: str
-    value: str
-    source: str
-    """`given`, `history`, `configuration`, `machine` or `assumed`."""
+_UNDISTURBED: Final = 0.25
+_ONE_REQUEST: Final = (Activity.CREATE_TASK, Activity.APPEND_REPORT)
+"""What takes as long as a request and its answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +30,22 @@ class Ground:
     """How many finished runs the history has."""
 
 
-def ground(config: Config, given: Given, clock: Clock) -> Ground:
+def _load() -> float:
+    """The load of the last minutes; 0 where nothing tells it."""
+    try:
+        return os.getloadavg()[1]
+    except OSError:
+        return 0.0
+
+
+def ground(config: Config, given: Given, clock: Clock, load: Callable[[], float] = _load) -> Ground:
     """Read the history of the state folder, and put what is given over it.
+
+    Args:
+        config: names the state folder, the quotas and the means.
+        given: what is otherwise.
+        clock: the wall clock.
+        load: how many CPUs others keep busy.
 
     Raises:
         StateError: if the checkpoint database is there and cannot be read.
@@ -83,19 +62,19 @@ def ground(config: Config, given: Given, clock: Clock) -> Ground:
         mix=mix,
         threads=min(32, (os.cpu_count() or 1) + 4),  # as asyncio.to_thread has them
         tells_progress=_tells_progress(past),
-        ask_after=_median(run.ask_after for run in past if run.ask_after is not None),
+        ask_after=_at(0.5, (run.ask_after for run in past if run.ask_after is not None)),
         outages=given.outages,
         before=_before(present(config.state_dir, now), now),
         seed=given.seed,
     )
     measured: dict[str, Any] = {
-        "latency_s": _median(_each(past, Activity.CREATE_TASK), given=given.latency_s, at=0.1),
-        "store_s": _median(_each(past, Activity.STORE)),
-        "report_s": _median(_each(past, Activity.REPORT)),
-        "row_s": _median(_each(past, Activity.GET_PATIENT)),
+        "latency_s": given.latency_s if given.latency_s is not None else _undisturbed(past, *_ONE_REQUEST),
+        "store_s": _undisturbed(past, Activity.STORE),
+        "report_s": _undisturbed(past, Activity.REPORT),
+        "row_s": _undisturbed(past, Activity.GET_PATIENT),
     }
     setup = replace(setup, **{name: value for name, value in measured.items() if value is not None})
-    return Ground(setup, tuple(_told(setup, given)), len(past))
+    return Ground(setup, tuple(granted(setup, given, load())), len(past))
 
 
 def _with_rates(config: Config, given: Given) -> Config:
@@ -121,10 +100,13 @@ def _case(run: PastRun) -> Case:
 
 
 def _tells_progress(past: Sequence[PastRun]) -> bool:
-    """Whether the exchange tells its progress, by how long docpipe waited between its questions."""
+    """Whether the exchange tells its progress, by how long docpipe waited between its questions.
+
+    After the first question it waits the same: it takes two to see how fast a search goes.
+    """
     same = other = 0
     for run in past:
-        for before, after in zip(run.asked, run.asked[1:], strict=False):
+        for before, after in itertools.pairwise(run.asked[1:]):
             usual = next_poll(before, None, None, None)
             if abs(after - before - usual) < _SAME * usual:
                 same += 1
@@ -133,16 +115,20 @@ def _tells_progress(past: Sequence[PastRun]) -> bool:
     return same <= other
 
 
-def _each(past: Iterable[PastRun], activity: Activity) -> list[float]:
-    return [seconds for run in past for seconds in run.durations.get(activity, [])]
+def _undisturbed(past: Iterable[PastRun], *activities: Activity) -> float | None:
+    """What activities take that had not to wait; None where there were none.
+
+    The lower quartile: the history has them from beginning to end, and what they wait for (a quota, a place
+    among the threads) the simulation makes itself.
+    """
+    seconds = (run.durations.get(activity, []) for run in past for activity in activities)
+    return _at(_UNDISTURBED, itertools.chain.from_iterable(seconds))
 
 
-def _median(values: Iterable[float], *, given: float | None = None, at: float = 0.5) -> float | None:
+def _at(part: float, values: Iterable[float]) -> float | None:
     """The value that so large a part is below; None for no values."""
     in_order = sorted(values)
-    if given is not None or not in_order:
-        return given
-    return in_order[int(at * (len(in_order) - 1))]
+    return in_order[int(part * (len(in_order) - 1))] if in_order else None
 
 
 def _before(now_there: Present, now: float) -> Before:
@@ -155,47 +141,3 @@ def _before(now_there: Present, now: float) -> Before:
         ),
         alive=None if now_there.alive is None else max(0.0, now - now_there.alive),
     )
-
-
-def _told(setup: Setup, given: Given) -> Iterable[Assumption]:
-    mix, config = setup.mix, setup.config
-    known = "history" if mix.history else "assumed"
-    cases = mix.history
-
-    def of(what: str, span: Span | None, usual: Span, past: Callable[[Case], float], unit: str) -> Assumption:
-        if span is None and cases:
-            low, middle, high = _spread([past(case) for case in cases])
-            return Assumption(what, f"{low:.3g} to {high:.3g} {unit}, median {middle:.3g}", "history")
-        shown = span or usual
-        text = (
-            f"{shown[0]:.3g} {unit}" if shown[0] == shown[1] else f"{shown[0]:.3g} to {shown[1]:.3g} {unit}"
-        )
-        return Assumption(what, text, "given" if span else "assumed")
-
-    yield of("search time", mix.search_s, DEFAULT_SEARCH_S, lambda case: case.search_s, "s")
-    yield of("documents a patient", mix.documents, DEFAULT_DOCUMENTS, lambda case: len(case.convert_s), "")
-    yield of("conversion a document", mix.convert_s, DEFAULT_CONVERT_S, _mean_convert, "s")
-    latency = "given" if given.latency_s is not None else known
-    yield Assumption("latency of a request", f"{1000 * setup.latency_s:.3g} ms", latency)
-    yield Assumption("storing a document", f"{1000 * setup.store_s:.3g} ms", known)
-    workers = "given" if given.workers else "configuration" if config.convert.workers else "machine"
-    yield Assumption("conversion workers", str(setup.workers), workers)
-    downloads = "given" if given.downloads else "configuration"
-    yield Assumption("downloads at the same time", str(config.docex.max_downloads), downloads)
-    for name, rate in (
-        ("docex.search", config.docex.search_rate),
-        ("docex.status", config.docex.status_rate),
-        ("tasktracker", config.tasktracker.rate),
-    ):
-        source = "given" if name in given.rates else "configuration"
-        yield Assumption(f"quota of {name}", str(rate or "none"), source)
-
-
-def _mean_convert(case: Case) -> float:
-    return statistics.fmean(case.convert_s) if case.convert_s else 0.0
-
-
-def _spread(values: list[float]) -> tuple[float, float, float]:
-    in_order = sorted(values)
-    last = len(in_order) - 1
-    return in_order[round(0.05 * last)], in_order[round(0.5 * last)], in_order[round(0.95 * last)]

@@ -1,42 +1,18 @@
 """A forecast: when all will be done, what holds it up, and what would change that."""
 
-import multiprocessing
-import os
-import statistics
-from collections.abc import Iterable
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from docpipe.config import Config
 from docpipe.model import Rate
-from docpipe.plan.hours import Hour, hours
+from docpipe.plan.aside import simulated
+from docpipe.plan.course import Course
 from docpipe.plan.setup import Setup
-from docpipe.plan.simulate import Progress, simulate
-from docpipe.plan.trace import Trace
 
-_ALONE: Final = 500
-"""So few patients are simulated faster than a process is started."""
-
-
-@dataclass(frozen=True, slots=True)
-class Course:
-    """How it would go."""
-
-    done_s: float
-    """When the last run has ended, in seconds from the start."""
-    hours: list[Hour]
-    failed: int
-    late_s: float
-    """How late docpipe finds out that a search is ready, on average."""
-    polls: float
-    """Questions a search."""
-    spool_b: int
-    """The most that lies in the spool."""
-    stored_b: int
-    """What comes out of the archives."""
-    ended: list[float]
-    """When each run ended, in order."""
+Progress = Callable[[str, float], None]
+"""Told what is being simulated, and what part of that is done."""
+_PLAIN: Final = "without the outages"
+_PLANNED: Final = "as planned"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +20,8 @@ class Change:
     """What would happen if something were otherwise."""
 
     what: str
+    means: str
+    """Which bottleneck that is about, as hours name it."""
     course: Course
 
 
@@ -58,86 +36,66 @@ class Forecast:
     """Without the outages that were asked for."""
 
 
-def forecast(setup: Setup, progress: Progress = lambda _: None) -> Forecast:
-    """Simulate it, and what could be otherwise.
+def forecast(setup: Setup, progress: Progress = lambda _what, _part: None) -> Forecast:
+    """Simulate it, and what could be otherwise; side by side what does not depend on each other."""
+    courses: dict[str, Course] = {}
 
-    Args:
-        setup: what it depends on.
-        progress: told how far the first simulation is, from 0 to 1.
-    """
-    undisturbed = _course(plain := replace(setup, outages=()), simulate(plain, progress))
+    def simulate(wanted: Mapping[str, Setup], what: str) -> None:
+        missing = {name: setup for name, setup in wanted.items() if name not in courses}
+        found = simulated(list(missing.values()), lambda part: progress(what, part))
+        courses.update(zip(missing, found, strict=True))
+
+    plain = replace(setup, outages=())
+    placed = all(outage.start is not None for outage in setup.outages)
+    simulate({_PLAIN: plain} | ({_PLANNED: setup} if placed and setup.outages else {}), "the plan")
+    if not placed:
+        setup = _placed(setup, courses[_PLAIN].done_s / 2)
+    if not setup.outages:
+        courses[_PLANNED] = courses[_PLAIN]
+    others: list[tuple[str, str, Setup]] = []
+    for _ in range(2):  # the outage itself may make another bottleneck
+        known = [courses[name] for name in (_PLAIN, _PLANNED) if name in courses]
+        others = _otherwise(setup, known)
+        simulate({_PLANNED: setup} | {what: changed for what, _, changed in others}, "what would change it")
+    changes = [Change(what, means, courses[what]) for what, means, _ in others]
+    return Forecast(setup, courses[_PLANNED], changes, courses[_PLAIN] if setup.outages else None)
+
+
+def _placed(setup: Setup, middle: float) -> Setup:
     outages = (
-        outage if outage.start is not None else replace(outage, start=undisturbed.done_s / 2)
-        for outage in setup.outages
+        outage if outage.start is not None else replace(outage, start=middle) for outage in setup.outages
     )
-    setup = replace(setup, outages=tuple(outages))
-    course = _one(setup) if setup.outages else undisturbed
-    others = dict(_otherwise(setup, {hour.bottleneck for hour in (*undisturbed.hours, *course.hours)}))
-    courses = zip(others, _simulated(list(others.values())), strict=True)
-    changes = [Change(what, found) for what, found in courses]
-    return Forecast(setup, course, changes, undisturbed if setup.outages else None)
+    return replace(setup, outages=tuple(outages))
 
 
-def _simulated(setups: list[Setup]) -> list[Course]:
-    """In processes of their own, side by side."""
-    if not setups or setups[0].patients < _ALONE:
-        return [_one(setup) for setup in setups]
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(len(setups), os.cpu_count() or 1), context) as pool:
-        return list(pool.map(_one, setups))
+def _otherwise(setup: Setup, courses: Iterable[Course]) -> list[tuple[str, str, Setup]]:
+    """Twice of each that holds something up; twice of anything else gives nothing.
+
+    Returns:
+        What is changed, which bottleneck that is about, and what to simulate.
+    """
+    bottlenecks = {hour.bottleneck for course in courses for hour in course.hours}
+    return [found for found in _twices(setup) if found[1] in bottlenecks]
 
 
-def _one(setup: Setup) -> Course:
-    return _course(setup, simulate(setup))
-
-
-def _course(setup: Setup, trace: Trace) -> Course:
-    late = [noticed - ready for noticed, ready in zip(trace.noticed, trace.ready, strict=True)]
-    asked = len(trace.requests.get("docex.status", ()))
-    return Course(
-        done_s=trace.done_s,
-        hours=hours(setup, trace),
-        failed=trace.failed,
-        late_s=statistics.fmean(late) if late else 0.0,
-        polls=asked / len(late) if late else 0.0,
-        spool_b=_most(trace.spool),
-        stored_b=trace.stored_b,
-        ended=sorted(trace.ended),
-    )
-
-
-def _most(changes: Iterable[tuple[float, int]]) -> int:
-    most = now = 0
-    for _, size in sorted(changes):
-        now += size
-        most = max(most, now)
-    return most
-
-
-def _otherwise(setup: Setup, bottlenecks: set[str]) -> Iterable[tuple[str, Setup]]:
-    """Twice of each that holds something up; twice of anything else gives nothing."""
+def _twices(setup: Setup) -> Iterator[tuple[str, str, Setup]]:
     config = setup.config
-    if "conversion" in bottlenecks:
-        yield f"{2 * setup.workers} conversion workers", replace(setup, workers=2 * setup.workers)
-    if "search quota" in bottlenecks and (rate := _twice(config.docex.search_rate)):
-        changed = _docex(config, search_rate=rate)
-        yield f"search quota {rate}", replace(setup, config=changed)
-    if "status quota" in bottlenecks and (rate := _twice(config.docex.status_rate)):
-        yield f"status quota {rate}", replace(setup, config=_docex(config, status_rate=rate))
-    if "tracker quota" in bottlenecks and (rate := _twice(config.tasktracker.rate)):
-        changed = replace(config, tasktracker=replace(config.tasktracker, rate=rate))
-        yield f"tracker quota {rate}", replace(setup, config=changed)
-    if "downloads" in bottlenecks:
-        number = 2 * config.docex.max_downloads
-        yield (
-            f"{number} downloads at the same time",
-            replace(setup, config=_docex(config, max_downloads=number)),
-        )
+    docex, tracker = config.docex, config.tasktracker
+    workers, downloads = 2 * setup.workers, 2 * docex.max_downloads
+    yield f"{workers} conversion workers", "conversion", replace(setup, workers=workers)
+    if rate := _twice(docex.search_rate):
+        yield f"search quota {rate}", "search quota", _docex(setup, search_rate=rate)
+    if rate := _twice(docex.status_rate):
+        yield f"status quota {rate}", "status quota", _docex(setup, status_rate=rate)
+    if rate := _twice(tracker.rate):
+        more = replace(config, tasktracker=replace(tracker, rate=rate))
+        yield f"tracker quota {rate}", "tracker quota", replace(setup, config=more)
+    yield f"{downloads} downloads at the same time", "downloads", _docex(setup, max_downloads=downloads)
 
 
 def _twice(rate: Rate | None) -> Rate | None:
     return None if rate is None else Rate(2 * rate.n, rate.per)
 
 
-def _docex(config: Config, **changes: Any) -> Config:
-    return replace(config, docex=replace(config.docex, **changes))
+def _docex(setup: Setup, **changes: Any) -> Setup:
+    return replace(setup, config=replace(setup.config, docex=replace(setup.config.docex, **changes)))

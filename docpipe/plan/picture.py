@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from html import escape
 from typing import Final
 
-from docpipe.plan.forecast import Course, Forecast
+from docpipe.plan.course import Course
+from docpipe.plan.forecast import Forecast
 
 _WIDTH: Final = 900
 _HEIGHT: Final = 420

@@ -45,23 +45,46 @@ class World:
         """By patient."""
         self._loop = asyncio.get_running_loop()
         self._start = self._loop.time()
-        self._rng = random.Random(f"{setup.seed} patients")
+        self._workers_at: float | None = None
+        self._rounds: dict[int, list[Case]] = {}
 
     def now(self) -> float:
         """Seconds since the start."""
         return self._loop.time() - self._start
 
+    async def workers(self) -> None:
+        """Return when the workers are there, which start with the first job."""
+        now = self.now()
+        if self._workers_at is None:
+            self._workers_at = now + self.setup.start_s
+        if now < self._workers_at:
+            await asyncio.sleep(self._workers_at - now)
+
     def case(self, patient_id: str) -> Case:
         """What the world holds of a patient: the same patients for the same seed, whoever comes first."""
         found = self.cases.get(patient_id)
         if found is None:
-            found = self.cases[patient_id] = self.setup.mix.draw(
-                random.Random(f"{self.setup.seed} {patient_id}")
-            )
+            rng = random.Random(f"{self.setup.seed} {patient_id}")
+            found = self.cases[patient_id] = self.setup.mix.draw(rng, self._past(patient_id))
         return found
+
+    def _past(self, patient_id: str) -> Case | None:
+        """Patients of the history in rounds, each shuffled: all count the same, and chance adds little.
+
+        Ids end with a number, from 0 on.
+        """
+        if not (history := self.setup.mix.history):
+            return None
+        round_number, place = divmod(int(patient_id.rpartition(" ")[2]), len(history))
+        if round_number not in self._rounds:
+            rng = random.Random(f"{self.setup.seed} round {round_number}")
+            self._rounds[round_number] = rng.sample(history, len(history))
+        return self._rounds[round_number][place]
 
     def down(self, service: str, now: float) -> bool:
         """Whether a service is out; archives come from the exchange."""
+        if not self.setup.outages:
+            return False
         name = "tasktracker" if service == "tasktracker" else "docex"
         return any(outage.service == name and outage.within(now) for outage in self.setup.outages)
 

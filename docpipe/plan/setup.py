@@ -6,6 +6,7 @@ from typing import Final
 
 from docpipe.checkpoints import Grant
 from docpipe.config import Config
+from docpipe.model import Rate
 
 DEFAULT_SEARCH_S: Final = (120.0, 1800.0)
 DEFAULT_DOCUMENTS: Final = (20.0, 20.0)
@@ -42,9 +43,8 @@ class Mix:
     archive_b: Span | None = None
     bandwidth: float | None = None
 
-    def draw(self, rng: random.Random) -> Case:
-        """A patient."""
-        past = rng.choice(self.history) if self.history else None
+    def draw(self, rng: random.Random, past: Case | None) -> Case:
+        """A patient, after one of the history where there is one."""
         search_s = self.search_s or (None if past else DEFAULT_SEARCH_S)
         number = self.documents or (None if past else DEFAULT_DOCUMENTS)
         convert_s = past.convert_s if past else ()
@@ -89,6 +89,25 @@ class Outage:
 
 
 @dataclass(frozen=True, slots=True)
+class Given:
+    """What the user says. None: the history's, or the configuration's."""
+
+    patients: int = 0
+    search_s: Span | None = None
+    documents: Span | None = None
+    convert_s: Span | None = None
+    archive_b: Span | None = None
+    bandwidth: float | None = None
+    latency_s: float | None = None
+    workers: int | None = None
+    downloads: int | None = None
+    rates: dict[str, Rate | None] = field(default_factory=dict)
+    """By the quota's name."""
+    outages: tuple[Outage, ...] = ()
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Before:
     """What is in the state folder already."""
 
@@ -120,6 +139,8 @@ class Setup:
     report_s: float = 0.02
     row_s: float = 0.002
     """To look a patient up."""
+    start_s: float = 0.5
+    """Until the workers are there, from the first conversion on."""
     tells_progress: bool = True
     """Whether the exchange says how far a search is."""
     ask_after: float | None = None

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import logging
 import random
 from collections.abc import Callable, Iterator
@@ -29,13 +30,14 @@ _MANY: Final = 500
 _BUNDLES: Final = 4
 """Where patients are many, their documents are converted and stored in bundles: the same work in fewer steps.
 A patient's last bundle ends later than its last document would: a difference of seconds, in hours."""
+_GARBAGE: Final = 100_000
 Progress = Callable[[float], None]
 """Told what part of the runs has ended."""
 
 
 def simulate(setup: Setup, progress: Progress = lambda _: None) -> Trace:
     """What would happen, from the start until the last run has ended."""
-    with _silence(), asyncio.Runner(loop_factory=BlindLoop) as runner:
+    with _silence(), _much_garbage(), asyncio.Runner(loop_factory=BlindLoop) as runner:
         return runner.run(_simulated(setup, progress))
 
 
@@ -53,6 +55,7 @@ async def _simulated(setup: Setup, progress: Progress) -> Trace:
             clock=wall_clock,
             ids=RunIds(wall_clock, random.Random(setup.seed)),
         )
+        stack.push_async_callback(engine.stop, grace=0)  # nothing is left, unless somebody lost patience
         trace.submitted = len(runs) + setup.patients
 
         def note(change: Change) -> None:
@@ -111,3 +114,14 @@ def _silence() -> Iterator[None]:
         yield
     finally:
         structlog.configure(**before)
+
+
+@contextlib.contextmanager
+def _much_garbage() -> Iterator[None]:
+    """Looked for less often: there are hardly any cycles, and a simulation makes many small things."""
+    before = gc.get_threshold()
+    gc.set_threshold(_GARBAGE, *before[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)

@@ -6,9 +6,11 @@ import pytest
 
 from docpipe.config import Config, Docex, State, Tasktracker
 from docpipe.model import Rate
-from docpipe.plan.assume import Given, ground
+from docpipe.plan.assume import ground
+from docpipe.plan.setup import Given
 from docpipe.plan.simulate import simulate as planned
 from tests import virtual
+from tests.benchmarks.makespan import WORKERS, TimedWorkers
 from tests.simulation.world import Plan, Story, simulate
 
 RATES = {
@@ -32,7 +34,7 @@ def forecast(state: Path, rates: dict[str, Rate | None], **given) -> float:
         tasktracker=Tasktracker(rate=rates["tracker_rate"]),
         state=State(dir=str(state)),
     )
-    wanted = Given(patients=200, latency_s=0.0, convert_s=(0.0, 0.0), **given)
+    wanted = Given(**{"patients": 200, "latency_s": 0.0, "convert_s": (0.0, 0.0), **given})
     return planned(ground(config, wanted, lambda: 0.0).setup).done_s
 
 
@@ -44,4 +46,18 @@ def test_within_five_percent_of_two_hundred_patients(tmp_path: Path, rates: dict
     assert given == pytest.approx(seconds, rel=0.05)
     real(tmp_path / "history", 40, 2, rates)
     learnt = forecast(tmp_path / "history" / "state", rates)
+    assert learnt == pytest.approx(seconds, rel=0.05)
+
+
+def test_within_five_percent_where_conversion_paces_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Workers are busy all the time; the history says how long documents take, not how long they wait."""
+    rates = dict.fromkeys(RATES["search quota"])
+    monkeypatch.setattr("tests.benchmarks.makespan.CONVERT_S", (1.0, 2.0))
+    monkeypatch.setattr("docpipe.service.make_workers", lambda _config, clock, *_, **__: TimedWorkers(clock))
+    seconds = real(tmp_path / "real", 200, 1, rates).seconds
+    real(tmp_path / "history", 40, 2, rates)
+    assert seconds > 0.95 * 200 * 4 * 1.5 / WORKERS
+    learnt = forecast(tmp_path / "history" / "state", rates, convert_s=None, workers=WORKERS)
     assert learnt == pytest.approx(seconds, rel=0.05)

@@ -1,7 +1,9 @@
 """`docpipe plan`: what it takes for granted, what it finds, how it says so."""
 
 import asyncio
+import gc
 import json
+import signal
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -12,11 +14,12 @@ from docpipe.checkpoints import open_database
 from docpipe.cli import main
 from docpipe.config import Config, Convert, State
 from docpipe.model import Activity, Rate, RunState
-from docpipe.plan.assume import Given, ground
+from docpipe.plan.aside import simulated
+from docpipe.plan.assume import ground
 from docpipe.plan.forecast import forecast
 from docpipe.plan.hours import SEARCHES
 from docpipe.plan.picture import drawn
-from docpipe.plan.setup import Before, Mix, Outage, Setup
+from docpipe.plan.setup import Before, Given, Mix, Outage, Setup
 from docpipe.plan.simulate import simulate
 from docpipe.plan.virtual import BlindLoop, Deadlock
 
@@ -185,7 +188,101 @@ def test_nonsense_is_refused(options: str, capsys) -> None:
     assert "cannot be used" in capsys.readouterr().err
 
 
+def test_a_file_that_cannot_be_written_is_told_before_anything_is_simulated(tmp_path: Path, capsys) -> None:
+    """Who waited for a forecast is not told at the end that its drawing has no place."""
+    assert main(["plan", "--patients", "5", "--svg", str(tmp_path / "nowhere" / "plan.svg")]) == 2
+    assert "plan.svg cannot be written" in capsys.readouterr().err
+
+
+def test_what_more_would_give_is_told_of_workers_and_of_the_quota(capsys) -> None:
+    """Where one of them holds all up, the text says that more of the other gives nothing."""
+    told = forecast(setup())
+    assert [change.means for change in told.changes] == ["search quota"]
+    options = "plan --patients 20 --search-time 5s --documents 2 --convert-time 10s --search-rate 10/sec"
+    assert main([*options.split(), "--workers", "2"]) == 0
+    text = capsys.readouterr().out
+    assert "With 4 conversion workers: " in text
+    assert "A higher search quota gives nothing" in text
+
+
+def test_a_disk_that_is_too_small_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys) -> None:
+    """What the archives hold has to fit."""
+    monkeypatch.chdir(tmp_path)
+    options = ["plan", "--patients", "3", "--search-time", "5s", "--documents", "2", "--convert-time", "1s"]
+    assert main([*options, "--archive-size=1MB"]) == 0
+    assert "no room" not in capsys.readouterr().out
+    assert main([*options, "--archive-size=1000000GB"]) == 0
+    assert "There is no room for the originals" in capsys.readouterr().out
+
+
+def test_a_busy_machine_is_told() -> None:
+    """The forecast takes the CPUs for free, and says so where they are not."""
+
+    def other_work(load: float) -> str:
+        found = ground(Config(), Given(patients=5), time.time, lambda: load)
+        return found.assumptions[-1].value
+
+    assert other_work(0.0) == "none"
+    assert "load is 99.0" in other_work(99.0)
+
+
+def test_simulations_side_by_side_are_the_same() -> None:
+    """Each in a process of its own finds what it finds here, and tells how far it is."""
+    mix = replace(MIX, convert_s=(0.0, 0.0))
+    slow, fast = (setup(500, mix=mix, config=docex(search_rate=Rate(n, 60.0))) for n in (100, 200))
+    seen: list[float] = []
+    found = simulated([slow, fast], seen.append)
+    assert [course.done_s for course in found] == [simulate(slow).done_s, simulate(fast).done_s]
+    assert seen == sorted(seen)
+    assert seen[-1] == 1.0
+
+
+def test_interrupted_it_says_nothing(capfd) -> None:
+    """Ctrl-C ends a simulation at once and in silence, with thousands of runs that have not begun."""
+
+    def interrupt(part: float) -> None:
+        if part > 0.1:
+            signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        simulate(setup(300), interrupt)
+    gc.collect()
+    assert capfd.readouterr().err == ""
+
+
 def test_a_deadlock_is_told() -> None:
     """A loop without sockets in which nothing can ever happen says so."""
     with pytest.raises(Deadlock), asyncio.Runner(loop_factory=BlindLoop) as runner:
         runner.run(asyncio.Event().wait())
+
+
+def test_the_loop_keeps_the_order_of_things() -> None:
+    """What is due at the same time is called in the order in which it was asked for, unless cancelled."""
+    seen: list[object] = []
+
+    async def work() -> None:
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        for name in "abc":
+            timer = loop.call_later(5.0, lambda name=name: seen.append((name, loop.time() - began)))
+            if name == "b":
+                timer.cancel()
+        loop.call_later(1.0, seen.append, "first")
+        loop.call_soon(seen.append, "soon").cancel()
+        loop.call_soon(seen.append, "at once")
+        await asyncio.sleep(10.0)
+
+    with asyncio.Runner(loop_factory=BlindLoop) as runner:
+        runner.run(work())
+    assert seen == ["at once", "first", ("a", 5.0), ("c", 5.0)]
+
+
+def test_the_loop_lets_nothing_fail_in_silence() -> None:
+    """What a callback raises comes out."""
+
+    async def work() -> None:
+        asyncio.get_running_loop().call_soon(lambda: 1 / 0)
+        await asyncio.sleep(1.0)
+
+    with asyncio.Runner(loop_factory=BlindLoop) as runner, pytest.raises(ZeroDivisionError):
+        runner.run(work())
