@@ -62,10 +62,14 @@ def _quoted(text: str) -> str:
     return '"' + text.replace('"', '""') + '"' if "," in text or '"' in text else text
 
 
+@lru_cache(maxsize=4)
+def _second(at: int) -> str:
+    return datetime.fromtimestamp(at, UTC).isoformat().removesuffix("+00:00")
+
+
 @lru_cache(maxsize=1)  # of a thousand runs at work, many write in the same millisecond
 def _timestamp(millis: int) -> str:
-    second = datetime.fromtimestamp(millis // 1000, UTC).isoformat().removesuffix("+00:00")
-    return f"{second}.{millis % 1000:03d}+00:00"
+    return f"{_second(millis // 1000)}.{millis % 1000:03d}+00:00"
 
 
 class ActivityLog:

@@ -96,6 +96,9 @@ _MIGRATIONS: Final = {
 """What leads from each version to the one after it."""
 GOING_ON: Final = "state IN ('queued', 'running')"
 _WAL_BYTES: Final = 64 * 2**20
+_WAL_PAGES: Final = 4096
+"""So much of the log is taken over into the database at a time: with SQLite's own 1000 pages a thousand runs
+under way have it done, and synced, in every second transaction, and the same pages again and again."""
 _CACHE_KIB: Final = 32 * 2**10
 """A thousand runs under way write to as many pages: with SQLite's own 2 MiB each is read anew every time."""
 _INCREMENTAL: Final = 2
@@ -264,6 +267,7 @@ def connect(path: Path) -> sqlite3.Connection:
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = FULL")
         db.execute(f"PRAGMA journal_size_limit = {_WAL_BYTES}")
+        db.execute(f"PRAGMA wal_autocheckpoint = {_WAL_PAGES}")
         db.execute(f"PRAGMA cache_size = {-_CACHE_KIB}")
         _bring_forward(db, path)
         _able_to_shrink(db)

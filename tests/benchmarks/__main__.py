@@ -10,6 +10,9 @@ What was decided by these figures (2 cores of an AMD EPYC, Python 3.11, other wo
 * msgspec for checkpoints and the log: 0.6 us for what json encodes in 4.5 us; orjson 0.5, but it knows no
   keys that are enumerations.
 * The activity log's lines are put together by hand: 1 us a line, 4.6 us with aiocsv.
+* A checkpoint costs the engine about what a bare loop needs for a future and a row for each activity
+  (`activities`: "rate of a bare loop", 45,000 to 55,000/s). With 1,000 runs at work an activity takes
+  1,000 / rate on average: a p99 below 50 ms needs more than 20,000/s, and a machine that does not stall.
 """
 
 import argparse
