@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import Browser, Page, Route, async_playwright
 
 import fakes
 from tests.acceptance.conftest import Box
@@ -192,6 +192,63 @@ async def test_search_and_filters(box: Box, services: fakes.Running, path_of_chr
         await until(lambda: says(page, "main", "No run is like that"))
         assert page.url.endswith("#/?q=P107&show=cancelled")
         assert seen.complaints == []
+
+
+@pytest.mark.parametrize("services", [SLOW], indirect=True)
+async def test_what_happens_while_it_loads_is_shown(
+    box: Box, services: fakes.Running, path_of_chromium: str
+) -> None:
+    """Also where the answer is older than what the events told meanwhile."""
+    async with serving(box) as service, browsing(path_of_chromium) as browser:
+        (run,) = await service.submit("P123")
+        await service.until(run, "running")
+        seen = await tab(browser, service)
+        row = seen.page.locator(f"tr[data-run='{run}']")
+        await row.locator(".is-running").wait_for()
+        came, go = asyncio.Event(), asyncio.Event()
+
+        async def late(route: Route) -> None:
+            answer = await route.fetch()
+            came.set()
+            await go.wait()
+            await route.fulfill(response=answer)
+
+        await seen.page.route("**/api/runs?*", late)
+        await seen.page.select_option("select[aria-label=Order]", "urgent")
+        await came.wait()
+        await service.ask("POST", f"/api/runs/{run}/cancel", 202)
+        await row.locator(".is-cancelled").wait_for()
+        await row.evaluate("row => { row.dataset.before = 1; }")
+        go.set()
+        await seen.has(f"tr[data-run='{run}']:not([data-before])")
+        assert await row.locator(".is-cancelled").count() == 1
+        assert seen.complaints == []
+
+
+@pytest.mark.parametrize("services", [SLOW], indirect=True)
+async def test_what_happens_before_it_listens_is_shown(
+    box: Box, services: fakes.Running, path_of_chromium: str
+) -> None:
+    """What changed between the list and the first event was told to nobody."""
+    async with serving(box) as service, browsing(path_of_chromium) as browser:
+        (run,) = await service.submit("P123")
+        await service.until(run, "running")
+        page = await browser.new_page()
+        go = asyncio.Event()
+
+        async def late(route: Route) -> None:
+            await go.wait()
+            await route.continue_()
+
+        await page.route("**/api/events", late)
+        await page.goto(service.address)
+        row = page.locator(f"tr[data-run='{run}']")
+        await row.locator(".is-running").wait_for()
+        await service.ask("POST", f"/api/runs/{run}/cancel", 202)
+        await service.until(run, "cancelled")
+        await asyncio.sleep(1.5)  # by then it is forgotten: nobody listens
+        go.set()
+        await row.locator(".is-cancelled").wait_for()
 
 
 async def test_by_keyboard(box: Box, services: fakes.Running, path_of_chromium: str) -> None:

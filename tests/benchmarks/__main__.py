@@ -34,6 +34,7 @@ from tests.benchmarks.plan import plan
 from tests.benchmarks.resume import resume
 from tests.benchmarks.starts import first_request, starts
 from tests.benchmarks.waiting import waiting
+from tests.benchmarks.web import web
 
 BENCHMARKS: dict[str, Benchmark] = {
     "overhead": overhead,
@@ -46,6 +47,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     "archives": archives,
     "conversion": conversion,
     "plan": plan,
+    "web": web,
     "start": starts,
     "first request": first_request,
 }

@@ -67,6 +67,22 @@ class Loads:
         """CPU ms a patient, the median."""
         return statistics.median(getattr(pair[beside], f"{of}_s") * 1000 / RUNNING for pair in self.pairs)
 
+    @property
+    def share(self) -> float:
+        """How much of the machine's CPUs goes to the readers, in percent, whatever else goes on there.
+
+        That is what a pipeline loses that keeps all of them busy. Their own process is not in it: people
+        read on other machines.
+        """
+        return self.service_for_readers / 10 / len(os.sched_getaffinity(0))
+
+    @property
+    def service_for_readers(self) -> float:
+        """CPU of the service in ms for each second of the readers; the median."""
+        return statistics.median(
+            (beside.service_s - alone.service_s) * 1000 / beside.wall_s for alone, beside in self.pairs
+        )
+
     def reader(self, name: str) -> float:
         """A figure of the readers', the median."""
         return statistics.median((beside.readers or {})[name] for _, beside in self.pairs)
@@ -82,8 +98,8 @@ async def loads(rounds: int = ROUNDS) -> Loads:
         ids = [f"T{number:05d}" for number in range(_WARM + 2 * rounds * RUNNING)]
         await database.put([Patient(id_, "Ann", "Lee", "1957-03-31") for id_ in ids])
         await database.aclose()
-        env = _environment(folder, running)
-        served = await stack.enter_async_context(_process(env, "docpipe", "serve", "--port", "0"))
+        env = environment(folder, running)
+        served = await stack.enter_async_context(process(env, "docpipe", "serve", "--port", "0"))
         assert served.stdout is not None
         address = (await served.stdout.readline()).decode().split()[-1]
         session = await stack.enter_async_context(aiohttp.ClientSession())
@@ -113,7 +129,7 @@ async def _batch(
         reading = None
         if readers:
             words = ("tests.benchmarks.readers", address)
-            reading = await stack.enter_async_context(_process({}, *words))
+            reading = await stack.enter_async_context(process({}, *words))
             await asyncio.sleep(3)  # all of them are there
         service, workers = _cpu(pid)
         wall = await _through(session, address, ids)
@@ -146,7 +162,8 @@ async def _through(session: aiohttp.ClientSession, address: str, ids: list[str])
     return max(datetime.fromisoformat(run["finished_at"]).timestamp() for run in runs) - began
 
 
-def _environment(folder: Path, running: fakes.Running) -> dict[str, str]:
+def environment(folder: Path, running: fakes.Running) -> dict[str, str]:
+    """Of a service that works in a folder, at no quota."""
     return {
         "DOCPIPE_DOCEX__BASE_URL": running.docex_url,
         "DOCPIPE_DOCEX__SEARCH_RATE": "none",
@@ -160,7 +177,8 @@ def _environment(folder: Path, running: fakes.Running) -> dict[str, str]:
 
 
 @contextlib.asynccontextmanager
-async def _process(env: dict[str, str], *words: str) -> AsyncIterator[asyncio.subprocess.Process]:
+async def process(env: dict[str, str], *words: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    """A module of this repository as a process, killed in the end."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", *words),
         cwd=ROOT,

@@ -6,7 +6,6 @@ import contextlib
 import io
 import json
 import logging
-import sqlite3
 import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -15,15 +14,14 @@ from typing import Any
 
 import structlog
 
-from docpipe.checkpoints import open_database
-from docpipe.model import RunIds
-from tests.benchmarks.load import loads
+from tests.benchmarks.figures import Figure
+from tests.benchmarks.filled import fill
+from tests.benchmarks.load import RUNNING, loads
 from tests.benchmarks.readers import READERS
 from tests.web_support import serving
 
 PATIENTS = 10_000
 SIZES = (10_000, 100_000)
-_STATES = ("completed",) * 17 + ("completed_with_errors", "failed", "queued")
 
 
 @contextlib.asynccontextmanager
@@ -66,31 +64,6 @@ async def submissions() -> dict[str, float]:
     return figures
 
 
-def fill(folder: Path, runs: int) -> None:
-    """A database of runs that have ended, but for one in twenty, which is queued."""
-    state = folder / "state"
-    state.mkdir(mode=0o700)
-
-    async def make() -> None:
-        async with open_database(state, time.time):
-            pass
-
-    asyncio.run(make())
-    ids, now = RunIds(), time.time()
-    counts = json.dumps({"converted": 20, "stored": 1})
-    rows = [
-        (ids.new(), f"T{number:06d}", number % 3, _STATES[number % 20], now - number, now - number, counts)
-        for number in range(runs)
-    ]
-    with contextlib.closing(sqlite3.connect(state / "checkpoints.db")) as db, db:
-        db.executemany(
-            "INSERT INTO runs (run_id, patient_id, priority, state, created_at, finished_at, counts) "
-            "VALUES (?, ?, ?, ?, ?, CASE WHEN ?6 THEN ?6 END, ?7)",
-            rows,
-        )
-        db.execute("UPDATE runs SET finished_at = NULL WHERE state = 'queued'")
-
-
 async def latency(ask: Callable[[], Awaitable[Any]], times: int = 200) -> tuple[float, float]:
     """The median, and what one in a hundred exceeds, in ms."""
     took = []
@@ -122,22 +95,68 @@ async def listing(runs: int) -> dict[str, tuple[float, float]]:
         await asyncio.to_thread(fill, folder, runs)
         async with serving(folder, time.time, options={"search_seconds": (9e4, 9e4)}) as served:
             served.docpipe.engine.pause()
-            figures = {
-                told: await latency(lambda path=path: served.get(path), 100) for told, path in PATHS.items()
-            }
+
+            async def ask(path: str) -> None:
+                served.web.shared.outdate()  # each answer is made
+                await served.get(path)
+
+            figures = {told: await latency(lambda path=path: ask(path), 100) for told, path in PATHS.items()}
             async with lag() as longest:
                 for path in PATHS.values():
-                    await served.get(path)
+                    await ask(path)
             return {**figures, "longest lag": (longest[0], longest[0])}
+
+
+def _opening(runs: int) -> tuple[float, float]:
+    from tests.benchmarks.page import opening  # noqa: PLC0415 -- the others need no browser
+
+    return opening(runs)
+
+
+def web() -> list[Figure]:
+    """What people wait for, and what the pipeline loses beside them."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
+    runs, loaded = SIZES[0], asyncio.run(loads())
+    lists = asyncio.run(listing(runs))
+    first, later = _opening(runs)
+    taken = asyncio.run(submissions())
+    slowest = max(lists[told][0] for told, path in PATHS.items() if path.startswith("/api/runs"))
+    beside = f"{RUNNING} patients beside {READERS} readers"
+    return [
+        Figure(f"{beside}, throughput lost", loaded.loss, "%", goal="<= 5"),
+        *(
+            Figure(
+                f"{beside}, CPU of the {of} a patient",
+                loaded.cpu_ms(of, beside=True),
+                "ms",
+                "no readers",
+                loaded.cpu_ms(of, beside=False),
+            )
+            for of in ("service", "workers")
+        ),
+        Figure("share of the CPUs that goes to the readers", loaded.share, "%", goal="<= 5"),
+        Figure("CPU of the service for the readers", loaded.service_for_readers, "ms/s"),
+        Figure("CPU of the readers themselves", loaded.reader("cpu_ms_a_second"), "ms/s"),
+        Figure("an answer to a reader", loaded.reader("median_ms"), "ms"),
+        Figure("an answer to a reader, p99", loaded.reader("p99_ms"), "ms"),
+        Figure(f"the slowest list of {runs:,} runs", slowest, "ms", goal="<= 50"),
+        Figure(f"the page with {runs:,} runs opens", later, "ms", goal="<= 300"),
+        Figure("the same, the first in a fresh browser", first, "ms"),
+        *(
+            Figure(f"{PATIENTS:,} patients taken in, as {form.upper()}", taken[f"{form}_s"], "s", goal="<= 2")
+            for form in ("json", "csv")
+        ),
+    ]
 
 
 def main() -> None:
     """Run them, and print what they found."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("only", nargs="*", choices=["submit", "list", "load", []], help="all, if left out")
+    every = ["submit", "list", "load", "page"]
+    parser.add_argument("only", nargs="*", choices=[*every, []], help="all, if left out")
     args = parser.parse_args()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
-    only = args.only or ["submit", "list", "load"]
+    only = args.only or every
     if "submit" in only:
         figures = asyncio.run(submissions())
         print(f"submit {PATIENTS:,}:", "  ".join(f"{name} {figure:.3g}" for name, figure in figures.items()))
@@ -146,8 +165,14 @@ def main() -> None:
         for told, (median, p99) in asyncio.run(listing(runs)).items():
             print(f"  {told:<16}{median:8.1f}{p99:8.1f}")
     if "load" in only:
-        told = asyncio.run(loads())
-        print(f"loss beside {READERS} readers: {told.loss:.1f} %")
+        loaded = asyncio.run(loads())
+        print(
+            f"loss beside {READERS} readers: {loaded.loss:.1f} %; "
+            f"they cost the service {loaded.service_for_readers:.0f} ms of CPU a second"
+        )
+    for runs in SIZES if "page" in only else ():
+        first, later = _opening(runs)
+        print(f"{runs:,} runs: the page opens in {later:.0f} ms, at first in {first:.0f} ms")
 
 
 if __name__ == "__main__":

@@ -81,8 +81,7 @@ prepareSubmission(({ runs }) => {
   if (runs.length === 1) location.hash = `#/run/${runs[0].run_id}`;
   else view.reset();
 });
-let first = true;
-listen({
+const handlers = {
   open() {
     load();
   },
@@ -91,13 +90,12 @@ listen({
     byId("connection").textContent = "no connection; trying again";
   },
   reset(told) {
-    if (!first) view.reset();
-    first = false;
+    view.reset(); // at the first time, too: what happened since it was asked was told to nobody
     summary(told);
   },
   run: (told) => view.run(told),
   service,
   summary,
-});
+};
 show(true);
-load();
+view.loaded.finally(() => listen(handlers)); // people wait for the view; all else can wait, too

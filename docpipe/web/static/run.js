@@ -35,7 +35,7 @@ export class Run {
       h("h2", { id: "timeline-title" }, "Timeline"),
       this.line,
     );
-    this.reset();
+    this.loaded = this.reset();
     return h("section", {}, h("p", {}, h("a", { href: "#/" }, "← All runs")), this.head, story, documents);
   }
 
@@ -56,9 +56,9 @@ export class Run {
   /** A run has changed: this one is loaded anew, at most every second. */
   run(run) {
     if (run.run_id !== this.id || this.timer) return;
-    this.timer = setTimeout(async () => {
-      await this.reset();
-      this.timer = null;
+    this.timer = setTimeout(() => {
+      this.timer = null; // what changes from now on, while it loads, is loaded after that
+      this.reset();
     }, 300);
   }
 

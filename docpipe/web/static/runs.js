@@ -17,6 +17,7 @@ export class Runs {
     this.query = new URLSearchParams(query);
     this.rows = new Map();
     this.asked = 0;
+    this.told = null; // runs that change while an answer is awaited
   }
 
   get title() {
@@ -58,7 +59,7 @@ export class Runs {
       this.body,
     );
     this.#showFilters({});
-    this.#load(null);
+    this.loaded = this.#load(null);
     return h(
       "section",
       { "aria-labelledby": "title" },
@@ -116,6 +117,7 @@ export class Runs {
 
   async #load(cursor) {
     const asked = (this.asked += 1);
+    this.told = new Map();
     const words = new URLSearchParams({ limit: PAGE, order: this.query.get("order") ?? "newest" });
     for (const state of this.states) words.append("state", state);
     if (this.query.get("q")) words.set("q", this.query.get("q"));
@@ -125,6 +127,7 @@ export class Runs {
       page = await get(`/api/runs?${words}`);
     } catch (problem) {
       this.found.textContent = problem.message;
+      if (asked === this.asked) this.told = null;
       return;
     }
     if (asked !== this.asked) return; // another question was asked meanwhile
@@ -133,6 +136,9 @@ export class Runs {
     this.next = page.next;
     this.more.hidden = !page.next;
     this.#tell(page.total);
+    const told = this.told.values();
+    this.told = null;
+    for (const run of told) this.run(run); // the answer may be from before that
   }
 
   #clear() {
@@ -181,6 +187,7 @@ export class Runs {
 
   /** A run has changed. */
   run(run) {
+    this.told?.set(run.run_id, run);
     const fits = !this.states.length || this.states.includes(run.state);
     if (this.rows.has(run.run_id))
       this.#append(run); // a row stays where it is, also when it fits no more

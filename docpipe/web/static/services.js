@@ -21,7 +21,7 @@ export class Services {
   element() {
     this.work = h("div");
     this.cards = h("div", { class: "cards" }, h("p", { class: "empty" }, "Loading…"));
-    this.reset();
+    this.loaded = this.reset();
     return h(
       "section",
       {},
