@@ -332,11 +332,16 @@ class Engine:
             if self.runs:
                 self.checkpoints.note_alive()
                 self._refresh()
-            for run in self.runs.values():
-                if (at := run.at()) != run.told:
-                    run.told = at
-                    run.note_wait()
-                    self.checkpoints.note_doing(run.id, run.doing())
+            for some in _slices(list(self.runs.values())):
+                for run in some:
+                    self._note(run)
+                await asyncio.sleep(0)
+
+    def _note(self, run: OneRun) -> None:
+        if (at := run.at()) != run.told and run.id in self.runs:
+            run.told = at
+            run.note_wait()
+            self.checkpoints.note_doing(run.id, run.doing())
 
 
 def _urgency(run: StoredRun) -> float:

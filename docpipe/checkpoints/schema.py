@@ -172,6 +172,9 @@ def put_steps(rows: int) -> str:
     """  # noqa: S608 -- constants only
 
 
+NOTE_DOING: Final = """
+    UPDATE runs SET doing = noted.value FROM json_each(?) AS noted WHERE run_id = noted.key
+"""
 CREATE: Final = """
     INSERT OR IGNORE INTO runs (priority, state, created_at, run_id, patient_id)
     SELECT ?, ?, ?, value, key FROM json_each(?)

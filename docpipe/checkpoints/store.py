@@ -181,7 +181,7 @@ class Checkpoints:
 
     def note_doing(self, run_id: str, doing: Json) -> None:
         """Note what the run is at, for whoever looks from outside."""
-        self._put("UPDATE runs SET doing = ? WHERE run_id = ?", to_json(doing), run_id)
+        self.writer.doing(run_id, to_json(doing))
 
     def begin_step(self, run_id: str, activity: str, item: str) -> None:
         """Note a try of an activity."""

@@ -15,7 +15,8 @@ from typing import Any, Final, TypeVar
 
 import structlog
 
-from docpipe.checkpoints.schema import put_steps
+from docpipe.checkpoints.schema import NOTE_DOING, put_steps
+from docpipe.jsons import to_json
 from docpipe.model import Clock
 
 log = structlog.get_logger(__name__)
@@ -47,12 +48,14 @@ class StepRow:
 
 
 class _Batch:
-    """What one transaction holds: rows of `steps`, then other statements in their order."""
+    """What one transaction holds: rows of `steps`, what runs are at, then other statements in their order."""
 
-    __slots__ = ("size", "statements", "steps", "waiters")
+    __slots__ = ("doing", "size", "statements", "steps", "waiters")
 
     def __init__(self) -> None:
         self.steps: dict[tuple[str, str, str], StepRow] = {}
+        self.doing: dict[str, str] = {}
+        """By run, as JSON."""
         self.statements: list[tuple[str, Values]] = []
         self.waiters: list[asyncio.Future[None]] = []
         self.size = 0
@@ -110,6 +113,12 @@ class Writer:
         batch.size += 1
         self._wake.set()
         return row
+
+    def doing(self, run_id: str, doing: str) -> None:
+        """What a run is at, as JSON; written soon. A thousand runs are noted every second."""
+        self._batch.doing[run_id] = doing
+        self._batch.size += 1
+        self._wake.set()
 
     def committed(self) -> asyncio.Future[None]:
         """Done when all that was handed in until now is on the disk."""
@@ -182,6 +191,7 @@ def _statements(batch: _Batch) -> list[tuple[str, Values]]:
     rows = list(batch.steps.values())
     return [
         *(_put_steps(rows[start : start + _ROWS]) for start in range(0, len(rows), _ROWS)),
+        *([(NOTE_DOING, (to_json(batch.doing),))] if batch.doing else []),
         *batch.statements,
     ]
 

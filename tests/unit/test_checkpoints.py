@@ -117,6 +117,23 @@ async def test_readers_look_on(tmp_path: Path) -> None:
         assert len(read_runs(tmp_path)) == 2
 
 
+async def test_what_a_thousand_runs_are_at_is_one_statement(tmp_path: Path) -> None:
+    """The thread that writes waits for the interpreter once, not once a run; the last word of each counts."""
+    async with open_database(tmp_path, time.time) as store:
+        wanted = {f"P{n}": f"R{n}" for n in range(1000)}
+        await store.create_runs(wanted, 0)
+        said = []
+        store._db.set_trace_callback(said.append)
+        for at in ("DocEx_Search", "DocEx_CheckStatus"):
+            for run_id in wanted.values():
+                store.note_doing(run_id, {"activity": at})
+        await store.finish_run("R7", RunState.FAILED, {}, None, "because")
+        assert len([sql for sql in said if "UPDATE runs" in sql and "noted" in sql]) == 1
+        doing = {run.run_id: run.doing for run in await store.runs(list(wanted.values()))}
+        assert doing.pop("R7") == {}
+        assert {at["activity"] for at in doing.values()} == {"DocEx_CheckStatus"}
+
+
 async def test_grants_are_remembered(tmp_path: Path) -> None:
     """A quota finds after a restart what was spent, answered or not."""
     async with open_database(tmp_path, time.time) as store:
