@@ -9,7 +9,7 @@ from aiohttp import web
 from docpipe.errors import UsageError
 from docpipe.jsons import to_json
 from docpipe.web.context import Web, web_of
-from docpipe.web.events import write
+from docpipe.web.events import SUMMARY, write
 from docpipe.web.overview import disks_view, services_view
 from docpipe.web.problems import Problem
 from docpipe.web.reading import only
@@ -103,6 +103,6 @@ ROUTES: Final = (
     web.post("/api/services/{name}/resume", go_on),
     web.post("/api/pause", pause),
     web.post("/api/resume", go_on),
-    web.get("/api/summary", summary),
+    web.get(SUMMARY, summary),
     web.get("/api/events", events),
 )

@@ -27,6 +27,8 @@ log = structlog.get_logger(__name__)
 
 READERS: Final = 200
 """As many may read at the same time."""
+SUMMARY: Final = "/api/summary"
+"""Where the same stands that `reset` tells."""
 EVERY_S: Final = 1.0
 """Changes are told at most so often."""
 _SUMMARY_S: Final = 5.0
@@ -171,7 +173,12 @@ class Hub:
                 reader.tell(data)
 
     async def _reset(self) -> bytes:
-        return self._event("reset", to_json(await self.pace.summary()))
+        """After a restart all readers come back at once: the summary is made once for them."""
+
+        async def summary() -> bytes:
+            return to_json(await self.pace.summary()).encode()
+
+        return self._event("reset", (await self._shared.of(SUMMARY, summary)).decode())
 
     def _event(self, name: str, data: str) -> bytes:
         return f"id: {next(self._ids)}\nevent: {name}\ndata: {data}\n\n".encode()

@@ -1,6 +1,7 @@
 """Answers that are shared: what callers did themselves, and what events told them, is in them."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,28 @@ async def test_many_readers_cost_as_much_as_one(served: Served, monkeypatch: pyt
     await asyncio.sleep(1)
     await served.get("/api/runs")
     assert len(pages) == 3
+
+
+async def test_many_who_come_back_are_told_what_is_made_once(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after a restart: the summary that each stream begins with is the one that the page asks for."""
+    await asyncio.sleep(2)
+    listing = served.docpipe.checkpoints.listing
+    real, counts = listing.counts, list[int]()
+
+    async def counted() -> dict[RunState, int]:
+        counts.append(1)
+        return await real()
+
+    monkeypatch.setattr(listing, "counts", counted)
+    async with contextlib.AsyncExitStack() as stack:
+        begun = [stack.enter_async_context(listening(served)) for _ in range(30)]
+        streams = await asyncio.gather(*begun)
+        summary = (await served.get("/api/summary")).json
+        assert len(counts) == 1
+        await asyncio.sleep(0.1)
+        assert [stream.of("reset") for stream in streams] == [[summary]] * 30
 
 
 @stuck
