@@ -30,6 +30,7 @@ _FEW: Final = 20
 """Runs; the mean of so many differs from that of all by a fifth of what they differ among each other."""
 _LEAST: Final = 0.005
 """What gains no more than this part is not worth a word of how much."""
+_LONG_S: Final = 60.0
 _UNITS: Final = ("B", "kB", "MB", "GB", "TB")
 
 
@@ -107,24 +108,26 @@ def _write(path: Path, text: str) -> None:
 def _lines(found: Ground, told: Forecast, config: Config) -> Iterator[str]:
     course, before = told.course, found.setup.before
     ends = time.strftime("%Y-%m-%d %H:%M", time.localtime(time.time() + course.done_s))
-    yield (
-        f"{found.setup.patients} patients take {told_span(course.done_s)}: begun now, all is done at {ends}."
-    )
+    span = told_span(course.done_s)
+    take = "takes" if found.setup.patients == 1 else "take"
+    yield f"{_many(found.setup.patients, 'patient')} {take} {span}: begun now, all is done at {ends}."
     if unfinished := before.queued + len(before.searched):
-        yield f"{unfinished} unfinished runs of the state folder come before them, and are counted in."
+        these = _many(unfinished, "unfinished run")
+        yield f"Before them come {these} of the state folder, which are counted in."
     if told.undisturbed is not None:
         for outage in told.setup.outages:
             since = told_span(outage.start or 0.0)
             yield f"{outage.service} is down for {told_span(outage.seconds)} from {since} on."
         yield f"Without that it takes {told_span(told.undisturbed.done_s)}."
     if course.failed:
-        yield f"{course.failed} runs fail."
+        yield f"Of all runs, {course.failed} would fail."
     yield ""
     yield from _table(course, len(course.ended))
     yield ""
     yield from _changes(told)
+    late = f"{course.late_s:.1f} s" if course.late_s < _LONG_S else told_span(course.late_s)
     yield (
-        f"A search is found ready {course.late_s:.1f} s late on average, after {course.polls:.1f} questions. "
+        f"A search is found ready {late} late on average, after {course.polls:.1f} questions. "
         f"The spool holds at most {_size(course.spool_b)}, the originals to store {_size(course.stored_b)}."
     )
     yield from _room(course, config)
@@ -161,8 +164,8 @@ def _changes(told: Forecast) -> Iterator[str]:
             "" if change.course.mostly == change.means else f" Then what holds it up: {change.course.mostly}."
         )
         yield f"With {change.what}: {span}, {told_gain}.{still}"
-    if "conversion" in tried and (cpus := max(1, usable_cpus())) < 2 * told.setup.workers:
-        yield f"So many workers need as many CPUs; this machine has {cpus}."
+        if change.means == "conversion" and (cpus := max(1, usable_cpus())) < 2 * told.setup.workers:
+            yield f"  (So many workers need as many CPUs; this machine has {cpus}.)"
     if not tried:
         yield "Neither more workers nor higher quotas would make it faster: nothing is busy all the time."
         return
@@ -191,12 +194,17 @@ def _room(course: Course, config: Config) -> Iterator[str]:
 
 
 def _assumed(assumptions: tuple[Assumption, ...], runs: int, config: Config) -> Iterator[str]:
-    where = f"{runs} finished runs in {config.state_dir}" if runs else "no finished runs to learn from"
-    if 0 < runs < _FEW:
-        where = f"{'1 finished run' if runs == 1 else where}: so few make a rough forecast"
+    where = "no finished runs to learn from"
+    if runs:
+        where = f"{_many(runs, 'finished run')} in {config.state_dir}"
+        where += ": so few make a rough forecast" if runs < _FEW else ""
     yield f"Taken for granted ({where}):"
     for item in assumptions:
         yield f"  {item.what:<28}{item.value}  ({item.source})"
+
+
+def _many(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def _size(size: float) -> str:

@@ -24,6 +24,13 @@ _NAMES: Final = {
     "disk": "disk",
 }
 """What can hold a run up, in the order in which a run first comes there."""
+_SERVICES: Final = {
+    "tasktracker": "tasktracker",
+    "docex.search": "docex",
+    "docex.status": "docex",
+    "downloads": "docex",
+}
+_MOST: Final = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,9 +106,14 @@ def _overlap(start: float, end: float, other_start: float, other_end: float) -> 
 def _bottleneck(used: dict[str, float], outages: dict[str, float]) -> str:
     """The last of those that are busy all the time: what comes before it delivers as fast as it can take.
 
-    Where none is, everybody waits for the exchange to find something.
+    What belongs to a service is busy all the time if it is for as long as the service is up. Where none is,
+    everybody waits for the exchange to find something.
     """
-    if outages and max(outages.values()) > 1 - SATURATED:
-        return f"outage of {max(outages, key=lambda name: outages[name])}"
-    busy = [name for name, part in used.items() if part >= SATURATED]
-    return _NAMES[busy[-1]] if busy else SEARCHES
+    worst = max(outages, key=lambda name: outages[name], default="")
+    if worst and outages[worst] >= _MOST:
+        return f"outage of {worst}"
+    up = {name: 1 - outages.get(_SERVICES.get(name, ""), 0.0) for name in used}
+    busy = [name for name, part in used.items() if part >= SATURATED * up[name]]
+    if busy:
+        return _NAMES[busy[-1]]
+    return f"outage of {worst}" if worst and outages[worst] > 1 - SATURATED else SEARCHES

@@ -1,11 +1,12 @@
 """A forecast as a picture: SVG that needs nothing from anywhere."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from html import escape
 from typing import Final
 
 from docpipe.plan.course import Course
 from docpipe.plan.forecast import Forecast
+from docpipe.plan.setup import Outage
 
 _WIDTH: Final = 900
 _HEIGHT: Final = 420
@@ -24,6 +25,8 @@ _HELD: Final = {
     "tracker quota": "#f7e1ee",
 }
 _OUTAGE: Final = "#f6c9c9"
+_DOWN: Final = "#c0392b"
+_STRIP: Final = 5
 _OTHER: Final = "#f4f4f4"
 _STEPS_S: Final = (1, 5, 10, 30, 60, 300, 600, 1800, 3600, 2 * 3600, 4 * 3600, 12 * 3600, 86400, 7 * 86400)
 _MOST_MARKS: Final = 12
@@ -39,6 +42,7 @@ def drawn(told: Forecast) -> str:
     scale = (_WIDTH - _LEFT - _RIGHT) / longest
     total = max(1, len(told.course.ended))
     body = _held(told.course, scale) + _axes(longest, scale, total)
+    body += _outages(told.setup.outages, longest, scale)
     for number, (name, course) in enumerate(lines):
         colour = _COLOURS[number % len(_COLOURS)]
         points = _points(course, scale, total)
@@ -69,6 +73,19 @@ def _held(course: Course, scale: float) -> str:
         f'height="{_HEIGHT - _TOP - _BOTTOM}" fill="{_colour(hour.bottleneck)}"/>'
         for hour in course.hours
     )
+
+
+def _outages(outages: Iterable[Outage], longest: float, scale: float) -> str:
+    """To the second, while what holds it up is told by the hour."""
+    body = ""
+    for outage in outages:
+        start = min(outage.start or 0.0, longest)
+        width = min(outage.seconds, longest - start) * scale
+        body += (
+            f'<rect x="{_LEFT + start * scale:.1f}" y="{_y(0) - _STRIP}" width="{width:.1f}" '
+            f'height="{_STRIP}" fill="{_DOWN}"><title>{outage.service} is down</title></rect>'
+        )
+    return body
 
 
 def _colour(bottleneck: str) -> str:

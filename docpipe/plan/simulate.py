@@ -17,13 +17,13 @@ from docpipe.exchange import DocumentExchange
 from docpipe.http.credentials import NONE
 from docpipe.limits import open_gates
 from docpipe.lines import Slots
-from docpipe.model import Activity, RunIds, RunState
+from docpipe.model import Activity, Clock, RunIds, RunState
 from docpipe.plan.activities import PlannedActivities
 from docpipe.plan.memory import NoLog, PlannedCheckpoints
 from docpipe.plan.services import ARCHIVES, DOCEX, TRACKER, PlannedHttp, Search, World
 from docpipe.plan.setup import Setup
 from docpipe.plan.trace import Trace
-from docpipe.plan.virtual import BlindLoop, wall_clock
+from docpipe.plan.virtual import BlindLoop
 from docpipe.tracker import TaskTracker
 
 _MANY: Final = 500
@@ -37,23 +37,24 @@ Progress = Callable[[float], None]
 
 def simulate(setup: Setup, progress: Progress = lambda _: None) -> Trace:
     """What would happen, from the start until the last run has ended."""
-    with _silence(), _much_garbage(), asyncio.Runner(loop_factory=BlindLoop) as runner:
-        return runner.run(_simulated(setup, progress))
+    loop = BlindLoop()
+    with _silence(), _much_garbage(), asyncio.Runner(loop_factory=lambda: loop) as runner:
+        return runner.run(_simulated(setup, progress, loop.wall))
 
 
-async def _simulated(setup: Setup, progress: Progress) -> Trace:
+async def _simulated(setup: Setup, progress: Progress, clock: Clock) -> Trace:
     trace = Trace()
     world = World(setup, trace)
-    runs = _unfinished(setup, world)
-    checkpoints = PlannedCheckpoints(setup.before, wall_clock, runs)
+    runs = _unfinished(setup, world, clock)
+    checkpoints = PlannedCheckpoints(setup.before, clock, runs)
     async with contextlib.AsyncExitStack() as stack:
         # Not entered: it would keep notes every second for those who look on from outside.
         engine = Engine(
             checkpoints=checkpoints,
             activity_log=NoLog(),
-            activities=await _activities(setup, world, checkpoints, stack),
-            clock=wall_clock,
-            ids=RunIds(wall_clock, random.Random(setup.seed)),
+            activities=await _activities(setup, world, checkpoints, clock, stack),
+            clock=clock,
+            ids=RunIds(clock, random.Random(setup.seed)),
         )
         stack.push_async_callback(engine.stop, grace=0)  # nothing is left, unless somebody lost patience
         trace.submitted = len(runs) + setup.patients
@@ -72,29 +73,33 @@ async def _simulated(setup: Setup, progress: Progress) -> Trace:
 
 
 async def _activities(
-    setup: Setup, world: World, checkpoints: PlannedCheckpoints, stack: contextlib.AsyncExitStack
+    setup: Setup,
+    world: World,
+    checkpoints: PlannedCheckpoints,
+    clock: Clock,
+    stack: contextlib.AsyncExitStack,
 ) -> PlannedActivities:
     docex = replace(setup.config.docex, base_url=DOCEX, token=None)
     tracker = replace(setup.config.tasktracker, base_url=TRACKER, token=None)
     rng = random.Random(f"{setup.seed} gates")
-    gates = await open_gates(setup.config, checkpoints, wall_clock, rng, stack)
+    gates = await open_gates(setup.config, checkpoints, clock, rng, stack)
     http = PlannedHttp(world)
     return PlannedActivities(
         world,
-        DocumentExchange(http, docex, gates.searching, gates.asking, wall_clock, NONE),
-        TaskTracker(http, tracker, gates.tracker, wall_clock, NONE),
+        DocumentExchange(http, docex, gates.searching, gates.asking, clock, NONE),
+        TaskTracker(http, tracker, gates.tracker, clock, NONE),
         gates.archives(ARCHIVES),
-        downloads=Slots(docex.max_downloads, wall_clock),
-        workers=Slots(setup.workers, wall_clock),
-        disk=Slots(setup.threads, wall_clock),
+        downloads=Slots(docex.max_downloads, clock),
+        workers=Slots(setup.workers, clock),
+        disk=Slots(setup.threads, clock),
         bundles=_BUNDLES if setup.patients > _MANY else None,
     )
 
 
-def _unfinished(setup: Setup, world: World) -> dict[str, list[StoredStep]]:
+def _unfinished(setup: Setup, world: World, clock: Clock) -> dict[str, list[StoredStep]]:
     """The runs that were there before; of those that have searched, the search is at the exchange."""
     runs: dict[str, list[StoredStep]] = {f"queued {number}": [] for number in range(setup.before.queued)}
-    now = wall_clock()
+    now = clock()
     for number, ago in enumerate(setup.before.searched):
         patient = f"searched {number}"
         world.searches[patient] = Search(world.case(patient), -ago)

@@ -49,6 +49,10 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         """Virtual seconds."""
         return self._now
 
+    def wall(self) -> float:
+        """The wall clock that goes with it."""
+        return EPOCH_S - START_S + self._now
+
     def call_at(  # type: ignore[override]  # less exact than the base class
         self, when: float, callback: Callable[..., object], *args: Any, context: Context | None = None
     ) -> asyncio.TimerHandle:

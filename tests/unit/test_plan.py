@@ -17,10 +17,11 @@ from docpipe.model import Activity, Rate, RunState
 from docpipe.plan.aside import simulated
 from docpipe.plan.assume import ground
 from docpipe.plan.forecast import forecast
-from docpipe.plan.hours import SEARCHES
+from docpipe.plan.hours import SEARCHES, hours
 from docpipe.plan.picture import drawn
 from docpipe.plan.setup import Before, Given, Mix, Outage, Setup
 from docpipe.plan.simulate import simulate
+from docpipe.plan.trace import Trace
 from docpipe.plan.virtual import BlindLoop, Deadlock
 
 MIX = Mix(search_s=(5.0, 5.0), documents=(2.0, 2.0), convert_s=(0.1, 0.1), archive_b=(1000.0, 1000.0))
@@ -75,6 +76,21 @@ def test_an_outage_costs_its_time_where_the_quota_paces_it() -> None:
     assert 270 < lost < 400
     assert "outage of docex" in busiest(told)
     assert told.course.failed == 0
+
+
+@pytest.mark.parametrize(
+    ("down_s", "searches", "bottleneck"), [(18.0, 7, "search quota"), (40.0, 3, "outage of docex")]
+)
+def test_a_short_outage_hides_no_bottleneck(down_s: float, searches: int, bottleneck: str) -> None:
+    """A quota that is spent as long as the service is up holds up, until the outage is most of the time."""
+    trace = Trace(ended=[360.0], requests={"docex.search": []})
+    for minute in range(6):
+        number = searches if minute == 1 else 10
+        trace.requests["docex.search"] += [60.0 * minute + 0.5 + second for second in range(number)]
+    found = hours(setup(outages=(Outage("docex", down_s, 70.0),)), trace)
+    assert [hour.bottleneck for hour in found] == [
+        bottleneck if minute == 1 else "search quota" for minute in range(6)
+    ]
 
 
 def test_what_the_state_folder_holds_is_counted_in() -> None:
@@ -143,6 +159,18 @@ def test_it_learns_from_finished_runs(tmp_path: Path) -> None:
     assert sources["conversion workers"] == "configuration"
 
 
+def test_few_runs_are_told_to_make_a_rough_forecast(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
+) -> None:
+    """Two finished runs are better than nothing, and no more than that."""
+    asyncio.run(history(tmp_path))
+    monkeypatch.setenv("DOCPIPE_STATE__DIR", str(tmp_path))
+    assert main(["plan", "--patients", "3"]) == 0
+    text = capsys.readouterr().out
+    assert f"(2 finished runs in {tmp_path}: so few make a rough forecast)" in text
+    assert "Before them come 2 unfinished runs of the state folder" in text
+
+
 def test_the_picture_shows_every_course() -> None:
     """The drawing has a line for the plan, for the world without the outage, and for each change."""
     told = forecast(setup(outages=(Outage("docex", 60.0),)))
@@ -150,6 +178,7 @@ def test_the_picture_shows_every_course() -> None:
     assert text.count("<polyline") == 2 + len(told.changes)
     assert "without the outage" in text
     assert "held up by" in text
+    assert "docex is down" in text
 
 
 def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
