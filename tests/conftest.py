@@ -1,6 +1,7 @@
 """What all tests share: virtual time, the sample documents, Hypothesis profiles."""
 
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,7 +10,7 @@ import hypothesis
 import pytest
 import structlog
 
-from tests import virtual
+from tests import memory, virtual
 from tests.mariadb import MariaDB
 from tests.object_stores import moto, s3, storage  # noqa: F401 -- fixtures
 from tests.postgres import Postgres
@@ -37,6 +38,16 @@ def _logs_as_before() -> Iterator[None]:
     structlog.reset_defaults()
     if before is not None:
         structlog.configure(**before)
+
+
+@pytest.fixture
+def tmp_path(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder of the test's own: on the disk for acceptance, in memory for all others."""
+    if "acceptance" in request.path.parts:
+        yield tmp_path_factory.mktemp(re.sub(r"\W", "_", request.node.name)[:30])
+    else:
+        with memory.folder() as folder:
+            yield folder
 
 
 @pytest.fixture(scope="session")

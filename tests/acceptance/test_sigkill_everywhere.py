@@ -11,13 +11,13 @@ import os
 import re
 import signal
 import sys
-import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import fakes
 from docpipe.model import RunState
+from tests import memory
 from tests.acceptance.conftest import ROOT, Box
 from tests.simulation import invariants
 
@@ -110,9 +110,9 @@ async def kill_at_each(which: Sequence[str], documents: Path) -> tuple[int, list
 
     async def one(point: str) -> bool:
         async with places:
-            with tempfile.TemporaryDirectory() as name:
+            with memory.folder() as folder:  # what a kernel has taken outlives SIGKILL wherever it lies
                 try:
-                    return await killed_at(point, Path(name), documents)
+                    return await killed_at(point, folder, documents)
                 except Exception as error:  # noqa: BLE001 -- whatever it is, it is told with its point
                     failures.append(f"{point}: {type(error).__name__}: {error}")
                     return True
@@ -152,8 +152,7 @@ async def test_killed_at_every_kind_of_point(tmp_path: Path) -> None:
 
 async def main(every: int) -> int:
     """Every point; prints counts, time and failures."""
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
+    with memory.folder() as folder:
         documents = put_documents(folder / "documents")
         (folder / "whole").mkdir()
         passed = (await points(folder / "whole", documents))[::every]

@@ -11,7 +11,6 @@ import hashlib
 import random
 import shutil
 import sys
-import tempfile
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
@@ -29,7 +28,7 @@ from docpipe.engine import Change, Listener
 from docpipe.model import Patient, Rate
 from docpipe.patients import PatientDatabase
 from fakes.quota import Rate as FakeRate
-from tests import virtual
+from tests import memory, virtual
 from tests.simulation import invariants
 from tests.simulation.lives import POINTS, Life, lived, prepared
 
@@ -201,9 +200,7 @@ async def unjudged(
 @contextlib.contextmanager
 def stage(patients: Sequence[str]) -> Iterator[Path]:
     """A folder in memory where there is one, with what a story needs to begin."""
-    memory = Path("/dev/shm")  # noqa: S108 -- the kernel's, not a shared name
-    with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as name:
-        folder = Path(name)
+    with memory.folder() as folder:
         (folder / "files").mkdir()
         for path, data in FILES.items():
             (folder / "files" / path).write_bytes(data)

@@ -7,9 +7,7 @@ import argparse
 import asyncio
 import gc
 import random
-import shutil
 import sys
-import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -28,7 +26,7 @@ from docpipe.service import Docpipe
 from docpipe.web import server
 from docpipe.web.waits import _Waited
 from fakes.quota import Rate
-from tests import virtual
+from tests import memory, virtual
 from tests.simulation.world import CONVERTER, Plan, config_of, ids, options_of
 
 HOUR_S = 3600.0
@@ -130,8 +128,6 @@ def main() -> None:
     structlog.configure(processors=[], logger_factory=structlog.ReturnLoggerFactory())
     activity_log.ROTATE_BYTES = 2**20  # so that a day shows it
     began = time.perf_counter()
-    memory = Path("/dev/shm")  # noqa: S108 -- the kernel's, not a shared name
-    folder = Path(tempfile.mkdtemp(dir=memory if memory.is_dir() else None))
     print("hour   ended  objects  database KiB  logs KiB  spool  runs")
 
     def tell(hour: Hour) -> None:
@@ -141,10 +137,8 @@ def main() -> None:
             flush=True,
         )
 
-    try:
+    with memory.folder() as folder:
         virtual.run(lived(folder, args.hours, args.keep, tell))
-    finally:
-        shutil.rmtree(folder)
     sys.stderr.write(f"{args.hours} virtual hours in {time.perf_counter() - began:.0f} s\n")
 
 

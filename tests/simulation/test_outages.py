@@ -1,7 +1,5 @@
 """Outages in virtual time: nobody fails, hardly anything is sent into them, everybody goes on afterwards."""
 
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,14 +9,6 @@ from tests import virtual
 from tests.simulation.world import Plan, Story, ids, simulate
 
 OUTAGE_S = 7200.0
-
-
-@pytest.fixture
-def folder() -> Iterator[Path]:
-    """A folder in memory where there is one: a thousand patients make many small files."""
-    memory = Path("/dev/shm")  # noqa: S108 -- the kernel's, not a shared name
-    with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as name:
-        yield Path(name)
 
 
 def kept(story: Story) -> Story:
@@ -42,10 +32,10 @@ def into_outage(story: Story) -> int:
     return sum(1 for server in servers for seen in server.requests if seen.fault is not None)
 
 
-def test_a_thousand_patients_and_two_hours_of_outage(folder: Path) -> None:
+def test_a_thousand_patients_and_two_hours_of_outage(tmp_path: Path) -> None:
     """Two hours of 503 cost a request per probe; the last patient ends when quota and outage allow."""
     plan = Plan(
-        folder,
+        tmp_path,
         patients=1000,
         faults=["docex.* 503 from=600 until=7800"],
         options={"search_seconds": (30.0, 120.0), "empty": frozenset(ids(1000))},
@@ -87,9 +77,9 @@ def test_a_thousand_patients_and_two_hours_of_outage(folder: Path) -> None:
         "429",
     ],
 )
-def test_forty_patients_through(folder: Path, faults: list[str]) -> None:
+def test_forty_patients_through(tmp_path: Path, faults: list[str]) -> None:
     """Whatever a service does for a while, everybody completes, once."""
-    plan = Plan(folder, patients=40, faults=faults, options={"search_seconds": (5.0, 40.0)})
+    plan = Plan(tmp_path, patients=40, faults=faults, options={"search_seconds": (5.0, 40.0)})
     story = virtual.run(simulate(plan))
     if any("429" in fault for fault in faults):
         assert {run.state for run in story.runs} == {RunState.COMPLETED}
@@ -98,22 +88,24 @@ def test_forty_patients_through(folder: Path, faults: list[str]) -> None:
     assert into_outage(story) > 0
 
 
-def test_restarts_in_the_middle_of_an_outage(folder: Path) -> None:
+def test_restarts_in_the_middle_of_an_outage(tmp_path: Path) -> None:
     """Stopped and started again during an outage, everybody completes, once, within the quotas."""
     faults = ["docex.* 503 from=60 until=600", "tracker.* reset from=300 until=700"]
     options = {"search_seconds": (5.0, 90.0)}
     kept(
-        virtual.run(simulate(Plan(folder, patients=40, faults=faults, options=options, lives=(45, 100, 200))))
+        virtual.run(
+            simulate(Plan(tmp_path, patients=40, faults=faults, options=options, lives=(45, 100, 200)))
+        )
     )
 
 
-def test_one_poisoned_patient_fails_alone(folder: Path) -> None:
+def test_one_poisoned_patient_fails_alone(tmp_path: Path) -> None:
     """Requests that fail for one patient only end that patient, with the reason, and hold nobody up."""
-    calm = Plan(folder / "calm", patients=30, options={"search_seconds": (5.0, 40.0)})
-    (folder / "calm").mkdir()
+    calm = Plan(tmp_path / "calm", patients=30, options={"search_seconds": (5.0, 40.0)})
+    (tmp_path / "calm").mkdir()
     usual = virtual.run(simulate(calm)).seconds
     faults = ["docex.search 500 patient=S00003"]
-    story = virtual.run(simulate(Plan(folder, patients=30, faults=faults, options=calm.options)))
+    story = virtual.run(simulate(Plan(tmp_path, patients=30, faults=faults, options=calm.options)))
     states = {run.patient_id: run.state for run in story.runs}
     assert states.pop("S00003") is RunState.FAILED
     assert set(states.values()) == {RunState.COMPLETED}
@@ -123,11 +115,11 @@ def test_one_poisoned_patient_fails_alone(folder: Path) -> None:
     assert others <= usual + 90.0
 
 
-def test_the_same_seed_is_the_same_story(folder: Path) -> None:
+def test_the_same_seed_is_the_same_story(tmp_path: Path) -> None:
     """A seed replays a run to the millisecond; another seed is another run."""
     digests = []
     for number, seed in enumerate((1, 1, 2)):
-        place = folder / str(number)
+        place = tmp_path / str(number)
         place.mkdir()
         options = {"latency": 0.05, "jitter": 0.2, "search_seconds": (5.0, 40.0)}
         faults = ["* 503 probability=0.05 from=10 until=200"]
