@@ -2,26 +2,34 @@
 import { get, listen, post } from "./api.js";
 import { notice, prepareSubmission } from "./dialogs.js";
 import { byId } from "./dom.js";
-import { Run } from "./run.js";
 import { Runs, spoken } from "./runs.js";
-import { Services } from "./services.js";
 
 const SPOKEN_EVERY = 10000;
 let view = null;
 let paused = false;
 let spokenAt = 0;
 
-/** The view that an address asks for. */
-function viewOf(hash) {
+/** The view that an address asks for; all but the list are loaded when they are needed, or after it. */
+async function viewOf(hash) {
   const [path, query] = hash.replace(/^#/, "").split("?");
   const run = /^\/run\/([0-9A-Z]{26})$/.exec(path);
-  if (run) return new Run(run[1]);
-  return path === "/services" ? new Services() : new Runs(query ?? "");
+  if (run) return new (await import("./run.js")).Run(run[1]);
+  if (path === "/services") return new (await import("./services.js")).Services();
+  return new Runs(query ?? "");
 }
 
-function show(first) {
-  view = viewOf(location.hash);
-  const shown = view instanceof Services ? "services" : "runs";
+async function show(first) {
+  const hash = location.hash;
+  let next;
+  try {
+    next = await viewOf(hash);
+  } catch {
+    notice("The service cannot be reached, so this cannot be shown. Try again when it is back.");
+    return;
+  }
+  if (location.hash !== hash) return; // people have gone on meanwhile
+  view = next;
+  const shown = hash.startsWith("#/services") ? "services" : "runs";
   for (const link of document.querySelectorAll("nav a")) {
     if (link.dataset.view === shown) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
@@ -35,14 +43,14 @@ function show(first) {
 }
 
 function summary(told) {
-  view.summary(told);
+  view?.summary(told);
   if (Date.now() - spokenAt < SPOKEN_EVERY) return;
   spokenAt = Date.now();
   byId("live").textContent = spoken(told.counts);
 }
 
 function service(told) {
-  view.service?.(told);
+  view?.service?.(told);
   paused = told.paused !== null;
   const button = byId("pause");
   button.hidden = false;
@@ -79,7 +87,7 @@ document.querySelector(".skip").addEventListener("click", (event) => {
 });
 prepareSubmission(({ runs }) => {
   if (runs.length === 1) location.hash = `#/run/${runs[0].run_id}`;
-  else view.reset();
+  else view?.reset();
 });
 const handlers = {
   open() {
@@ -90,12 +98,20 @@ const handlers = {
     byId("connection").textContent = "no connection; trying again";
   },
   reset(told) {
-    view.reset(); // at the first time, too: what happened since it was asked was told to nobody
+    view?.reset(); // at the first time, too: what happened since it was asked was told to nobody
     summary(told);
   },
-  run: (told) => view.run(told),
+  run: (told) => view?.run(told),
   service,
   summary,
 };
-show(true);
-view.loaded.finally(() => listen(handlers)); // people wait for the view; all else can wait, too
+
+/** The view that people wait for first; all else can wait, too. */
+async function begin() {
+  await show(true);
+  await view?.loaded;
+  listen(handlers);
+  // So that they are there at once when somebody goes there; whoever does asks again where that fails.
+  await Promise.allSettled([import("./run.js"), import("./services.js")]);
+}
+begin();
