@@ -27,9 +27,9 @@ from docpipe.plan.virtual import BlindLoop
 from docpipe.tracker import TaskTracker
 
 _MANY: Final = 500
-_BUNDLES: Final = 4
-"""Where patients are many, their documents are converted and stored in bundles: the same work in fewer steps.
-A patient's last bundle ends later than its last document would: a difference of seconds, in hours."""
+_BUNDLES: Final = 8
+"""Where patients are many, their documents are converted and stored in bundles, at most so many: the same
+work in fewer steps. There are as many as workers, so that a patient who is alone keeps all of them busy."""
 _GARBAGE: Final = 100_000
 Progress = Callable[[float], None]
 """Told what part of the runs has ended."""
@@ -92,7 +92,7 @@ async def _activities(
         downloads=Slots(docex.max_downloads, clock),
         workers=Slots(setup.workers, clock),
         disk=Slots(setup.threads, clock),
-        bundles=_BUNDLES if setup.patients > _MANY else None,
+        bundles=min(_BUNDLES, setup.workers) if setup.patients > _MANY else None,
     )
 
 
