@@ -97,9 +97,12 @@ class Engine:
             self._noter.cancel()
 
     def tell(self, change: Change) -> None:
-        """Tell the listeners."""
+        """Tell the listeners; one that fails stops no run."""
         for listener in self.listeners:
-            listener(change)
+            try:
+                listener(change)
+            except Exception:
+                log.exception("listener_failed", run_id=change.run_id, activity=change.activity)
 
     @property
     def waiting(self) -> int:

@@ -92,6 +92,22 @@ async def test_runs_that_stand_in_line(tmp_path: Path) -> None:
         assert {task.status for task in running.tracker.tasks.values()} == {"cancelled", "completed"}
 
 
+async def test_a_listener_that_fails_stops_no_run(tmp_path: Path) -> None:
+    """Nor does it keep others from what they are to be told."""
+    told: list[Change] = []
+
+    def fail(change: Change) -> None:
+        raise ValueError(change.run_id)
+
+    async with world(Plan(tmp_path, patients=2)) as (docpipe, _):
+        docpipe.engine.listeners += [fail, told.append]
+        runs = await docpipe.engine.submit(ids(2))
+        await docpipe.engine.wait()
+        ended = await docpipe.checkpoints.runs([run.run_id for run in runs])
+    assert {run.state for run in ended} == {RunState.COMPLETED}
+    assert [change.outcome for change in told if change.activity is None] == [RunState.COMPLETED] * 2
+
+
 async def test_cancelling_twice_and_nobody(tmp_path: Path) -> None:
     """Cancelling again while it is told changes nothing; an unknown run is refused."""
     options = {"patient_seconds": {"S00000": 600.0}}
