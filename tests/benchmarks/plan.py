@@ -26,10 +26,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from tests.benchmarks.figures import ROOT, Figure
+from tests.benchmarks.figures import DISK, ROOT, Figure
 
-DISK = "/var/tmp"  # noqa: S108 -- what is made there has a name by chance
-"""Not in memory, as /tmp may be."""
 PATIENTS, BEFORE = 200, 40
 TIMES = 3
 SETTLE_S = 6.0
