@@ -272,9 +272,9 @@ def _prepared(folder: Path, file: Path, names: list[str]) -> str:
 def _emptied(folder: Path) -> None:
     try:
         folder.mkdir(mode=0o700)
-    except FileNotFoundError:  # the first of its run
+    except FileNotFoundError:  # what it lies in was made by an older docpipe, or by `check --repair`
         make_folder(folder.parent)
-        folder.mkdir(mode=0o700, exist_ok=True)
+        folder.mkdir(mode=0o700)
     except FileExistsError:  # of a try before this one
         shutil.rmtree(folder)
         folder.mkdir(mode=0o700)

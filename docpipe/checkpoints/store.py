@@ -277,7 +277,7 @@ class Checkpoints:
                 return None
             return run_of(row), [step_of(step) for step in self._reader.execute(STEPS, (run_id,))]
 
-        return await asyncio.get_running_loop().run_in_executor(self._read_thread, work)
+        return await self._aside(work)
 
     async def unfinished(self) -> list[StoredRun]:
         """Runs that are queued, running or being cancelled, oldest first."""

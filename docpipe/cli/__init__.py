@@ -78,7 +78,9 @@ def _command(args: argparse.Namespace) -> int:
     logs.configure(debug=args.debug, quiet=quiet, plain=args.command != "serve")
     module, _, name = _COMMANDS[args.command].partition(":")
     gc.disable()  # what is imported stays: to look through it again and again would take a tenth of the time
-    command: Callable[[argparse.Namespace], int] = getattr(importlib.import_module(module), name)
-    gc.freeze()
-    gc.enable()
+    try:
+        command: Callable[[argparse.Namespace], int] = getattr(importlib.import_module(module), name)
+        gc.freeze()
+    finally:
+        gc.enable()
     return command(args)

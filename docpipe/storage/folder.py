@@ -119,7 +119,7 @@ class FolderStorage:
 
         def work() -> dict[str, int]:
             with self._only_one(folder):
-                return _put(folder, files, metadata, empty=self._folders.make(folder))
+                return _put(self._folders, folder, files, metadata)
 
         sizes = await self._in_thread(work)
         return {"key": self.key(patient_id, document_id), "files": sizes}
@@ -157,7 +157,7 @@ class FolderStorage:
 
         def work() -> None:
             with self._only_one(folder):
-                _put_files(folder, files, empty=self._folders.make(folder))
+                _put_files(self._folders, folder, files)
 
         await self._in_thread(work)
 
@@ -217,12 +217,13 @@ class FolderStorage:
 
 
 def _put(
-    folder: Path, files: Mapping[str, Path], metadata: Mapping[str, Any], *, empty: bool
+    folders: MadeFolders, folder: Path, files: Mapping[str, Path], metadata: Mapping[str, Any]
 ) -> dict[str, int]:
     """Files, then the metadata that makes them a document, then whatever does not belong to it removed."""
     names = [plain(name) for name in files]
     if METADATA in names:
         raise ValueError(f"{METADATA} is written by the storage")
+    empty = folders.make(folder)
     if not empty:
         _sweep(folder)
         with contextlib.suppress(
@@ -240,11 +241,11 @@ def _put(
     return sizes
 
 
-def _put_files(folder: Path, files: Mapping[str, bytes], *, empty: bool) -> None:
+def _put_files(folders: MadeFolders, folder: Path, files: Mapping[str, bytes]) -> None:
     """The last of them once the others have their names on the disk."""
-    if not empty:
-        _sweep(folder)
     items = [(plain(name), data) for name, data in files.items()]
+    if not folders.make(folder):
+        _sweep(folder)
     for some in filter(None, (items[:-1], items[-1:])):
         _write_whole(folder, dict(some))
 

@@ -1,5 +1,6 @@
 """Runs and activities as the API tells them. Times are ISO 8601 in UTC; see openapi.py for the shapes."""
 
+import functools
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
@@ -32,6 +33,7 @@ _KEPT: Final = {
 """What is told of the result of an activity; names and texts of documents are not."""
 
 
+@functools.lru_cache(4096)  # the same runs are told again and again
 def iso(when: float | None) -> str | None:
     """A time as ISO 8601 in UTC."""
     if when is None:

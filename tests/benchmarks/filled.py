@@ -13,8 +13,8 @@ from docpipe.model import RunIds
 _STATES = ("completed",) * 17 + ("completed_with_errors", "failed", "queued")
 
 
-def fill(folder: Path, runs: int) -> None:
-    """A database of runs that have ended, but for one in twenty, which is queued."""
+def empty(folder: Path) -> Path:
+    """A state folder in which there is nothing yet; returns its database."""
     state = folder / "state"
     state.mkdir(mode=0o700)
 
@@ -23,13 +23,19 @@ def fill(folder: Path, runs: int) -> None:
             pass
 
     asyncio.run(make())
+    return state / "checkpoints.db"
+
+
+def fill(folder: Path, runs: int) -> None:
+    """A database of runs that have ended, but for one in twenty, which is queued."""
+    database = empty(folder)
     ids, now = RunIds(), time.time()
     counts = json.dumps({"converted": 20, "stored": 1})
     rows = [
         (ids.new(), f"T{number:06d}", number % 3, _STATES[number % 20], now - number, now - number, counts)
         for number in range(runs)
     ]
-    with contextlib.closing(sqlite3.connect(state / "checkpoints.db")) as db, db:
+    with contextlib.closing(sqlite3.connect(database)) as db, db:
         db.executemany(
             "INSERT INTO runs (run_id, patient_id, priority, state, created_at, finished_at, counts) "
             "VALUES (?, ?, ?, ?, ?, CASE WHEN ?6 THEN ?6 END, ?7)",

@@ -1,6 +1,5 @@
 """Whether a patient costs the same with 10, 1,000 and 100,000 finished runs in the database."""
 
-import asyncio
 import contextlib
 import json
 import sqlite3
@@ -8,9 +7,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from docpipe.checkpoints import open_database
 from docpipe.model import RunIds
 from tests.benchmarks.figures import DISK, Figure
+from tests.benchmarks.filled import empty
 from tests.benchmarks.patients import apart, fakes_apart
 from tests.benchmarks.resume import results
 
@@ -22,17 +21,10 @@ ROUNDS = 2
 
 def fill(folder: Path, runs: int) -> None:
     """A state folder in which so many runs are finished, each with its steps."""
-    state = folder / "state"
-    state.mkdir(mode=0o700)
-
-    async def make() -> None:
-        async with open_database(state, time.time):
-            pass
-
-    asyncio.run(make())
+    database = empty(folder)
     ids, now = RunIds(), time.time() - 86400
     counts = json.dumps({"converted": 1})
-    with contextlib.closing(sqlite3.connect(state / "checkpoints.db")) as db, db:
+    with contextlib.closing(sqlite3.connect(database)) as db, db:
         for number in range(runs):
             run = ids.new()
             db.execute(

@@ -233,11 +233,14 @@ async def test_links_are_not_followed(tmp_path):
 
 @pytest.mark.parametrize("name", ["../x", "a/b", ".hidden", "", "a\\b", "metadata.json"])
 async def test_names_that_are_no_names_are_a_mistake(tmp_path, name):
-    """Names of files are docpipe's own; one that is unsafe is a mistake of the caller."""
+    """Names of files are docpipe's own; one that is unsafe is a mistake of the caller, and leaves nothing."""
+    storage, path = FolderStorage(tmp_path / "s"), sources(tmp_path, text_md=b"t")["text.md"]
     with pytest.raises(ValueError, match=r"cannot be|written by"):
-        await FolderStorage(tmp_path / "s").put_document(
-            PATIENT, DOCUMENT, {name: sources(tmp_path, text_md=b"t")["text.md"]}, {}
-        )
+        await storage.put_document(PATIENT, DOCUMENT, {name: path}, {})
+    if name != "metadata.json":
+        with pytest.raises(ValueError, match="cannot be"):
+            await storage.put_run_files(PATIENT, "R1", {name: b"t"})
+    assert not (tmp_path / "s").exists()
 
 
 async def test_run_files_are_replaced_and_read(tmp_path):

@@ -24,7 +24,7 @@ export class Documents {
       { class: "viewer", id: "viewer", tabindex: "-1", "aria-label": "Document", role: "region" },
       h("p", { class: "empty" }, "Choose a document."),
     );
-    this.element = h("div", { class: "library" }, this.list, this.shown);
+    this.element = h("div", { class: "shelf" }, this.list, this.shown);
     this.signature = "";
   }
 
