@@ -33,10 +33,14 @@ def retry(args: argparse.Namespace) -> int:
     return asyncio.run(_retry(args, load(args.config)), debug=args.debug)
 
 
+def _through(command: str) -> str:
+    return f"`docpipe {command} --service` has it done there."
+
+
 async def _cancel(args: argparse.Namespace, config: Config) -> int:
     wanted = {run.run_id: run for word in args.which for run in _unfinished_of(config, word)}
     async with (
-        owned(config, args, instead=f"docpipe cancel {' '.join(args.which)} --service") as docpipe,
+        owned(config, args, instead=_through(f"cancel {' '.join(args.which)}")) as docpipe,
         stopping(docpipe.engine) as stopped,
     ):
         await asyncio.gather(*(docpipe.engine.cancel(run_id) for run_id in wanted))
@@ -86,7 +90,7 @@ def _tell_cancelled(docpipe: service.Docpipe, run: StoredRun) -> None:
 async def _retry(args: argparse.Namespace, config: Config) -> int:
     run = _found(config, args.which)[-1]
     async with (
-        owned(config, args, instead=f"docpipe retry {args.which} --service") as docpipe,
+        owned(config, args, instead=_through(f"retry {args.which}")) as docpipe,
         stopping(docpipe.engine) as stopped,
     ):
         await docpipe.engine.retry(run.run_id, args.first)

@@ -21,6 +21,7 @@ from docpipe.places import open_storage
 from docpipe.state import in_use
 
 _EVERY_S: Final = 0.25
+_STOP_IT: Final = "stop it before a repair; `docpipe check` without --repair looks beside it."
 
 
 def check(args: argparse.Namespace) -> int:
@@ -40,7 +41,7 @@ async def _check(args: argparse.Namespace, config: Config) -> int:
         async for finding in findings(scene):
             told.found(finding)
         return told.end(scene)
-    async with owned(config, args, instead="docpipe check") as docpipe:
+    async with owned(config, args, instead=_STOP_IT) as docpipe:
         scene = Scene(config.state_dir, docpipe.storage, beside=False, progress=told.progress)
         async for finding in findings(scene):
             told.found(finding, await repair(finding, docpipe.activities))

@@ -8,6 +8,7 @@ import os
 import signal
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
+from typing import Final
 
 from docpipe import service
 from docpipe.checkpoints import StoredRun
@@ -22,6 +23,11 @@ from docpipe.interpreter import settle
 from docpipe.model import RunState
 from docpipe.state import InUseError, address, holder
 
+_GOES_ON: Final = (
+    "it goes on with unfinished runs by itself, `docpipe watch` shows them, and what was paused goes on "
+    "from its page."
+)
+
 
 def run(args: argparse.Namespace) -> int:
     """Run or resume patients; returns the exit status."""
@@ -31,7 +37,7 @@ def run(args: argparse.Namespace) -> int:
 
 async def _run(args: argparse.Namespace, config: Config) -> int:
     patient_ids = await wanted_patients(args, config)
-    instead = "docpipe watch" if args.command == "resume" else "docpipe submit"
+    instead = _GOES_ON if args.command == "resume" else "`docpipe submit` has it done there."
     async with owned(config, args, instead=instead) as docpipe, stopping(docpipe.engine) as stopped:
         engine = docpipe.engine
         await _see_to_pauses(docpipe, go_on=getattr(args, "go_on", False))
@@ -58,7 +64,7 @@ async def _run(args: argparse.Namespace, config: Config) -> int:
 async def owned(
     config: Config, args: argparse.Namespace, *, instead: str = ""
 ) -> AsyncIterator[service.Docpipe]:
-    """Everything built, or a sentence on who has the state folder, and what to do instead."""
+    """Everything built, or who has the state folder, and the sentence on what to do instead."""
     async with contextlib.AsyncExitStack() as stack:
         try:
             opened = service.opened(
@@ -71,8 +77,7 @@ async def owned(
         except InUseError as error:
             if instead and (where := address(config.state_dir)) is not None:
                 raise InUseError(
-                    f"A service at {where} holds the state folder {config.state_dir}: "
-                    f"`{instead}` has it done there."
+                    f"A service at {where} holds the state folder {config.state_dir}: {instead}"
                 ) from error
             if args.command in ("run", "resume"):
                 raise

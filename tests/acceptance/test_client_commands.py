@@ -65,15 +65,16 @@ async def test_commands(box: Box, services: fakes.Running) -> None:
         assert "Nothing to watch" in (await box.run("watch")).out
         assert (await box.run("watch", "P123")).status == 0
         for words, cure in (
-            (("run", "--patient", "P124"), "docpipe submit"),
-            (("resume",), "docpipe watch"),
-            (("cancel", "P123"), "docpipe cancel P123 --service"),
-            (("retry", "P123"), "docpipe retry P123 --service"),
+            (("run", "--patient", "P124"), "`docpipe submit` has it done there"),
+            (("resume",), "by itself, `docpipe watch` shows them"),
+            (("cancel", "P123"), "`docpipe cancel P123 --service` has it done there"),
+            (("retry", "P123"), "`docpipe retry P123 --service` has it done there"),
+            (("check", "--repair"), "stop it before a repair"),
         ):
             refused = await box.run(*words)
             assert refused.status == 2
             assert f"A service at {service.address}" in refused.err
-            assert f"`{cure}`" in refused.err
+            assert cure in refused.err
         local = await box.run("status")
         assert service.address in local.err
         assert run["run_id"] in local.out
