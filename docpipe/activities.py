@@ -38,6 +38,8 @@ Place = tuple[str, str, str]
 """Patient id, run id, and the number of the document within the run."""
 _ENCODED: Final = json.JSONEncoder(ensure_ascii=False).encode
 _KEPT: Final = (Outcome.CONVERTED, Outcome.STORED)
+_REPORTS: Final = 4
+"""Written at the same time: more would only fill the threads' queue, and hold up whoever is further."""
 
 
 class Exchange(Protocol):
@@ -74,6 +76,7 @@ class Activities:
     clock: Clock
     conversion: Json = field(default_factory=dict)
     """What every job of the converter says beside the document: "seconds" and "languages"."""
+    _writing: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_REPORTS))
 
     async def get_patient(self, step: Step, patient_id: str) -> Json:
         """GetPatientFromDB: the patient's row."""
@@ -219,7 +222,8 @@ class Activities:
         patient_id, run_id = facts["run"]["patient_id"], facts["run"]["run_id"]
         facts["run"]["finished"] = datetime.fromtimestamp(self.clock(), UTC).isoformat(timespec="seconds")
         pictures = await self._pictures(step, patient_id, facts["documents"])
-        files, digest = await asyncio.to_thread(_reports, facts, pictures)
+        async with self._writing:
+            files, digest = await asyncio.to_thread(_reports, facts, pictures)
         put = functools.partial(self.storage.put_run_files, patient_id, run_id, files, step.ticket)
         await self._with_room(step, "storage", put)
         return {"digest": digest, "link": f"{self.storage.location(patient_id, run_id=run_id)}/report.html"}

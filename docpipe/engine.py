@@ -276,7 +276,8 @@ class Engine:
         if run.gives_up or run.results(Activity.SEARCH):
             self.past_search(run.id)
         self.runs[run.id] = run
-        self.checkpoints.start_run(run.id)
+        if stored.state is RunState.QUEUED:  # thousands that are resumed have begun already
+            self.checkpoints.start_run(run.id)
         ending = await self._outcome(run)
         run.ending = True
         await asyncio.shield(self._finish(run, ending))

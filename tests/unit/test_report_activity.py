@@ -1,9 +1,13 @@
 """GenerateReport: three files in the storage, with the thumbnails that can be read there."""
 
+import asyncio
 import json
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+
+import pytest
 
 from docpipe.activities import Activities
 from docpipe.model import Ticket
@@ -14,13 +18,17 @@ PNG = b"\x89PNG\r\n\x1a\nrest"
 RUN = "01J00000000000000000000000"
 
 
-async def made(folder: Path, told: dict[str, Any]) -> dict[str, Any]:
-    """The activity alone, over a folder."""
+def over(folder: Path) -> Activities:
+    """Activities that can do no more than report, over a folder."""
     others = dict.fromkeys(("patients", "exchange", "tracker", "downloads", "workers"))
-    activities = Activities(
+    return Activities(
         **others, storage=FolderStorage(folder), spool=folder / "spool", clock=lambda: 1_767_261_661.0
     )
-    return await activities.report(SimpleNamespace(ticket=Ticket(RUN)), told)
+
+
+async def made(folder: Path, told: dict[str, Any]) -> dict[str, Any]:
+    """The activity alone, over a folder."""
+    return await over(folder).report(SimpleNamespace(ticket=Ticket(RUN)), told)
 
 
 async def test_reports_and_manifest_are_written(tmp_path: Path) -> None:
@@ -56,3 +64,23 @@ async def test_a_thumbnail_that_cannot_be_read_is_left_out(tmp_path: Path) -> No
     await made(tmp_path, facts([document(f"{id_}.pdf", id=id_) for id_ in ids]))
     page = (tmp_path / "P1" / "runs" / RUN / "report.html").read_text("utf-8")
     assert page.count("<img") == 1
+
+
+async def test_few_reports_are_written_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ten thousand runs that resume before their report must not stand before the first one's next step."""
+    now, most = 0, 0
+
+    async def to_thread(work: Callable[..., Any], *args: Any) -> Any:
+        nonlocal now, most
+        now += 1
+        most = max(most, now)
+        await asyncio.sleep(0)
+        now -= 1
+        return work(*args)
+
+    monkeypatch.setattr(asyncio, "to_thread", to_thread)
+    activities = over(tmp_path)
+    runs = [SimpleNamespace(ticket=Ticket(f"R{number}")) for number in range(20)]
+    told = await asyncio.gather(*(activities.report(run, facts([])) for run in runs))
+    assert len(told) == len(runs)
+    assert most == 4
