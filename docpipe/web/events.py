@@ -78,6 +78,8 @@ class Hub:
         self._stale = False
         self._services = ""
         self._summary = ""
+        self._sum_up = False
+        """Whether somebody has changed something and looks at what it makes."""
         self._task: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
@@ -105,10 +107,14 @@ class Hub:
         if change.activity is None:
             self._at.pop(change.run_id, None)
             self.waits.end(change.run_id, self._engine.clock())
-        self.touch([change.run_id])
+        self._tell_of([change.run_id])
 
     def touch(self, run_ids: Iterable[str]) -> None:
-        """Tell readers of these runs, soon."""
+        """Tell readers of these runs, which somebody has changed, and of all together, soon."""
+        self._sum_up = True
+        self._tell_of(run_ids)
+
+    def _tell_of(self, run_ids: Iterable[str]) -> None:
         self._changed |= dict.fromkeys(run_ids)
         self._wake.set()
 
@@ -136,8 +142,9 @@ class Hub:
             self._wake.clear()
             began = loop.time()
             try:
-                with_summary = began - summed_up >= _SUMMARY_S
+                with_summary = self._sum_up or began - summed_up >= _SUMMARY_S
                 summed_up = began if with_summary else summed_up
+                self._sum_up = False
                 await self._tell(with_summary=with_summary)
             except Exception:
                 log.exception("events_failed")

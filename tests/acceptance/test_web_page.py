@@ -10,6 +10,7 @@ import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 import pytest
 from playwright.async_api import Browser, Page, Route, async_playwright
@@ -90,6 +91,15 @@ async def until(so: Callable[[], Awaitable[bool]]) -> None:
             await asyncio.sleep(0.05)
 
 
+_LATEST: Final = """
+    [...document.querySelectorAll(".timeline g")].map((row) => ["act", "wait"].map((kind) => {
+        const bars = [...row.querySelectorAll(`[class^=${kind}]`)].map((bar) => bar.getBBox());
+        return Math.max(0, ...bars.map((box) => box.x + box.width));
+    }))
+"""
+"""Of each row of the timeline, where its last bar ends and where its last wait."""
+
+
 async def test_from_submission_to_a_document(
     box: Box, services: fakes.Running, path_of_chromium: str
 ) -> None:
@@ -109,6 +119,9 @@ async def test_from_submission_to_a_document(
         await seen.has(".documents img")
         assert await page.locator(".timeline .act").count() > 9
         assert await page.locator(".timeline .tick").count() > 0
+        shaded = await page.evaluate(_LATEST)
+        assert any(waited for _, waited in shaded)
+        assert all(waited <= worked + 1 for worked, waited in shaded), "a wait ends with its activity"
         first = await page.inner_text(".documents li:first-child")
         assert "failed" in first, "problems come first"
         await seen.picture("run")

@@ -107,6 +107,17 @@ async def test_what_nobody_did_is_told_too(served: Served) -> None:
         assert [data["state"] for data in stream.of("run") if data["run_id"] == run][-1] == "cancelled"
 
 
+@stuck
+async def test_who_submits_sees_at_once_how_much_there_is(served: Served) -> None:
+    """The summary comes with the next changes, not with the next of those that come every few seconds."""
+    async with listening(served) as stream:
+        for number in range(1, 5):
+            await served.submit(f"S{number}")
+            await asyncio.sleep(events.EVERY_S + 0.1)
+            counts = stream.of("summary")[-1]["counts"]
+            assert counts["queued"] + counts["running"] == number
+
+
 async def test_a_connection_begins_anew(served: Served) -> None:
     """With `reset` and the summary as it is now, whatever the reader saw last."""
     await served.finished("S0")

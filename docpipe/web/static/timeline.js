@@ -96,11 +96,13 @@ function row(name, top, { run, steps, x, end }) {
       s("title", {}, `${ACTIVITIES[name]}: ${told(step)}`),
     );
   });
+  // Waits are looked at once a second: one that is over is noticed late, when its activity may be over, too.
+  const over = Math.max(...mine.map((step) => (step.finished_at ? Date.parse(step.finished_at) : end)));
   const waits = run.waits
     .filter((wait) => wait.activity === name)
     .map((wait) => {
       const from = x(Date.parse(wait.since));
-      const to = x(wait.until && Date.parse(wait.until) < end ? Date.parse(wait.until) : end);
+      const to = x(Math.min(over, wait.until ? Date.parse(wait.until) : end));
       return s(
         "rect",
         { x: from, y: top + 5, width: Math.max(1, to - from), height: ROW - 10, class: `wait-${wait.kind}` },
