@@ -161,7 +161,8 @@ class Hub:
         pieces = []
         if self._stale or len(changed) > _MANY:
             pieces.append(await self._reset())
-            self._stale = False
+            self._stale = with_summary = False  # that bears the summary,
+            self._summary = ""  # and what was told before it is no longer what readers know
         elif changed:
             for run in await self._docpipe.checkpoints.runs(changed):
                 pieces.append(self._event("run", to_json(run_view(run, self._engine))))

@@ -259,3 +259,15 @@ async def test_histories_of_waits_are_bounded(served: Served, monkeypatch: pytes
     await served.submit("S2")
     await asyncio.sleep(100)
     assert len(histories) == 2
+
+
+@stuck
+async def test_many_new_runs_are_told_of_by_one_summary(served: Served) -> None:
+    """Who is told to load anew gets the summary with that, and not a second time."""
+    async with listening(served) as stream:
+        await asyncio.sleep(2)
+        seen = len(stream.told)
+        await served.submit(*(f"S{number}" for number in range(events._MANY + 1)))
+        await asyncio.sleep(events.EVERY_S + 0.1)
+        told = [name for _, name, _ in stream.told[seen:]]
+        assert (told.count("reset"), told.count("summary")) == (1, 0)
