@@ -20,7 +20,6 @@ import structlog
 from docpipe import report
 from docpipe.convert.detect import detect
 from docpipe.convert.kinds import kind_of
-from docpipe.durable import make_folder, sync_folder
 from docpipe.errors import WorkerError
 from docpipe.lines import Slots
 from docpipe.model import Clock, Json, Outcome, Patient, Step, Ticket, Wait, WaitKind
@@ -28,6 +27,7 @@ from docpipe.patients.lookup import Lookup
 from docpipe.room import with_room
 from docpipe.storage import Storage
 from docpipe.tracker import TaskTracker
+from docpipe.util.fsync import make_folder, sync_folder
 from docpipe.workers.inline import InlineWorkers
 from docpipe.workers.pool import Workers
 

@@ -19,8 +19,8 @@ from typing import Final, Self
 import structlog
 
 from docpipe.errors import StateError
-from docpipe.jsons import to_json
 from docpipe.model import Clock, Json
+from docpipe.util.json import to_json
 
 log = structlog.get_logger(__name__)
 

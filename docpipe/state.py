@@ -6,8 +6,8 @@ import os
 from pathlib import Path
 from typing import Any, Self
 
-from docpipe.durable import make_folder
 from docpipe.errors import StateError
+from docpipe.util.fsync import make_folder
 
 
 class InUseError(StateError):

@@ -8,10 +8,10 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Final
 
-from docpipe.durable import write_all
 from docpipe.errors import ArchiveError
 from docpipe.http import Download
 from docpipe.model import Json
+from docpipe.util.fsync import write_all
 
 LARGEST: Final = 16 * 2**30
 """Bytes. No archive of documents is larger; a body that goes on beyond is hostile."""

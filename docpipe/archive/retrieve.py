@@ -8,10 +8,10 @@ from typing import Any
 
 from docpipe.archive.download import Downloader
 from docpipe.archive.extract import Limits, extract
-from docpipe.durable import sync_tree
 from docpipe.exchange import DocumentExchange
 from docpipe.model import Clock, Json, Patient, Step, Ticket
 from docpipe.room import with_room
+from docpipe.util.fsync import sync_tree
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,10 +19,10 @@ from docpipe.check.finding import (
     RemoveStored,
 )
 from docpipe.check.storage import MANIFEST
-from docpipe.durable import sync_folder
 from docpipe.errors import RunError
 from docpipe.model import Json, Outcome, Ticket
 from docpipe.storage import RUNS, Tree
+from docpipe.util.fsync import sync_folder
 
 _PLACE: Final = "check"
 """Where in the spool documents are converted again."""

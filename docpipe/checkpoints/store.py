@@ -35,8 +35,8 @@ from docpipe.checkpoints.schema import (
 )
 from docpipe.checkpoints.writer import Values, Writer
 from docpipe.errors import StateError
-from docpipe.jsons import to_json
 from docpipe.model import Activity, Clock, Json, RunState
+from docpipe.util.json import to_json
 
 log = structlog.get_logger(__name__)
 

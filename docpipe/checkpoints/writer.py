@@ -16,8 +16,8 @@ from typing import Any, Final, TypeVar
 import structlog
 
 from docpipe.checkpoints.schema import NOTE_DOING, put_steps
-from docpipe.jsons import to_json
 from docpipe.model import Clock
+from docpipe.util.json import to_json
 
 log = structlog.get_logger(__name__)
 

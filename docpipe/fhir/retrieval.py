@@ -14,7 +14,6 @@ import structlog
 
 from docpipe.archive import Limits, collect
 from docpipe.archive.member import BLOCK, BadMemberError, Member, Verdict
-from docpipe.durable import sync_tree
 from docpipe.errors import ServiceError
 from docpipe.exchange import refusal
 from docpipe.fhir.files import NDJSON, Files, Got, Patience, Source
@@ -23,6 +22,7 @@ from docpipe.fhir.wire import FHIR, Wire
 from docpipe.fhir.words import is_id, listed, next_link, text_of
 from docpipe.http import Answer, origin_of
 from docpipe.model import Clock, Json, Outcome, Step
+from docpipe.util.fsync import sync_tree
 
 log = structlog.get_logger(__name__)
 

@@ -12,13 +12,13 @@ import structlog
 
 from docpipe.archive.partial import write
 from docpipe.config import Docex
-from docpipe.durable import sync_file, sync_folder
 from docpipe.errors import ArchiveError, ServiceError
 from docpipe.exchange import fit
 from docpipe.fhir.words import Told, outcome, parsed
 from docpipe.gates import Gate
 from docpipe.http import NONE, Ask, Credentials, Download, DownloadError, Fetch, Http, origin_of
 from docpipe.model import Json, Ticket
+from docpipe.util.fsync import sync_file, sync_folder
 
 log = structlog.get_logger(__name__)
 

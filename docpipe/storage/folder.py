@@ -19,7 +19,6 @@ from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from docpipe.durable import make_folder, sync_folder, write_all
 from docpipe.errors import StateError
 from docpipe.model import Ticket
 from docpipe.storage.madefolders import MadeFolders
@@ -34,6 +33,7 @@ from docpipe.storage.names import (
     to_json,
 )
 from docpipe.storage.tree import FolderTree
+from docpipe.util.fsync import make_folder, sync_folder, write_all
 
 _LOCKS: Final = 64
 _PRIVATE: Final = 0o600

@@ -5,7 +5,7 @@ from collections import OrderedDict
 from pathlib import Path
 from typing import Final
 
-from docpipe.durable import make_folder, sync_folder
+from docpipe.util.fsync import make_folder, sync_folder
 
 _REMEMBERED: Final = 4096
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from docpipe.durable import sync_folder
 from docpipe.storage.names import TEMPORARY
+from docpipe.util.fsync import sync_folder
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,8 @@ from typing import Final, TypeVar
 
 from aiohttp import web
 
-from docpipe.jsons import to_json
 from docpipe.model import Json
+from docpipe.util.json import to_json
 
 _JSON: Final[Mapping[str, str]] = MappingProxyType({"Content-Type": "application/json"})
 _PIECE: Final = 200

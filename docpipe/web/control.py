@@ -7,7 +7,7 @@ from typing import Any, Final
 from aiohttp import web
 
 from docpipe.errors import UsageError
-from docpipe.jsons import to_json
+from docpipe.util.json import to_json
 from docpipe.web.context import Web, web_of
 from docpipe.web.events import SUMMARY, write
 from docpipe.web.overview import disks_view, services_view

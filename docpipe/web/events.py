@@ -14,9 +14,9 @@ from typing import Final, Self
 import structlog
 from aiohttp import web
 
-from docpipe.jsons import to_json
 from docpipe.runs import Change
 from docpipe.service import Docpipe
+from docpipe.util.json import to_json
 from docpipe.web.overview import Pace, disks_view, services_view
 from docpipe.web.problems import Problem
 from docpipe.web.shared import Shared

@@ -8,8 +8,8 @@ from aiohttp import web
 
 from docpipe.checkpoints import StoredRun
 from docpipe.errors import UsageError
-from docpipe.jsons import to_json
 from docpipe.model import Activity, Json, RunState
+from docpipe.util.json import to_json
 from docpipe.web.answers import answer, array, of_text
 from docpipe.web.context import web_of
 from docpipe.web.found import found_in

@@ -30,11 +30,11 @@ from aiohttp import web
 
 from docpipe.archive import Downloader, Limits, extract
 from docpipe.config import Docex
-from docpipe.durable import sync_tree
 from docpipe.gates import Gate, Quota, Service
 from docpipe.http import Http
 from docpipe.http.credentials import NONE
 from docpipe.model import Json, Ticket
+from docpipe.util.fsync import sync_tree
 from tests.benchmarks.figures import DISK, ROOT, Figure, cpu, machine, shown, written
 
 GIB = 2.0

@@ -26,9 +26,9 @@ import structlog
 
 from docpipe import service
 from docpipe.config import Config, Docex, Patients, State, Storage, Tasktracker
-from docpipe.durable import sync_folder
 from docpipe.interpreter import settle
 from docpipe.patients import PatientDatabase, checked
+from docpipe.util.fsync import sync_folder
 from tests.benchmarks.figures import DISK, ROOT, Figure, cpu
 from tests.simulation.world import CONVERTER
 
