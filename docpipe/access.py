@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from docpipe.config import Config, Remote
+from docpipe.config.config import Config, Remote
+from docpipe.config.parsing import FAKE
 from docpipe.errors import ConfigError
 from docpipe.http import (
     ClientSecret,
@@ -21,7 +22,6 @@ from docpipe.http import (
 )
 from docpipe.limits import Gates
 from docpipe.model import Clock
-from docpipe.values import FAKE
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from urllib.parse import quote, urljoin, urlsplit
 import structlog
 
 from docpipe import polling
-from docpipe.config import Docex, Remote
+from docpipe.config.config import Docex, Remote
 from docpipe.errors import ServiceError, UnfitError
 from docpipe.gates import Failure, Gate
 from docpipe.http import Answer, Credentials, Http, retry_after

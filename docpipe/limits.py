@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from docpipe.config import Config
+from docpipe.config.config import Config
 from docpipe.gates import Gate, Observer, Quota, Service
 from docpipe.interfaces import Checkpoints
 from docpipe.model import Clock, Rate

@@ -5,13 +5,13 @@ import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
-from docpipe.config import Config
+from docpipe.config.config import Config
+from docpipe.config.parsing import FAKE
 from docpipe.errors import ConfigError
 from docpipe.gates import Gate
 from docpipe.lines import Slots
 from docpipe.patients import PatientDatabase, checked
 from docpipe.storage import Bucket, FolderStorage, Storage, folder_name, folder_or_bucket, hashed_names
-from docpipe.values import FAKE
 
 
 def storage_folder(config: Config) -> Path | None:

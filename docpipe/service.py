@@ -17,7 +17,8 @@ from docpipe.activities import Activities, Exchange
 from docpipe.activity_log import ActivityLog
 from docpipe.archive import ArchiveExchange, Downloader, Limits
 from docpipe.checkpoints import Checkpoints, open_database
-from docpipe.config import Config
+from docpipe.config.config import Config
+from docpipe.config.parsing import FAKE
 from docpipe.engine import Engine
 from docpipe.errors import StateError, UnreachableError, UsageError
 from docpipe.exchange import DocumentExchange
@@ -34,7 +35,6 @@ from docpipe.storage import Storage
 from docpipe.tidying import tidied
 from docpipe.tracing import traced
 from docpipe.tracker import TaskTracker
-from docpipe.values import FAKE
 from docpipe.workers.inline import InlineWorkers
 from docpipe.workers.machine import default_workers
 from docpipe.workers.pool import Workers

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import structlog
 
-from docpipe.config import Tasktracker
+from docpipe.config.config import Tasktracker
 from docpipe.exchange import fit, refusal
 from docpipe.gates import Gate
 from docpipe.http import Answer, Check, Credentials, Http

@@ -14,10 +14,10 @@ import aiohttp
 
 import fakes
 from docpipe import service
-from docpipe.config import Config, Docex, Patients, Service, State, Storage, Tasktracker
+from docpipe.config.config import Config, Docex, Patients, Service, State, Storage, Tasktracker
+from docpipe.config.parsing import Secret
 from docpipe.model import Clock, Patient
 from docpipe.patients import PatientDatabase
-from docpipe.values import Secret
 from docpipe.web import server
 from docpipe.web.context import Web
 from tests.simulation.world import CONVERTER

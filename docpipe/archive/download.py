@@ -13,7 +13,7 @@ from urllib.parse import urljoin
 import structlog
 
 from docpipe.archive.partial import Part, write
-from docpipe.config import Docex
+from docpipe.config.config import Docex
 from docpipe.errors import ArchiveError
 from docpipe.exchange import refusal
 from docpipe.gates import Gate

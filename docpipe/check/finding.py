@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from docpipe.config import Config
+from docpipe.config.config import Config
 from docpipe.model import Clock
 from docpipe.storage import Storage
 from docpipe.workers.inline import InlineWorkers

@@ -11,7 +11,8 @@ from typing import Final
 from docpipe.access import open_access, open_ways
 from docpipe.check.finding import Bench, Finding, Fit
 from docpipe.checkpoints import Checkpoints, open_database, outdated
-from docpipe.config import Config, Remote
+from docpipe.config.config import Config, Remote
+from docpipe.config.parsing import FAKE
 from docpipe.errors import ServiceError, StateError, UnfitError
 from docpipe.exchange import DocumentExchange
 from docpipe.fhir import Wire
@@ -21,7 +22,6 @@ from docpipe.limits import open_gates
 from docpipe.model import Ticket
 from docpipe.state import StateFolder, address, in_use
 from docpipe.tracker import TaskTracker
-from docpipe.values import FAKE
 
 _ANSWER_S: Final = 10.0
 """An outage is not waited out."""

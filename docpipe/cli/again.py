@@ -11,7 +11,7 @@ from docpipe.cli.progress import Progress, Verbosity
 from docpipe.cli.run import hint, owned, stopping
 from docpipe.cli.summary import tell
 from docpipe.cli.words import as_json, no_run, say, told_counts
-from docpipe.config import Config, load
+from docpipe.config.config import Config, load
 from docpipe.model import RunState
 
 

@@ -16,7 +16,7 @@ from docpipe import service
 from docpipe.check import Bench, Finding, Fit, Mended, Scene, findings, repair, trials
 from docpipe.cli.run import owned
 from docpipe.cli.words import say
-from docpipe.config import Config, load
+from docpipe.config.config import Config, load
 from docpipe.places import open_storage
 from docpipe.state import in_use
 

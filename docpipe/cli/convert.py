@@ -15,7 +15,7 @@ from typing import Final
 from docpipe import service
 from docpipe.byhand import ByHand, Result, Shelf
 from docpipe.cli.words import told_counts
-from docpipe.config import Config, load
+from docpipe.config.config import Config, load
 from docpipe.errors import UsageError
 from docpipe.model import Outcome
 

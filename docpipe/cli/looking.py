@@ -12,7 +12,7 @@ from typing import Any
 from docpipe.checkpoints import StoredRun, StoredStep, read_runs, read_steps
 from docpipe.cli.summary import table
 from docpipe.cli.words import no_run, say, told_span, told_time, told_wait
-from docpipe.config import Config, load
+from docpipe.config.config import Config, load
 from docpipe.errors import StateError, UsageError
 from docpipe.model import Activity
 from docpipe.retries import ERROR, failed

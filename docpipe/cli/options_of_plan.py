@@ -6,8 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
+from docpipe.config.parsing import integer, parse_duration, parse_rate, parse_size
 from docpipe.model import Rate
-from docpipe.values import integer, parse_duration, parse_rate, parse_size
 
 _T = TypeVar("_T")
 Span = tuple[float, float]

@@ -5,7 +5,7 @@ import asyncio
 import json
 import sys
 
-from docpipe.config import Config, load
+from docpipe.config.config import Config, load
 from docpipe.patients import COLUMNS, read_csv
 from docpipe.places import open_patients
 

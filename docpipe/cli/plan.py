@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from docpipe.cli.words import say, told_span
-from docpipe.config import Config, load
+from docpipe.config.config import Config, load
 from docpipe.errors import UsageError
 from docpipe.model import Json
 from docpipe.places import storage_folder

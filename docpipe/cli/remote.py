@@ -10,7 +10,7 @@ from typing import Final
 from docpipe.cli.wanted import wanted_patients
 from docpipe.cli.words import no_run, say, told_counts, told_time, told_wait, warn
 from docpipe.client import Client, Run, Wait
-from docpipe.config import Config, load
+from docpipe.config.config import Config, load
 from docpipe.model import Json, Outcome
 from docpipe.state import address
 

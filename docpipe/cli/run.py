@@ -16,7 +16,7 @@ from docpipe.cli.progress import Progress, Verbosity
 from docpipe.cli.summary import tell
 from docpipe.cli.wanted import wanted_patients
 from docpipe.cli.words import as_json, say, warn
-from docpipe.config import Config, load
+from docpipe.config.config import Config, load
 from docpipe.engine import Engine
 from docpipe.errors import ConfigError, StateError
 from docpipe.interpreter import settle

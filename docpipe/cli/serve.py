@@ -11,7 +11,7 @@ from typing import Final
 from docpipe import service
 from docpipe.cli.run import hint, reload_rates
 from docpipe.cli.words import say, warn
-from docpipe.config import Config, load
+from docpipe.config.config import Config, load
 from docpipe.interpreter import settle
 from docpipe.web import server
 

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from docpipe.cli.words import warn
-from docpipe.config import Config
+from docpipe.config.config import Config
 from docpipe.errors import UsageError
 from docpipe.patients import Filter, csv_rows
 from docpipe.places import open_patients

@@ -15,8 +15,8 @@ import httpx
 
 from docpipe.client.problems import ClientError, NoServiceError, NotReachableError, refusal
 from docpipe.client.words import Document, Event, Json, Run
+from docpipe.config.parsing import parse_secret, read_stripped
 from docpipe.errors import UsageError
-from docpipe.values import parse_secret, read_stripped
 
 TRIES: Final = 5
 """A request whose repetition does no harm is sent so often."""

@@ -11,7 +11,7 @@ from urllib.parse import urljoin, urlsplit
 import structlog
 
 from docpipe.archive.partial import write
-from docpipe.config import Docex
+from docpipe.config.config import Docex
 from docpipe.errors import ArchiveError, ServiceError
 from docpipe.exchange import fit
 from docpipe.fhir.words import Told, outcome, parsed

@@ -6,8 +6,8 @@ from typing import Final, Protocol
 
 import structlog
 
+from docpipe.config.parsing import Secret
 from docpipe.model import Ticket
-from docpipe.values import Secret
 
 log = structlog.get_logger(__name__)
 

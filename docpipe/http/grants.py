@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 from urllib.parse import quote_plus
 
+from docpipe.config.parsing import Secret
 from docpipe.model import Clock
-from docpipe.values import Secret
 
 ASSERTION_S: Final = 240.0
 """SMART allows five minutes at most; clocks may differ by one."""

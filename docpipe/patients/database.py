@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from docpipe.config import Patients
+from docpipe.config.config import Patients
 from docpipe.errors import DatabaseDownError, DocpipeError, PatientError, StateError, UsageError
 from docpipe.model import Patient
 from docpipe.patients.filters import Filter

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from docpipe.checkpoints.history import PastRun, Present, past_runs, present
-from docpipe.config import Config
+from docpipe.config.config import Config
 from docpipe.model import Activity, Clock
 from docpipe.plan.granted import Assumption, granted
 from docpipe.plan.setup import Before, Case, Given, Mix, Setup

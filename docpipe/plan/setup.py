@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from docpipe.checkpoints import Grant
-from docpipe.config import Config
+from docpipe.config.config import Config
 from docpipe.model import Rate
 
 DEFAULT_SEARCH_S: Final = (120.0, 1800.0)

@@ -13,8 +13,8 @@ from types import MappingProxyType
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from docpipe.config.parsing import parse_duration, parse_switch, parse_text
 from docpipe.errors import ConfigError
-from docpipe.values import parse_duration, parse_switch, parse_text
 
 _BUCKET: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,254}")
 _PREFIX: Final = re.compile(r"[A-Za-z0-9._/=-]*")

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from aiohttp import hdrs, web
 
-from docpipe.config import Service
+from docpipe.config.config import Service
 from docpipe.web.problems import Problem, route_of
 from docpipe.web.tokens import Guesses, Sessions, Token
 

@@ -12,7 +12,7 @@ from typing import Any, Final
 import structlog
 from aiohttp import abc, web
 
-from docpipe.config import Service
+from docpipe.config.config import Service
 from docpipe.errors import ConfigError
 from docpipe.service import Docpipe
 from docpipe.web.app import make_app

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final
 
-from docpipe.values import Secret
+from docpipe.config.parsing import Secret
 
 SESSION_S: Final = 12 * 3600.0
 """A session ends this long after its login."""

@@ -10,8 +10,8 @@ import pytest
 import fakes
 from docpipe import service
 from docpipe.check import Scene, findings
-from docpipe.config import Config, Convert, Docex, Patients, State, Storage, Tasktracker
-from docpipe.values import Secret
+from docpipe.config.config import Config, Convert, Docex, Patients, State, Storage, Tasktracker
+from docpipe.config.parsing import Secret
 from tests.acceptance.conftest import Box
 from tests.object_stores import KEYS, S3, way_to
 

@@ -29,7 +29,7 @@ from typing import Any
 from aiohttp import web
 
 from docpipe.archive import Downloader, Limits, extract
-from docpipe.config import Docex
+from docpipe.config.config import Docex
 from docpipe.gates import Gate, Quota, Service
 from docpipe.http import Http
 from docpipe.http.credentials import NONE

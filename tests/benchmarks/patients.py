@@ -25,7 +25,7 @@ import aiohttp
 import structlog
 
 from docpipe import service
-from docpipe.config import Config, Docex, Patients, State, Storage, Tasktracker
+from docpipe.config.config import Config, Docex, Patients, State, Storage, Tasktracker
 from docpipe.interpreter import settle
 from docpipe.patients import PatientDatabase, checked
 from docpipe.util.fsync import sync_folder

@@ -16,7 +16,7 @@ from pathlib import Path
 import structlog
 
 from docpipe import service
-from docpipe.config import Config, Docex, Patients, State, Storage, Tasktracker
+from docpipe.config.config import Config, Docex, Patients, State, Storage, Tasktracker
 from docpipe.interpreter import settle
 from docpipe.patients import PatientDatabase, checked
 from tests.benchmarks.figures import DISK, Figure, cpu

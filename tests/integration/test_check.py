@@ -17,7 +17,7 @@ import fakes
 from docpipe import service
 from docpipe.check import Finding, Scene, findings, repair
 from docpipe.checkpoints import open_database
-from docpipe.config import Config
+from docpipe.config.config import Config
 from docpipe.model import Patient
 from docpipe.patients import PatientDatabase
 from docpipe.places import open_storage

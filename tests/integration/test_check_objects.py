@@ -6,8 +6,8 @@ from pathlib import Path
 import fakes
 from docpipe import service
 from docpipe.check import Scene, findings, repair
-from docpipe.config import Config, Docex, Patients, State, Storage, Tasktracker
-from docpipe.values import Secret
+from docpipe.config.config import Config, Docex, Patients, State, Storage, Tasktracker
+from docpipe.config.parsing import Secret
 from tests.object_stores import S3
 from tests.simulation.world import CONVERTER
 

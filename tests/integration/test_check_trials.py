@@ -14,11 +14,11 @@ from docpipe.check import TRIALS, Bench, Finding, Fit
 from docpipe.check import parts as parts_of
 from docpipe.check.services import services as services_of
 from docpipe.checkpoints import open_database
-from docpipe.config import Config, Convert, Docex, Patients, Storage
+from docpipe.config.config import Config, Convert, Docex, Patients, Storage
+from docpipe.config.parsing import Secret
 from docpipe.convert.ocr import rapid, tesseract
 from docpipe.model import Rate
 from docpipe.state import StateFolder
-from docpipe.values import Secret
 from docpipe.workers.inline import InlineWorkers
 from tests import virtual
 from tests.gate_world import Server

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from docpipe.config import Patients
+from docpipe.config.config import Patients
 from docpipe.errors import PatientError, PoisonedError
 from docpipe.gates import Gate, Health, Quota, Service
 from docpipe.lines import Slots

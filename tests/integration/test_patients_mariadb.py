@@ -4,7 +4,7 @@ import contextlib
 
 import pytest
 
-from docpipe.config import Patients
+from docpipe.config.config import Patients
 from docpipe.errors import DatabaseDownError, PatientError
 from docpipe.model import Patient
 from docpipe.patients import Filter, PatientDatabase

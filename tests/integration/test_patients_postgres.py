@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from docpipe.config import Patients
+from docpipe.config.config import Patients
 from docpipe.errors import ConfigError, DatabaseDownError, PatientError, UsageError
 from docpipe.model import Patient
 from docpipe.patients import Filter, PatientDatabase

@@ -11,7 +11,7 @@ import pytest
 import trustme
 
 from docpipe.access import open_ways
-from docpipe.config import Config, Docex, Tasktracker
+from docpipe.config.config import Config, Docex, Tasktracker
 from docpipe.gates import WANTS_CERTIFICATE, Failure, Gate, Quota, Service
 from docpipe.http import Http
 from docpipe.model import Ticket

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from docpipe.config import Storage
+from docpipe.config.config import Storage
 from tests.object_stores import S3, Way, objects, way_to
 from tests.web_support import Served, serving
 

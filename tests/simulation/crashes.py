@@ -23,7 +23,7 @@ import structlog
 import fakes
 from docpipe import service
 from docpipe.checkpoints import read_runs
-from docpipe.config import Config, Docex, Patients, State, Storage, Tasktracker
+from docpipe.config.config import Config, Docex, Patients, State, Storage, Tasktracker
 from docpipe.engine import Change, Listener
 from docpipe.model import Patient, Rate
 from docpipe.patients import PatientDatabase

@@ -18,7 +18,7 @@ import structlog
 
 import fakes
 from docpipe import activity_log, service
-from docpipe.config import Service
+from docpipe.config.config import Service
 from docpipe.gates.service import _KEEP_OUTAGES, Outage
 from docpipe.model import Patient
 from docpipe.patients import PatientDatabase

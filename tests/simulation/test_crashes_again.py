@@ -12,7 +12,7 @@ import fakes
 from docpipe import service
 from docpipe.check import Scene, findings
 from docpipe.checkpoints import StoredRun, read_runs
-from docpipe.config import Config
+from docpipe.config.config import Config
 from docpipe.engine import Engine
 from docpipe.model import Activity, RunState
 from docpipe.storage import FolderStorage

@@ -10,9 +10,9 @@ import pytest
 import fakes
 from docpipe import service
 from docpipe.checkpoints import read_runs
+from docpipe.config.parsing import Secret
 from docpipe.model import Activity, Patient, RunState
 from docpipe.patients import PatientDatabase
-from docpipe.values import Secret
 from fakes import FhirOptions
 from tests import virtual
 from tests.simulation.world import CONVERTER, Plan, Story, config_of, ids, options_of, simulate

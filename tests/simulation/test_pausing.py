@@ -8,7 +8,7 @@ import pytest
 
 import fakes
 from docpipe import service
-from docpipe.config import Config
+from docpipe.config.config import Config
 from docpipe.errors import UsageError
 from docpipe.model import Patient, RunState, WaitKind
 from docpipe.patients import PatientDatabase

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from docpipe.config import Config, Docex, State, Tasktracker
+from docpipe.config.config import Config, Docex, State, Tasktracker
 from docpipe.model import Rate
 from docpipe.plan.assume import ground
 from docpipe.plan.setup import Given

@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 
 import fakes
+from docpipe.config.parsing import Secret, parse_private_key
 from docpipe.model import RunState
-from docpipe.values import Secret, parse_private_key
 from tests import virtual
 from tests.oauth2_support import jwk, jwks, private
 from tests.simulation.world import Plan, ids, simulate

@@ -17,7 +17,7 @@ from typing import Any
 import fakes
 from docpipe import service
 from docpipe.checkpoints import StoredRun, read_runs
-from docpipe.config import Config, Docex, Patients, State, Storage, Tasktracker
+from docpipe.config.config import Config, Docex, Patients, State, Storage, Tasktracker
 from docpipe.engine import Change
 from docpipe.model import Patient, Rate
 from docpipe.patients import PatientDatabase

@@ -9,7 +9,7 @@ import pytest
 
 from docpipe.archive import Downloader
 from docpipe.archive.download import MOVED
-from docpipe.config import Docex
+from docpipe.config.config import Docex
 from docpipe.http import Http
 from docpipe.http.credentials import NONE
 from docpipe.model import Ticket

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from docpipe.config import SECTIONS, Config, load
+from docpipe.config.config import SECTIONS, Config, load
+from docpipe.config.parsing import Secret, parse_duration, parse_rate, parse_size
 from docpipe.errors import ConfigError
 from docpipe.model import Rate
-from docpipe.values import Secret, parse_duration, parse_rate, parse_size
 
 ROOT = Path(__file__).parents[2]
 GOOD = '[docex]\nbase_url = "https://exchange.example/"\n[tasktracker]\nbase_url = "fake"\n'

@@ -6,11 +6,11 @@ import pytest
 import structlog
 from aiohttp import web
 
+from docpipe.config.parsing import Secret
 from docpipe.http import Http, bearer
 from docpipe.http.credentials import NoCredentials
 from docpipe.model import Rate, Ticket
 from docpipe.plan.virtual import EPOCH_S
-from docpipe.values import Secret
 from tests import virtual
 from tests.gate_world import Process, Server
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from docpipe.config import Docex
+from docpipe.config.config import Docex
 from docpipe.errors import ServiceError
 from docpipe.fhir.files import from_base64, mismatches
 from docpipe.fhir.intake import Counts, Intake, ndjson

@@ -7,10 +7,10 @@ import pytest
 import structlog
 from aiohttp import web
 
+from docpipe.config.parsing import Secret
 from docpipe.errors import ServiceError
 from docpipe.http import Answer, Http, bearer
 from docpipe.model import Rate, Ticket, WaitKind
-from docpipe.values import Secret
 from tests import virtual
 from tests.gate_world import Process, Server
 

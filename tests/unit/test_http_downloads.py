@@ -9,12 +9,12 @@ import pytest
 from aiohttp import web
 from yarl import URL
 
+from docpipe.config.parsing import Secret
 from docpipe.errors import PoisonedError, ServiceError
 from docpipe.gates import Failure, Gate, Quota, Service
 from docpipe.http import DownloadError, Http, bearer, origin_of
 from docpipe.http.redirects import follow
 from docpipe.model import Ticket
-from docpipe.values import Secret
 from tests import virtual
 from tests.gate_world import Server
 

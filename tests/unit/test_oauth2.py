@@ -11,13 +11,13 @@ import structlog
 
 import fakes
 from docpipe.access import grant_of
-from docpipe.config import Docex
+from docpipe.config.config import Docex
+from docpipe.config.parsing import Secret
 from docpipe.errors import ConfigError, ServiceError
 from docpipe.http import Grant, OAuth2
 from docpipe.http.oauth2 import lifetime
 from docpipe.model import Rate, Ticket, WaitKind
 from docpipe.plan.virtual import EPOCH_S
-from docpipe.values import Secret
 from tests import virtual
 from tests.gate_world import Process
 from tests.oauth2_support import jwk, jwks, pem, private

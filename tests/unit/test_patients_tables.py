@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from docpipe.config import Patients
+from docpipe.config.config import Patients
 from docpipe.errors import ConfigError, DatabaseDownError, PatientError, UsageError
 from docpipe.model import Patient
 from docpipe.patients import Filter, PatientDatabase

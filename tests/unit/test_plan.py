@@ -12,7 +12,7 @@ import pytest
 
 from docpipe.checkpoints import open_database
 from docpipe.cli import main
-from docpipe.config import Config, Convert, State
+from docpipe.config.config import Config, Convert, State
 from docpipe.model import Activity, Rate, RunState
 from docpipe.plan.aside import simulated
 from docpipe.plan.assume import ground

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from docpipe.config import Config, load
-from docpipe.config import Storage as Section
+from docpipe.config.config import Config, load
+from docpipe.config.config import Storage as Section
 from docpipe.errors import ConfigError
 from docpipe.places import open_storage, storage_folder
 from docpipe.storage import Bucket, folder_or_bucket, hashed_names

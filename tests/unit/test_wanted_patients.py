@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from docpipe.cli.wanted import wanted_patients
-from docpipe.config import Config, Patients
+from docpipe.config.config import Config, Patients
 from docpipe.errors import DatabaseDownError, PatientError, UsageError
 
 

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from docpipe.values import Secret
+from docpipe.config.parsing import Secret
 from docpipe.web import tokens
 from docpipe.web.tokens import GUESSES, SESSION_S, WITHIN_S, Guesses, Sessions, Token
 

@@ -11,9 +11,7 @@ from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Final
 
-from docpipe.errors import ConfigError
-from docpipe.model import Rate
-from docpipe.values import (
+from docpipe.config.parsing import (
     Secret,
     choice,
     integer,
@@ -38,6 +36,8 @@ from docpipe.values import (
     parse_workers,
     read_stripped,
 )
+from docpipe.errors import ConfigError
+from docpipe.model import Rate
 
 
 def _key(parse: Callable[[Any], Any], default: Any = None, *, about: str, in_file: bool = False) -> Any:
