@@ -13,11 +13,11 @@ from docpipe.checkpoints import StoredRun
 from docpipe.errors import DocpipeError, UsageError
 from docpipe.interfaces import Activities, ActivityLog, Checkpoints
 from docpipe.lines import waiting
-from docpipe.logs import place_of
 from docpipe.model import Activity, Clock, RunIds, RunState, Ticket, Wait, WaitKind
 from docpipe.pipeline import Ending, give_up, retrieve
 from docpipe.retries import comes_before, first_again
 from docpipe.runs import Change, Listener, OneRun
+from docpipe.runtime.logs import place_of
 
 __all__ = ["Change", "Engine", "Listener"]
 

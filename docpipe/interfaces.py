@@ -3,10 +3,10 @@
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Protocol
 
-from docpipe.activity_log import Entry
 from docpipe.checkpoints import StoredRun, StoredStep
 from docpipe.gates import Ledger
 from docpipe.model import Activity, Json, RunState, Step
+from docpipe.runtime.activity_log import Entry
 
 
 class Activities(Protocol):

@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, NamedTuple, Protocol
 
-from docpipe.activity_log import Entry
 from docpipe.checkpoints import StoredRun, StoredStep
 from docpipe.errors import RunError
 from docpipe.interfaces import ActivityLog, Checkpoints
 from docpipe.model import Activity, Clock, Json, RunState, Ticket, Wait
 from docpipe.retries import ERROR, comes_before, failed, failure
+from docpipe.runtime.activity_log import Entry
 from docpipe.waited import Waited
 
 

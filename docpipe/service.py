@@ -14,7 +14,6 @@ import structlog
 
 from docpipe.access import open_access, open_ways
 from docpipe.activities import Activities, Exchange
-from docpipe.activity_log import ActivityLog
 from docpipe.archive import ArchiveExchange, Downloader, Limits
 from docpipe.checkpoints import Checkpoints, open_database
 from docpipe.config.config import Config
@@ -30,9 +29,10 @@ from docpipe.model import Activity, Clock, Json, RunIds
 from docpipe.patients import PatientDatabase
 from docpipe.patients.lookup import Lookup
 from docpipe.places import open_patients, open_storage, storage_folder
-from docpipe.state import StateFolder
+from docpipe.runtime.activity_log import ActivityLog
+from docpipe.runtime.retention import tidied
+from docpipe.runtime.state_folder import StateFolder
 from docpipe.storage import Storage
-from docpipe.tidying import tidied
 from docpipe.tracing import traced
 from docpipe.tracker import TaskTracker
 from docpipe.workers.inline import InlineWorkers

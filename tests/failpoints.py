@@ -12,7 +12,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import docpipe.activities
-import docpipe.activity_log
 import docpipe.archive.download
 import docpipe.archive.partial
 import docpipe.archive.retrieve
@@ -21,13 +20,14 @@ import docpipe.fhir.files
 import docpipe.fhir.retrieval
 import docpipe.fhir.wire
 import docpipe.gates.gate
+import docpipe.runtime.activity_log
 import docpipe.service
 import docpipe.storage.folder
 from docpipe.activities import Activities
-from docpipe.activity_log import ActivityLog
 from docpipe.archive.extract import _Extraction
 from docpipe.checkpoints import Checkpoints
 from docpipe.gates.gate import Passage
+from docpipe.runtime.activity_log import ActivityLog
 from docpipe.workers.inline import InlineWorkers
 from docpipe.workers.pool import Workers
 
@@ -146,7 +146,7 @@ def _activity_log(patches: _Patches) -> None:
         return half + os.write(file, data[half:])
 
     # A namespace in place of the module `os`, as this module alone sees it.
-    patches.put(docpipe.activity_log, "os", SimpleNamespace(**(vars(os) | {"write": write})))
+    patches.put(docpipe.runtime.activity_log, "os", SimpleNamespace(**(vars(os) | {"write": write})))
 
 
 def _requests(patches: _Patches) -> None:

@@ -20,7 +20,7 @@ from docpipe.gates import ALIVE_EVERY_S
 from docpipe.http import Credentials, Http, OAuth2
 from docpipe.limits import open_gates
 from docpipe.model import Ticket
-from docpipe.state import StateFolder, address, in_use
+from docpipe.runtime.state_folder import StateFolder, address, in_use
 from docpipe.tracker import TaskTracker
 
 _ANSWER_S: Final = 10.0

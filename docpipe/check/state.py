@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from docpipe.activity_log import COLUMNS
 from docpipe.check.finding import Finding, Permit, Remove, Scene
 from docpipe.checkpoints import integrity, outdated, unfinished_runs
 from docpipe.errors import StateError
+from docpipe.runtime.activity_log import COLUMNS
 
 _FOLDER: Final = 0o700
 _FILE: Final = 0o600

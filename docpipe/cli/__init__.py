@@ -51,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 -- for the interpreter's exit
         return 0
     except Exception as error:  # noqa: BLE001 -- the edge: nobody above would tell it in a sentence
-        from docpipe.logs import place_of  # noqa: PLC0415 -- not needed for --help
+        from docpipe.runtime.logs import place_of  # noqa: PLC0415 -- not needed for --help
 
         told = f"An error that nobody foresaw ({place_of(error)}): `--debug` shows all of it, for a report."
         return _failed(args, told, 1)
@@ -68,7 +68,8 @@ def _failed(args: argparse.Namespace, told: str, status: int) -> int:
 
 
 def _command(args: argparse.Namespace) -> int:
-    from docpipe import logs, privacy  # noqa: PLC0415 -- not needed for --help
+    from docpipe.runtime import hardening as privacy
+    from docpipe.runtime import logs  # noqa: PLC0415 -- not needed for --help
 
     if not args.debug:  # who debugs may look into it
         privacy.keep_memory_private()

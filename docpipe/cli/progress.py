@@ -11,10 +11,10 @@ from typing import Any, Final, Self, TextIO
 
 import structlog
 
-from docpipe import logs
 from docpipe.cli.words import told_span
 from docpipe.model import Activity, RunState
 from docpipe.runs import Change
+from docpipe.runtime import logs
 from docpipe.service import Docpipe
 from docpipe.web.overview import Pace
 from docpipe.web.views import current_waits

@@ -12,7 +12,7 @@ from docpipe.cli.words import no_run, say, told_counts, told_time, told_wait, wa
 from docpipe.client import Client, Run, Wait
 from docpipe.config.config import Config, load
 from docpipe.model import Json, Outcome
-from docpipe.state import address
+from docpipe.runtime.state_folder import address
 
 _EVERYWHERE: Final = ("0.0.0.0", "::", "")  # noqa: S104 -- what a service may listen on; it is asked on this machine
 _UNFINISHED: Final = ("queued", "running", "cancelling")

@@ -19,9 +19,9 @@ from docpipe.cli.words import as_json, say, warn
 from docpipe.config.config import Config, load
 from docpipe.engine import Engine
 from docpipe.errors import ConfigError, StateError
-from docpipe.interpreter import settle
 from docpipe.model import RunState
-from docpipe.state import InUseError, address, holder
+from docpipe.runtime.interpreter import settle
+from docpipe.runtime.state_folder import InUseError, address, holder
 
 _GOES_ON: Final = (
     "it goes on with unfinished runs by itself, `docpipe watch` shows them, and what was paused goes on "

@@ -12,7 +12,7 @@ from docpipe import service
 from docpipe.cli.run import hint, reload_rates
 from docpipe.cli.words import say, warn
 from docpipe.config.config import Config, load
-from docpipe.interpreter import settle
+from docpipe.runtime.interpreter import settle
 from docpipe.web import server
 
 _STOP_S: Final = 7.0

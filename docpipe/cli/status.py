@@ -9,7 +9,7 @@ from docpipe.checkpoints import StoredRun, read_runs
 from docpipe.cli.words import as_json, no_run, told_counts, told_time, told_wait
 from docpipe.config.config import load
 from docpipe.errors import UsageError
-from docpipe.state import address
+from docpipe.runtime.state_folder import address
 
 
 def status(args: argparse.Namespace) -> int:

@@ -3,10 +3,10 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from docpipe.activity_log import Entry
 from docpipe.checkpoints import Grant, StoredRun, StoredStep
 from docpipe.model import Activity, Clock, Json, RunState
 from docpipe.plan.setup import Before
+from docpipe.runtime.activity_log import Entry
 
 
 class PlannedCheckpoints:

@@ -13,7 +13,7 @@ import aiohttp
 import pytest
 
 import fakes
-from docpipe.state import address
+from docpipe.runtime.state_folder import address
 from tests.acceptance.conftest import Box
 
 SLOW = {"search_seconds": (600.0, 600.0)}

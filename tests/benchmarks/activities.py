@@ -11,12 +11,12 @@ from typing import Any
 
 import structlog
 
-from docpipe.activity_log import ActivityLog
 from docpipe.checkpoints import open_database
 from docpipe.engine import Engine
-from docpipe.interpreter import settle
 from docpipe.model import Activity, RunIds, Step
 from docpipe.runs import OneRun
+from docpipe.runtime.activity_log import ActivityLog
+from docpipe.runtime.interpreter import settle
 from docpipe.util.json import to_json
 from tests.benchmarks.checkpoints import one_by_one
 from tests.benchmarks.figures import DISK, Figure, cpu

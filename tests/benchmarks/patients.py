@@ -26,8 +26,8 @@ import structlog
 
 from docpipe import service
 from docpipe.config.config import Config, Docex, Patients, State, Storage, Tasktracker
-from docpipe.interpreter import settle
 from docpipe.patients import PatientDatabase, checked
+from docpipe.runtime.interpreter import settle
 from docpipe.util.fsync import sync_folder
 from tests.benchmarks.figures import DISK, ROOT, Figure, cpu
 from tests.simulation.world import CONVERTER

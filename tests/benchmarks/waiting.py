@@ -17,8 +17,8 @@ import structlog
 
 from docpipe import service
 from docpipe.config.config import Config, Docex, Patients, State, Storage, Tasktracker
-from docpipe.interpreter import settle
 from docpipe.patients import PatientDatabase, checked
+from docpipe.runtime.interpreter import settle
 from tests.benchmarks.figures import DISK, Figure, cpu
 from tests.benchmarks.patients import fakes_apart
 

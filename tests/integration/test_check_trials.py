@@ -18,7 +18,7 @@ from docpipe.config.config import Config, Convert, Docex, Patients, Storage
 from docpipe.config.parsing import Secret
 from docpipe.convert.ocr import rapid, tesseract
 from docpipe.model import Rate
-from docpipe.state import StateFolder
+from docpipe.runtime.state_folder import StateFolder
 from docpipe.workers.inline import InlineWorkers
 from tests import virtual
 from tests.gate_world import Server

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import fakes
-from docpipe.activity_log import COLUMNS
 from docpipe.checkpoints import StoredRun, read_runs
 from docpipe.model import Activity, RunState
+from docpipe.runtime.activity_log import COLUMNS
 from docpipe.storage import folder_name
 from fakes.tracker import ALLOWED
 

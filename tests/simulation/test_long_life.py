@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from docpipe import activity_log
+from docpipe.runtime import activity_log
 from tests import virtual
 from tests.simulation.long_life import HOUR_S, lived
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from docpipe.activity_log import COLUMNS, ActivityLog, Entry
+from docpipe.runtime.activity_log import COLUMNS, ActivityLog, Entry
 
 
 def entry(run_id: str = "R1", args=None) -> Entry:

@@ -6,7 +6,7 @@ import sys
 import pytest
 import structlog
 
-from docpipe import logs
+from docpipe.runtime import logs
 
 
 def fail_with(private):

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from docpipe.errors import StateError
-from docpipe.state import InUseError, StateFolder, address, in_use
+from docpipe.runtime.state_folder import InUseError, StateFolder, address, in_use
 
 
 def test_second_process_is_told_who_holds_it(tmp_path: Path) -> None:

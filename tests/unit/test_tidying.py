@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from docpipe import activity_log
-from docpipe.activity_log import COLUMNS, ActivityLog, Entry
 from docpipe.checkpoints import open_database, prune, read_runs
 from docpipe.model import Activity, RunState
-from docpipe.tidying import EVERY_S, tidied
+from docpipe.runtime import activity_log
+from docpipe.runtime.activity_log import COLUMNS, ActivityLog, Entry
+from docpipe.runtime.retention import EVERY_S, tidied
 from tests import virtual
 
 DAY = 86400.0

@@ -7,10 +7,10 @@ from typing import Final
 
 import structlog
 
-from docpipe.activity_log import ActivityLog
 from docpipe.checkpoints import Checkpoints, prune
 from docpipe.errors import StateError
 from docpipe.model import Clock
+from docpipe.runtime.activity_log import ActivityLog
 
 log = structlog.get_logger(__name__)
 
