@@ -21,10 +21,10 @@ from docpipe import report
 from docpipe.convert.detect import detect
 from docpipe.convert.kinds import kind_of
 from docpipe.errors import WorkerError
-from docpipe.lines import Slots
+from docpipe.gates.disk_space import with_room
+from docpipe.gates.line import Slots
 from docpipe.model import Clock, Json, Outcome, Patient, Step, Ticket, Wait, WaitKind
 from docpipe.patients.lookup import Lookup
-from docpipe.room import with_room
 from docpipe.storage import Storage
 from docpipe.tracker import TaskTracker
 from docpipe.util.fsync import make_folder, sync_folder

@@ -11,8 +11,8 @@ import structlog
 
 from docpipe.checkpoints import StoredRun
 from docpipe.errors import DocpipeError, UsageError
+from docpipe.gates.line import waiting
 from docpipe.interfaces import Activities, ActivityLog, Checkpoints
-from docpipe.lines import waiting
 from docpipe.model import Activity, Clock, RunIds, RunState, Ticket, Wait, WaitKind
 from docpipe.pipeline import Ending, give_up, retrieve
 from docpipe.retries import comes_before, first_again

@@ -9,7 +9,7 @@ from docpipe.config.config import Config
 from docpipe.config.parsing import FAKE
 from docpipe.errors import ConfigError
 from docpipe.gates import Gate
-from docpipe.lines import Slots
+from docpipe.gates.line import Slots
 from docpipe.patients import PatientDatabase, checked
 from docpipe.storage import Bucket, FolderStorage, Storage, folder_name, folder_or_bucket, hashed_names
 

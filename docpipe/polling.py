@@ -3,7 +3,7 @@
 import asyncio
 from typing import Final
 
-from docpipe.lines import waiting
+from docpipe.gates.line import waiting
 from docpipe.model import Clock, Json, Step, Wait, WaitKind
 
 POLL_FASTEST_S: Final = 1.0

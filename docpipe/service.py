@@ -22,9 +22,9 @@ from docpipe.engine import Engine
 from docpipe.errors import StateError, UnreachableError, UsageError
 from docpipe.exchange import DocumentExchange
 from docpipe.gates import Observer, Quota, Service
+from docpipe.gates.line import Slots
 from docpipe.http import Credentials, Har, Http, origin_of
 from docpipe.limits import Gates, open_gates, rates
-from docpipe.lines import Slots
 from docpipe.model import Activity, Clock, Json, RunIds
 from docpipe.patients import PatientDatabase
 from docpipe.patients.lookup import Lookup

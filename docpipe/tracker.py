@@ -12,8 +12,8 @@ import structlog
 from docpipe.config.config import Tasktracker
 from docpipe.exchange import fit, refusal
 from docpipe.gates import Gate
+from docpipe.gates.line import waiting
 from docpipe.http import Answer, Check, Credentials, Http
-from docpipe.lines import waiting
 from docpipe.model import Clock, Json, Step, Ticket, Wait, WaitKind
 
 log = structlog.get_logger(__name__)

@@ -18,7 +18,7 @@ from aiohttp import web
 from yarl import URL
 
 from docpipe.gates import Gate, Health, Quota, Service
-from docpipe.lines import Slots
+from docpipe.gates.line import Slots
 from docpipe.storage import FolderStorage, Storage, folder_name, folder_or_bucket
 from docpipe.storage.attempts import Attempts
 from docpipe.storage.objects import ObjectStorage

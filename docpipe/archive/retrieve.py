@@ -9,8 +9,8 @@ from typing import Any
 from docpipe.archive.download import Downloader
 from docpipe.archive.extract import Limits, extract
 from docpipe.exchange import DocumentExchange
+from docpipe.gates.disk_space import with_room
 from docpipe.model import Clock, Json, Patient, Step, Ticket
-from docpipe.room import with_room
 from docpipe.util.fsync import sync_tree
 
 

@@ -24,10 +24,10 @@ from docpipe.fhir.people import People
 from docpipe.fhir.retrieval import ANSWER, Retrieval
 from docpipe.fhir.wire import Reply, Wire, said
 from docpipe.fhir.words import outcome, parsed, progress
+from docpipe.gates.disk_space import with_room
+from docpipe.gates.line import waiting
 from docpipe.http import Answer, retry_after
-from docpipe.lines import waiting
 from docpipe.model import Clock, Json, Patient, Step, Ticket, Wait, WaitKind
-from docpipe.room import with_room
 
 log = structlog.get_logger(__name__)
 

@@ -19,8 +19,8 @@ from docpipe.archive.partial import Part, write
 from docpipe.errors import ArchiveError, ServiceError
 from docpipe.fhir.wire import FHIR, LARGEST_PAGE, DamagedError, Wire, broken, decoded, publish, refused
 from docpipe.fhir.words import parsed
+from docpipe.gates.line import waiting
 from docpipe.http import Ask, Download, DownloadError, Fetch
-from docpipe.lines import waiting
 from docpipe.model import Clock, Ticket, Wait, WaitKind
 
 log = structlog.get_logger(__name__)

@@ -14,10 +14,10 @@ import structlog
 
 from docpipe.errors import PoisonedError
 from docpipe.gates.failures import PROXY_LOGIN, TROUBLE, failure_of, no_proxy
+from docpipe.gates.line import waiting
 from docpipe.gates.quota import Place, Quota
 from docpipe.gates.retry_after import retry_after
 from docpipe.gates.service import Call, Failure, Service
-from docpipe.lines import waiting
 from docpipe.model import Ticket, Wait, WaitKind
 
 log = structlog.get_logger(__name__)

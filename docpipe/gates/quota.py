@@ -18,7 +18,7 @@ from aiolimiter import AsyncLimiter
 
 from docpipe.gates.door import Door, OpenDoor
 from docpipe.gates.ledger import ALIVE_EVERY_S, Ledger, Past
-from docpipe.lines import Line
+from docpipe.gates.line import Line
 from docpipe.model import Clock, Rate, Ticket, Wait, WaitKind
 
 log = structlog.get_logger(__name__)

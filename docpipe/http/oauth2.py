@@ -14,11 +14,11 @@ import structlog
 
 from docpipe.errors import ServiceError, UnfitError
 from docpipe.gates import Failure, Gate
+from docpipe.gates.line import Slots
 from docpipe.http.answers import Answer
 from docpipe.http.client import Http
 from docpipe.http.credentials import SETTLED_S
 from docpipe.http.grants import Proof
-from docpipe.lines import Slots
 from docpipe.model import Json, Ticket, Wait, WaitKind
 
 log = structlog.get_logger(__name__)

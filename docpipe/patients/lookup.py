@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from docpipe.errors import DatabaseDownError, PatientError
 from docpipe.gates import Call, Failure, Gate
-from docpipe.lines import Slots
+from docpipe.gates.line import Slots
 from docpipe.model import Patient, Ticket
 from docpipe.patients.database import PatientDatabase
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from docpipe.exchange import DocumentExchange
 from docpipe.gates import Gate
-from docpipe.lines import Slots
+from docpipe.gates.line import Slots
 from docpipe.model import Json, Outcome, Patient, Step, Wait, WaitKind
 from docpipe.plan.services import World
 from docpipe.tracker import TaskTracker

@@ -14,9 +14,9 @@ import structlog
 from docpipe.checkpoints import StoredStep
 from docpipe.engine import Change, Engine
 from docpipe.exchange import DocumentExchange
+from docpipe.gates.line import Slots
 from docpipe.http.credentials import NONE
 from docpipe.limits import open_gates
-from docpipe.lines import Slots
 from docpipe.model import Activity, Clock, RunIds, RunState
 from docpipe.plan.activities import PlannedActivities
 from docpipe.plan.memory import NoLog, PlannedCheckpoints

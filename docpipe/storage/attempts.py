@@ -15,7 +15,7 @@ from typing import Final, TypeVar
 from obstore import exceptions
 
 from docpipe.gates import Attempt, Call, Failure, Gate
-from docpipe.lines import Slots
+from docpipe.gates.line import Slots
 from docpipe.model import Ticket
 
 SLOTS: Final = 8

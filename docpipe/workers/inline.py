@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Self
 
 from docpipe.errors import WorkerCrashedError
-from docpipe.lines import Slots
+from docpipe.gates.line import Slots
 from docpipe.model import Clock, Json, Ticket, Wait, WaitKind
 from docpipe.workers.pool import PoolState
 from docpipe.workers.wire import Answer

@@ -11,7 +11,7 @@ from typing import Any, Final, Self
 import structlog
 
 from docpipe.errors import WorkerCrashedError, WorkerError, WorkerMemoryError, WorkerTimeoutError
-from docpipe.lines import Slots
+from docpipe.gates.line import Slots
 from docpipe.model import Clock, Json, Ticket, Wait, WaitKind
 from docpipe.workers import proc
 from docpipe.workers.handle import PATIENCE_S, Death, Nursery, Worker

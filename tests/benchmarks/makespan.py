@@ -20,7 +20,7 @@ from unittest import mock
 
 import structlog
 
-from docpipe.lines import Slots
+from docpipe.gates.line import Slots
 from docpipe.model import Clock, Json, Ticket, Wait, WaitKind
 from docpipe.workers.inline import InlineWorkers
 from docpipe.workers.pool import PoolState

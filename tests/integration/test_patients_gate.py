@@ -12,7 +12,7 @@ import pytest
 from docpipe.config.config import Patients
 from docpipe.errors import PatientError, PoisonedError
 from docpipe.gates import Gate, Health, Quota, Service
-from docpipe.lines import Slots
+from docpipe.gates.line import Slots
 from docpipe.model import Ticket, WaitKind
 from docpipe.patients import PatientDatabase
 from docpipe.patients.lookup import Lookup

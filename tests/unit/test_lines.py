@@ -5,7 +5,7 @@ import asyncio
 from hypothesis import given
 from hypothesis import strategies as st
 
-from docpipe.lines import Line, Slots
+from docpipe.gates.line import Line, Slots
 from docpipe.model import PRIORITY_WORTH_S, Ticket, Wait, WaitKind
 
 

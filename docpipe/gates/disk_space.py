@@ -8,7 +8,7 @@ from typing import Final, TypeVar
 import structlog
 
 from docpipe.errors import RunError
-from docpipe.lines import waiting
+from docpipe.gates.line import waiting
 from docpipe.model import Clock, Step, Wait, WaitKind
 
 log = structlog.get_logger(__name__)
