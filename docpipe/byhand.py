@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from docpipe import __version__
-from docpipe.archive import Limits, gather
+from docpipe.archive.extract import Limits, gather
 from docpipe.errors import WorkerError
 from docpipe.model import Json, Outcome, Ticket
 from docpipe.workers.inline import InlineWorkers

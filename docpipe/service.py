@@ -14,13 +14,12 @@ import structlog
 
 from docpipe.access import open_access, open_ways
 from docpipe.activities import Activities, Exchange
-from docpipe.archive import ArchiveExchange, Downloader, Limits
+from docpipe.archive.extract import Limits
 from docpipe.checkpoints import Checkpoints, open_database
 from docpipe.config.config import Config
 from docpipe.config.parsing import FAKE
 from docpipe.engine import Engine
 from docpipe.errors import StateError, UnreachableError, UsageError
-from docpipe.exchange import DocumentExchange
 from docpipe.gates import Observer, Quota, Service
 from docpipe.gates.line import Slots
 from docpipe.http import Credentials, Har, Http, origin_of
@@ -32,6 +31,9 @@ from docpipe.places import open_patients, open_storage, storage_folder
 from docpipe.runtime.activity_log import ActivityLog
 from docpipe.runtime.retention import tidied
 from docpipe.runtime.state_folder import StateFolder
+from docpipe.sources.docex.download import Downloader
+from docpipe.sources.docex.exchange import DocumentExchange
+from docpipe.sources.docex.retrieve import ArchiveExchange
 from docpipe.storage import Storage
 from docpipe.tracing import traced
 from docpipe.tracker import TaskTracker
@@ -280,7 +282,8 @@ def _exchange(
     docex = config.docex
     if docex.kind == "fhir":
         # Whoever has another exchange does not wait for its import.
-        from docpipe.fhir import FhirExchange, Wire  # noqa: PLC0415
+        from docpipe.sources.fhir.exchange import FhirExchange  # noqa: PLC0415
+        from docpipe.sources.fhir.wire import Wire  # noqa: PLC0415
 
         wire = Wire(http, docex, gates.searching, gates.asking, gates.archives, credentials)
         return FhirExchange(wire, spool, clock)

@@ -12,16 +12,16 @@ from types import SimpleNamespace
 from typing import Any
 
 import docpipe.activities
-import docpipe.archive.download
-import docpipe.archive.partial
-import docpipe.archive.retrieve
 import docpipe.checkpoints.store
-import docpipe.fhir.files
-import docpipe.fhir.retrieval
-import docpipe.fhir.wire
 import docpipe.gates.gate
 import docpipe.runtime.activity_log
 import docpipe.service
+import docpipe.sources.docex.download
+import docpipe.sources.docex.partial
+import docpipe.sources.docex.retrieve
+import docpipe.sources.fhir.files
+import docpipe.sources.fhir.retrieval
+import docpipe.sources.fhir.wire
 import docpipe.storage.folder
 from docpipe.activities import Activities
 from docpipe.archive.extract import _Extraction
@@ -157,8 +157,8 @@ def _requests(patches: _Patches) -> None:
 
 
 def _spool(patches: _Patches) -> None:
-    hit, partial = patches.hit, docpipe.archive.partial
-    for module in (docpipe.archive.download, docpipe.fhir.files, docpipe.fhir.wire):
+    hit, partial = patches.hit, docpipe.sources.docex.partial
+    for module in (docpipe.sources.docex.download, docpipe.sources.fhir.files, docpipe.sources.fhir.wire):
         patches.around_async(module, "write", "download")
 
     def write_all(file: int, block: bytearray) -> None:
@@ -168,9 +168,9 @@ def _spool(patches: _Patches) -> None:
         real(file, block[half:])
 
     real = patches.put(partial, "write_all", write_all)
-    patches.around(docpipe.archive.retrieve, "extract", "extract")
-    patches.around(docpipe.fhir.retrieval, "collect", "extract")
-    patches.around(docpipe.fhir.retrieval.Retrieval, "_begin", "folder of FHIR")
+    patches.around(docpipe.sources.docex.retrieve, "extract", "extract")
+    patches.around(docpipe.sources.fhir.retrieval, "collect", "extract")
+    patches.around(docpipe.sources.fhir.retrieval.Retrieval, "_begin", "folder of FHIR")
     patches.around(_Extraction, "_unpack", "extracting a file")
     patches.around(docpipe.activities, "_emptied", "folder of a conversion")
     for pool in (Workers, InlineWorkers):

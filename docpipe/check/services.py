@@ -14,13 +14,13 @@ from docpipe.checkpoints import Checkpoints, open_database, outdated
 from docpipe.config.config import Config, Remote
 from docpipe.config.parsing import FAKE
 from docpipe.errors import ServiceError, StateError, UnfitError
-from docpipe.exchange import DocumentExchange
-from docpipe.fhir import Wire
 from docpipe.gates import ALIVE_EVERY_S
 from docpipe.http import Credentials, Http, OAuth2
 from docpipe.limits import open_gates
 from docpipe.model import Ticket
 from docpipe.runtime.state_folder import StateFolder, address, in_use
+from docpipe.sources.docex.exchange import DocumentExchange
+from docpipe.sources.fhir.wire import Wire
 from docpipe.tracker import TaskTracker
 
 _ANSWER_S: Final = 10.0

@@ -5,11 +5,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
-from docpipe.exchange import DocumentExchange
 from docpipe.gates import Gate
 from docpipe.gates.line import Slots
 from docpipe.model import Json, Outcome, Patient, Step, Wait, WaitKind
 from docpipe.plan.services import World
+from docpipe.sources.docex.exchange import DocumentExchange
 from docpipe.tracker import TaskTracker
 
 _MEMBER: Final[dict[str, Json]] = {

@@ -11,7 +11,7 @@ from docpipe.config.config import Config
 from docpipe.model import Activity, Clock
 from docpipe.plan.granted import Assumption, granted
 from docpipe.plan.setup import Before, Case, Given, Mix, Setup
-from docpipe.polling import next_poll
+from docpipe.sources.polling import next_poll
 from docpipe.workers.machine import default_workers
 
 _SAME: Final = 0.1  # how far a pause may be from what docpipe would wait where no progress is told

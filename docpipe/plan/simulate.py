@@ -13,7 +13,6 @@ import structlog
 
 from docpipe.checkpoints import StoredStep
 from docpipe.engine import Change, Engine
-from docpipe.exchange import DocumentExchange
 from docpipe.gates.line import Slots
 from docpipe.http.credentials import NONE
 from docpipe.limits import open_gates
@@ -24,6 +23,7 @@ from docpipe.plan.services import ARCHIVES, DOCEX, TRACKER, PlannedHttp, Search,
 from docpipe.plan.setup import Setup
 from docpipe.plan.trace import Trace
 from docpipe.plan.virtual import BlindLoop
+from docpipe.sources.docex.exchange import DocumentExchange
 from docpipe.tracker import TaskTracker
 
 _MANY: Final = 500

@@ -28,12 +28,13 @@ from typing import Any
 
 from aiohttp import web
 
-from docpipe.archive import Downloader, Limits, extract
+from docpipe.archive.extract import Limits, extract
 from docpipe.config.config import Docex
 from docpipe.gates import Gate, Quota, Service
 from docpipe.http import Http
 from docpipe.http.credentials import NONE
 from docpipe.model import Json, Ticket
+from docpipe.sources.docex.download import Downloader
 from docpipe.util.fsync import sync_tree
 from tests.benchmarks.figures import DISK, ROOT, Figure, cpu, machine, shown, written
 

@@ -7,12 +7,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from docpipe.archive import Downloader
-from docpipe.archive.download import MOVED
 from docpipe.config.config import Docex
 from docpipe.http import Http
 from docpipe.http.credentials import NONE
 from docpipe.model import Ticket
+from docpipe.sources.docex.download import MOVED, Downloader
 from tests import virtual
 from tests.gate_world import Server
 from tests.unit.test_http_downloads import BODY, Origins, whole

@@ -1,12 +1,12 @@
 """When to ask again, and what may be repeated of what a service wrote."""
 
 import pytest
+from docpipe.http.verdicts import scrubbed
 from hypothesis import given
 from hypothesis import strategies as st
 
-from docpipe.exchange import scrubbed
 from docpipe.model import Patient
-from docpipe.polling import next_poll
+from docpipe.sources.polling import next_poll
 
 ANN = Patient("P1", "Ann Marie", "O'Neil", "1957-03-31")
 

@@ -14,14 +14,14 @@ from hypothesis import strategies as st
 
 from docpipe.config.config import Docex
 from docpipe.errors import ServiceError
-from docpipe.fhir.files import from_base64, mismatches
-from docpipe.fhir.intake import Counts, Intake, ndjson
-from docpipe.fhir.retrieval import Retrieval
-from docpipe.fhir.wanted import FOREIGN, foreign, wanted
-from docpipe.fhir.wire import Wire, broken, not_supported, said
-from docpipe.fhir.words import next_link, outcome, parsed, progress, referred, resources
 from docpipe.http import origin_of
 from docpipe.model import Outcome
+from docpipe.sources.fhir.files import from_base64, mismatches
+from docpipe.sources.fhir.intake import Counts, Intake, ndjson
+from docpipe.sources.fhir.retrieval import Retrieval
+from docpipe.sources.fhir.vocabulary import next_link, outcome, parsed, progress, referred, resources
+from docpipe.sources.fhir.wanted import FOREIGN, foreign, wanted
+from docpipe.sources.fhir.wire import Wire, broken, not_supported, said
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=20),

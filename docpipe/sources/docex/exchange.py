@@ -10,12 +10,12 @@ from urllib.parse import quote, urljoin, urlsplit
 
 import structlog
 
-from docpipe import polling
 from docpipe.config.config import Docex, Remote
 from docpipe.errors import ServiceError, UnfitError
 from docpipe.gates import Failure, Gate
 from docpipe.http import Answer, Credentials, Http, retry_after
 from docpipe.model import Clock, Json, Patient, Step, Ticket, Wait, WaitKind
+from docpipe.sources import polling
 
 log = structlog.get_logger(__name__)
 

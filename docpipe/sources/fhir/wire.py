@@ -9,15 +9,15 @@ from typing import Final
 from urllib.parse import urljoin, urlsplit
 
 import structlog
+from docpipe.http.verdicts import fit
 
-from docpipe.archive.partial import write
 from docpipe.config.config import Docex
 from docpipe.errors import ArchiveError, ServiceError
-from docpipe.exchange import fit
-from docpipe.fhir.words import Told, outcome, parsed
 from docpipe.gates import Gate
 from docpipe.http import NONE, Ask, Credentials, Download, DownloadError, Fetch, Http, origin_of
 from docpipe.model import Json, Ticket
+from docpipe.sources.docex.partial import write
+from docpipe.sources.fhir.vocabulary import Told, outcome, parsed
 from docpipe.util.fsync import sync_file, sync_folder
 
 log = structlog.get_logger(__name__)

@@ -15,13 +15,22 @@ from typing import Final
 
 import structlog
 
-from docpipe.archive.partial import Part, write
 from docpipe.errors import ArchiveError, ServiceError
-from docpipe.fhir.wire import FHIR, LARGEST_PAGE, DamagedError, Wire, broken, decoded, publish, refused
-from docpipe.fhir.words import parsed
 from docpipe.gates.line import waiting
 from docpipe.http import Ask, Download, DownloadError, Fetch
 from docpipe.model import Clock, Ticket, Wait, WaitKind
+from docpipe.sources.docex.partial import Part, write
+from docpipe.sources.fhir.vocabulary import parsed
+from docpipe.sources.fhir.wire import (
+    FHIR,
+    LARGEST_PAGE,
+    DamagedError,
+    Wire,
+    broken,
+    decoded,
+    publish,
+    refused,
+)
 
 log = structlog.get_logger(__name__)
 

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from docpipe.archive.download import Downloader
 from docpipe.archive.extract import Limits, extract
-from docpipe.exchange import DocumentExchange
 from docpipe.gates.disk_space import with_room
 from docpipe.model import Clock, Json, Patient, Step, Ticket
+from docpipe.sources.docex.download import Downloader
+from docpipe.sources.docex.exchange import DocumentExchange
 from docpipe.util.fsync import sync_tree
 
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from docpipe.fhir.words import is_id, listed, referred, text_of
 from docpipe.model import Json
+from docpipe.sources.fhir.vocabulary import is_id, listed, referred, text_of
 
 _LONGEST: Final = 1000
 _SHORT: Final = 120

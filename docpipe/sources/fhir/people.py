@@ -5,12 +5,13 @@ from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import quote
 
+from docpipe.http.verdicts import refusal
+
 from docpipe.errors import ServiceError
-from docpipe.exchange import refusal
-from docpipe.fhir.wire import Reply, Wire
-from docpipe.fhir.words import is_id, resources
 from docpipe.http import Answer
 from docpipe.model import Patient, Ticket
+from docpipe.sources.fhir.vocabulary import is_id, resources
+from docpipe.sources.fhir.wire import Reply, Wire
 
 UNKNOWN: Final = (
     "The exchange does not know the patient: docex.patient_system says in which system ids of patients are "

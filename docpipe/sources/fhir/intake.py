@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 from docpipe.archive import names
-from docpipe.fhir.files import Source, from_base64, mismatches
-from docpipe.fhir.wanted import FOREIGN, Wanted, foreign, wanted
-from docpipe.fhir.words import outcome, parsed, referred, resources
 from docpipe.model import Json, Outcome
+from docpipe.sources.fhir.files import Source, from_base64, mismatches
+from docpipe.sources.fhir.vocabulary import outcome, parsed, referred, resources
+from docpipe.sources.fhir.wanted import FOREIGN, Wanted, foreign, wanted
 
 LONGEST_LINE: Final = 128 * 2**20
 """Bytes of one resource in NDJSON, with all that it carries."""

@@ -15,19 +15,19 @@ from typing import Any, Final
 from urllib.parse import quote, urlsplit
 
 import structlog
+from docpipe.http.verdicts import refusal, scrubbed
 
-from docpipe import polling
-from docpipe.archive import Limits
+from docpipe.archive.extract import Limits
 from docpipe.errors import RunError, ServiceError
-from docpipe.exchange import refusal, scrubbed
-from docpipe.fhir.people import People
-from docpipe.fhir.retrieval import ANSWER, Retrieval
-from docpipe.fhir.wire import Reply, Wire, said
-from docpipe.fhir.words import outcome, parsed, progress
 from docpipe.gates.disk_space import with_room
 from docpipe.gates.line import waiting
 from docpipe.http import Answer, retry_after
 from docpipe.model import Clock, Json, Patient, Step, Ticket, Wait, WaitKind
+from docpipe.sources import polling
+from docpipe.sources.fhir.people import People
+from docpipe.sources.fhir.retrieval import ANSWER, Retrieval
+from docpipe.sources.fhir.vocabulary import outcome, parsed, progress
+from docpipe.sources.fhir.wire import Reply, Wire, said
 
 log = structlog.get_logger(__name__)
 

@@ -11,17 +11,17 @@ from typing import Any, Final
 from urllib.parse import urljoin
 
 import structlog
+from docpipe.http.verdicts import refusal
 
-from docpipe.archive import Limits, collect
+from docpipe.archive.extract import Limits, collect
 from docpipe.archive.member import BLOCK, BadMemberError, Member, Verdict
 from docpipe.errors import ServiceError
-from docpipe.exchange import refusal
-from docpipe.fhir.files import NDJSON, Files, Got, Patience, Source
-from docpipe.fhir.intake import Counts, Intake, Item, in_words, loads
-from docpipe.fhir.wire import FHIR, Wire
-from docpipe.fhir.words import is_id, listed, next_link, text_of
 from docpipe.http import Answer, origin_of
 from docpipe.model import Clock, Json, Outcome, Step
+from docpipe.sources.fhir.files import NDJSON, Files, Got, Patience, Source
+from docpipe.sources.fhir.intake import Counts, Intake, Item, in_words, loads
+from docpipe.sources.fhir.vocabulary import is_id, listed, next_link, text_of
+from docpipe.sources.fhir.wire import FHIR, Wire
 from docpipe.util.fsync import sync_tree
 
 log = structlog.get_logger(__name__)
