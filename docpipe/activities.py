@@ -26,7 +26,7 @@ from docpipe.gates.line import Slots
 from docpipe.model import Clock, Json, Outcome, Patient, Step, Ticket, Wait, WaitKind
 from docpipe.patients.lookup import Lookup
 from docpipe.storage import Storage
-from docpipe.tracker import TaskTracker
+from docpipe.tasks.tracker import TaskTracker
 from docpipe.util.fsync import make_folder, sync_folder
 from docpipe.workers.inline import InlineWorkers
 from docpipe.workers.pool import Workers

@@ -35,8 +35,8 @@ from docpipe.sources.docex.download import Downloader
 from docpipe.sources.docex.exchange import DocumentExchange
 from docpipe.sources.docex.retrieve import ArchiveExchange
 from docpipe.storage import Storage
+from docpipe.tasks.tracker import TaskTracker
 from docpipe.tracing import traced
-from docpipe.tracker import TaskTracker
 from docpipe.workers.inline import InlineWorkers
 from docpipe.workers.machine import default_workers
 from docpipe.workers.pool import Workers

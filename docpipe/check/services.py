@@ -21,7 +21,7 @@ from docpipe.model import Ticket
 from docpipe.runtime.state_folder import StateFolder, address, in_use
 from docpipe.sources.docex.exchange import DocumentExchange
 from docpipe.sources.fhir.wire import Wire
-from docpipe.tracker import TaskTracker
+from docpipe.tasks.tracker import TaskTracker
 
 _ANSWER_S: Final = 10.0
 """An outage is not waited out."""

@@ -10,7 +10,7 @@ from docpipe.gates.line import Slots
 from docpipe.model import Json, Outcome, Patient, Step, Wait, WaitKind
 from docpipe.plan.services import World
 from docpipe.sources.docex.exchange import DocumentExchange
-from docpipe.tracker import TaskTracker
+from docpipe.tasks.tracker import TaskTracker
 
 _MEMBER: Final[dict[str, Json]] = {
     "sha256": "",

@@ -24,7 +24,7 @@ from docpipe.plan.setup import Setup
 from docpipe.plan.trace import Trace
 from docpipe.plan.virtual import BlindLoop
 from docpipe.sources.docex.exchange import DocumentExchange
-from docpipe.tracker import TaskTracker
+from docpipe.tasks.tracker import TaskTracker
 
 _MANY: Final = 500
 _BUNDLES: Final = 8
