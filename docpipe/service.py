@@ -13,7 +13,7 @@ from typing import Any, Final
 import structlog
 
 from docpipe.access import open_access, open_ways
-from docpipe.activities import Activities, Exchange
+from docpipe.activities.activities import Activities, Exchange
 from docpipe.archive.extract import Limits
 from docpipe.checkpoints import Checkpoints, open_database
 from docpipe.config.config import Config

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
 
-import docpipe.activities
+import docpipe.activities.activities
 import docpipe.checkpoints.store
 import docpipe.gates.gate
 import docpipe.runtime.activity_log
@@ -23,7 +23,7 @@ import docpipe.sources.fhir.files
 import docpipe.sources.fhir.retrieval
 import docpipe.sources.fhir.wire
 import docpipe.storage.folder
-from docpipe.activities import Activities
+from docpipe.activities.activities import Activities
 from docpipe.archive.extract import _Extraction
 from docpipe.checkpoints import Checkpoints
 from docpipe.gates.gate import Passage
@@ -172,7 +172,7 @@ def _spool(patches: _Patches) -> None:
     patches.around(docpipe.sources.fhir.retrieval, "collect", "extract")
     patches.around(docpipe.sources.fhir.retrieval.Retrieval, "_begin", "folder of FHIR")
     patches.around(_Extraction, "_unpack", "extracting a file")
-    patches.around(docpipe.activities, "_emptied", "folder of a conversion")
+    patches.around(docpipe.activities.activities, "_emptied", "folder of a conversion")
     for pool in (Workers, InlineWorkers):
         patches.around_async(pool, "ask", "conversion")
     patches.around_async(Activities, "clear_spool", "clear_spool")
@@ -183,9 +183,11 @@ def _spool(patches: _Patches) -> None:
             hit("within clear_spool")
         real_rmtree(path, **more)
 
-    shutil_seen = docpipe.activities.shutil
+    shutil_seen = docpipe.activities.activities.shutil
     real_rmtree = shutil_seen.rmtree
-    patches.put(docpipe.activities, "shutil", SimpleNamespace(**(vars(shutil_seen) | {"rmtree": rmtree})))
+    patches.put(
+        docpipe.activities.activities, "shutil", SimpleNamespace(**(vars(shutil_seen) | {"rmtree": rmtree}))
+    )
 
 
 def _storage(patches: _Patches) -> None:
@@ -195,7 +197,7 @@ def _storage(patches: _Patches) -> None:
     patches.around(storage.MadeFolders, "_make", "storage.make_folder")
     patches.around(storage, "sync_folder", "storage.sync_folder")
     patches.around(pathlib.Path, "replace", "rename", lambda path, _to: f": {_kind(path)}")
-    patches.around(docpipe.activities.report, "build", "report.build")
+    patches.around(docpipe.activities.activities.report, "build", "report.build")
 
     def write(path: pathlib.Path, data: bytes) -> None:
         real(path, data[: len(data) // 2])

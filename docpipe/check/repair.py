@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from docpipe.activities import Activities
+from docpipe.activities.activities import Activities
 from docpipe.check.finding import (
     ConvertAgain,
     Document,

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from docpipe.activities import Activities
+from docpipe.activities.activities import Activities
 from docpipe.model import Ticket
 from docpipe.storage.folder import FolderStorage
 from tests.report_support import document, facts, wrong
