@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from docpipe.config.config import Config
+from docpipe.engine.ports import Checkpoints
 from docpipe.gates import Gate, Observer, Quota, Service
-from docpipe.interfaces import Checkpoints
 from docpipe.model import Clock, Rate
 
 

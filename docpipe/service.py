@@ -18,7 +18,8 @@ from docpipe.archive.extract import Limits
 from docpipe.checkpoints import Checkpoints, open_database
 from docpipe.config.config import Config
 from docpipe.config.parsing import FAKE
-from docpipe.engine import Engine
+from docpipe.engine.engine import Engine
+from docpipe.engine.tracing import traced
 from docpipe.errors import StateError, UnreachableError, UsageError
 from docpipe.gates import Observer, Quota, Service
 from docpipe.gates.line import Slots
@@ -36,7 +37,6 @@ from docpipe.sources.docex.exchange import DocumentExchange
 from docpipe.sources.docex.retrieve import ArchiveExchange
 from docpipe.storage import Storage
 from docpipe.tasks.tracker import TaskTracker
-from docpipe.tracing import traced
 from docpipe.workers.inline import InlineWorkers
 from docpipe.workers.machine import default_workers
 from docpipe.workers.pool import Workers

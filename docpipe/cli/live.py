@@ -13,9 +13,9 @@ from rich.table import Table
 from rich.text import Text
 
 from docpipe.cli.words import told_for, told_span
+from docpipe.engine.run import OneRun, OneStep
 from docpipe.gates import Quota, Service
 from docpipe.model import Activity, Wait, WaitKind
-from docpipe.runs import OneRun, OneStep
 from docpipe.service import Docpipe
 
 _MOST_ROWS: Final = 40

@@ -13,9 +13,9 @@ from docpipe.checkpoints import StoredRun, StoredStep, read_runs, read_steps
 from docpipe.cli.summary import table
 from docpipe.cli.words import no_run, say, told_span, told_time, told_wait
 from docpipe.config.config import Config, load
+from docpipe.engine.restart import ERROR, failed
 from docpipe.errors import StateError, UsageError
 from docpipe.model import Activity
-from docpipe.retries import ERROR, failed
 
 
 def logs(args: argparse.Namespace) -> int:

@@ -12,8 +12,8 @@ from typing import Any, Final, Self, TextIO
 import structlog
 
 from docpipe.cli.words import told_span
+from docpipe.engine.run import Change
 from docpipe.model import Activity, RunState
-from docpipe.runs import Change
 from docpipe.runtime import logs
 from docpipe.service import Docpipe
 from docpipe.web.overview import Pace

@@ -17,7 +17,7 @@ from docpipe.cli.summary import tell
 from docpipe.cli.wanted import wanted_patients
 from docpipe.cli.words import as_json, say, warn
 from docpipe.config.config import Config, load
-from docpipe.engine import Engine
+from docpipe.engine.engine import Engine
 from docpipe.errors import ConfigError, StateError
 from docpipe.model import RunState
 from docpipe.runtime.interpreter import settle

@@ -12,7 +12,7 @@ from typing import Final
 import structlog
 
 from docpipe.checkpoints import StoredStep
-from docpipe.engine import Change, Engine
+from docpipe.engine.engine import Change, Engine
 from docpipe.gates.line import Slots
 from docpipe.http.credentials import NONE
 from docpipe.limits import open_gates

@@ -14,7 +14,7 @@ from typing import Final, Self
 import structlog
 from aiohttp import web
 
-from docpipe.runs import Change
+from docpipe.engine.run import Change
 from docpipe.service import Docpipe
 from docpipe.util.json import to_json
 from docpipe.web.overview import Pace, disks_view, services_view

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from docpipe.checkpoints import StoredStep
+from docpipe.engine.restart import failed
 from docpipe.model import Activity, Json
-from docpipe.retries import failed
 
 
 @dataclass(frozen=True, slots=True)

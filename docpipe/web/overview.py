@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Final
 
 from docpipe.checkpoints.listing import Hour
+from docpipe.engine.run import Change
 from docpipe.gates import Outage, Quota, Service
 from docpipe.model import Activity, Json, RunState, WaitKind
-from docpipe.runs import Change
 from docpipe.service import Docpipe
 from docpipe.web.views import current_waits, iso
 

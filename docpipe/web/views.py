@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 from typing import Final
 
 from docpipe.checkpoints import StoredRun, StoredStep
-from docpipe.engine import Engine
+from docpipe.engine.engine import Engine
+from docpipe.engine.restart import ERROR, failed
+from docpipe.engine.run import OneRun
 from docpipe.model import Activity, Json, Outcome, RunState, Wait, WaitKind
-from docpipe.retries import ERROR, failed
-from docpipe.runs import OneRun
 
 _TOLD: Final = {
     WaitKind.ADMISSION: "waits for its turn to begin",

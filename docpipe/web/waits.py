@@ -4,8 +4,8 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Final
 
+from docpipe.engine.run import OneRun
 from docpipe.model import Json, WaitKind
-from docpipe.runs import OneRun
 from docpipe.web.views import iso
 
 RUNS: Final = 1000

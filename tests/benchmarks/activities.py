@@ -12,9 +12,9 @@ from typing import Any
 import structlog
 
 from docpipe.checkpoints import open_database
-from docpipe.engine import Engine
+from docpipe.engine.engine import Engine
+from docpipe.engine.run import OneRun
 from docpipe.model import Activity, RunIds, Step
-from docpipe.runs import OneRun
 from docpipe.runtime.activity_log import ActivityLog
 from docpipe.runtime.interpreter import settle
 from docpipe.util.json import to_json

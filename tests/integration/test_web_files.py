@@ -8,7 +8,7 @@ from urllib.parse import quote, unquote
 
 import pytest
 
-from docpipe.engine import Change
+from docpipe.engine.engine import Change
 from docpipe.model import Activity, Outcome
 from docpipe.storage import FolderStorage
 from docpipe.web.documents import _ORIGINALS

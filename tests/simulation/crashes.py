@@ -24,7 +24,7 @@ import fakes
 from docpipe import service
 from docpipe.checkpoints import read_runs
 from docpipe.config.config import Config, Docex, Patients, State, Storage, Tasktracker
-from docpipe.engine import Change, Listener
+from docpipe.engine.engine import Change, Listener
 from docpipe.model import Patient, Rate
 from docpipe.patients import PatientDatabase
 from fakes.quota import Rate as FakeRate

@@ -11,7 +11,7 @@ import pytest
 import fakes
 from docpipe import service
 from docpipe.activities.activities import Activities
-from docpipe.engine import Change
+from docpipe.engine.engine import Change
 from docpipe.errors import UsageError
 from docpipe.model import Activity, Patient, RunState
 from docpipe.patients import PatientDatabase

@@ -13,7 +13,7 @@ from docpipe import service
 from docpipe.check import Scene, findings
 from docpipe.checkpoints import StoredRun, read_runs
 from docpipe.config.config import Config
-from docpipe.engine import Engine
+from docpipe.engine.engine import Engine
 from docpipe.model import Activity, RunState
 from docpipe.storage import FolderStorage
 from tests import virtual

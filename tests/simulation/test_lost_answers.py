@@ -8,7 +8,7 @@ import pytest
 
 import fakes
 from docpipe.checkpoints import read_runs
-from docpipe.engine import Change
+from docpipe.engine.engine import Change
 from docpipe.model import Activity, RunState
 from fakes.faults import OPERATIONS
 from tests import virtual

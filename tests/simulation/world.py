@@ -18,7 +18,7 @@ import fakes
 from docpipe import service
 from docpipe.checkpoints import StoredRun, read_runs
 from docpipe.config.config import Config, Docex, Patients, State, Storage, Tasktracker
-from docpipe.engine import Change
+from docpipe.engine.engine import Change
 from docpipe.model import Patient, Rate
 from docpipe.patients import PatientDatabase
 from fakes.quota import Rate as FakeRate

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from docpipe.checkpoints import Checkpoints, StoredRun, StoredStep, open_database
+from docpipe.engine.restart import failure, first_again
 from docpipe.errors import ArchiveError, PoisonedError, ServiceError, UsageError
 from docpipe.model import Activity, RunState
-from docpipe.retries import failure, first_again
 
 OK = {"fine": True}
 

@@ -2,9 +2,9 @@
 
 import json
 
-from docpipe import waited
+from docpipe.engine import wait_history as waited
+from docpipe.engine.wait_history import Waited
 from docpipe.model import Wait, WaitKind
-from docpipe.waited import Waited
 
 QUOTA, POLL = WaitKind.QUOTA, WaitKind.POLL
 

@@ -7,12 +7,12 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple, Protocol
 
 from docpipe.checkpoints import StoredRun, StoredStep
+from docpipe.engine.ports import ActivityLog, Checkpoints
+from docpipe.engine.restart import ERROR, comes_before, failed, failure
+from docpipe.engine.wait_history import Waited
 from docpipe.errors import RunError
-from docpipe.interfaces import ActivityLog, Checkpoints
 from docpipe.model import Activity, Clock, Json, RunState, Ticket, Wait
-from docpipe.retries import ERROR, comes_before, failed, failure
 from docpipe.runtime.activity_log import Entry
-from docpipe.waited import Waited
 
 
 class Change(NamedTuple):  # two for each activity, and a tuple is made in a third of the time

@@ -10,13 +10,13 @@ from typing import Final, Self, TypeVar
 import structlog
 
 from docpipe.checkpoints import StoredRun
+from docpipe.engine.pipeline import Ending, give_up, retrieve
+from docpipe.engine.ports import Activities, ActivityLog, Checkpoints
+from docpipe.engine.restart import comes_before, first_again
+from docpipe.engine.run import Change, Listener, OneRun
 from docpipe.errors import DocpipeError, UsageError
 from docpipe.gates.line import waiting
-from docpipe.interfaces import Activities, ActivityLog, Checkpoints
 from docpipe.model import Activity, Clock, RunIds, RunState, Ticket, Wait, WaitKind
-from docpipe.pipeline import Ending, give_up, retrieve
-from docpipe.retries import comes_before, first_again
-from docpipe.runs import Change, Listener, OneRun
 from docpipe.runtime.logs import place_of
 
 __all__ = ["Change", "Engine", "Listener"]

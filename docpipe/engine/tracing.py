@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 import structlog
 
 from docpipe import __version__
-from docpipe.engine import Change, Engine
+from docpipe.engine.engine import Change, Engine
 from docpipe.gates import Attempt
 from docpipe.model import RunState
 

@@ -9,8 +9,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
+from docpipe.engine.ports import Activities
 from docpipe.errors import RunError, ServiceError
-from docpipe.interfaces import Activities
 from docpipe.model import Activity, Json, Outcome, RunState
 
 SEARCHES: Final = 4
