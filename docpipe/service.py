@@ -12,7 +12,6 @@ from typing import Any, Final
 
 import structlog
 
-from docpipe.access import open_access, open_ways
 from docpipe.activities.activities import Activities, Exchange
 from docpipe.archive.extract import Limits
 from docpipe.checkpoints import Checkpoints, open_database
@@ -24,11 +23,9 @@ from docpipe.errors import StateError, UnreachableError, UsageError
 from docpipe.gates import Observer, Quota, Service
 from docpipe.gates.line import Slots
 from docpipe.http import Credentials, Har, Http, origin_of
-from docpipe.limits import Gates, open_gates, rates
 from docpipe.model import Activity, Clock, Json, RunIds
 from docpipe.patients import PatientDatabase
 from docpipe.patients.lookup import Lookup
-from docpipe.places import open_patients, open_storage, storage_folder
 from docpipe.runtime.activity_log import ActivityLog
 from docpipe.runtime.retention import tidied
 from docpipe.runtime.state_folder import StateFolder
@@ -37,6 +34,9 @@ from docpipe.sources.docex.exchange import DocumentExchange
 from docpipe.sources.docex.retrieve import ArchiveExchange
 from docpipe.storage import Storage
 from docpipe.tasks.tracker import TaskTracker
+from docpipe.wiring.backends import open_patients, open_storage, storage_folder
+from docpipe.wiring.credentials import open_access, open_ways
+from docpipe.wiring.gates import Gates, open_gates, rates
 from docpipe.workers.inline import InlineWorkers
 from docpipe.workers.machine import default_workers
 from docpipe.workers.pool import Workers

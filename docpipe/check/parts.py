@@ -19,7 +19,7 @@ from docpipe.config.config import Config
 from docpipe.config.parsing import FAKE
 from docpipe.errors import ConfigError, DatabaseDownError, PatientError, StateError, UnfitError, WorkerError
 from docpipe.model import Json, Outcome, Ticket
-from docpipe.places import open_patients, open_storage, patients_url, storage_folder
+from docpipe.wiring.backends import open_patients, open_storage, patients_url, storage_folder
 from docpipe.workers.inline import InlineWorkers
 from docpipe.workers.machine import OWN_MEMORY, default_workers, usable_cpus, usable_memory
 from docpipe.workers.pool import Workers

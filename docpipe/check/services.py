@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import Final
 
-from docpipe.access import open_access, open_ways
 from docpipe.check.finding import Bench, Finding, Fit
 from docpipe.checkpoints import Checkpoints, open_database, outdated
 from docpipe.config.config import Config, Remote
@@ -16,12 +15,13 @@ from docpipe.config.parsing import FAKE
 from docpipe.errors import ServiceError, StateError, UnfitError
 from docpipe.gates import ALIVE_EVERY_S
 from docpipe.http import Credentials, Http, OAuth2
-from docpipe.limits import open_gates
 from docpipe.model import Ticket
 from docpipe.runtime.state_folder import StateFolder, address, in_use
 from docpipe.sources.docex.exchange import DocumentExchange
 from docpipe.sources.fhir.wire import Wire
 from docpipe.tasks.tracker import TaskTracker
+from docpipe.wiring.credentials import open_access, open_ways
+from docpipe.wiring.gates import open_gates
 
 _ANSWER_S: Final = 10.0
 """An outage is not waited out."""

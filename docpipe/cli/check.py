@@ -17,8 +17,8 @@ from docpipe.check import Bench, Finding, Fit, Mended, Scene, findings, repair, 
 from docpipe.cli.run import owned
 from docpipe.cli.words import say
 from docpipe.config.config import Config, load
-from docpipe.places import open_storage
 from docpipe.runtime.state_folder import in_use
+from docpipe.wiring.backends import open_storage
 
 _EVERY_S: Final = 0.25
 _STOP_IT: Final = "stop it before a repair; `docpipe check` without --repair looks beside it."

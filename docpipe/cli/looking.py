@@ -111,8 +111,8 @@ def report(args: argparse.Namespace) -> int:
 
 
 async def _report(args: argparse.Namespace, config: Config) -> int:
-    from docpipe.places import open_storage  # noqa: PLC0415 -- the rest of this module needs no storage
     from docpipe.report.digest import digest  # noqa: PLC0415
+    from docpipe.wiring.backends import open_storage  # noqa: PLC0415 -- the rest of this module needs no storage
 
     found = sorted(read_runs(config.state_dir, args.which), key=lambda run: run.run_id, reverse=True)
     storage = open_storage(config)

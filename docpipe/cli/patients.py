@@ -7,7 +7,7 @@ import sys
 
 from docpipe.config.config import Config, load
 from docpipe.patients import COLUMNS, read_csv
-from docpipe.places import open_patients
+from docpipe.wiring.backends import open_patients
 
 
 def patients(args: argparse.Namespace) -> int:

@@ -15,7 +15,6 @@ from docpipe.cli.words import say, told_span
 from docpipe.config.config import Config, load
 from docpipe.errors import UsageError
 from docpipe.model import Json
-from docpipe.places import storage_folder
 from docpipe.plan.assume import Ground, ground
 from docpipe.plan.course import Course
 from docpipe.plan.forecast import Forecast, Progress, forecast
@@ -23,6 +22,7 @@ from docpipe.plan.granted import Assumption
 from docpipe.plan.hours import Hour
 from docpipe.plan.picture import drawn
 from docpipe.plan.setup import Given, Outage
+from docpipe.wiring.backends import storage_folder
 from docpipe.workers.machine import usable_cpus
 
 _WIDTH: Final = 40

@@ -7,7 +7,7 @@ from docpipe.cli.words import warn
 from docpipe.config.config import Config
 from docpipe.errors import UsageError
 from docpipe.patients import Filter, csv_rows
-from docpipe.places import open_patients
+from docpipe.wiring.backends import open_patients
 
 
 async def wanted_patients(args: argparse.Namespace, config: Config) -> list[str]:

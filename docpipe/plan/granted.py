@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from docpipe.limits import rates
 from docpipe.plan.setup import (
     DEFAULT_CONVERT_S,
     DEFAULT_DOCUMENTS,
@@ -15,6 +14,7 @@ from docpipe.plan.setup import (
     Setup,
     Span,
 )
+from docpipe.wiring.gates import rates
 from docpipe.workers.machine import usable_cpus
 
 _BUSY: Final = 0.5

@@ -5,9 +5,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from docpipe.limits import rates
 from docpipe.plan.setup import Outage, Setup
 from docpipe.plan.trace import Job, Trace
+from docpipe.wiring.gates import rates
 
 SATURATED: Final = 0.9
 """What is busy for so large a part of an hour holds the others up: latency costs a quota a few percent."""

@@ -15,7 +15,6 @@ from docpipe.checkpoints import StoredStep
 from docpipe.engine.engine import Change, Engine
 from docpipe.gates.line import Slots
 from docpipe.http.credentials import NONE
-from docpipe.limits import open_gates
 from docpipe.model import Activity, Clock, RunIds, RunState
 from docpipe.plan.activities import PlannedActivities
 from docpipe.plan.memory import NoLog, PlannedCheckpoints
@@ -25,6 +24,7 @@ from docpipe.plan.trace import Trace
 from docpipe.plan.virtual import BlindLoop
 from docpipe.sources.docex.exchange import DocumentExchange
 from docpipe.tasks.tracker import TaskTracker
+from docpipe.wiring.gates import open_gates
 
 _MANY: Final = 500
 _BUNDLES: Final = 8

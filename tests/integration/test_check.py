@@ -20,8 +20,8 @@ from docpipe.checkpoints import open_database
 from docpipe.config.config import Config
 from docpipe.model import Patient
 from docpipe.patients import PatientDatabase
-from docpipe.places import open_storage
 from docpipe.storage import FolderStorage
+from docpipe.wiring.backends import open_storage
 from tests import virtual
 from tests.simulation.world import Plan, config_of, ids, options_of
 

@@ -10,11 +10,11 @@ import time
 import pytest
 import trustme
 
-from docpipe.access import open_ways
 from docpipe.config.config import Config, Docex, Tasktracker
 from docpipe.gates import WANTS_CERTIFICATE, Failure, Gate, Quota, Service
 from docpipe.http import Http
 from docpipe.model import Ticket
+from docpipe.wiring.credentials import open_ways
 
 
 def serve(listener, context):

@@ -10,7 +10,6 @@ import pytest
 import structlog
 
 import fakes
-from docpipe.access import grant_of
 from docpipe.config.config import Docex
 from docpipe.config.parsing import Secret
 from docpipe.errors import ConfigError, ServiceError
@@ -18,6 +17,7 @@ from docpipe.http import Grant, OAuth2
 from docpipe.http.oauth2 import lifetime
 from docpipe.model import Rate, Ticket, WaitKind
 from docpipe.plan.virtual import EPOCH_S
+from docpipe.wiring.credentials import grant_of
 from tests import virtual
 from tests.gate_world import Process
 from tests.oauth2_support import jwk, jwks, pem, private

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from docpipe.config.config import Config, load
 from docpipe.config.config import Storage as Section
 from docpipe.errors import ConfigError
-from docpipe.places import open_storage, storage_folder
 from docpipe.storage import Bucket, folder_or_bucket, hashed_names
 from docpipe.storage.stores import credentials_from, open_store
+from docpipe.wiring.backends import open_storage, storage_folder
 from tests.unit.test_config import GOOD, written
 
 HERE = Path("/etc/docpipe")

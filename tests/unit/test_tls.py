@@ -9,13 +9,13 @@ import pytest
 import trustme
 from aiohttp import web
 
-from docpipe.access import open_ways
 from docpipe.config.config import Config, Docex, Tasktracker
 from docpipe.config.parsing import Secret
 from docpipe.errors import ConfigError
 from docpipe.gates import Failure
 from docpipe.http import Answer, Http
 from docpipe.model import Rate, Ticket
+from docpipe.wiring.credentials import open_ways
 from tests.gate_world import Process
 from tests.proxies import Proxy
 

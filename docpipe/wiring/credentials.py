@@ -20,8 +20,8 @@ from docpipe.http import (
     origin_of,
     tls,
 )
-from docpipe.limits import Gates
 from docpipe.model import Clock
+from docpipe.wiring.gates import Gates
 
 
 @dataclass(frozen=True, slots=True)
