@@ -12,10 +12,10 @@ from types import SimpleNamespace
 from typing import Any
 
 import docpipe.activities.activities
+import docpipe.app
 import docpipe.checkpoints.store
 import docpipe.gates.gate
 import docpipe.runtime.activity_log
-import docpipe.service
 import docpipe.sources.docex.download
 import docpipe.sources.docex.partial
 import docpipe.sources.docex.retrieve
@@ -212,5 +212,5 @@ def _kind(path: pathlib.Path) -> str:
 
 
 def _start(patches: _Patches) -> None:
-    patches.around(docpipe.service, "open_database", "open_database")
-    patches.around_async(docpipe.service, "_sweep", "sweep of the spool")
+    patches.around(docpipe.app, "open_database", "open_database")
+    patches.around_async(docpipe.app, "_sweep", "sweep of the spool")

@@ -13,7 +13,7 @@ from typing import Any
 import aiohttp
 
 import fakes
-from docpipe import service
+from docpipe import app as service
 from docpipe.config.config import Config, Docex, Patients, Service, State, Storage, Tasktracker
 from docpipe.config.parsing import Secret
 from docpipe.model import Clock, Patient

@@ -5,7 +5,7 @@ import asyncio
 import json
 from collections.abc import Sequence
 
-from docpipe import service
+from docpipe import app as service
 from docpipe.checkpoints import StoredRun, read_runs
 from docpipe.cli.progress import Progress, Verbosity
 from docpipe.cli.run import hint, owned, stopping

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from docpipe import service
+from docpipe import app as service
 from docpipe.check import Bench, Finding, Fit, Mended, Scene, findings, repair, trials
 from docpipe.cli.run import owned
 from docpipe.cli.words import say

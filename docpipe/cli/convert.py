@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from docpipe import service
-from docpipe.byhand import ByHand, Result, Shelf
+from docpipe import app as service
+from docpipe.batch import ByHand, Result, Shelf
 from docpipe.cli.words import told_counts
 from docpipe.config.config import Config, load
 from docpipe.errors import UsageError

@@ -12,11 +12,11 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from docpipe.app import Docpipe
 from docpipe.cli.words import told_for, told_span
 from docpipe.engine.run import OneRun, OneStep
 from docpipe.gates import Quota, Service
 from docpipe.model import Activity, Wait, WaitKind
-from docpipe.service import Docpipe
 
 _MOST_ROWS: Final = 40
 _LEFT_FREE: Final = 5

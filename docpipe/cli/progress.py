@@ -11,11 +11,11 @@ from typing import Any, Final, Self, TextIO
 
 import structlog
 
+from docpipe.app import Docpipe
 from docpipe.cli.words import told_span
 from docpipe.engine.run import Change
 from docpipe.model import Activity, RunState
 from docpipe.runtime import logs
-from docpipe.service import Docpipe
 from docpipe.web.overview import Pace
 from docpipe.web.views import current_waits
 

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Final
 
-from docpipe import service
+from docpipe import app as service
 from docpipe.checkpoints import StoredRun
 from docpipe.cli.progress import Progress, Verbosity
 from docpipe.cli.summary import tell

@@ -8,7 +8,7 @@ import socket
 from dataclasses import replace
 from typing import Final
 
-from docpipe import service
+from docpipe import app as service
 from docpipe.cli.run import hint, reload_rates
 from docpipe.cli.words import say, warn
 from docpipe.config.config import Config, load

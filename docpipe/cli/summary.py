@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from docpipe import service
+from docpipe import app as service
 from docpipe.checkpoints import StoredRun
 from docpipe.cli.progress import Spent
 from docpipe.cli.words import say, told_counts, told_for, told_span, told_state

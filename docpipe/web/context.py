@@ -7,7 +7,7 @@ from typing import Any, Final, TypeVar
 
 from aiohttp import web
 
-from docpipe.service import Docpipe
+from docpipe.app import Docpipe
 from docpipe.web.answers import of_bytes
 from docpipe.web.events import Hub
 from docpipe.web.guard import Guard

@@ -11,10 +11,10 @@ from urllib.parse import quote
 
 from aiohttp import web
 
+from docpipe.app import Docpipe
 from docpipe.checkpoints import StoredRun, StoredStep
 from docpipe.convert.kinds import KINDS
 from docpipe.model import Json, RunState
-from docpipe.service import Docpipe
 from docpipe.web.answers import array, of_text
 from docpipe.web.context import web_of
 from docpipe.web.files import SANDBOX_HEADERS, from_storage, send

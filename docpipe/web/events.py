@@ -14,8 +14,8 @@ from typing import Final, Self
 import structlog
 from aiohttp import web
 
+from docpipe.app import Docpipe
 from docpipe.engine.run import Change
-from docpipe.service import Docpipe
 from docpipe.util.json import to_json
 from docpipe.web.overview import Pace, disks_view, services_view
 from docpipe.web.problems import Problem

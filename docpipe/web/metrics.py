@@ -12,10 +12,10 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoM
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from docpipe import __version__
+from docpipe.app import Docpipe
 from docpipe.engine.engine import Change
 from docpipe.gates import Attempt, QuotaView, ServiceView
 from docpipe.model import Activity, Outcome, RunState
-from docpipe.service import Docpipe
 from docpipe.workers.pool import PoolState
 
 CONTENT_TYPE: Final = CONTENT_TYPE_LATEST

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from docpipe.app import Docpipe
 from docpipe.checkpoints.listing import Hour
 from docpipe.engine.run import Change
 from docpipe.gates import Outage, Quota, Service
 from docpipe.model import Activity, Json, RunState, WaitKind
-from docpipe.service import Docpipe
 from docpipe.web.views import current_waits, iso
 
 _DAY_S: Final = 24 * 3600.0

@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Final
 
+from docpipe.app import Docpipe
 from docpipe.errors import DocpipeError
-from docpipe.service import Docpipe
 
 FRESH_S: Final = 5.0
 """A verdict holds so long: anybody may ask, and asking writes to disks."""

@@ -12,9 +12,9 @@ from typing import Any, Final
 import structlog
 from aiohttp import abc, web
 
+from docpipe.app import Docpipe
 from docpipe.config.config import Service
 from docpipe.errors import ConfigError
-from docpipe.service import Docpipe
 from docpipe.web.app import make_app
 from docpipe.web.context import Web
 from docpipe.web.events import Hub

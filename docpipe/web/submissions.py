@@ -12,8 +12,8 @@ from collections.abc import AsyncIterator, Sequence
 from itertools import islice
 from typing import Final
 
+from docpipe.app import Docpipe
 from docpipe.checkpoints import StoredRun
-from docpipe.service import Docpipe
 from docpipe.web.answers import array
 from docpipe.web.problems import Problem
 from docpipe.web.reading import Wanted

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import fakes
-from docpipe import service
+from docpipe import app as service
 from docpipe.check import Scene, findings
 from docpipe.config.config import Config, Convert, Docex, Patients, State, Storage, Tasktracker
 from docpipe.config.parsing import Secret

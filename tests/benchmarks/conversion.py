@@ -20,9 +20,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from docpipe.app import CONVERTER, PRELOAD
 from docpipe.convert.document import convert
 from docpipe.model import Ticket
-from docpipe.service import CONVERTER, PRELOAD
 from docpipe.workers.pool import Workers
 from fakes.documents.mix import make_full
 from fakes.patients import Person

@@ -83,7 +83,7 @@ def measured(folder: Path, seed: int = 0) -> dict[str, Any]:
 
     options = {"search_seconds": SEARCH_S, "latency": LATENCY_S}
     plan = Plan(folder, seed, PATIENTS, options=options)
-    with mock.patch("docpipe.service.make_workers", workers):
+    with mock.patch("docpipe.app.make_workers", workers):
         story: Story = virtual.run(simulate(plan))
     docex = story.running.docex
     searches = [docex.searches_of(patient)[0] for patient in ids(PATIENTS)]

@@ -24,7 +24,7 @@ from typing import Any
 import aiohttp
 import structlog
 
-from docpipe import service
+from docpipe import app as service
 from docpipe.config.config import Config, Docex, Patients, State, Storage, Tasktracker
 from docpipe.patients import PatientDatabase, checked
 from docpipe.runtime.interpreter import settle

@@ -23,7 +23,8 @@ def convert(job: dict[str, Any]) -> dict[str, Any]:
 def main() -> int:
     from unittest import mock  # noqa: PLC0415 -- not for workers
 
-    from docpipe import cli, service  # noqa: PLC0415 -- likewise
+    from docpipe import app as service
+    from docpipe import cli  # noqa: PLC0415 -- likewise
 
     os.environ[SLEEP_S] = sys.argv[1]
     make = service.make_workers

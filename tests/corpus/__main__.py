@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from docpipe.byhand import ByHand
+from docpipe.batch import ByHand
 from docpipe.workers.machine import default_workers
 from tests.corpus.convert import Corpus, files_of, lines, percentile, pool
 from tests.corpus.mutants import mutants

@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from docpipe.byhand import Result
+from docpipe.app import CONVERTER, PRELOAD
+from docpipe.batch import Result
 from docpipe.model import Outcome
-from docpipe.service import CONVERTER, PRELOAD
 from docpipe.workers.pool import Workers
 
 

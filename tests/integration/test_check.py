@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 import fakes
-from docpipe import service
+from docpipe import app as service
 from docpipe.check import Finding, Scene, findings, repair
 from docpipe.checkpoints import open_database
 from docpipe.config.config import Config

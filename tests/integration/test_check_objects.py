@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import fakes
-from docpipe import service
+from docpipe import app as service
 from docpipe.check import Scene, findings, repair
 from docpipe.config.config import Config, Docex, Patients, State, Storage, Tasktracker
 from docpipe.config.parsing import Secret

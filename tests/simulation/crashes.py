@@ -21,7 +21,7 @@ from typing import Any
 import structlog
 
 import fakes
-from docpipe import service
+from docpipe import app as service
 from docpipe.checkpoints import read_runs
 from docpipe.config.config import Config, Docex, Patients, State, Storage, Tasktracker
 from docpipe.engine.engine import Change, Listener

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import docpipe.service
+import docpipe.app
 from tests import failpoints
 
 
@@ -134,7 +134,7 @@ def prepared() -> Iterator[None]:
         note(checkpoints._reader.close)
         return checkpoints
 
-    class ActivityLog(docpipe.service.ActivityLog):
+    class ActivityLog(docpipe.app.ActivityLog):
         def __init__(self, *args: Any) -> None:
             super().__init__(*args)
             self._closed = False
@@ -148,13 +148,13 @@ def prepared() -> Iterator[None]:
             await super().__aexit__(*error)
             self._closed = True
 
-    real_open, real_log = docpipe.service.open_database, docpipe.service.ActivityLog
-    docpipe.service.open_database, docpipe.service.ActivityLog = open_database, ActivityLog
+    real_open, real_log = docpipe.app.open_database, docpipe.app.ActivityLog
+    docpipe.app.open_database, docpipe.app.ActivityLog = open_database, ActivityLog
     try:
         with failpoints.installed(POINTS.hit):
             yield
     finally:
-        docpipe.service.open_database, docpipe.service.ActivityLog = real_open, real_log
+        docpipe.app.open_database, docpipe.app.ActivityLog = real_open, real_log
 
 
 async def lived(life: Life, work: Coroutine[Any, Any, None]) -> None:

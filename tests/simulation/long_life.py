@@ -17,13 +17,13 @@ from pathlib import Path
 import structlog
 
 import fakes
-from docpipe import service
+from docpipe import app as service
+from docpipe.app import Docpipe
 from docpipe.config.config import Service
 from docpipe.gates.service import _KEEP_OUTAGES, Outage
 from docpipe.model import Patient
 from docpipe.patients import PatientDatabase
 from docpipe.runtime import activity_log
-from docpipe.service import Docpipe
 from docpipe.web import server
 from docpipe.web.waits import _Waited
 from fakes.quota import Rate

@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 import fakes
-from docpipe import service
+from docpipe import app as service
 from docpipe.activities.activities import Activities
+from docpipe.app import Docpipe
 from docpipe.engine.engine import Change
 from docpipe.errors import UsageError
 from docpipe.model import Activity, Patient, RunState
 from docpipe.patients import PatientDatabase
-from docpipe.service import Docpipe
 from fakes.tracker import ALLOWED
 from tests import virtual
 from tests.simulation.world import CONVERTER, Plan, config_of, ids, options_of

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import fakes
-from docpipe import service
+from docpipe import app as service
 from docpipe.check import Scene, findings
 from docpipe.checkpoints import StoredRun, read_runs
 from docpipe.config.config import Config

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import fakes
-from docpipe import service
+from docpipe import app as service
 from docpipe.checkpoints import read_runs
 from docpipe.config.parsing import Secret
 from docpipe.model import Activity, Patient, RunState

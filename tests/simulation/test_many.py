@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import fakes
-from docpipe import service
+from docpipe import app as service
 from docpipe.model import RunState
 from tests import virtual
 from tests.simulation.world import Plan, config_of, ids, options_of

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 import fakes
-from docpipe import service
+from docpipe import app as service
+from docpipe.app import Docpipe
 from docpipe.config.config import Config
 from docpipe.errors import UsageError
 from docpipe.model import Patient, RunState, WaitKind
 from docpipe.patients import PatientDatabase
-from docpipe.service import Docpipe
 from tests import virtual
 from tests.simulation.world import CONVERTER, Plan, config_of, ids, options_of
 

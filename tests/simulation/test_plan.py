@@ -55,7 +55,7 @@ def test_within_five_percent_where_conversion_paces_it(
     """Workers are busy all the time; the history says how long documents take, not how long they wait."""
     rates = dict.fromkeys(RATES["search quota"])
     monkeypatch.setattr("tests.benchmarks.makespan.CONVERT_S", (1.0, 2.0))
-    monkeypatch.setattr("docpipe.service.make_workers", lambda _config, clock, *_, **__: TimedWorkers(clock))
+    monkeypatch.setattr("docpipe.app.make_workers", lambda _config, clock, *_, **__: TimedWorkers(clock))
     seconds = real(tmp_path / "real", 200, 1, rates).seconds
     real(tmp_path / "history", 40, 2, rates)
     assert seconds > 0.95 * 200 * 4 * 1.5 / WORKERS

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import fakes
-from docpipe import service
+from docpipe import app as service
 from docpipe.checkpoints import read_runs
 from docpipe.model import Patient, RunState
 from docpipe.patients import PatientDatabase

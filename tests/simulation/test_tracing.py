@@ -14,9 +14,9 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 import fakes
+from docpipe.app import Docpipe
 from docpipe.engine.tracing import Traces, traced, wanted
 from docpipe.model import Activity
-from docpipe.service import Docpipe
 from tests.simulation.test_pausing import opened, prepared
 from tests.simulation.world import Plan, ids, options_of
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import fakes
-from docpipe import service
+from docpipe import app as service
 from docpipe.checkpoints import StoredRun, read_runs
 from docpipe.config.config import Config, Docex, Patients, State, Storage, Tasktracker
 from docpipe.engine.engine import Change

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import fakes
-from docpipe import service
+from docpipe import app as service
 from docpipe.checkpoints import open_database, read_runs, schema
 from docpipe.checkpoints.schema import APPLICATION_ID, VERSION
 from docpipe.errors import StateError
