@@ -18,8 +18,8 @@ from typing import Any, Final, Protocol, TypeVar
 import structlog
 
 from docpipe import report
-from docpipe.convert.detect import detect
-from docpipe.convert.kinds import kind_of
+from docpipe.convert.core.detect import detect
+from docpipe.convert.core.kinds import kind_of
 from docpipe.errors import WorkerError
 from docpipe.gates.disk_space import with_room
 from docpipe.gates.line import Slots

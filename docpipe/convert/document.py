@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from docpipe import __version__
-from docpipe.convert import markdown, thumbnail, typeset
-from docpipe.convert.base import SCANNED, Content, NothingToReadError, Siblings, Source, UnreadableError
-from docpipe.convert.blocks import words
-from docpipe.convert.detect import detect
-from docpipe.convert.kinds import EMPTY, UNKNOWN, kind_of
+from docpipe.convert.core.base import SCANNED, Content, NothingToReadError, Siblings, Source, UnreadableError
+from docpipe.convert.core.blocks import words
+from docpipe.convert.core.detect import detect
+from docpipe.convert.core.kinds import EMPTY, UNKNOWN, kind_of
+from docpipe.convert.writers import markdown, thumbnail, typeset
 
 MOST_EMBEDDED: Final = 500
 SECONDS: Final = 300.0

@@ -13,7 +13,7 @@ from aiohttp import web
 
 from docpipe.app import Docpipe
 from docpipe.checkpoints import StoredRun, StoredStep
-from docpipe.convert.kinds import KINDS
+from docpipe.convert.core.kinds import KINDS
 from docpipe.model import Json, RunState
 from docpipe.web.answers import array, of_text
 from docpipe.web.context import web_of

@@ -267,7 +267,7 @@ def test_the_page_of_the_service_uses_the_same_words() -> None:
 
 def test_every_type_has_a_name() -> None:
     """What the converters tell apart has plain words in the report."""
-    from docpipe.convert.kinds import KINDS  # noqa: PLC0415 -- nothing else here needs it
+    from docpipe.convert.core.kinds import KINDS  # noqa: PLC0415 -- nothing else here needs it
 
     assert KINDS.keys() - TYPES.keys() == set()
 

@@ -14,7 +14,7 @@ import pikepdf
 import pypdfium2
 from PIL import Image, ImageStat
 
-from docpipe.convert.base import Source
+from docpipe.convert.core.base import Source
 from docpipe.convert.ocr import rapid, tesseract
 from docpipe.convert.ocr.layer import Corner, Layer, Placed
 from docpipe.convert.ocr.words import Engine, OcrError, Reading, Word

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from PIL import Image
 
-from docpipe.convert.blocks import clean
+from docpipe.convert.core.blocks import clean
 from docpipe.convert.ocr.words import Line, OcrError, Reading, Word
 
 _MODELS: Final = (

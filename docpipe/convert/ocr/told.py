@@ -2,8 +2,8 @@
 
 from collections.abc import Collection, Iterable, Iterator
 
-from docpipe.convert.base import SCANNED
-from docpipe.convert.blocks import Block, Heading, Paragraph, tidy
+from docpipe.convert.core.base import SCANNED
+from docpipe.convert.core.blocks import Block, Heading, Paragraph, tidy
 from docpipe.convert.ocr.pages import Read
 
 OCR = "text was read by OCR: check it against the picture"

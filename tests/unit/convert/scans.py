@@ -13,10 +13,10 @@ import pypdfium2
 import pytest
 from PIL import Image
 
-from docpipe.convert import typeset
-from docpipe.convert.base import Facts
-from docpipe.convert.blocks import Heading, Paragraph
+from docpipe.convert.core.base import Facts
+from docpipe.convert.core.blocks import Heading, Paragraph
 from docpipe.convert.ocr import rapid, tesseract
+from docpipe.convert.writers import typeset
 
 TEXT = (
     "The patient is a woman of fifty years with a history of hypertension who presents for follow up. "

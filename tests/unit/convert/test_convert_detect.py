@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from docpipe.convert.detect import detect
-from docpipe.convert.kinds import CDA, DOCX, EMPTY, ENCRYPTED_OFFICE, UNKNOWN, XLSB, kind_of
+from docpipe.convert.core.detect import detect
+from docpipe.convert.core.kinds import CDA, DOCX, EMPTY, ENCRYPTED_OFFICE, UNKNOWN, XLSB, kind_of
 from tests.unit.convert import documents
 
 ROOT = '<ClinicalDocument xmlns="urn:hl7-org:v3"><title>x</title></ClinicalDocument>'

@@ -13,10 +13,11 @@ import pikepdf
 import pypdfium2
 import pytest
 
-from docpipe.convert import document, preload, typeset
-from docpipe.convert.base import Facts
-from docpipe.convert.blocks import Heading, Listing, Paragraph, Preformatted, Table
-from docpipe.convert.kinds import KINDS
+from docpipe.convert import document, preload
+from docpipe.convert.core.base import Facts
+from docpipe.convert.core.blocks import Heading, Listing, Paragraph, Preformatted, Table
+from docpipe.convert.core.kinds import KINDS
+from docpipe.convert.writers import typeset
 from tests.unit.convert import documents
 from tests.unit.convert.documents import cda, docx, image, payload, pdf, run, section
 

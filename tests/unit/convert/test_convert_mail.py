@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from docpipe.convert import lzfu, mime
-from docpipe.convert.detect import detect
+from docpipe.convert.core.detect import detect
+from docpipe.convert.readers import lzfu, mime
 from tests.unit.convert import documents, offices
 from tests.unit.convert.documents import run, text_of
 

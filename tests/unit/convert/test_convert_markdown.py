@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from docpipe.convert.blocks import Heading, Listing, Paragraph, Preformatted, Table, clean, even, tidy
-from docpipe.convert.markdown import escape, write
+from docpipe.convert.core.blocks import Heading, Listing, Paragraph, Preformatted, Table, clean, even, tidy
+from docpipe.convert.writers.markdown import escape, write
 
 READER = MarkdownIt("commonmark").enable(["table", "strikethrough"])
 NASTY = st.text(

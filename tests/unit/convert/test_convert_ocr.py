@@ -11,7 +11,7 @@ import pypdfium2
 import pytest
 from PIL import Image
 
-from docpipe.convert.base import Source
+from docpipe.convert.core.base import Source
 from docpipe.convert.ocr import pages, rapid, tesseract
 from docpipe.convert.ocr.words import OcrError, Reading, Word
 from tests.unit.convert import documents, scans

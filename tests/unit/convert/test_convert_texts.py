@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from docpipe.convert.encoding import decode
+from docpipe.convert.core.encoding import decode
 from tests.unit.convert import documents
 from tests.unit.convert.documents import docx, run, text_of
 
@@ -253,7 +253,7 @@ def test_word_that_is_a_scan_gives_its_pictures(tmp_path):
 
 def test_word_bomb_is_refused(tmp_path, monkeypatch):
     """A part that unpacks beyond the limit fails before it is parsed."""
-    monkeypatch.setattr("docpipe.convert.opc.LARGEST_PART", 10_000)
+    monkeypatch.setattr("docpipe.convert.core.opc.LARGEST_PART", 10_000)
     done, _ = run(tmp_path, docx(_p("x" * 20_000)))
     assert (done["outcome"], done["reason"]) == ("failed", "The document unpacks to more than it may.")
 

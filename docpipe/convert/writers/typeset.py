@@ -1,0 +1,245 @@
+"""Blocks to PDF/A with Typst: the data goes in as JSON and is never parsed as markup.
+
+Nothing is read from the disk but fonts, and nothing is fetched: packages are looked for nowhere.
+"""
+
+import io
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib import resources
+from typing import Any, Final
+
+import pikepdf
+import typst
+
+from docpipe.convert.core.base import Facts
+from docpipe.convert.core.blocks import Block, Heading, Listing, Paragraph, Preformatted, Table
+
+PROVEN: Final = "PDF/A-2b"
+"""What Typst checks as it writes."""
+_NOWHERE: Final = "/nonexistent"
+# Typst needs 135 KB for each row of four cells, and a multiple of a text's size: large documents are set in
+# parts.
+MAX_ROWS: Final = 2_000
+MAX_TEXT: Final = 1_000_000
+_MOST_PARTS: Final = 25
+"""A PDF of more would have some 2,000 pages and take minutes; the text has it all."""
+CUT: Final = (
+    "the PDF holds only the beginning, since the whole would be too long for one; the text has all of it"
+)
+_REMEMBERED: Final = 12
+"""Typst keeps what it computed before, 100 MB a part, and drops what ten documents did not use."""
+_WIDEST: Final = 14
+"""A table with more columns is set as records, since its cells would be too narrow for words."""
+_LONG_WORD: Final = re.compile(r"\S{13,}")
+_BREAKABLE: Final = re.compile(r"([-/_,;:.@=&?)\]|])(?=\w)|(\w{12})(?=\w)")
+
+
+@dataclass(frozen=True, slots=True)
+class Typeset:
+    """A PDF, the PDF/A level it was proven to meet (None: none), and what was lost."""
+
+    pdf: bytes
+    proven: str | None
+    warnings: tuple[str, ...] = ()
+
+
+class TypesetError(Exception):
+    """No PDF can be made of the blocks."""
+
+
+def render(blocks: Iterable[Block], facts: Facts) -> Typeset:
+    """The blocks as a PDF, the same bytes for the same blocks and facts.
+
+    Raises: TypesetError.
+    """
+    template = resources.files("docpipe.convert").joinpath("document.typ").read_bytes()
+    done: list[Typeset] = []
+    pages = 0
+    for number, part in enumerate(_parts(blocks)):
+        if number == _MOST_PARTS:
+            done[-1] = Typeset(done[-1].pdf, None, (*done[-1].warnings, CUT))
+            break
+        if number:
+            _forget()
+        data = {
+            "title": facts.title or "",
+            "author": facts.author or "",
+            "lang": _language(facts.language),
+            "first": pages + 1,
+            "blocks": [_data(block) for block in part],
+        }
+        files = {"main.typ": template, "data.json": json.dumps(data).encode()}
+        done.append(_set(files, _timestamp(facts.date)))
+        with pikepdf.open(io.BytesIO(done[-1].pdf)) as pdf:
+            pages += len(pdf.pages)
+    return done[0] if len(done) == 1 else _joined(done)
+
+
+def _forget() -> None:
+    """Have Typst drop what it remembers of the parts before, which is of no use for the next."""
+    for _ in range(_REMEMBERED):
+        typst.compile(  # type: ignore[call-overload]  # as below
+            {"main.typ": b"."},
+            format="pdf",
+            ignore_system_fonts=True,
+            package_path=_NOWHERE,
+            package_cache_path=_NOWHERE,
+        )
+
+
+def _set(files: Mapping[str, bytes], timestamp: int) -> Typeset:
+    """As PDF/A with Typst's own fonts, then with the machine's too, then without PDF/A."""
+    tries: tuple[tuple[list[str], bool, tuple[str, ...]], ...] = (
+        (["a-2b"], True, ()),
+        (["a-2b"], False, ()),
+        ([], False, ("the PDF lacks some characters for want of a font; the text has them",)),
+    )
+    for standards, own_fonts, warnings in tries:
+        try:
+            pdf = typst.compile(  # type: ignore[call-overload]  # its stub leaves dictionaries of files out
+                dict(files),
+                format="pdf",
+                pdf_standards=standards,
+                timestamp=timestamp,
+                ignore_system_fonts=own_fonts,
+                package_path=_NOWHERE,
+                package_cache_path=_NOWHERE,
+            )
+            return Typeset(pdf, PROVEN if standards else None, warnings)
+        except typst.TypstError as error:
+            last: BaseException = error
+        except BaseException as error:
+            # A panic inside of Typst arrives as an exception that is not an Exception.
+            if type(error).__name__ != "PanicException":
+                raise
+            last = error
+    raise TypesetError("no PDF could be set") from last
+
+
+def _joined(parts: list[Typeset]) -> Typeset:
+    """The parts as one PDF. Each was checked as PDF/A; the whole cannot be, and so claims nothing."""
+    out = io.BytesIO()
+    warnings = tuple(dict.fromkeys(warning for part in parts for warning in part.warnings))
+    with pikepdf.open(io.BytesIO(parts[0].pdf)) as whole:
+        for part in parts[1:]:
+            with pikepdf.open(io.BytesIO(part.pdf)) as more:
+                whole.pages.extend(more.pages)
+        for key in ("/StructTreeRoot", "/MarkInfo", "/Metadata"):  # they describe the first part alone
+            if key in whole.Root:
+                del whole.Root[key]
+        for page in whole.pages:
+            if "/StructParents" in page.obj:
+                del page.obj["/StructParents"]
+        whole.save(out, deterministic_id=True)
+    return Typeset(out.getvalue(), None, warnings)
+
+
+def _parts(blocks: Iterable[Block]) -> Iterator[list[Block]]:
+    """The blocks in portions that Typst can hold in memory; at least one, possibly empty."""
+    part: list[Block] = []
+    rows = size = 0
+    for block in _pieces(blocks):
+        more, bytes_ = _weight(block)
+        if part and (rows + more > MAX_ROWS or size + bytes_ > MAX_TEXT):
+            yield part
+            part, rows, size = [], 0, 0
+        part.append(block)
+        rows, size = rows + more, size + bytes_
+    yield part
+
+
+def _pieces(blocks: Iterable[Block]) -> Iterator[Block]:
+    """The blocks, the largest of them cut."""
+    for block in blocks:
+        match block:
+            case Table(head, rows) if len(rows) > MAX_ROWS // 2:
+                for at in range(0, len(rows), MAX_ROWS // 2):
+                    yield Table(head, rows[at : at + MAX_ROWS // 2])
+            case Listing(items, start) if len(items) > MAX_ROWS // 2:
+                for at in range(0, len(items), MAX_ROWS // 2):
+                    piece = items[at : at + MAX_ROWS // 2]
+                    yield Listing(piece, None if start is None else start + at)
+            case Paragraph(text) | Preformatted(text) if len(text) > MAX_TEXT // 2:
+                for at in range(0, len(text), MAX_TEXT // 2):
+                    yield type(block)(text[at : at + MAX_TEXT // 2])
+            case _:
+                yield block
+
+
+def _weight(block: Block) -> tuple[int, int]:
+    match block:
+        case Table(head, rows):
+            cells = max(1, block.width)
+            return len(rows) * max(1, cells // 4), sum(len(cell) for row in (*head, *rows) for cell in row)
+        case Listing(items):
+            inner = [_weight(part) for item in items for part in item]
+            return len(items) + sum(rows for rows, _ in inner), sum(size for _, size in inner)
+        case _:
+            return 0, len(block.text)
+
+
+def _data(block: Block) -> dict[str, Any]:
+    match block:
+        case Heading(level, text):
+            return {"kind": "heading", "level": min(max(level, 1), 6), "text": text}
+        case Paragraph(text):
+            return {"kind": "paragraph", "text": text}
+        case Preformatted(text):
+            return {"kind": "preformatted", "text": text.expandtabs(8).strip("\n")}
+        case Listing(items, start):
+            listed = [[_data(part) for part in item] for item in items]
+            return {"kind": "list", "start": start, "items": listed}
+        case Table() if block.width > _WIDEST:
+            return _records(block)
+        case Table(head, rows):
+            return {
+                "kind": "table",
+                "widths": _widths(block),
+                "head": [list(map(_breakable, row)) for row in head],
+                "rows": [list(map(_breakable, row)) for row in rows],
+                "repeat": sum(len(cell) for row in head for cell in row) < 400,  # noqa: PLR2004 - a few lines
+            }
+
+
+def _records(table: Table) -> dict[str, Any]:
+    names = [" ".join(row[at] for row in table.head).strip() for at in range(table.width)]
+    lines = (
+        "; ".join(f"{name}: {cell}" if name else cell for name, cell in zip(names, row, strict=True) if cell)
+        for row in table.rows
+    )
+    items = [[{"kind": "paragraph", "text": line.replace("\n", " ")}] for line in lines]
+    return {"kind": "list", "start": None, "items": items or [[]]}
+
+
+def _widths(table: Table) -> list[float]:
+    """Shares of the page's width: between what the longest word needs and what the whole text would like."""
+    shares = []
+    for at in range(table.width):
+        cells = [row[at] for row in (*table.head, *table.rows)]
+        word = max((min(13, len(word)) for cell in cells for word in cell.split()), default=1)
+        wish = max((len(line) for cell in cells for line in cell.split("\n")), default=1)
+        shares.append(round(2 + max(word * 1.05, min(60, wish) ** 0.8), 2))  # 2 for the margins
+    return shares
+
+
+def _breakable(text: str) -> str:
+    """Text with places to break in its longest words, for narrow cells."""
+    return _LONG_WORD.sub(lambda word: _BREAKABLE.sub("\\1\\2\u200b", word[0]), text)
+
+
+def _language(language: str | None) -> str | None:
+    found = re.match(r"[a-z]{2,3}(?![a-z])", (language or "").lower())
+    return found[0] if found else None
+
+
+def _timestamp(date: str | None) -> int:
+    """Seconds since the epoch of the document's own date, so that the PDF's bytes do not depend on today."""
+    try:
+        when = datetime.fromisoformat(date or "")
+        return max(0, int((when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp()))
+    except (ValueError, OverflowError):
+        return 0
