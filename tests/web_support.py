@@ -13,7 +13,7 @@ from typing import Any
 import aiohttp
 
 import fakes
-from docpipe import app as service
+from docpipe import app
 from docpipe.config.config import Config, Docex, Patients, Service, State, Storage, Tasktracker
 from docpipe.config.parsing import Secret
 from docpipe.model import Clock, Patient
@@ -44,7 +44,7 @@ class Answer:
 class Served:
     """A service, and what a test wants of it."""
 
-    docpipe: service.Docpipe
+    docpipe: app.Docpipe
     web: Web
     address: str
     fakes: fakes.Running
@@ -142,7 +142,7 @@ async def serving(
         await database.aclose()
         with server.bound(listens) as sockets:
             async with (
-                service.opened(config, clock=clock, converter=CONVERTER, inline=True) as docpipe,
+                app.opened(config, clock=clock, converter=CONVERTER, inline=True) as docpipe,
                 server.listening(docpipe, sockets) as listening,
             ):
                 await docpipe.engine.resume()

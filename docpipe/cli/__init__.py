@@ -68,11 +68,10 @@ def _failed(args: argparse.Namespace, told: str, status: int) -> int:
 
 
 def _command(args: argparse.Namespace) -> int:
-    from docpipe.runtime import hardening as privacy
-    from docpipe.runtime import logs  # noqa: PLC0415 -- not needed for --help
+    from docpipe.runtime import hardening, logs  # noqa: PLC0415 -- not needed for --help
 
     if not args.debug:  # who debugs may look into it
-        privacy.keep_memory_private()
+        hardening.keep_memory_private()
 
     works = args.command in _WORKING and getattr(args, "service", None) is None
     quiet = not works or getattr(args, "quiet", False)

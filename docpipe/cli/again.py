@@ -5,7 +5,7 @@ import asyncio
 import json
 from collections.abc import Sequence
 
-from docpipe import app as service
+from docpipe import app
 from docpipe.checkpoints import StoredRun, read_runs
 from docpipe.cli.progress import Progress, Verbosity
 from docpipe.cli.run import hint, owned, stopping
@@ -72,7 +72,7 @@ def _found(config: Config, word: str) -> list[StoredRun]:
     return found
 
 
-def _tell_cancelled(docpipe: service.Docpipe, run: StoredRun) -> None:
+def _tell_cancelled(docpipe: app.Docpipe, run: StoredRun) -> None:
     where = docpipe.storage.location(run.patient_id)
     say(f"Patient {run.patient_id}: {run.state.replace('_', ' ')}")
     if run.state is not RunState.CANCELLED:

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from docpipe import app as service
+from docpipe import app
 from docpipe.check import Bench, Finding, Fit, Mended, Scene, findings, repair, trials
 from docpipe.cli.run import owned
 from docpipe.cli.words import say
@@ -31,7 +31,7 @@ def check(args: argparse.Namespace) -> int:
 
 async def _check(args: argparse.Namespace, config: Config) -> int:
     told = _Told(as_json=args.json)
-    workers = functools.partial(service.make_workers, inline=args.debug)
+    workers = functools.partial(app.make_workers, inline=args.debug)
     async with contextlib.aclosing(trials(Bench(config, workers, progress=told.progress))) as tried:
         async for part in tried:
             told.fit(part) if isinstance(part, Fit) else told.found(part)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from docpipe import app as service
+from docpipe import app
 from docpipe.batch import ByHand, Result, Shelf
 from docpipe.cli.words import told_counts
 from docpipe.config.config import Config, load
@@ -68,13 +68,13 @@ def _shown(path: Path) -> Path:
 async def _convert(
     args: argparse.Namespace, config: Config, files: dict[str, Path], work: Path, told: "_Told"
 ) -> None:
-    async with service.make_workers(config, inline=args.debug) as workers:
+    async with app.make_workers(config, inline=args.debug) as workers:
         hand = ByHand(
             workers,
             work,
             shelf=Shelf(args.to, again=args.again),
             done=told.result,
-            job=service.conversion(config),
+            job=app.conversion(config),
             at_once=2 * workers.snapshot().size,
         )
         told.head()

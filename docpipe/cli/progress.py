@@ -13,11 +13,10 @@ import structlog
 
 from docpipe.app import Docpipe
 from docpipe.cli.words import told_span
-from docpipe.engine.run import Change
+from docpipe.engine.pace import Pace
+from docpipe.engine.run import Change, current_waits
 from docpipe.model import Activity, RunState
 from docpipe.runtime import logs
-from docpipe.web.overview import Pace
-from docpipe.web.views import current_waits
 
 log = structlog.get_logger(__name__)
 
@@ -72,7 +71,7 @@ class Progress:
         self._runs = runs
         self._verbosity = verbosity
         self._out = out or sys.stderr
-        self._pace = Pace(docpipe)
+        self._pace = Pace(docpipe.engine, docpipe.checkpoints.listing, docpipe.quotas["docex.search"])
         self._began: dict[tuple[str, Activity, str], float] = {}
         self._start = time.monotonic()
         self._waited: defaultdict[tuple[str, str], float] = defaultdict(float)
@@ -147,7 +146,7 @@ class Progress:
                 self._moving.draw()
             await asyncio.sleep(_EVERY_S)
             now, turn = time.monotonic(), turn + 1
-            for _, wait in current_waits(self._engine):
+            for _, wait in current_waits(self._engine.runs.values()):
                 self._waited[wait.kind, wait.what] += now - last
             last = now
 

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Final
 
-from docpipe import app as service
+from docpipe import app
 from docpipe.checkpoints import StoredRun
 from docpipe.cli.progress import Progress, Verbosity
 from docpipe.cli.summary import tell
@@ -61,13 +61,11 @@ async def _run(args: argparse.Namespace, config: Config) -> int:
 
 
 @contextlib.asynccontextmanager
-async def owned(
-    config: Config, args: argparse.Namespace, *, instead: str = ""
-) -> AsyncIterator[service.Docpipe]:
+async def owned(config: Config, args: argparse.Namespace, *, instead: str = "") -> AsyncIterator[app.Docpipe]:
     """Everything built, or who has the state folder, and the sentence on what to do instead."""
     async with contextlib.AsyncExitStack() as stack:
         try:
-            opened = service.opened(
+            opened = app.opened(
                 config,
                 inline=args.debug,
                 until=getattr(args, "until", None),
@@ -88,7 +86,7 @@ async def owned(
         yield docpipe
 
 
-async def _see_to_pauses(docpipe: service.Docpipe, *, go_on: bool) -> None:
+async def _see_to_pauses(docpipe: app.Docpipe, *, go_on: bool) -> None:
     """A pause outlives the service in which it was made: take it back, or say so."""
     paused = list(await docpipe.checkpoints.pauses())
     for name in paused if go_on else ():
@@ -101,7 +99,7 @@ async def _see_to_pauses(docpipe: service.Docpipe, *, go_on: bool) -> None:
         warn(f"docpipe: paused: {told}. `docpipe resume --go-on` takes that back.")
 
 
-def reload_rates(docpipe: service.Docpipe, path: Path | None) -> None:
+def reload_rates(docpipe: app.Docpipe, path: Path | None) -> None:
     """Take over the rates of the configuration as it stands now; one that is bad changes nothing."""
     try:
         changed = docpipe.use_rates(load(path))

@@ -8,7 +8,7 @@ import socket
 from dataclasses import replace
 from typing import Final
 
-from docpipe import app as service
+from docpipe import app
 from docpipe.cli.run import hint, reload_rates
 from docpipe.cli.words import say, warn
 from docpipe.config.config import Config, load
@@ -38,7 +38,7 @@ async def _served(
     args: argparse.Namespace, config: Config, sockets: list[socket.socket], told: asyncio.Future[int]
 ) -> int:
     async with (
-        service.opened(config, inline=args.debug) as docpipe,
+        app.opened(config, inline=args.debug) as docpipe,
         server.listening(docpipe, sockets) as listening,
     ):
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reload_rates, docpipe, args.config)

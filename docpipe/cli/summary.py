@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from docpipe import app as service
+from docpipe import app
 from docpipe.checkpoints import StoredRun
 from docpipe.cli.progress import Spent
 from docpipe.cli.words import say, told_counts, told_for, told_span, told_state
@@ -29,7 +29,7 @@ _SHORT: Final = {
 }
 
 
-async def tell(docpipe: service.Docpipe, runs: Sequence[StoredRun], spent: Spent | None = None) -> None:
+async def tell(docpipe: app.Docpipe, runs: Sequence[StoredRun], spent: Spent | None = None) -> None:
     """Say what was made, and where it lies."""
     if not runs:
         say("Nothing to do: no run is unfinished.")
@@ -45,7 +45,7 @@ async def tell(docpipe: service.Docpipe, runs: Sequence[StoredRun], spent: Spent
             say(line)
 
 
-async def _one(docpipe: service.Docpipe, stored: StoredRun) -> None:
+async def _one(docpipe: app.Docpipe, stored: StoredRun) -> None:
     state = told_state(stored.state) if stored.state.finished else "unfinished"
     say(f"\nPatient {stored.patient_id}: {state}")
     if stored.error:
@@ -61,7 +61,7 @@ async def _one(docpipe: service.Docpipe, stored: StoredRun) -> None:
     say(f"  report     {docpipe.storage.location(stored.patient_id, run_id=stored.run_id)}/report.html")
 
 
-async def _files(docpipe: service.Docpipe, stored: StoredRun) -> list[Json] | None:
+async def _files(docpipe: app.Docpipe, stored: StoredRun) -> list[Json] | None:
     try:
         manifest = await docpipe.storage.get_run_file(stored.patient_id, stored.run_id, "manifest.json")
     except OSError:  # it was written; that it cannot be read now is no failure of the run
@@ -69,7 +69,7 @@ async def _files(docpipe: service.Docpipe, stored: StoredRun) -> list[Json] | No
     return None if manifest is None else list(json.loads(manifest)["files"])
 
 
-async def _many(docpipe: service.Docpipe, runs: Sequence[StoredRun]) -> None:
+async def _many(docpipe: app.Docpipe, runs: Sequence[StoredRun]) -> None:
     ended = [run for run in runs if run.state.finished]
     used = [outcome for outcome in Outcome if any(run.counts.get(outcome) for run in ended)]
     head = ["patient", "ended as", *(outcome.value for outcome in used)]
@@ -108,7 +108,7 @@ def _fitting(rows: list[list[str]]) -> list[str]:
     return list(table([[_SHORT.get(cell, cell) for cell in row] for row in rows], numbers_from=2))
 
 
-async def _problems(docpipe: service.Docpipe, runs: Sequence[StoredRun]) -> None:
+async def _problems(docpipe: app.Docpipe, runs: Sequence[StoredRun]) -> None:
     """Of those whom something befell, what it was; a bounded number of lines."""
     lines: list[str] = []
     for run in runs:

@@ -96,7 +96,7 @@ class _Done:
         if kind.reader is None:
             self.outcome, self.reason = "stored", f"This is {kind.name}; {kind.advice}."
             return
-        module = importlib.import_module(f"docpipe.convert.{kind.reader}")
+        module = importlib.import_module(f"docpipe.convert.readers.{kind.reader}")
         read: Callable[[Source], Content] = module.read
         self.content = read(
             Source(

@@ -28,5 +28,5 @@ import docpipe.convert.document  # noqa: E402, F401
 from docpipe.convert.core.kinds import KINDS  # noqa: E402
 
 for _reader in sorted({kind.reader for kind in KINDS.values() if kind.reader}):
-    importlib.import_module(f"docpipe.convert.{_reader}")
+    importlib.import_module(f"docpipe.convert.readers.{_reader}")
 PIL.Image.init()

@@ -1,7 +1,7 @@
 """One run under way: replays the checkpoints of its activities, and checkpoints what has none."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, NamedTuple, Protocol
@@ -285,3 +285,11 @@ def _told(wait: Wait | None) -> Json:
 
 def _iso(when: float) -> str:
     return datetime.fromtimestamp(when, UTC).isoformat(timespec="milliseconds")
+
+
+def current_waits(runs: Iterable[OneRun]) -> Iterator[tuple[OneRun, Wait]]:
+    """What each of these runs waits for now, where it waits."""
+    for run in runs:
+        step = next(iter(run.active.values()), None)
+        if step is not None and step.ticket.wait is not None:
+            yield run, step.ticket.wait

@@ -8,12 +8,12 @@ from typing import Final
 from urllib.parse import quote
 
 import structlog
-from docpipe.http.verdicts import fit, refusal
 
 from docpipe.config.config import Tasktracker
 from docpipe.gates import Gate
 from docpipe.gates.line import waiting
 from docpipe.http import Answer, Check, Credentials, Http
+from docpipe.http.verdicts import fit, refusal
 from docpipe.model import Clock, Json, Step, Ticket, Wait, WaitKind
 
 log = structlog.get_logger(__name__)

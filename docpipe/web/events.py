@@ -15,9 +15,10 @@ import structlog
 from aiohttp import web
 
 from docpipe.app import Docpipe
+from docpipe.engine.pace import Pace
 from docpipe.engine.run import Change
 from docpipe.util.json import to_json
-from docpipe.web.overview import Pace, disks_view, services_view
+from docpipe.web.overview import disks_view, services_view
 from docpipe.web.problems import Problem
 from docpipe.web.shared import Shared
 from docpipe.web.views import run_view
@@ -64,7 +65,7 @@ class Hub:
     """Listens to the engine, and tells readers. Use as an async context manager."""
 
     def __init__(self, docpipe: Docpipe, shared: Shared) -> None:
-        self.pace = Pace(docpipe)
+        self.pace = Pace(docpipe.engine, docpipe.checkpoints.listing, docpipe.quotas["docex.search"])
         self.waits = Waits()
         self.closed = False
         self._shared = shared

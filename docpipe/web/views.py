@@ -1,16 +1,15 @@
 """Runs and activities as the API tells them. Times are ISO 8601 in UTC; see openapi.py for the shapes."""
 
-import functools
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
+from collections.abc import Mapping
 from typing import Final
 
 from docpipe.checkpoints import StoredRun, StoredStep
 from docpipe.engine.engine import Engine
 from docpipe.engine.restart import ERROR, failed
 from docpipe.engine.run import OneRun
-from docpipe.model import Activity, Json, Outcome, RunState, Wait, WaitKind
+from docpipe.model import Activity, Json, Outcome, RunState, WaitKind
+from docpipe.util.times import iso
 
 _TOLD: Final = {
     WaitKind.ADMISSION: "waits for its turn to begin",
@@ -31,14 +30,6 @@ _KEPT: Final = {
     Activity.DOWNLOAD: ("size", "state"),
 }
 """What is told of the result of an activity; names and texts of documents are not."""
-
-
-@functools.lru_cache(4096)  # the same runs are told again and again
-def iso(when: float | None) -> str | None:
-    """A time as ISO 8601 in UTC."""
-    if when is None:
-        return None
-    return f"{datetime.fromtimestamp(when, UTC).isoformat(timespec='milliseconds')[:-6]}Z"
 
 
 def wait_view(kind: WaitKind, what: str, since: float, until: float | None, place: int | None) -> Json:
@@ -171,11 +162,3 @@ def _about(step: StoredStep, result: Json) -> dict[str, Json]:
     if activity is Activity.DOWNLOAD:
         about["files"] = len(result.get("members", ()))
     return about
-
-
-def current_waits(engine: Engine) -> Iterable[tuple[OneRun, Wait]]:
-    """What each run under way waits for, where it does."""
-    for run in engine.runs.values():
-        step = next(iter(run.active.values()), None)
-        if step is not None and step.ticket.wait is not None:
-            yield run, step.ticket.wait

@@ -6,7 +6,7 @@ from typing import Final
 
 from docpipe.engine.run import OneRun
 from docpipe.model import Json, WaitKind
-from docpipe.web.views import iso
+from docpipe.util.times import iso
 
 RUNS: Final = 1000
 """Of so many runs, those that waited last, something is remembered."""

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import fakes
-from docpipe import app as service
+from docpipe import app
 from docpipe.check import Scene, findings
 from docpipe.config.config import Config, Convert, Docex, Patients, State, Storage, Tasktracker
 from docpipe.config.parsing import Secret
@@ -46,7 +46,7 @@ async def config(tmp_path: Path, storage: Storage) -> AsyncIterator[Config]:
 
 async def test_patients_are_retrieved_converted_stored_and_reported(config: Config) -> None:
     """Every file of the archive is where the manifest says, once; a second run converts nothing anew."""
-    async with service.opened(config) as docpipe:
+    async with app.opened(config) as docpipe:
         storage = docpipe.storage
         for again in (False, True):
             (run,) = await docpipe.engine.submit(["P123"])

@@ -24,7 +24,7 @@ from typing import Any
 import aiohttp
 import structlog
 
-from docpipe import app as service
+from docpipe import app
 from docpipe.config.config import Config, Docex, Patients, State, Storage, Tasktracker
 from docpipe.patients import PatientDatabase, checked
 from docpipe.runtime.interpreter import settle
@@ -134,7 +134,7 @@ async def durable(urls: Urls, folder: Path, patients: list[str]) -> dict[str, fl
     database = PatientDatabase(config.patients.url)
     await database.put([checked(person(name)) for name in patients])
     await database.aclose()
-    async with service.opened(config, rng=random.Random(0), converter=CONVERTER, inline=True) as docpipe:
+    async with app.opened(config, rng=random.Random(0), converter=CONVERTER, inline=True) as docpipe:
         began, used = time.perf_counter(), cpu()
         await docpipe.engine.submit(patients)
         await docpipe.engine.wait()

@@ -23,16 +23,15 @@ def convert(job: dict[str, Any]) -> dict[str, Any]:
 def main() -> int:
     from unittest import mock  # noqa: PLC0415 -- not for workers
 
-    from docpipe import app as service
-    from docpipe import cli  # noqa: PLC0415 -- likewise
+    from docpipe import app, cli  # noqa: PLC0415 -- likewise
 
     os.environ[SLEEP_S] = sys.argv[1]
-    make = service.make_workers
+    make = app.make_workers
 
     def workers(config: Any, clock: Any, _: str, **more: Any) -> Any:
         return make(config, clock, "tests.benchmarks.sleeping:convert", **more)
 
-    with mock.patch.object(service, "make_workers", workers):
+    with mock.patch.object(app, "make_workers", workers):
         return cli.main(sys.argv[2:])
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import structlog
 
-from docpipe import app as service
+from docpipe import app
 from docpipe.config.config import Config, Docex, Patients, State, Storage, Tasktracker
 from docpipe.patients import PatientDatabase, checked
 from docpipe.runtime.interpreter import settle
@@ -71,10 +71,10 @@ def _id(number: int) -> str:
 
 
 async def _life(
-    config: Config, work: Callable[[service.Docpipe], Awaitable[object]]
+    config: Config, work: Callable[[app.Docpipe], Awaitable[object]]
 ) -> tuple[float, list[float], list[float], int]:
     """Seconds until they are taken, lags until a while after by the clock and by CPU, and bytes they hold."""
-    async with service.opened(config) as docpipe:
+    async with app.opened(config) as docpipe:
         before = resident()
         async with lags() as (late, busy):
             await asyncio.sleep(0.1)

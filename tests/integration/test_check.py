@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 import fakes
-from docpipe import app as service
+from docpipe import app
 from docpipe.check import Finding, Scene, findings, repair
 from docpipe.checkpoints import open_database
 from docpipe.config.config import Config
@@ -87,9 +87,9 @@ class Kept:
         return [finding async for finding in findings(self.scene(beside=beside))]
 
     @contextlib.asynccontextmanager
-    async def opened(self) -> AsyncIterator[service.Docpipe]:
+    async def opened(self) -> AsyncIterator[app.Docpipe]:
         rng = random.Random(0)
-        async with service.opened(
+        async with app.opened(
             self.config, clock=virtual.wall_clock, rng=rng, converter=CONVERTER, inline=True
         ) as docpipe:
             yield docpipe

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import fakes
-from docpipe import app as service
+from docpipe import app
 from docpipe.check import Scene, findings, repair
 from docpipe.config.config import Config, Docex, Patients, State, Storage, Tasktracker
 from docpipe.config.parsing import Secret
@@ -26,7 +26,7 @@ async def test_damage_in_a_bucket_is_found_and_mended(s3: S3, tmp_path: Path) ->
             storage=storage,
             state=State(dir=str(tmp_path / "state")),
         )
-        async with service.opened(config, converter=CONVERTER, inline=True) as docpipe:
+        async with app.opened(config, converter=CONVERTER, inline=True) as docpipe:
             (run,) = await docpipe.engine.submit(["P123"])
             await docpipe.engine.wait()
             scene = Scene(config.state_dir, docpipe.storage, beside=False)

@@ -21,7 +21,7 @@ from typing import Any
 import structlog
 
 import fakes
-from docpipe import app as service
+from docpipe import app
 from docpipe.checkpoints import read_runs
 from docpipe.config.config import Config, Docex, Patients, State, Storage, Tasktracker
 from docpipe.engine.engine import Change, Listener
@@ -107,7 +107,7 @@ def config_of(disk: Path, running: fakes.Running, plan: Plan | None = None) -> C
 
 async def _live(plan: Plan, config: Config, *listeners: Listener) -> None:
     rng = random.Random(plan.seed)
-    async with service.opened(
+    async with app.opened(
         config, clock=virtual.wall_clock, rng=rng, converter=CONVERTER, inline=True
     ) as docpipe_:
         docpipe_.engine.listeners.extend(listeners)

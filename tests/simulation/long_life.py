@@ -17,7 +17,7 @@ from pathlib import Path
 import structlog
 
 import fakes
-from docpipe import app as service
+from docpipe import app
 from docpipe.app import Docpipe
 from docpipe.config.config import Service
 from docpipe.gates.service import _KEEP_OUTAGES, Outage
@@ -70,7 +70,7 @@ async def lived(
         await database.aclose()
         with server.bound(config.service) as sockets:
             async with (
-                service.opened(
+                app.opened(
                     config, clock=virtual.wall_clock, rng=rng, converter=CONVERTER, inline=True
                 ) as docpipe,
                 server.listening(docpipe, sockets),
@@ -91,7 +91,7 @@ async def lived(
 
 async def _measured(docpipe: Docpipe, hour: int, folder: Path) -> Hour:
     gc.collect()
-    assert all(len(service.view().past) <= _KEEP_OUTAGES for service in docpipe.services.values())
+    assert all(len(app.view().past) <= _KEEP_OUTAGES for service in docpipe.services.values())
     state = docpipe.config.state_dir
     counts = await docpipe.checkpoints.listing.counts()
     return Hour(

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import fakes
-from docpipe import app as service
+from docpipe import app
 from docpipe.activities.activities import Activities
 from docpipe.app import Docpipe
 from docpipe.engine.engine import Change
@@ -31,7 +31,7 @@ async def world(plan: Plan) -> AsyncIterator[tuple[Docpipe, fakes.Running]]:
         await database.put([Patient(id_, "Ann", "Lee", "1957-03-31") for id_ in ids(plan.patients)])
         await database.aclose()
         rng = random.Random(plan.seed)
-        async with service.opened(
+        async with app.opened(
             config, clock=virtual.wall_clock, rng=rng, converter=CONVERTER, inline=True
         ) as docpipe:
             yield docpipe, running
@@ -163,7 +163,7 @@ async def test_a_stop_while_it_is_told(tmp_path: Path) -> None:
         await database.put([Patient("S00000", "Ann", "Lee", "1957-03-31")])
         await database.aclose()
         opened = {"clock": virtual.wall_clock, "converter": CONVERTER, "inline": True}
-        async with service.opened(config, rng=random.Random(0), **opened) as docpipe:
+        async with app.opened(config, rng=random.Random(0), **opened) as docpipe:
             (run,) = await docpipe.engine.submit(ids(1))
             await asyncio.sleep(60.0)
             running.add_fault("tracker.* hang")
@@ -171,7 +171,7 @@ async def test_a_stop_while_it_is_told(tmp_path: Path) -> None:
             await asyncio.sleep(5.0)
             await docpipe.engine.stop()
         running.clear_faults()
-        async with service.opened(config, rng=random.Random(0), **opened) as docpipe:
+        async with app.opened(config, rng=random.Random(0), **opened) as docpipe:
             assert [run.state for run in await docpipe.engine.resume()] == [RunState.CANCELLING]
             await docpipe.engine.wait()
             assert (await docpipe.checkpoints.runs([run.run_id]))[0].state is RunState.CANCELLED

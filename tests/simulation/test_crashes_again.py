@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import fakes
-from docpipe import app as service
+from docpipe import app
 from docpipe.check import Scene, findings
 from docpipe.checkpoints import StoredRun, read_runs
 from docpipe.config.config import Config
@@ -71,7 +71,7 @@ async def tale(folder: Path, first: Activity | None, until: Activity | None, kil
 
         async def live(*, begin: bool) -> None:
             rng = random.Random(0)
-            async with service.opened(
+            async with app.opened(
                 world.config, clock=virtual.wall_clock, rng=rng, converter=CONVERTER, inline=True
             ) as docpipe:
                 if begin:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import fakes
-from docpipe import app as service
+from docpipe import app
 from docpipe.checkpoints import read_runs
 from docpipe.config.parsing import Secret
 from docpipe.model import Activity, Patient, RunState
@@ -267,7 +267,7 @@ async def _retried(plan: Plan) -> list[str]:
         database = PatientDatabase(config.patients.url)
         await database.put([Patient(id_, "Ann", "Lee", "1957-03-31") for id_ in ids(1)])
         states = []
-        async with service.opened(
+        async with app.opened(
             config, clock=virtual.wall_clock, rng=random.Random(0), converter=CONVERTER, inline=True
         ) as docpipe:
             (run,) = await docpipe.engine.submit(ids(1))

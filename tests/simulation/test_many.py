@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import fakes
-from docpipe import app as service
+from docpipe import app
 from docpipe.model import RunState
 from tests import virtual
 from tests.simulation.world import Plan, config_of, ids, options_of
@@ -19,7 +19,7 @@ MANY = 5000
 async def opened(plan: Plan):
     async with (
         fakes.serve(options_of(plan)) as running,
-        service.opened(config_of(plan, running), clock=virtual.wall_clock, inline=True) as docpipe,
+        app.opened(config_of(plan, running), clock=virtual.wall_clock, inline=True) as docpipe,
     ):
         yield docpipe
 

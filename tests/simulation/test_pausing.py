@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import fakes
-from docpipe import app as service
+from docpipe import app
 from docpipe.app import Docpipe
 from docpipe.config.config import Config
 from docpipe.errors import UsageError
@@ -28,7 +28,7 @@ async def prepared(plan: Plan, running: fakes.Running) -> Config:
 
 
 def opened(config: Config):
-    return service.opened(
+    return app.opened(
         config, clock=virtual.wall_clock, rng=random.Random(1), converter=CONVERTER, inline=True
     )
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import fakes
-from docpipe import app as service
+from docpipe import app
 from docpipe.checkpoints import read_runs
 from docpipe.model import Patient, RunState
 from docpipe.patients import PatientDatabase
@@ -30,7 +30,7 @@ async def stopped_and_resumed(plan: Plan, after: float, operation: str) -> float
         await database.put([Patient(id_, "Ann", "Lee", "1957-03-31") for id_ in ids(plan.patients)])
         await database.aclose()
         options: dict[str, Any] = {"clock": virtual.wall_clock, "converter": CONVERTER, "inline": True}
-        async with service.opened(config, rng=random.Random(0), **options) as docpipe:
+        async with app.opened(config, rng=random.Random(0), **options) as docpipe:
             await docpipe.engine.submit(ids(plan.patients))
             await asyncio.sleep(after)
             servers = (running.docex, running.tracker, running.archive)
@@ -39,7 +39,7 @@ async def stopped_and_resumed(plan: Plan, after: float, operation: str) -> float
             await docpipe.engine.stop()
         took = virtual.wall_clock() - began
         assert all(not run.state.finished for run in read_runs(config.state_dir))
-        async with service.opened(config, rng=random.Random(1), **options) as docpipe:
+        async with app.opened(config, rng=random.Random(1), **options) as docpipe:
             await docpipe.engine.resume()
             await docpipe.engine.wait()
         runs = read_runs(config.state_dir)
@@ -88,13 +88,13 @@ async def test_a_stop_in_the_middle_of_a_conversion(tmp_path: Path) -> None:
         database = PatientDatabase(config.patients.url)
         await database.put([Patient(ids(1)[0], "Ann", "Lee", "1957-03-31")])
         await database.aclose()
-        async with service.opened(config, converter=f"{__name__}:hang") as docpipe:
+        async with app.opened(config, converter=f"{__name__}:hang") as docpipe:
             (run,) = await docpipe.engine.submit(ids(1))
             await until(lambda: list((config.state_dir / "spool" / run.run_id).glob("files/*.pid")))
             await docpipe.engine.stop(grace=0.1)
         files = (config.state_dir / "spool" / run.run_id).glob("files/*.pid")
         assert not any(alive(int(file.read_text("ascii"))) for file in files)
-        async with service.opened(config, converter=CONVERTER, inline=True) as docpipe:
+        async with app.opened(config, converter=CONVERTER, inline=True) as docpipe:
             await docpipe.engine.resume()
             await docpipe.engine.wait()
         assert [run.state for run in read_runs(config.state_dir)] == [RunState.COMPLETED]

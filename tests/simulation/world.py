@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import fakes
-from docpipe import app as service
+from docpipe import app
 from docpipe.checkpoints import StoredRun, read_runs
 from docpipe.config.config import Config, Docex, Patients, State, Storage, Tasktracker
 from docpipe.engine.engine import Change
@@ -136,7 +136,7 @@ async def simulate(plan: Plan) -> Story:
 
         beside = None if plan.meanwhile is None else asyncio.create_task(plan.meanwhile(running))
         for life in (*plan.lives, None):
-            async with service.opened(
+            async with app.opened(
                 config, clock=virtual.wall_clock, rng=rng, converter=CONVERTER, inline=True
             ) as docpipe:
                 docpipe.engine.listeners.append(note)

@@ -1,10 +1,10 @@
 """When to ask again, and what may be repeated of what a service wrote."""
 
 import pytest
-from docpipe.http.verdicts import scrubbed
 from hypothesis import given
 from hypothesis import strategies as st
 
+from docpipe.http.verdicts import scrubbed
 from docpipe.model import Patient
 from docpipe.sources.polling import next_poll
 

@@ -12,32 +12,17 @@ ROOT = Path(__file__).parents[2]
 LAYERS = [
     {"__main__"},
     {"cli"},
-    {"web", "client", "plan"},
-    {"service"},
-    {"byhand", "check"},
-    {"access"},
-    {"limits", "places"},
-    {"tracing", "tidying"},
+    {"web"},
+    {"app", "batch", "check", "plan"},
+    {"wiring"},
     {"engine"},
-    {"runs"},
-    {"pipeline", "retries", "waited"},
-    {"interfaces"},
     {"activities"},
-    {"report"},
-    {"fhir"},
-    {"archive"},
-    {"tracker"},
-    {"exchange"},
-    {"polling", "room"},
-    {"patients", "storage", "convert"},
-    {"http"},
-    {"gates", "workers", "checkpoints", "activity_log", "state"},
-    {"logs", "privacy", "lines", "durable", "interpreter"},
-    {"config"},
-    {"jsons"},
-    {"values"},
-    {"model", "errors"},
+    {"sources", "tasks", "runtime"},
+    {"http", "workers", "checkpoints", "storage", "patients", "client"},
+    {"gates", "archive", "convert", "report", "config"},
+    {"util", "errors", "model"},
 ]
+"""Folders and the few modules beside them, from the top down."""
 RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
 SOURCES = sorted((ROOT / "docpipe").rglob("*.py"))
 TOP_LEVEL = {
@@ -71,7 +56,7 @@ def test_imports_point_down(path: Path) -> None:
     for name in imported(path):
         package, *rest = name.split(".")
         if package == "fakes":
-            assert mine in ("service", "places"), f"{path} imports fakes; they are for a first try only"
+            assert mine in ("app", "wiring"), f"{path} imports fakes; they are for a first try only"
         elif rest[0] in RANK and rest[0] != mine:
             assert RANK[rest[0]] > RANK[mine], f"{path} imports upward: {name}"
         else:
@@ -84,11 +69,34 @@ def test_fakes_stand_alone() -> None:
         assert not [name for name in imported(path) if name.split(".")[0] == "docpipe"], path
 
 
-def test_converters_know_only_the_words() -> None:
+def test_converters_import_only_errors_and_model() -> None:
     """What runs in a worker process loads no more of docpipe than errors and model."""
     for path in (ROOT / "docpipe" / "convert").rglob("*.py"):
         names = {name.split(".")[1] for name in imported(path)}
         assert names <= {"convert", "errors", "model", "__version__"}, path
+
+
+@pytest.mark.parametrize(
+    ("folder", "allowed"),
+    [
+        ("core", {"core"}),
+        ("writers", {"core", "writers"}),
+        ("ocr", {"core", "ocr"}),
+        ("readers", {"core", "ocr", "readers"}),
+    ],
+)
+def test_parts_of_convert_keep_their_order(folder: str, allowed: set[str]) -> None:
+    """Core stands below readers, writers and OCR; readers and writers do not import each other."""
+    for path in (ROOT / "docpipe" / "convert" / folder).rglob("*.py"):
+        names = {name.split(".")[2] for name in imported(path) if name.startswith("docpipe.convert.")}
+        assert names <= allowed, path
+
+
+def test_there_are_at_most_eleven_ranks() -> None:
+    """The order of imports is one that fits on a page."""
+    assert len(LAYERS) <= 11
+    beside = {path.stem for path in (ROOT / "docpipe").glob("*.py")}
+    assert beside == {"__init__", "__main__", "errors", "model", "app", "batch"}
 
 
 @pytest.mark.parametrize("path", [*SOURCES, *sorted((ROOT / "fakes").rglob("*.py"))])

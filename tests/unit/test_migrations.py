@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import fakes
-from docpipe import app as service
+from docpipe import app
 from docpipe.checkpoints import open_database, read_runs, schema
 from docpipe.checkpoints.schema import APPLICATION_ID, VERSION
 from docpipe.errors import StateError
@@ -125,7 +125,7 @@ async def test_runs_of_a_past_version_are_resumed(plan: Plan, kept: Path) -> Non
         await database.put([Patient(id_, "Ann", "Lee", "1957-03-31") for id_ in ids(5)])
         await database.aclose()
         rng = random.Random(0)
-        async with service.opened(
+        async with app.opened(
             config, clock=virtual.wall_clock, rng=rng, converter=CONVERTER, inline=True
         ) as docpipe:
             assert await docpipe.engine.resume() == unfinished

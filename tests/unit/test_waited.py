@@ -2,7 +2,7 @@
 
 import json
 
-from docpipe.engine import wait_history as waited
+from docpipe.engine import wait_history
 from docpipe.engine.wait_history import Waited
 from docpipe.model import Wait, WaitKind
 
@@ -58,5 +58,5 @@ def test_only_the_last_are_kept() -> None:
     of = Waited()
     for number in range(200):
         of.note("DocEx_Search", Wait(WaitKind.RETRY, f"{number}", float(number)), float(number))
-    assert len(of.spans) == waited.MOST
+    assert len(of.spans) == wait_history.MOST
     assert of.spans[-1]["what"] == "199"

@@ -49,6 +49,6 @@ class Chunks:
             file.flush()
             source = Source(Path(file.name), media_type, name)
             found: tuple[Block, ...] = (
-                importlib.import_module(f"docpipe.convert.{reader}").read(source).blocks
+                importlib.import_module(f"docpipe.convert.readers.{reader}").read(source).blocks
             )
             return found

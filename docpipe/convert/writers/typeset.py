@@ -56,7 +56,7 @@ def render(blocks: Iterable[Block], facts: Facts) -> Typeset:
 
     Raises: TypesetError.
     """
-    template = resources.files("docpipe.convert").joinpath("document.typ").read_bytes()
+    template = resources.files("docpipe.convert.writers").joinpath("document.typ").read_bytes()
     done: list[Typeset] = []
     pages = 0
     for number, part in enumerate(_parts(blocks)):

@@ -11,12 +11,12 @@ from typing import Any, Final
 from urllib.parse import urljoin
 
 import structlog
-from docpipe.http.verdicts import refusal
 
 from docpipe.config.config import Docex
 from docpipe.errors import ArchiveError
 from docpipe.gates import Gate
 from docpipe.http import Answer, Credentials, DownloadError, Fetch, Http, origin_of
+from docpipe.http.verdicts import refusal
 from docpipe.model import Clock, Json, Step, Wait, WaitKind
 from docpipe.sources.docex.partial import Part, write
 

@@ -1,25 +1,22 @@
 """The DocumentExchange: searches and what becomes of them. Downloads are in archive.download."""
 
 import asyncio
-import re
-from collections.abc import Collection
 from dataclasses import dataclass
-from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import quote, urljoin, urlsplit
 
 import structlog
 
-from docpipe.config.config import Docex, Remote
-from docpipe.errors import ServiceError, UnfitError
-from docpipe.gates import Failure, Gate
+from docpipe.config.config import Docex
+from docpipe.errors import ServiceError
+from docpipe.gates import Gate
 from docpipe.http import Answer, Credentials, Http, retry_after
+from docpipe.http.verdicts import fit, refusal, scrubbed
 from docpipe.model import Clock, Json, Patient, Step, Ticket, Wait, WaitKind
 from docpipe.sources import polling
 
 log = structlog.get_logger(__name__)
 
-_LONGEST_REASON: Final = 300
 _NO_SEARCH: Final = "docpipe-check"
 _WAITING_STATES: Final = ("queued", "running")
 
@@ -168,67 +165,6 @@ class DocumentExchange:
         """Ask for a fresh link to the archive; None when the search is gone."""
         answer = await self._ask(step, search)
         return answer.body.get("archive") if answer.body["state"] == "ready" else None
-
-
-def refusal(who: str, config: Remote, answer: Answer, what: str) -> ServiceError:
-    """The sentence for a final refusal. What the service wrote may quote the patient's data: it stays out."""
-    if answer.status in (401, 403):
-        return ServiceError(f"{who} refused the token ({answer.status}): {_keys(config)}.", answer.status)
-    reasons = {
-        400: "the data in it are malformed or incomplete",
-        413: "it is too large",
-        422: "its key was used with other data before",
-    }
-    why = reasons.get(answer.status, "trying again would not help")
-    return ServiceError(f"{who} refused {what} with status {answer.status}: {why}.", answer.status)
-
-
-def _keys(config: Remote) -> str:
-    """What to check where a service refuses its token."""
-    section = type(config).__name__.lower()
-    if config.token_url:
-        return f"check {section}.client_id, its secret or key, and scope: the token came by them"
-    return f"check {section}.token (DOCPIPE_{section.upper()}__TOKEN, or the file of {section}.token_file)"
-
-
-def fit(answer: Answer | Failure | None, config: Remote, what: str, also: Collection[int] = ()) -> str:
-    """What a service answered to a probe, in a few words.
-
-    Args:
-        answer: as of `Http.once`.
-        config: the section of the service.
-        what: was asked.
-        also: statuses that are as good as 2xx.
-
-    Raises:
-        UnfitError: if docpipe cannot work with it.
-    """
-    match answer:
-        case None:
-            return "answers; its quota is used up at the moment (429)"
-        case Failure():
-            told = f" ({answer.status})" if answer.status and answer.status < HTTPStatus.BAD_REQUEST else ""
-            cure = answer.cure or "ask those who run it; docpipe waits until it is up again"
-            raise UnfitError(f"{answer.reason}{told}", cure)
-        case Answer(status=401 | 403):
-            raise UnfitError(f"it refuses the token, or wants one ({answer.status})", _keys(config))
-    page = answer.headers.get("Content-Type", "").startswith("text/html")
-    if page or not (answer.ok or answer.status in also):
-        told = f"it answers {what} with {'a web page' if page else 'status'} {answer.status}"
-        where = f"{type(config).__name__.lower()}.base_url"
-        raise UnfitError(told, f"check {where}: another program, or a proxy, seems to answer there")
-    return f"answers ({answer.status})"
-
-
-def scrubbed(text: Any, patient: Patient) -> str:
-    """What a service wrote, without the patient's names and dates, on one line, cut to a sentence."""
-    if not isinstance(text, str) or not text.strip():
-        return "it gave no reason"
-    line = "".join(char if char.isprintable() else " " for char in text)
-    for private in (patient.given, patient.family, *patient.given.split(), *patient.family.split()):
-        line = re.sub(re.escape(private), "[…]", line, flags=re.IGNORECASE)
-    line = re.sub(r"\d{1,4}[-/. ]\d{1,2}[-/. ]\d{1,4}|\d{8}", "[…]", line)
-    return " ".join(line.split())[:_LONGEST_REASON].rstrip(". ")
 
 
 def _is_search(body: Json) -> bool:

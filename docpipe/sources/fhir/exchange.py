@@ -15,13 +15,13 @@ from typing import Any, Final
 from urllib.parse import quote, urlsplit
 
 import structlog
-from docpipe.http.verdicts import refusal, scrubbed
 
 from docpipe.archive.extract import Limits
 from docpipe.errors import RunError, ServiceError
 from docpipe.gates.disk_space import with_room
 from docpipe.gates.line import waiting
 from docpipe.http import Answer, retry_after
+from docpipe.http.verdicts import refusal, scrubbed
 from docpipe.model import Clock, Json, Patient, Step, Ticket, Wait, WaitKind
 from docpipe.sources import polling
 from docpipe.sources.fhir.people import People

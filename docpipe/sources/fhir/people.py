@@ -5,10 +5,9 @@ from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import quote
 
-from docpipe.http.verdicts import refusal
-
 from docpipe.errors import ServiceError
 from docpipe.http import Answer
+from docpipe.http.verdicts import refusal
 from docpipe.model import Patient, Ticket
 from docpipe.sources.fhir.vocabulary import is_id, resources
 from docpipe.sources.fhir.wire import Reply, Wire

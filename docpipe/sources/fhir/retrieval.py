@@ -11,12 +11,12 @@ from typing import Any, Final
 from urllib.parse import urljoin
 
 import structlog
-from docpipe.http.verdicts import refusal
 
 from docpipe.archive.extract import Limits, collect
 from docpipe.archive.member import BLOCK, BadMemberError, Member, Verdict
 from docpipe.errors import ServiceError
 from docpipe.http import Answer, origin_of
+from docpipe.http.verdicts import refusal
 from docpipe.model import Clock, Json, Outcome, Step
 from docpipe.sources.fhir.files import NDJSON, Files, Got, Patience, Source
 from docpipe.sources.fhir.intake import Counts, Intake, Item, in_words, loads

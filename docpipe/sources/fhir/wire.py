@@ -9,12 +9,12 @@ from typing import Final
 from urllib.parse import urljoin, urlsplit
 
 import structlog
-from docpipe.http.verdicts import fit
 
 from docpipe.config.config import Docex
 from docpipe.errors import ArchiveError, ServiceError
 from docpipe.gates import Gate
 from docpipe.http import NONE, Ask, Credentials, Download, DownloadError, Fetch, Http, origin_of
+from docpipe.http.verdicts import fit
 from docpipe.model import Json, Ticket
 from docpipe.sources.docex.partial import write
 from docpipe.sources.fhir.vocabulary import Told, outcome, parsed

@@ -1,0 +1,1 @@
+"""What readers share: blocks, detection of types, encodings, XML, containers. Imports `model` and `errors`."""

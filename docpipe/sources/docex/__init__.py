@@ -1,0 +1,1 @@
+"""The DocumentExchange: searches, and the download and extraction of their archives."""

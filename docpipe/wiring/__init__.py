@@ -1,0 +1,1 @@
+"""Composition: gates, credentials and backends made from the configuration. Imports `engine` and below."""
