@@ -2,9 +2,7 @@
 
 import functools
 import json
-from typing import TYPE_CHECKING
-
-from docpipe.model import Json
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import msgspec
@@ -17,7 +15,7 @@ def _encoder() -> "msgspec.json.Encoder":
     return msgspec.json.Encoder()
 
 
-def to_json(value: Json) -> str:
+def to_json(value: Any) -> str:
     """The value as compact JSON. msgspec needs an eighth of the time of the standard library's encoder."""
     try:
         return _encoder().encode(value).decode()

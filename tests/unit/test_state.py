@@ -15,7 +15,7 @@ def test_second_process_is_told_who_holds_it(tmp_path: Path) -> None:
     """Another process is refused with the holder's number; after the holder's end it gets in."""
     assert not in_use(tmp_path)
     code = (
-        "import sys; from pathlib import Path; from docpipe.state import StateFolder\n"
+        "import sys; from pathlib import Path; from docpipe.runtime.state_folder import StateFolder\n"
         "with StateFolder(Path(sys.argv[1])): print('held', flush=True); sys.stdin.read()"
     )
     words = [sys.executable, "-c", code, str(tmp_path)]

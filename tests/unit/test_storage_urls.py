@@ -178,9 +178,9 @@ def test_without_obstore_the_cure_is_told(monkeypatch: pytest.MonkeyPatch) -> No
 def test_a_folder_does_without_obstore(tmp_path: Path) -> None:
     """Who keeps documents in a folder does not load it."""
     script = (
-        "import sys, docpipe.service, docpipe.cli.check\n"
-        "from docpipe.config import Config, Storage\n"
-        "from docpipe.places import open_storage\n"
+        "import sys, docpipe.app, docpipe.cli.check\n"
+        "from docpipe.config.config import Config, Storage\n"
+        "from docpipe.wiring.backends import open_storage\n"
         f"open_storage(Config(storage=Storage(url={str(tmp_path)!r})))\n"
         "print('obstore' in sys.modules)"
     )

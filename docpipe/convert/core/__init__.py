@@ -1,1 +1,1 @@
-"""What readers share: blocks, detection of types, encodings, XML, containers. Imports `model` and `errors`."""
+"""What readers share: blocks, detection, encodings, XML, containers. Imports `model` and `errors` only."""

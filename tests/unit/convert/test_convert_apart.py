@@ -5,7 +5,7 @@ import sys
 
 SCRIPT = """
 import os, signal
-from docpipe.convert.apart import ApartError, apart
+from docpipe.convert.core.apart import ApartError, apart
 
 def died(work):
     try:

@@ -133,7 +133,7 @@ def test_detection_never_fails(data, head):
 
 def test_detection_loads_only_the_standard_library():
     """The main process asks for types too, and must not load what belongs to workers."""
-    code = "import sys, docpipe.convert.detect; print(*(m.split('.')[0] for m in sys.modules))"
+    code = "import sys, docpipe.convert.core.detect; print(*(m.split('.')[0] for m in sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     loaded = set(done.stdout.split())
     assert not loaded & {
