@@ -91,7 +91,7 @@ async def lived(
 
 async def _measured(docpipe: Docpipe, hour: int, folder: Path) -> Hour:
     gc.collect()
-    assert all(len(app.view().past) <= _KEEP_OUTAGES for service in docpipe.services.values())
+    assert all(len(service.view().past) <= _KEEP_OUTAGES for service in docpipe.services.values())
     state = docpipe.config.state_dir
     counts = await docpipe.checkpoints.listing.counts()
     return Hour(

@@ -199,7 +199,7 @@ def test_errors_of_libraries_become_reasons(error, reason, tmp_path, monkeypatch
     def fail(*_):
         raise error
 
-    where = "thumbnail.render" if isinstance(error, MemoryError) else "from_text.decode"
+    where = "writers.thumbnail.render" if isinstance(error, MemoryError) else "readers.from_text.decode"
     monkeypatch.setattr(f"docpipe.convert.{where}", fail)
     done, outputs = run(tmp_path, b"text")
     assert (done["outcome"], done["reason"], outputs) == ("failed", reason, {})
@@ -221,7 +221,7 @@ def test_every_kind_with_a_reader_has_one():
     """The table of types names modules that exist and have a `read`."""
     for kind in KINDS.values():
         if kind.reader:
-            assert callable(__import__(f"docpipe.convert.{kind.reader}", fromlist=["read"]).read)
+            assert callable(__import__(f"docpipe.convert.readers.{kind.reader}", fromlist=["read"]).read)
 
 
 def test_conversion_needs_no_network(tmp_path, monkeypatch):
