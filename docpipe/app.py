@@ -79,15 +79,15 @@ class Docpipe:
         await self.checkpoints.pause(name or "")
         paused.pause()
 
-    async def go_on(self, name: str | None) -> None:
+    async def unpause(self, name: str | None) -> None:
         """Take back `pause`.
 
         Raises:
             UsageError: if there is no such service.
         """
         paused = self._pausable(name)
-        await self.checkpoints.go_on(name or "")
-        paused.go_on()
+        await self.checkpoints.unpause(name or "")
+        paused.unpause()
 
     def _pausable(self, name: str | None) -> Engine | Service:
         if name is None:

@@ -249,7 +249,7 @@ class Checkpoints:
         """Note that a service, or with no name everything, is paused; durable when this returns."""
         await self._commit("INSERT OR IGNORE INTO pauses (name, since) VALUES (?, ?)", name, self._clock())
 
-    async def go_on(self, name: str) -> None:
+    async def unpause(self, name: str) -> None:
         """Take that back; durable when this returns."""
         await self._commit("DELETE FROM pauses WHERE name = ?", name)
 

@@ -14,7 +14,7 @@ from rich.text import Text
 
 from docpipe.app import Docpipe
 from docpipe.cli.words import told_for, told_span
-from docpipe.engine.run import OneRun, OneStep
+from docpipe.engine.run import ActiveRun, ActiveStep
 from docpipe.gates import Quota, Service
 from docpipe.model import Activity, Wait, WaitKind
 
@@ -35,7 +35,7 @@ _STATE_STYLES: Final = {WaitKind.OUTAGE: "red", WaitKind.DISK: "red", WaitKind.P
 class _Row:
     """How one patient stands."""
 
-    run: OneRun
+    run: ActiveRun
     activity: str
     since: float | None
     wait: Wait | None
@@ -171,13 +171,13 @@ class View:
             yield Text("The disk is full: docpipe waits for room.", "red"), 1
 
 
-def _step(run: OneRun) -> OneStep | None:
+def _step(run: ActiveRun) -> ActiveStep | None:
     """What a run is at: an activity that goes on, if there is one, else one that waits."""
     active = list(run.active.values())
     return next((step for step in active if step.ticket.wait is None), active[0] if active else None)
 
 
-def _row(run: OneRun) -> _Row:
+def _row(run: ActiveRun) -> _Row:
     step = _step(run)
     if step is None:
         return _Row(run, "", None, None, "")
@@ -189,7 +189,7 @@ def _row(run: OneRun) -> _Row:
     return _Row(run, step.activity, step.started, wait, told)
 
 
-def _files(run: OneRun) -> tuple[int, int] | None:
+def _files(run: ActiveRun) -> tuple[int, int] | None:
     """How many documents are stored, of how many files; None before the archive is open."""
     archive = next(iter(run.results(Activity.DOWNLOAD).values()), None)
     if not archive or "members" not in archive:

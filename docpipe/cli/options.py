@@ -185,7 +185,8 @@ def _add_resume(
         "--patient", action="append", default=[], metavar="ID", help="a patient; may be repeated"
     )
     resume.add_argument(
-        "--go-on",
+        "--unpause",
+        "--go-on",  # its name before 0.1.0
         action="store_true",
         help="take back what was paused, by a service that has ended since",
     )

@@ -40,7 +40,7 @@ async def _run(args: argparse.Namespace, config: Config) -> int:
     instead = _GOES_ON if args.command == "resume" else "`docpipe submit` has it done there."
     async with owned(config, args, instead=instead) as docpipe, stopping(docpipe.engine) as stopped:
         engine = docpipe.engine
-        await _see_to_pauses(docpipe, go_on=getattr(args, "go_on", False))
+        await _see_to_pauses(docpipe, unpause=getattr(args, "unpause", False))
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reload_rates, docpipe, args.config)
         if args.command == "resume":
             runs = await engine.resume(patient_ids)
@@ -86,17 +86,17 @@ async def owned(config: Config, args: argparse.Namespace, *, instead: str = "") 
         yield docpipe
 
 
-async def _see_to_pauses(docpipe: app.Docpipe, *, go_on: bool) -> None:
+async def _see_to_pauses(docpipe: app.Docpipe, *, unpause: bool) -> None:
     """A pause outlives the service in which it was made: take it back, or say so."""
     paused = list(await docpipe.checkpoints.pauses())
-    for name in paused if go_on else ():
+    for name in paused if unpause else ():
         if name and name not in docpipe.services:  # an origin of archives that nobody has gone to yet
-            await docpipe.checkpoints.go_on(name)
+            await docpipe.checkpoints.unpause(name)
         else:
-            await docpipe.go_on(name or None)
-    if paused and not go_on:
+            await docpipe.unpause(name or None)
+    if paused and not unpause:
         told = ", ".join(name or "everything" for name in paused)
-        warn(f"docpipe: paused: {told}. `docpipe resume --go-on` takes that back.")
+        warn(f"docpipe: paused: {told}. `docpipe resume --unpause` ends that.")
 
 
 def reload_rates(docpipe: app.Docpipe, path: Path | None) -> None:

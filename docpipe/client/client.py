@@ -248,11 +248,11 @@ class Client:
         return self._json("GET", "/api/summary")
 
     def pause(self, name: str | None = None) -> None:
-        """Pause a service, or everything; it stays so until `go_on`."""
+        """Pause a service, or everything; it stays so until `unpause`."""
         self._answer("POST", _pausing(name, "pause"))
 
-    def go_on(self, name: str | None = None) -> None:
-        """Take `pause` back."""
+    def unpause(self, name: str | None = None) -> None:
+        """End a pause of a service, or of everything."""
         self._answer("POST", _pausing(name, "resume"))
 
     def events(self, timeout: float | None = None) -> Generator[Event]:

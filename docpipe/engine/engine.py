@@ -12,8 +12,8 @@ import structlog
 from docpipe.checkpoints import StoredRun
 from docpipe.engine.pipeline import Ending, give_up, retrieve
 from docpipe.engine.ports import Activities, ActivityLog, Checkpoints
-from docpipe.engine.restart import comes_before, first_again
-from docpipe.engine.run import Change, Listener, OneRun
+from docpipe.engine.restart import comes_before, restart_point
+from docpipe.engine.run import ActiveRun, Change, Listener
 from docpipe.errors import DocpipeError, UsageError
 from docpipe.gates.line import waiting
 from docpipe.model import Activity, Clock, RunIds, RunState, Ticket, Wait, WaitKind
@@ -24,12 +24,12 @@ __all__ = ["Change", "Engine", "Listener"]
 log = structlog.get_logger(__name__)
 
 ADMITTED: Final = 64
-"""Runs between their begin and their search; more would only wait in line for the search quota."""
+"""Runs admitted that have not searched yet; more would only wait for the search quota."""
 STOP_S: Final = 8.0
-"""What is under way when docpipe is told to stop may take this long to end."""
+"""How long running activities may take to end when docpipe stops."""
 _NOTE_S: Final = 1.0
-_AT_ONCE: Final = 1000
-"""So many runs are looked at in one turn of the loop."""
+_SLICE: Final = 1000
+"""Runs handled in one turn of the loop."""
 _T = TypeVar("_T")
 
 
@@ -52,21 +52,21 @@ class Engine:
 
         Args:
             checkpoints: what survives the process.
-            activity_log: told of every activity.
+            activity_log: gets a line at the start and finish of every activity.
             activities: what runs do.
             clock: the wall clock.
             ids: makes run ids.
-            refresh: brings what tickets say of lines up to date.
-            paused: since when nothing may begin; None where it may.
-            until: the last activity that may begin; runs stop before the next one, and can be resumed.
+            refresh: updates what tickets say of their places in line.
+            paused: when a pause started, None if not paused.
+            until: the last activity that may start; runs stop before the next one, and can be resumed.
         """
         self.checkpoints = checkpoints
         self.activity_log = activity_log
         checkpoints.write_first(activity_log.write)
         self.clock = clock
         self.stopping = False
-        self.runs: dict[str, OneRun] = {}
-        """The runs under way."""
+        self.runs: dict[str, ActiveRun] = {}
+        """The runs in progress."""
         self.listeners: list[Listener] = []
         self._activities = activities
         self._ids = ids
@@ -74,7 +74,7 @@ class Engine:
         self._queue: list[tuple[float, int, StoredRun]] = []
         self._order = itertools.count()
         self._given_up: set[str] = set()
-        """Runs that were cancelled, for whoever read of them before that and enqueues them now."""
+        """Cancelled runs, so that a caller who read them before the cancellation does not enqueue them."""
         self._starting: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._cancelled: set[asyncio.Task[None]] = set()
@@ -82,7 +82,7 @@ class Engine:
         self._idle.set()
         self._noter: asyncio.Task[None] | None = None
         self._paused: Wait | None = None
-        self._goes_on = asyncio.Event()
+        self._unpaused = asyncio.Event()
         self._until = until
         if paused is not None:
             self.pause(paused)
@@ -96,8 +96,8 @@ class Engine:
         if self._noter is not None:
             self._noter.cancel()
 
-    def tell(self, change: Change) -> None:
-        """Tell the listeners; one that fails stops no run."""
+    def notify(self, change: Change) -> None:
+        """Call the listeners; one that fails stops no run."""
         for listener in self.listeners:
             try:
                 listener(change)
@@ -106,51 +106,51 @@ class Engine:
 
     @property
     def waiting(self) -> int:
-        """How many runs wait for their turn to begin."""
+        """How many runs wait for admission."""
         return len(self._queue)
 
     # Pausing
 
     @property
     def paused_since(self) -> float | None:
-        """Since when no activity begins because somebody wants it so, None while that is not the case."""
+        """When the pause started, None while not paused."""
         return None if self._paused is None else self._paused.since
 
     def pause(self, since: float | None = None) -> None:
-        """Begin no run and no activity until `go_on`; what is under way ends.
+        """Begin no run and no activity until `unpause`; what is in progress ends.
 
         Args:
-            since: when that was said, where it was before this process.
+            since: when the pause started, if before this process.
         """
         if self._paused is None:
             self._paused = Wait(WaitKind.PAUSE, "", self.clock() if since is None else since)
-            self._goes_on.clear()
+            self._unpaused.clear()
             log.info("paused")
 
-    def go_on(self) -> None:
-        """Take back `pause`."""
+    def unpause(self) -> None:
+        """End a pause."""
         if self._paused is not None:
             self._paused = None
-            self._goes_on.set()
-            log.info("goes_on")
+            self._unpaused.set()
+            log.info("unpaused")
             self._admit()
 
-    async def turn(self, ticket: Ticket, activity: Activity) -> None:
-        """See runs.Keeper.turn."""
+    async def wait_until_allowed(self, ticket: Ticket, activity: Activity) -> None:
+        """See `run.RunHost.wait_until_allowed`."""
         if self.stopping or not (self._until is None or comes_before(activity, self._until)):
             raise asyncio.CancelledError
         while self._paused is not None:
             with waiting(ticket, self._paused):
-                await self._goes_on.wait()
+                await self._unpaused.wait()
 
     # Beginning and ending
 
     async def submit(self, patient_ids: Iterable[str], priority: int = 0) -> list[StoredRun]:
-        """Add a run for each patient; one that has an unfinished run goes on with that."""
+        """Add a run for each patient; a patient with an unfinished run keeps that one."""
         return [run for run, _ in await self.accept(patient_ids, priority)]
 
     async def accept(self, patient_ids: Iterable[str], priority: int = 0) -> list[tuple[StoredRun, bool]]:
-        """The same; tells of each run whether it is new. Every run is durable when this returns."""
+        """Like `submit`, with whether each run is new. Every run is durable when this returns."""
         wanted: dict[str, str] = {}
         for some in _slices(patient_ids):
             wanted |= {patient_id: self._ids.new() for patient_id in some}
@@ -164,7 +164,7 @@ class Engine:
         return accepted
 
     async def resume(self, patient_ids: Sequence[str] = ()) -> list[StoredRun]:
-        """Go on with every unfinished run, or with those of some patients."""
+        """Resume every unfinished run, or those of some patients."""
         runs = await self.checkpoints.unfinished()
         if patient_ids:
             wanted = set(patient_ids)
@@ -173,15 +173,15 @@ class Engine:
         return runs
 
     async def retry(self, run_id: str, wanted: Activity | None = None) -> StoredRun:
-        """Begin a finished run again, from an activity on or from what failed; see retries.first_again.
+        """Retry a finished run, from an activity on or from what failed; see restart.restart_point.
 
         Raises:
             UsageError: if there is no such run, it cannot be retried, or its patient has an unfinished run.
         """
         run = await self._stored(run_id)
-        if run.state.finished and (task := self._task_of(run_id)):  # it still clears up behind itself
+        if run.state.finished and (task := self._task_of(run_id)):  # it still cleans up
             await asyncio.wait([task])
-        first = first_again(run, await self.checkpoints.steps(run_id), wanted)
+        first = restart_point(run, await self.checkpoints.steps(run_id), wanted)
         await self.checkpoints.retry_run(run, first)
         again = await self._stored(run_id)
         if again.retries == run.retries:
@@ -194,10 +194,10 @@ class Engine:
         return again
 
     async def cancel(self, run_id: str) -> StoredRun:
-        """Give a run up: it stops where it stands, and then does no more than to tell the tracker.
+        """Cancel a run: it stops where it is, and then only updates its task.
 
-        That is a run like any other: `wait` waits for it, a crash or a stop leaves it to `resume`. A run that
-        has ended is left as it is.
+        That update is part of the run: `wait` waits for it, a crash or a stop leaves it to `resume`. A run
+        that has ended stays as it is.
 
         Returns:
             The run as it stands when its own work has stopped.
@@ -223,27 +223,27 @@ class Engine:
         return next((task for task in self._tasks if task.get_name() == run_id), None)
 
     async def _stored(self, run_id: str) -> StoredRun:
-        found = await self.checkpoints.runs([run_id])
-        if not found:
+        runs = await self.checkpoints.runs([run_id])
+        if not runs:
             raise UsageError(f"There is no run {run_id}.")
-        return found[0]
+        return runs[0]
 
     async def _enqueue_all(self, runs: Iterable[StoredRun]) -> None:
-        """Some at a time: they may be 100,000, and the loop has others to look after."""
+        """Enqueue in slices: there may be 100,000, and the loop must not be held up."""
         for some in _slices(runs):
             self._enqueue(some)
             await asyncio.sleep(0)
 
     def _enqueue(self, runs: Iterable[StoredRun]) -> None:
         for run in runs:
-            if run.state is RunState.CANCELLING:  # stands in no line: it searches nothing
+            if run.state is RunState.CANCELLING:  # needs no admission: it does not search
                 self._begin(run)
             elif run.run_id not in self._given_up:
                 heapq.heappush(self._queue, (_urgency(run), next(self._order), run))
         self._admit()
 
     def _admit(self) -> None:
-        """Begin runs in order, as long as few enough stand before their search."""
+        """Start runs in order while fewer than `ADMITTED` have not searched yet."""
         while self._queue and len(self._starting) < ADMITTED and not self.stopping and not self._paused:
             self._begin(heapq.heappop(self._queue)[2])
 
@@ -256,25 +256,25 @@ class Engine:
         task.add_done_callback(self._ended)
         self._idle.clear()
 
-    def past_search(self, run_id: str) -> None:
-        """The run no longer stands before its search: another may begin."""
+    def release_admission(self, run_id: str) -> None:
+        """Free the admission place of a run that has searched, and admit the next run."""
         self._starting.discard(run_id)
         self._admit()
 
     def _ended(self, task: asyncio.Task[None]) -> None:
-        """Here and not at the end of `_run`: a task that is cancelled before its first turn never runs."""
+        """Clean up here, not at the end of `_run`: a task cancelled before it first runs never gets there."""
         self._tasks.discard(task)
         self._cancelled.discard(task)
         self.runs.pop(task.get_name(), None)
-        self.past_search(task.get_name())
+        self.release_admission(task.get_name())
         if not self._tasks:
             self._idle.set()
 
     async def _run(self, stored: StoredRun) -> None:
-        run = OneRun(self, replace(stored, started_at=stored.started_at or self.clock()), {})
+        run = ActiveRun(self, replace(stored, started_at=stored.started_at or self.clock()), {})
         run.steps = {(step.activity, step.item): step for step in await self.checkpoints.steps(run.id)}
         if run.gives_up or run.results(Activity.SEARCH):
-            self.past_search(run.id)
+            self.release_admission(run.id)
         self.runs[run.id] = run
         if stored.state is RunState.QUEUED:  # thousands that are resumed have begun already
             self.checkpoints.start_run(run.id)
@@ -282,7 +282,7 @@ class Engine:
         run.ending = True
         await asyncio.shield(self._finish(run, ending))
 
-    async def _outcome(self, run: OneRun) -> Ending:
+    async def _outcome(self, run: ActiveRun) -> Ending:
         """A failure becomes an outcome here; only cancellation passes."""
         try:
             return await (give_up if run.gives_up else retrieve)(run, self._activities)
@@ -295,18 +295,18 @@ class Engine:
         task_id = created.result.get("task_id") if created is not None and created.result else None
         return Ending(RunState.CANCELLED if run.gives_up else RunState.FAILED, {}, task_id, message)
 
-    async def _finish(self, run: OneRun, ending: Ending) -> None:
+    async def _finish(self, run: ActiveRun, ending: Ending) -> None:
         await self.checkpoints.finish_run(run.id, ending.state, ending.counts, ending.task_id, ending.error)
         await self._activities.clear_spool(run.id)
         log.info("run_finished", run_id=run.id, state=ending.state, **ending.counts)
-        self.tell(Change(run.id, run.patient_id, None, outcome=ending.state))
+        self.notify(Change(run.id, run.patient_id, None, outcome=ending.state))
 
     async def wait(self) -> None:
-        """Return when every run is over, or all have stopped."""
+        """Return when every run has ended or stopped."""
         await self._idle.wait()
 
     async def stop(self, grace: float = STOP_S) -> None:
-        """Begin nothing new, give what is under way a while to end, then cancel it; all of it resumes."""
+        """Start nothing new, let activities end within `grace` seconds, then cancel them; all can resume."""
         self.stopping = True
         now = asyncio.get_running_loop().time
         deadline = now() + grace
@@ -320,7 +320,7 @@ class Engine:
             await asyncio.wait(self._tasks, timeout=0.1)
 
     def _cancel(self, task: asyncio.Task[None]) -> None:
-        """Once each: a second time would hurt its last checkpoint."""
+        """Cancel a task once: a second cancellation would interrupt its last checkpoint."""
         if task not in self._cancelled:
             self._cancelled.add(task)
             task.cancel()
@@ -330,7 +330,7 @@ class Engine:
         return run is None or all(step.ticket.wait is not None for step in run.active.values())
 
     async def _note_forever(self) -> None:
-        """Keep what each run is at in the database, for `status` in another process."""
+        """Store the position of each run every second, for `status` in another process."""
         while True:
             await asyncio.sleep(_NOTE_S)
             if self.runs:
@@ -341,9 +341,9 @@ class Engine:
                     self._note(run)
                 await asyncio.sleep(0)
 
-    def _note(self, run: OneRun) -> None:
-        if (at := run.at()) != run.told and run.id in self.runs:
-            run.told = at
+    def _note(self, run: ActiveRun) -> None:
+        if (position := run.position()) != run.last_noted and run.id in self.runs:
+            run.last_noted = position
             run.note_wait()
             self.checkpoints.note_doing(run.id, run.doing())
 
@@ -354,5 +354,5 @@ def _urgency(run: StoredRun) -> float:
 
 def _slices(many: Iterable[_T]) -> Iterator[list[_T]]:
     rest = iter(many)
-    while some := list(itertools.islice(rest, _AT_ONCE)):
+    while some := list(itertools.islice(rest, _SLICE)):
         yield some

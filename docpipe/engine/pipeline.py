@@ -1,4 +1,4 @@
-"""The way of one patient, from the database row to the report on the task, as plain awaits.
+"""The pipeline of one patient, from the database row to the report on the task, as plain awaits.
 
 `run.do` is the engine's: it replays what has a checkpoint, and checkpoints what has none.
 """
@@ -15,11 +15,11 @@ from docpipe.model import Activity, Json, Outcome, RunState
 
 SEARCHES: Final = 4
 """A search that expires is started again, at most three times."""
-TRIED_AGAIN: Final = "in_progress"
-"""The status of a task whose run was finished and is tried again."""
+RETRIED: Final = "in_progress"
+"""The status of a task whose finished run is retried."""
 _NOT_KEPT: Final = (Outcome.DUPLICATE, Outcome.IGNORED, Outcome.REFUSED)
-AT_ONCE: Final = 32
-"""Documents of one run under way at the same time; most of them wait for a worker."""
+CONCURRENT_DOCUMENTS: Final = 32
+"""Documents of one run in progress at the same time; most of them wait for a worker."""
 
 
 class Run(Protocol):
@@ -42,28 +42,28 @@ class Run(Protocol):
         about: Json = None,
         valid: Callable[[Json], bool] | None = None,
     ) -> Json:
-        """Do an activity once: `work(step, *args)`, or the result that a try before this one had.
+        """Do an activity once: run `work(step, *args)`, or return the result of an earlier attempt.
 
         Args:
             activity: its name.
             work: what it does.
             args: what it is given.
-            item: which document or try, where an activity is done several times.
-            about: what the activity log may tell of the arguments.
+            item: which document or attempt, if the activity is done several times.
+            about: what the activity log may say of the arguments.
             valid: whether what an earlier result points to is still there; if not, it is done again.
         """
 
-    def redoes(self, activity: Activity) -> bool:
-        """Whether the run was finished before, and does this activity once more."""
+    def is_repeating(self, activity: Activity) -> bool:
+        """Whether this is a retry of a finished run that repeats this activity."""
 
     def results(self, activity: Activity) -> dict[str, Json]:
-        """The results that an activity has so far, by item."""
+        """The results of an activity so far, by item."""
 
-    def sent(self, activity: Activity) -> bool:
+    def may_have_started(self, activity: Activity) -> bool:
         """Whether an activity may have had its effect."""
 
-    def story(self) -> Json:
-        """What the report tells of the run so far: {"started", "timeline": [...], "waits": [...]}."""
+    def history(self) -> Json:
+        """What the report says of the run so far: {"started", "timeline": [...], "waits": [...]}."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,59 +76,60 @@ class Ending:
     error: str | None
 
 
-async def retrieve(run: Run, do: Activities) -> Ending:
+async def retrieve(run: Run, activities: Activities) -> Ending:
     """Retrieve, convert, store and report the documents of one patient.
 
     Raises:
-        RunError: if the patient is unknown, or there is no task to tell of it.
+        RunError: if the patient is unknown, or the run has no task to report to.
     """
-    patient = await run.do(Activity.GET_PATIENT, do.get_patient, run.patient_id)
-    task = await run.do(Activity.CREATE_TASK, do.create_task, run.id, run.patient_id)
-    if run.redoes(Activity.UPDATE_STATUS):  # trackers let a task that ended go on from there, or not at all
-        say = (task["task_id"], TRIED_AGAIN, "The retrieval is tried again.")
-        await run.do(Activity.UPDATE_STATUS, do.update_status, *say, item="again")
+    patient = await run.do(Activity.GET_PATIENT, activities.get_patient, run.patient_id)
+    task = await run.do(Activity.CREATE_TASK, activities.create_task, run.id, run.patient_id)
+    task_id = task["task_id"]
+    if run.is_repeating(Activity.UPDATE_STATUS):  # trackers may refuse to move a task that has ended
+        update = (task_id, RETRIED, "The retrieval is tried again.")
+        await run.do(Activity.UPDATE_STATUS, activities.update_status, *update, item="again")
     archive, files, error = None, [], None
     try:
-        archive = await _archive(run, do, patient)
-        files = await _documents(run, do, archive["members"])
-        await do.release(run.id, archive)
+        archive = await _archive(run, activities, patient)
+        files = await _documents(run, activities, archive["members"])
+        await activities.release(run.id, archive)
     except RunError as stopped:
         error = str(stopped)
     counts = dict(Counter(file["outcome"] for file in files))
-    state = _judged(counts, error)
-    said = await run.do(
-        Activity.UPDATE_STATUS, do.update_status, task["task_id"], state, _note(counts, error)
-    )
+    state = _final_state(counts, error)
+    update = (task_id, state, _note(counts, error))
+    status_result = await run.do(Activity.UPDATE_STATUS, activities.update_status, *update)
     facts = _facts(run, patient, task, archive, files) | {"counts": counts}
-    facts["run"] |= {"state": state, "error": error, "problem": said["problem"]}
-    made = await run.do(Activity.REPORT, do.report, facts)
-    again = run.redoes(Activity.APPEND_REPORT)
-    sent = await run.do(Activity.APPEND_REPORT, do.append_report, task["task_id"], made, again)
-    if (problem := said["problem"] or sent["problem"]) and state is RunState.COMPLETED:
+    facts["run"] |= {"state": state, "error": error, "problem": status_result["problem"]}
+    report = await run.do(Activity.REPORT, activities.report, facts)
+    again = run.is_repeating(Activity.APPEND_REPORT)
+    append_result = await run.do(Activity.APPEND_REPORT, activities.append_report, task_id, report, again)
+    problem = status_result["problem"] or append_result["problem"]
+    if problem and state is RunState.COMPLETED:
         state = RunState.COMPLETED_WITH_ERRORS
-    return Ending(state, counts, task["task_id"], error or problem)
+    return Ending(state, counts, task_id, error or problem)
 
 
-async def give_up(run: Run, do: Activities) -> Ending:
-    """Tell the tracker that the run is cancelled; nobody where there is no task. Stored documents stay.
+async def give_up(run: Run, activities: Activities) -> Ending:
+    """Set the task of a cancelled run to cancelled, if it has one. Stored documents stay.
 
-    A task that may have been asked for is made first: a request that is still on its way would leave a task
-    in progress for ever.
+    A task that may have been requested is created first: a request still on its way would leave a task in
+    progress for ever.
 
     Raises:
-        RunError: if the tracker cannot be told.
+        RunError: if the task cannot be updated.
     """
-    kept = run.results(Activity.STORE)
+    stored = run.results(Activity.STORE)
     converted = run.results(Activity.CONVERT)
-    counts = dict(Counter(converted[item]["outcome"] for item in kept if item in converted))
+    counts = dict(Counter(converted[item]["outcome"] for item in stored if item in converted))
     for search in run.results(Activity.SEARCH).values():
-        await do.release(run.id, search)
-    if not run.sent(Activity.CREATE_TASK):
+        await activities.release(run.id, search)
+    if not run.may_have_started(Activity.CREATE_TASK):
         return Ending(RunState.CANCELLED, counts, None, None)
-    task = await run.do(Activity.CREATE_TASK, do.create_task, run.id, run.patient_id)
-    say = (task["task_id"], RunState.CANCELLED, _note_of_cancel(len(kept)))
-    said = await run.do(Activity.UPDATE_STATUS, do.update_status, *say, item="cancelled")
-    return Ending(RunState.CANCELLED, counts, task["task_id"], said["problem"])
+    task = await run.do(Activity.CREATE_TASK, activities.create_task, run.id, run.patient_id)
+    update = (task["task_id"], RunState.CANCELLED, _note_of_cancel(len(stored)))
+    status_result = await run.do(Activity.UPDATE_STATUS, activities.update_status, *update, item="cancelled")
+    return Ending(RunState.CANCELLED, counts, task["task_id"], status_result["problem"])
 
 
 def _note_of_cancel(kept: int) -> str:
@@ -136,26 +137,28 @@ def _note_of_cancel(kept: int) -> str:
     return f"Cancelled; {stay} in the storage." if kept else "Cancelled; no document was stored."
 
 
-async def _archive(run: Run, do: Activities, patient: Json) -> Json:
-    """Search until there is an archive, and take it apart."""
+async def _archive(run: Run, activities: Activities, patient: Json) -> Json:
+    """Search until there is an archive, and extract it."""
     for search_number in range(1, SEARCHES + 1):
         item = "" if search_number == 1 else str(search_number)
-        search = await run.do(Activity.SEARCH, do.search, patient, item=item, about={"search": search_number})
+        search = await run.do(
+            Activity.SEARCH, activities.search, patient, item=item, about={"search": search_number}
+        )
         about = {"search_id": search["search_id"]}
         ready = await run.do(
-            Activity.CHECK_STATUS, do.wait_until_ready, search, patient, item=item, about=about
+            Activity.CHECK_STATUS, activities.wait_until_ready, search, patient, item=item, about=about
         )
         if ready["state"] == "expired":
             continue
         archive = await run.do(
             Activity.DOWNLOAD,
-            do.download_and_extract,
+            activities.download_and_extract,
             run.id,
             search,
             ready,
             item=item,
             about=about,
-            valid=do.extracted(run.id),
+            valid=activities.extracted(run.id),
         )
         if archive["state"] != "expired":
             return archive
@@ -164,13 +167,13 @@ async def _archive(run: Run, do: Activities, patient: Json) -> Json:
     )
 
 
-async def _documents(run: Run, do: Activities, members: Sequence[Json]) -> list[Json]:
+async def _documents(run: Run, activities: Activities, members: Sequence[Json]) -> list[Json]:
     """Convert and store every member that is a document; returns every file with its outcome."""
     seen: dict[str, str] = {
         m["id"]: m["path"] for m in members if m["file"] and m["outcome"] not in _NOT_KEPT
     }
     siblings = [member["path"] for member in members if member["file"]]
-    places = asyncio.Semaphore(AT_ONCE)
+    places = asyncio.Semaphore(CONCURRENT_DOCUMENTS)
 
     async def one(item: str, member: Json) -> list[Json]:
         if member["outcome"] in _NOT_KEPT or (member["outcome"] is not None and not member["file"]):
@@ -180,25 +183,25 @@ async def _documents(run: Run, do: Activities, members: Sequence[Json]) -> list[
         async with places:
             done = await run.do(
                 Activity.CONVERT,
-                do.convert,
+                activities.convert,
                 place,
                 member,
                 siblings,
                 item=item,
                 about=about,
-                valid=do.converted(run.id, item),
+                valid=activities.converted(run.id, item),
             )
-            put = await run.do(Activity.STORE, do.store, place, member, done, item=item, about=about)
+            put = await run.do(Activity.STORE, activities.store, place, member, done, item=item, about=about)
         parts = [_unless_seen(part, seen) for part in done["embedded"]]
-        found = await _each(one(f"{item}.{number}", part) for number, part in enumerate(parts, 1))
-        return [_entry(member, done, put["key"]), *(file for files in found for file in files)]
+        embedded = await _each(one(f"{item}.{number}", part) for number, part in enumerate(parts, 1))
+        return [_entry(member, done, put["key"]), *(file for files in embedded for file in files)]
 
-    found = await _each(one(f"{number:05d}", member) for number, member in enumerate(members, 1))
-    return [file for files in found for file in files]
+    groups = await _each(one(f"{number:05d}", member) for number, member in enumerate(members, 1))
+    return [file for files in groups for file in files]
 
 
 async def _each(work: Any) -> list[list[Json]]:
-    """All at once; the first error stops the others and is raised as it is."""
+    """Await all concurrently; the first error cancels the others and is raised as it is."""
     try:
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(coroutine) for coroutine in work]
@@ -233,17 +236,17 @@ def _entry(member: Json, done: Json | None = None, key: str | None = None) -> Js
     }
     if done is None:
         return entry
-    made = done["metadata"]
-    told = member["told"]
+    metadata = done["metadata"]
+    declared = member["told"]
     return entry | {
         "outcome": done["outcome"],
         "reason": done["reason"],
         "media_type": done["media_type"],
-        "title": made.get("title") or told.get("title"),
-        "author": made.get("author") or told.get("author"),
-        "date": made.get("date") or told.get("created"),
-        **{name: made.get(name) for name in ("custodian", "loinc", "language", "pages", "words", "ocr")},
-        "warnings": made.get("warnings") or [],
+        "title": metadata.get("title") or declared.get("title"),
+        "author": metadata.get("author") or declared.get("author"),
+        "date": metadata.get("date") or declared.get("created"),
+        **{name: metadata.get(name) for name in ("custodian", "loinc", "language", "pages", "words", "ocr")},
+        "warnings": metadata.get("warnings") or [],
         "key": key,
         "original": f"original{done['extension']}",
         "outputs": done["outputs"],
@@ -251,7 +254,7 @@ def _entry(member: Json, done: Json | None = None, key: str | None = None) -> Js
     }
 
 
-def _judged(counts: dict[str, int], error: str | None) -> RunState:
+def _final_state(counts: dict[str, int], error: str | None) -> RunState:
     if error is not None:
         return RunState.FAILED
     if counts.get(Outcome.FAILED) or counts.get(Outcome.REFUSED):
@@ -263,18 +266,18 @@ def _note(counts: dict[str, int], error: str | None) -> str:
     """The sentence that the care team sees beside the status."""
     if error is not None:
         return error
-    told = ", ".join(f"{counts[outcome]} {outcome}" for outcome in Outcome if counts.get(outcome))
-    return f"Documents: {told}." if told else "The exchange holds no documents for this patient."
+    outcomes = ", ".join(f"{counts[outcome]} {outcome}" for outcome in Outcome if counts.get(outcome))
+    return f"Documents: {outcomes}." if outcomes else "The exchange holds no documents for this patient."
 
 
 def _facts(run: Run, patient: Json, task: Json, archive: Json | None, files: list[Json]) -> dict[str, Any]:
-    story = run.story()
+    history = run.history()
     about = {"run_id": run.id, "patient_id": run.patient_id, "task_id": task["task_id"]}
     return {
-        "run": about | {"started": story["started"]},
+        "run": about | {"started": history["started"]},
         "patient": patient,
         "archive": archive and {"size": archive["size"], "sha256": archive["sha256"]},
         "documents": files,
-        "timeline": story["timeline"],
-        "waits": story["waits"],
+        "timeline": history["timeline"],
+        "waits": history["waits"],
     }

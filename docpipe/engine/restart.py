@@ -27,7 +27,7 @@ def comes_before(first: Activity, second: Activity) -> bool:
     return _ORDER.index(first) <= _ORDER.index(second)
 
 
-def first_again(run: StoredRun, steps: Iterable[StoredStep], wanted: Activity | None) -> Activity:
+def restart_point(run: StoredRun, steps: Iterable[StoredStep], wanted: Activity | None) -> Activity:
     """The first activity that a retry does again; all later ones follow.
 
     Without `wanted` that is what failed: the activity, the conversions where only documents failed, the
@@ -46,7 +46,7 @@ def first_again(run: StoredRun, steps: Iterable[StoredStep], wanted: Activity | 
     broken = [step for step in steps if step.result is None or failed(step.result)]
     first = min(map(_begins, broken), key=_ORDER.index, default=None)
     if wanted is None:
-        return first or _stands_for(run)
+        return first or _restart_point_without_failed_step(run)
     if wanted is Activity.STORE:  # what was converted lay in the spool, and is gone
         wanted = Activity.CONVERT
     return min(filter(None, (wanted, first)), key=_ORDER.index)
@@ -63,7 +63,7 @@ def _begins(step: StoredStep) -> Activity:
     return Activity(step.activity)
 
 
-def _stands_for(run: StoredRun) -> Activity:
+def _restart_point_without_failed_step(run: StoredRun) -> Activity:
     """Where to begin to make good what no step failed in.
 
     Raises:

@@ -1,4 +1,4 @@
-"""One run under way: replays the checkpoints of its activities, and checkpoints what has none."""
+"""One run in progress: replays the checkpoints of its activities, and checkpoints what has none."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Iterator
@@ -9,14 +9,14 @@ from typing import Any, NamedTuple, Protocol
 from docpipe.checkpoints import StoredRun, StoredStep
 from docpipe.engine.ports import ActivityLog, Checkpoints
 from docpipe.engine.restart import ERROR, comes_before, failed, failure
-from docpipe.engine.wait_history import Waited
+from docpipe.engine.wait_history import WaitHistory
 from docpipe.errors import RunError
 from docpipe.model import Activity, Clock, Json, RunState, Ticket, Wait
 from docpipe.runtime.activity_log import Entry
 
 
 class Change(NamedTuple):  # two for each activity, and a tuple is made in a third of the time
-    """What listeners are told: an activity that begins or ends, a run that ends."""
+    """An event for listeners: an activity starts or ends, or a run ends."""
 
     run_id: str
     patient_id: str
@@ -24,39 +24,39 @@ class Change(NamedTuple):  # two for each activity, and a tuple is made in a thi
     """None when the run as a whole has ended."""
     item: str = ""
     outcome: str | None = None
-    """None when it begins."""
+    """None when the activity starts."""
     result: Json = None
 
 
 Listener = Callable[[Change], None]
 
 
-class Keeper(Protocol):
-    """What a run needs of the engine that it is part of."""
+class RunHost(Protocol):
+    """What a run needs of its engine."""
 
     checkpoints: Checkpoints
     activity_log: ActivityLog
     clock: Clock
 
-    def tell(self, change: Change) -> None:
-        """Tell the listeners."""
+    def notify(self, change: Change) -> None:
+        """Call the listeners."""
 
-    def past_search(self, run_id: str) -> None:
-        """The run no longer stands before its search."""
+    def release_admission(self, run_id: str) -> None:
+        """The run has searched: its place among admitted runs is free."""
 
-    async def turn(self, ticket: Ticket, activity: Activity) -> None:
-        """Return when an activity may begin: at once, unless docpipe is paused.
+    async def wait_until_allowed(self, ticket: Ticket, activity: Activity) -> None:
+        """Return when an activity may start: at once, unless docpipe is paused.
 
         Raises:
-            CancelledError: if it may not begin in this process any more; siblings that are under way end.
+            CancelledError: if it may no longer start in this process; activities that are running end.
         """
 
 
 @dataclass(slots=True, eq=False)
-class OneStep:
-    """One try of an activity; what activities know as model.Step."""
+class ActiveStep:
+    """One attempt at an activity; activities know it as `model.Step`."""
 
-    run: "OneRun"
+    run: "ActiveRun"
     activity: Activity
     item: str
     attempt: int
@@ -85,20 +85,21 @@ class OneStep:
 
 
 @dataclass(slots=True, eq=False)
-class OneRun:
-    """One run under way; what the pipeline knows as pipeline.Run."""
+class ActiveRun:
+    """One run in progress; the pipeline knows it as `pipeline.Run`."""
 
-    engine: Keeper
+    engine: RunHost
     stored: StoredRun
     steps: dict[tuple[str, str], StoredStep]
-    active: dict[tuple[str, str], OneStep] = field(default_factory=dict)
-    told: tuple[Any, ...] = ()
+    active: dict[tuple[str, str], ActiveStep] = field(default_factory=dict)
+    last_noted: tuple[Any, ...] = ()
+    """What `position` returned when the run was noted last."""
     ending: bool = False
-    """Whether all is done but to write it down."""
-    waited: Waited = field(init=False)
+    """Whether only the final state remains to be written."""
+    waited: WaitHistory = field(init=False)
 
     def __post_init__(self) -> None:
-        self.waited = Waited(self.stored.doing.get("waited"))
+        self.waited = WaitHistory(self.stored.doing.get("waited"))
 
     @property
     def id(self) -> str:
@@ -111,8 +112,13 @@ class OneRun:
         return self.stored.patient_id
 
     @property
+    def current(self) -> ActiveStep | None:
+        """The step that started first of those that have not ended, None between steps."""
+        return next(iter(self.active.values()), None)
+
+    @property
     def gives_up(self) -> bool:
-        """Whether all that is left to do is to tell the tracker."""
+        """Whether the run is being cancelled: all that is left is to update the task."""
         return self.stored.state is RunState.CANCELLING
 
     async def do(
@@ -131,7 +137,7 @@ class OneRun:
                 raise RunError(past.result[ERROR])
             if valid is None or self._all_stored or valid(past.result):
                 return past.result
-        step = await self._begun(activity, item, past, about)
+        step = await self._start(activity, item, past, about)
         result, outcome = None, "ok"
         try:
             result = await work(step, *args)
@@ -142,13 +148,13 @@ class OneRun:
             outcome = "stopped" if isinstance(error, asyncio.CancelledError) else "failed"
             raise
         finally:
-            await self._over(step, outcome, result)
+            await self._finish(step, outcome, result)
         return result
 
-    async def _begun(self, activity: Activity, item: str, past: StoredStep | None, about: Json) -> OneStep:
-        """Before each try: wait until it may begin, and let all know that it does."""
+    async def _start(self, activity: Activity, item: str, past: StoredStep | None, about: Json) -> ActiveStep:
+        """Before each attempt: wait until it may start, then log and publish that it does."""
         engine = self.engine
-        step = OneStep(
+        step = ActiveStep(
             run=self,
             activity=activity,
             item=item,
@@ -159,20 +165,20 @@ class OneRun:
         )
         self.active[activity, item] = step
         try:
-            await engine.turn(step.ticket, activity)
+            await engine.wait_until_allowed(step.ticket, activity)
         except BaseException:
             del self.active[activity, item]
             raise
         step.entry = Entry(self.id, self.patient_id, activity, step.attempt, about)
         engine.checkpoints.begin_step(self.id, activity, item)
         engine.activity_log.start(step.entry)
-        engine.tell(Change(self.id, self.patient_id, activity, item))
+        engine.notify(Change(self.id, self.patient_id, activity, item))
         return step
 
-    async def _over(self, step: OneStep, outcome: str, result: Json) -> None:
-        """After each try: the log's finish, then the checkpoint of a result or an error.
+    async def _finish(self, step: ActiveStep, outcome: str, result: Json) -> None:
+        """After each attempt: the finish line of the log, then the checkpoint of a result or an error.
 
-        The line is handed in first, and both without a pause between: a cancellation parts them no more.
+        There is no await between the two, so that a cancellation cannot separate them.
         """
         engine, activity, item = self.engine, step.activity, step.item
         del self.active[activity, item]
@@ -182,37 +188,37 @@ class OneRun:
         else:
             await engine.checkpoints.finish_step(self.id, activity, item, result)
             self._remember(step, result)
-        engine.tell(Change(self.id, self.patient_id, activity, item, outcome, result))
+        engine.notify(Change(self.id, self.patient_id, activity, item, outcome, result))
 
-    def redoes(self, activity: Activity) -> bool:
-        """See pipeline.Run.redoes."""
+    def is_repeating(self, activity: Activity) -> bool:
+        """See pipeline.Run.is_repeating."""
         first = self.stored.retried_from
         return first is not None and comes_before(first, activity)
 
     @property
     def _all_stored(self) -> bool:
-        """Whether a retry began after all documents were stored, so that nothing of the spool is needed."""
-        return self.stored.retried_from is not None and not self.redoes(Activity.STORE)
+        """Whether a retry starts after all documents were stored, and so needs nothing of the spool."""
+        return self.stored.retried_from is not None and not self.is_repeating(Activity.STORE)
 
     def results(self, activity: Activity) -> dict[str, Json]:
         """See pipeline.Run.results."""
         steps = (step for step in self.steps.values() if step.activity == activity)
         return {step.item: step.result for step in steps if step.result and not failed(step.result)}
 
-    def sent(self, activity: Activity) -> bool:
-        """See pipeline.Run.sent."""
+    def may_have_started(self, activity: Activity) -> bool:
+        """See pipeline.Run.may_have_started."""
         past = self.steps.get((activity, ""))
         return past is not None and (past.state is not None or past.result is not None)
 
-    def _remember(self, step: OneStep, result: Json) -> None:
+    def _remember(self, step: ActiveStep, result: Json) -> None:
         if step.activity is Activity.SEARCH:
-            self.engine.past_search(self.id)
+            self.engine.release_admission(self.id)
         self.steps[step.activity, step.item] = StoredStep(
             step.activity, step.item, step.attempt, step.started, self.engine.clock(), None, result
         )
 
-    def story(self) -> Json:
-        """See pipeline.Run.story."""
+    def history(self) -> Json:
+        """See pipeline.Run.history."""
         timeline = [
             {
                 "activity": past.activity,
@@ -234,34 +240,39 @@ class OneRun:
         return {"started": _iso(started), "timeline": timeline, "waits": waits}
 
     def _polls(self, past: StoredStep) -> dict[str, Json]:
-        """When a search was asked after, as far back as that is kept."""
-        sent = self.steps.get((Activity.SEARCH, past.item))
-        told = past.result
-        if past.activity != Activity.CHECK_STATUS or sent is None or failed(sent.result) or failed(told):
+        """When a search was polled, as far back as that is kept."""
+        search = self.steps.get((Activity.SEARCH, past.item))
+        result = past.result
+        if (
+            past.activity != Activity.CHECK_STATUS
+            or search is None
+            or failed(search.result)
+            or failed(result)
+        ):
             return {}
-        if sent.result is None or told is None:
+        if search.result is None or result is None:
             return {}
         end = past.finished_at or self.engine.clock()  # the times kept are rounded
-        return {"polls": [_iso(min(sent.result["at"] + after, end)) for after in told.get("asked", ())]}
+        return {"polls": [_iso(min(search.result["at"] + after, end)) for after in result.get("asked", ())]}
 
-    def at(self) -> tuple[Any, ...]:
-        """The activity begun first that is not over, and what it waits for, to compare with a second ago."""
-        step = next(iter(self.active.values()), None)
+    def position(self) -> tuple[Any, ...]:
+        """The current step and what it waits for, to compare with those of a second ago."""
+        step = self.current
         wait = step and step.ticket.wait
         return (step, *((wait.kind, wait.what, wait.place, round(wait.until or 0)) if wait else ()))
 
     def note_wait(self) -> None:
-        """Note what the run waits for now, for its report."""
-        step = next(iter(self.active.values()), None)
+        """Add what the run waits for now to its wait history."""
+        step = self.current
         wait = None if step is None else step.ticket.wait
         self.waited.note(step.activity if step else "", wait, self.engine.clock())
 
     def doing(self) -> Json:
-        """The same as JSON, and what the run has waited for so far, for a process that resumes it."""
-        step = next(iter(self.active.values()), None)
+        """The current step as JSON, with the wait history, for a process that resumes the run."""
+        step = self.current
         if step is None:
             return {}
-        wait = _told(step.ticket.wait)
+        wait = _wait_as_json(step.ticket.wait)
         doing = {"activity": step.activity, "since": step.started, "wait": wait}
         if self.waited.spans:
             doing["waited"] = self.waited.spans
@@ -270,7 +281,7 @@ class OneRun:
         return doing
 
 
-def _told(wait: Wait | None) -> Json:
+def _wait_as_json(wait: Wait | None) -> Json:
     """A wait as JSON. dataclasses.asdict would copy each value deeply, for every run every second."""
     if wait is None:
         return None
@@ -287,9 +298,9 @@ def _iso(when: float) -> str:
     return datetime.fromtimestamp(when, UTC).isoformat(timespec="milliseconds")
 
 
-def current_waits(runs: Iterable[OneRun]) -> Iterator[tuple[OneRun, Wait]]:
+def current_waits(runs: Iterable[ActiveRun]) -> Iterator[tuple[ActiveRun, Wait]]:
     """What each of these runs waits for now, where it waits."""
     for run in runs:
-        step = next(iter(run.active.values()), None)
+        step = run.current
         if step is not None and step.ticket.wait is not None:
             yield run, step.ticket.wait

@@ -10,7 +10,7 @@ _CLOSE_S: Final = 2.0
 """Two waits for the same with less between them are one: between two questions there is an answer."""
 
 
-class Waited:
+class WaitHistory:
     """The spans of one run: {"activity", "kind", "what", "since", "until"}, in seconds since the epoch."""
 
     __slots__ = ("spans",)

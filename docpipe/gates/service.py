@@ -171,7 +171,7 @@ class Service:
         return None if self._paused is None else self._paused.since
 
     def pause(self, since: float | None = None) -> None:
-        """Send nobody, probes included, until `go_on`; what is on its way comes back.
+        """Send nobody, probes included, until `unpause`; what is on its way comes back.
 
         Args:
             since: when that was said, where it was before this process.
@@ -181,7 +181,7 @@ class Service:
             self._stir()
             log.info("service_paused", service=self.name)
 
-    def go_on(self) -> None:
+    def unpause(self) -> None:
         """Take back `pause`."""
         if self._paused is not None:
             self._paused = None

@@ -43,9 +43,9 @@ async def pause(request: web.Request) -> web.Response:
     return await _change(request, lambda here, name: here.docpipe.pause(name))
 
 
-async def go_on(request: web.Request) -> web.Response:
+async def unpause(request: web.Request) -> web.Response:
     """Take that back."""
-    return await _change(request, lambda here, name: here.docpipe.go_on(name))
+    return await _change(request, lambda here, name: here.docpipe.unpause(name))
 
 
 async def _change(request: web.Request, change: Callable[[Web, str | None], Awaitable[None]]) -> web.Response:
@@ -100,9 +100,9 @@ async def _end(request: web.Request, response: web.StreamResponse, *, cut_off: b
 ROUTES: Final = (
     web.get("/api/services", services),
     web.post("/api/services/{name}/pause", pause),
-    web.post("/api/services/{name}/resume", go_on),
+    web.post("/api/services/{name}/resume", unpause),
     web.post("/api/pause", pause),
-    web.post("/api/resume", go_on),
+    web.post("/api/resume", unpause),
     web.get(SUMMARY, summary),
     web.get("/api/events", events),
 )

@@ -124,7 +124,7 @@ class Hub:
         now = self._engine.clock()
         under_way = self._engine.runs
         for run_id, run in under_way.items():
-            if (at := run.at()) != self._at.get(run_id):
+            if (at := run.position()) != self._at.get(run_id):
                 self._at[run_id] = at
                 self._changed[run_id] = None
                 self.waits.note(run, now)

@@ -7,7 +7,7 @@ from typing import Final
 from docpipe.checkpoints import StoredRun, StoredStep
 from docpipe.engine.engine import Engine
 from docpipe.engine.restart import ERROR, failed
-from docpipe.engine.run import OneRun
+from docpipe.engine.run import ActiveRun
 from docpipe.model import Activity, Json, Outcome, RunState, WaitKind
 from docpipe.util.times import iso
 
@@ -69,12 +69,12 @@ def run_view(stored: StoredRun, engine: Engine) -> dict[str, Json]:
     }
 
 
-def _task_of(run: OneRun) -> str | None:
+def _task_of(run: ActiveRun) -> str | None:
     made = run.results(Activity.CREATE_TASK).get("")
     return made["task_id"] if made else None
 
 
-def _documents(stored: StoredRun, under_way: OneRun | None) -> tuple[dict[str, int], int | None]:
+def _documents(stored: StoredRun, under_way: ActiveRun | None) -> tuple[dict[str, int], int | None]:
     """Documents by outcome so far, and how many files there are in all, None while nobody knows."""
     if under_way is None or stored.state.finished:
         return stored.counts, sum(stored.counts.values()) if stored.counts else None
@@ -98,7 +98,7 @@ def _is_settled(member: Json, number: int, converted: dict[str, Json]) -> bool:
     return member["outcome"] is not None and f"{number:05d}" not in converted
 
 
-def _doing(stored: StoredRun, under_way: OneRun | None, engine: Engine) -> Json | None:
+def _doing(stored: StoredRun, under_way: ActiveRun | None, engine: Engine) -> Json | None:
     doing = under_way.doing() if under_way is not None else {}
     if doing:
         wait = doing["wait"]

@@ -4,7 +4,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Final
 
-from docpipe.engine.run import OneRun
+from docpipe.engine.run import ActiveRun
 from docpipe.model import Json, WaitKind
 from docpipe.util.times import iso
 
@@ -28,7 +28,7 @@ class Waits:
     def __init__(self) -> None:
         self._of: OrderedDict[str, list[_Waited]] = OrderedDict()
 
-    def note(self, run: OneRun, now: float) -> None:
+    def note(self, run: ActiveRun, now: float) -> None:
         """Note what a run waits for now, if anything."""
         step = next(iter(run.active.values()), None)
         wait = step.ticket.wait if step is not None else None

@@ -41,7 +41,7 @@ async def test_a_notebook(box: Box, services: fakes.Running, tmp_path) -> None:
                 assert {one["name"]: one["state"] for one in client.services()["services"]}[
                     "docex"
                 ] == "paused"
-                client.go_on("docex")
+                client.unpause("docex")
                 client.retry(run.run_id, "GenerateReport")
                 (again,) = client.wait([run.run_id], timeout=60)
                 assert (again.retries, again.state) == (1, "completed_with_errors")
@@ -129,7 +129,7 @@ async def test_a_pause_outlives_the_service(box: Box, services: fakes.Running) -
         assert line
     process.kill()
     await process.communicate()
-    process = await box.start("resume", "--go-on")
+    process = await box.start("resume", "--unpause")
     while not any(seen.operation == "docex.status" for seen in services.docex.requests):
         await asyncio.sleep(0.02)
     process.kill()

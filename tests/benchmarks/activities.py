@@ -13,7 +13,7 @@ import structlog
 
 from docpipe.checkpoints import open_database
 from docpipe.engine.engine import Engine
-from docpipe.engine.run import OneRun
+from docpipe.engine.run import ActiveRun
 from docpipe.model import Activity, RunIds, Step
 from docpipe.runtime.activity_log import ActivityLog
 from docpipe.runtime.interpreter import settle
@@ -55,7 +55,7 @@ async def through_engine(folder: Path) -> dict[str, Any]:
         async def work(_: Step, result: Any) -> Any:
             return result
 
-        async def one(run: OneRun) -> None:
+        async def one(run: ActiveRun) -> None:
             made = results(run.id, run.patient_id, "t-1")
             for number in range(DOCUMENTS):
                 for activity in (Activity.CONVERT, Activity.STORE):
@@ -69,7 +69,7 @@ async def through_engine(folder: Path) -> dict[str, Any]:
                     )
                     latencies.append(time.perf_counter() - began)
 
-        runs = [OneRun(engine, run, {}) for run in stored]
+        runs = [ActiveRun(engine, run, {}) for run in stored]
         began, used, used_here = time.perf_counter(), cpu(), loop_cpu()
         await asyncio.gather(*map(one, runs))
         took, used, used_here = time.perf_counter() - began, cpu() - used, loop_cpu() - used_here

@@ -67,13 +67,13 @@ class _Events(asyncio.BufferedProtocol):
         self._seen = seen
         self._buffer = bytearray(2**18)
 
-    def get_buffer(self, sizehint: int) -> bytearray:  # noqa: ARG002 -- as asyncio calls it
+    def get_buffer(self, sizehint: int) -> bytearray:
         return self._buffer
 
     def buffer_updated(self, nbytes: int) -> None:
         self._seen.event_bytes += nbytes
 
-    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 -- likewise
+    def connection_lost(self, exc: Exception | None) -> None:
         self._seen.lost += 1
 
 

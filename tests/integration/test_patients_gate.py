@@ -75,7 +75,7 @@ async def test_a_pause_holds_back_look_ups(postgres: Postgres) -> None:
         task = asyncio.create_task(patients.get("P1", ticket))
         await until(lambda: ticket.wait is not None)
         assert ticket.wait.kind is WaitKind.PAUSE
-        patients.gate.service.go_on()
+        patients.gate.service.unpause()
         assert (await task).id == "P1"
 
 

@@ -122,7 +122,7 @@ async def test_a_pause_sends_nobody_but_readers(way: Way, s3: S3, tmp_path: Path
         await asyncio.sleep(0.01)
     assert (ticket.wait.kind, way.seen) == (WaitKind.PAUSE, [])
     assert await storage.get_document_file(PATIENT, DOCUMENT, "text.md") == b"text"
-    service.go_on()
+    service.unpause()
     assert await finding is not None
 
 

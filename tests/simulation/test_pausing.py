@@ -60,7 +60,7 @@ async def test_everything_is_paused(tmp_path: Path) -> None:
             await docpipe.engine.resume()
             await asyncio.sleep(600.0)
             assert len(running.docex.requests) + len(running.tracker.requests) == seen
-            await docpipe.go_on(None)
+            await docpipe.unpause(None)
             await docpipe.engine.wait()
             ended = await docpipe.checkpoints.runs([run.run_id for run in runs])
             assert {run.state for run in ended} == {RunState.COMPLETED}
@@ -93,7 +93,7 @@ async def test_one_service_is_paused(tmp_path: Path, down: bool) -> None:
             await docpipe.engine.resume()
             await asyncio.sleep(600.0)
             assert len(running.docex.requests) == seen
-            await docpipe.go_on("docex")
+            await docpipe.unpause("docex")
             await docpipe.engine.wait()
             ended = await docpipe.checkpoints.runs([run.run_id for run in runs])
             assert {run.state for run in ended} == {RunState.COMPLETED}
@@ -112,7 +112,7 @@ async def test_a_run_that_is_paused_can_be_cancelled(tmp_path: Path) -> None:
         await asyncio.sleep(600.0)
         ((_, task),) = running.tracker.tasks.items()
         assert task.status == "in_progress"
-        await docpipe.go_on(None)
+        await docpipe.unpause(None)
         await docpipe.engine.wait()
         assert (await docpipe.checkpoints.runs([run.run_id]))[0].state is RunState.CANCELLED
         assert task.history[-1] == "cancelled" or running.tracker.tasks[task.id].status == "cancelled"

@@ -112,5 +112,5 @@ async def test_pauses_are_kept(store) -> None:
     await store.pause("docex")
     await store.pause("")
     assert await store.pauses() == {"docex": 1_000_000.0, "": 1_000_005.0}
-    await store.go_on("docex")
+    await store.unpause("docex")
     assert await store.pauses() == {"": 1_000_005.0}

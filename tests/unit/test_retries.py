@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from docpipe.checkpoints import Checkpoints, StoredRun, StoredStep, open_database
-from docpipe.engine.restart import failure, first_again
+from docpipe.engine.restart import failure, restart_point
 from docpipe.errors import ArchiveError, PoisonedError, ServiceError, UsageError
 from docpipe.model import Activity, RunState
 
@@ -42,23 +42,23 @@ def steps(results: dict[Activity, Any]) -> list[StoredStep]:
 )
 def test_without_a_wish_what_failed_comes_first(state, counts, activity, result, begins) -> None:
     """The first activity of a retry follows from what went wrong."""
-    assert first_again(run(RunState(state), **counts), steps({activity: result}), None) is begins
+    assert restart_point(run(RunState(state), **counts), steps({activity: result}), None) is begins
 
 
 @pytest.mark.parametrize("wanted", list(Activity))
 def test_a_wish_is_followed(wanted: Activity) -> None:
     """A retry begins where it is told; what was only in the spool is made again."""
-    begins = first_again(run(RunState.COMPLETED), steps(dict.fromkeys(Activity, OK)), wanted)
+    begins = restart_point(run(RunState.COMPLETED), steps(dict.fromkeys(Activity, OK)), wanted)
     assert begins is (Activity.CONVERT if wanted is Activity.STORE else wanted)
 
 
 def test_what_failed_is_never_left_out() -> None:
     """A wish for a later activity does not step over what failed."""
     done = steps({Activity.SEARCH: failure(ServiceError("no", 400))})
-    assert first_again(run(RunState.FAILED), done, Activity.REPORT) is Activity.SEARCH
-    assert first_again(run(RunState.FAILED), done, Activity.GET_PATIENT) is Activity.GET_PATIENT
+    assert restart_point(run(RunState.FAILED), done, Activity.REPORT) is Activity.SEARCH
+    assert restart_point(run(RunState.FAILED), done, Activity.GET_PATIENT) is Activity.GET_PATIENT
     mixed = run(RunState.COMPLETED_WITH_ERRORS, failed=1)  # which stopped nothing
-    assert first_again(mixed, steps({Activity.CONVERT: OK}), Activity.REPORT) is Activity.REPORT
+    assert restart_point(mixed, steps({Activity.CONVERT: OK}), Activity.REPORT) is Activity.REPORT
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,7 @@ def test_what_failed_is_never_left_out() -> None:
 def test_what_cannot_be_retried(state: str, told: str) -> None:
     """What makes no sense is refused with what would."""
     with pytest.raises(UsageError, match=told):
-        first_again(run(RunState(state)), steps({Activity.SEARCH: OK}), None)
+        restart_point(run(RunState(state)), steps({Activity.SEARCH: OK}), None)
 
 
 async def finished(store: Checkpoints, run_id: str, patient_id: str) -> None:

@@ -3,19 +3,19 @@
 import json
 
 from docpipe.engine import wait_history
-from docpipe.engine.wait_history import Waited
+from docpipe.engine.wait_history import WaitHistory
 from docpipe.model import Wait, WaitKind
 
 QUOTA, POLL = WaitKind.QUOTA, WaitKind.POLL
 
 
-def spans(of: Waited) -> list[tuple[str, float, float | None]]:
+def spans(of: WaitHistory) -> list[tuple[str, float, float | None]]:
     return [(span["kind"], span["since"], span["until"]) for span in of.spans]
 
 
 def test_one_wait_after_the_other() -> None:
     """A wait ends where another begins or nothing is waited for; its place in line does not matter."""
-    of = Waited()
+    of = WaitHistory()
     of.note("DocEx_Search", Wait(QUOTA, "docex.search", 1.0, place=3), 2.0)
     of.note("DocEx_Search", Wait(QUOTA, "docex.search", 1.0, place=2), 3.0)
     of.note("DocEx_Search", Wait(WaitKind.OUTAGE, "docex", 4.0), 4.5)
@@ -26,7 +26,7 @@ def test_one_wait_after_the_other() -> None:
 
 def test_waits_for_the_same_close_to_each_other_are_one() -> None:
     """Between two questions after a search there is an answer, which is no pause; a later wait is another."""
-    of = Waited()
+    of = WaitHistory()
     for since in (0.0, 5.0, 10.0):
         of.note("DocEx_CheckStatus", Wait(POLL, "docex.status", since), since)
         of.note("DocEx_CheckStatus", None, since + 4.0)
@@ -36,7 +36,7 @@ def test_waits_for_the_same_close_to_each_other_are_one() -> None:
 
 def test_the_same_wait_of_another_activity_is_another() -> None:
     """Each row of the timeline has its own waits."""
-    of = Waited()
+    of = WaitHistory()
     of.note("DocEx_Search", Wait(WaitKind.OUTAGE, "docex", 0.0), 0.0)
     of.note("DocEx_CheckStatus", Wait(WaitKind.OUTAGE, "docex", 1.0), 1.0)
     assert [span["activity"] for span in of.spans] == ["DocEx_Search", "DocEx_CheckStatus"]
@@ -44,9 +44,9 @@ def test_the_same_wait_of_another_activity_is_another() -> None:
 
 def test_another_process_goes_on() -> None:
     """What was kept is kept, and an outage that outlived the process is still one wait."""
-    of = Waited()
+    of = WaitHistory()
     of.note("DocEx_Search", Wait(WaitKind.OUTAGE, "docex", 1.0), 1.0)
-    again = Waited(json.loads(json.dumps(of.spans)))
+    again = WaitHistory(json.loads(json.dumps(of.spans)))
     again.note("DocEx_Search", Wait(WaitKind.OUTAGE, "docex", 50.0), 50.0)
     again.note("DocEx_Search", None, 60.0)
     assert spans(again) == [("outage", 1.0, 60.0)]
@@ -55,7 +55,7 @@ def test_another_process_goes_on() -> None:
 
 def test_only_the_last_are_kept() -> None:
     """However long a run waits and for whatever, what is kept of it is small."""
-    of = Waited()
+    of = WaitHistory()
     for number in range(200):
         of.note("DocEx_Search", Wait(WaitKind.RETRY, f"{number}", float(number)), float(number))
     assert len(of.spans) == wait_history.MOST
