@@ -1,0 +1,199 @@
+"""The pipeline of one patient, against a run in memory and activities that answer from data."""
+
+import pytest
+
+from docpipe.engine.pipeline import SEARCHES, give_up, retrieve
+from docpipe.errors import RunError, ServiceError
+from docpipe.model import Activity, RunState
+from tests.unit.core.support import MemoryActivities, MemoryRun, member
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "state"),
+    [
+        ((), RunState.COMPLETED),
+        ((None,), RunState.COMPLETED),
+        (("ignored", "duplicate"), RunState.COMPLETED),
+        ((None, "refused"), RunState.COMPLETED_WITH_ERRORS),
+    ],
+)
+async def test_refused_files_are_errors(outcomes, state):
+    """A refused file makes `completed_with_errors`; ignored files and duplicates do not."""
+    members = [member(f"{number}.txt", outcome) for number, outcome in enumerate(outcomes)]
+    ending = await retrieve(MemoryRun(), MemoryActivities(members))
+    assert (ending.state, ending.error) == (state, None)
+
+
+async def test_failed_conversions_are_errors():
+    """A document that cannot be converted makes `completed_with_errors`, and is counted."""
+    ending = await retrieve(
+        MemoryRun(), MemoryActivities([member("a.txt", becomes="failed"), member("b.txt")])
+    )
+    assert ending.state is RunState.COMPLETED_WITH_ERRORS
+    assert ending.counts == {"failed": 1, "converted": 1}
+
+
+@pytest.mark.parametrize("lost", [False, True])
+@pytest.mark.parametrize("expired", [0, 1, 3])
+async def test_an_expired_search_is_repeated(expired, lost):
+    """A search that expires, or whose archive does, is repeated up to three times."""
+    run = MemoryRun()
+    activities = MemoryActivities(**{"lost" if lost else "expired": expired})
+    assert (await retrieve(run, activities)).state is RunState.COMPLETED
+    assert run.times(Activity.SEARCH) == expired + 1
+    searches = [item for activity, item in run.done if activity is Activity.SEARCH]
+    assert searches == ["", "2", "3", "4"][: expired + 1]
+
+
+async def test_a_search_that_always_expires_fails_the_run():
+    """After three repetitions the run fails, its task says so, and a report is written all the same."""
+    run, activities = MemoryRun(), MemoryActivities(expired=100)
+    ending = await retrieve(run, activities)
+    assert ending.state is RunState.FAILED
+    assert (SEARCHES, run.times(Activity.SEARCH)) == (4, 4)
+    assert activities.updates == [("failed", ending.error)]
+    assert "4 times" in ending.error
+    assert run.times(Activity.REPORT) == run.times(Activity.APPEND_REPORT) == 1
+    assert activities.facts["archive"] is None
+
+
+async def test_the_note_lists_outcomes_in_their_order():
+    """The care team's note counts the outcomes in the order of `Outcome`, leaving out those without files."""
+    members = [
+        member("a", "refused"),
+        member("b", "ignored"),
+        member("c", "duplicate"),
+        member("d", becomes="failed"),
+        member("e", becomes="stored"),
+        member("f"),
+        member("g"),
+    ]
+    activities = MemoryActivities(members)
+    await retrieve(MemoryRun(), activities)
+    ((state, note),) = activities.updates
+    assert state == "completed_with_errors"
+    assert note == "Documents: 2 converted, 1 stored, 1 failed, 1 duplicate, 1 ignored, 1 refused."
+
+
+async def test_no_documents_are_said_in_words():
+    """An exchange without documents for the patient is a sentence, not an empty list."""
+    activities = MemoryActivities()
+    await retrieve(MemoryRun(), activities)
+    assert activities.updates == [("completed", "The exchange holds no documents for this patient.")]
+
+
+@pytest.mark.parametrize("problem", ["status_problem", "append_problem"])
+async def test_a_problem_with_the_task_is_an_error(problem):
+    """A run whose task could not be updated as wanted completes with errors, and says why."""
+    ending = await retrieve(MemoryRun(), MemoryActivities(**{problem: "The task is closed."}))
+    assert (ending.state, ending.error) == (RunState.COMPLETED_WITH_ERRORS, "The task is closed.")
+
+
+async def test_a_failure_outweighs_a_problem_with_the_task():
+    """The error of a failed run stays its error when the task has a problem, too."""
+    activities = MemoryActivities(expired=100, status_problem="The task is closed.")
+    ending = await retrieve(MemoryRun(), activities)
+    assert ending.state is RunState.FAILED
+    assert "expire" in ending.error
+    assert activities.facts["run"]["problem"] == "The task is closed."
+
+
+async def test_embedded_documents_are_documents_of_their_own():
+    """A document in a document is converted, numbered below its parent, and has one outcome."""
+    part = member("mail.eml/letter.txt", derived_from="x")
+    run, activities = MemoryRun(), MemoryActivities([member("mail.eml", embedded=[part])])
+    ending = await retrieve(run, activities)
+    items = [item for activity, item in run.done if activity is Activity.CONVERT]
+    assert (items, ending.counts) == (["00001", "00001.1"], {"converted": 2})
+    files = activities.facts["documents"]
+    assert [file["path"] for file in files] == ["mail.eml", "mail.eml/letter.txt"]
+
+
+async def test_an_embedded_copy_of_a_file_is_a_duplicate():
+    """Bytes that the archive holds as a file of their own are not converted again inside another."""
+    letter = member("letter.txt")
+    part = {**letter, "path": "mail.eml/letter.txt"}
+    run, activities = MemoryRun(), MemoryActivities([member("mail.eml", embedded=[part]), letter])
+    ending = await retrieve(run, activities)
+    assert ending.counts == {"converted": 2, "duplicate": 1}
+    (copy,) = [file for file in activities.facts["documents"] if file["outcome"] == "duplicate"]
+    assert copy["duplicate_of"] == "letter.txt"
+
+
+async def test_the_archive_is_released_once_all_is_stored():
+    """The exchange may delete an archive when its documents are stored, and not before."""
+    run, activities = MemoryRun(), MemoryActivities([member("a.txt")])
+    await retrieve(run, activities)
+    assert [search["state"] for search in activities.released] == ["ready"]
+
+
+async def test_a_retry_reopens_the_task():
+    """A retry of a finished run sets its task to in progress, and asks to look for earlier reports."""
+    run = MemoryRun(repeated=(Activity.UPDATE_STATUS, Activity.APPEND_REPORT))
+    activities = MemoryActivities()
+    await retrieve(run, activities)
+    assert [state for state, _ in activities.updates] == ["in_progress", "completed"]
+    assert activities.appended == [True]
+
+
+async def test_what_stops_a_run_is_not_hidden():
+    """An error that is not the run's own passes, and leaves siblings cancelled, not half done."""
+
+    class Broken(MemoryActivities):
+        async def convert(self, step, place, member, siblings):
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await retrieve(MemoryRun(), Broken([member("a.txt"), member("b.txt")]))
+
+
+async def test_an_error_of_storing_fails_the_run():
+    """A RunError of one document's activity becomes the run's error."""
+
+    class Full(MemoryActivities):
+        async def store(self, step, place, member, done):
+            raise ServiceError("The storage refuses it.")
+
+    ending = await retrieve(MemoryRun(), Full([member("a.txt")]))
+    assert (ending.state, ending.error) == (RunState.FAILED, "The storage refuses it.")
+
+
+async def test_a_run_without_a_task_raises():
+    """Where no task can be created there is nothing to report to: the error is the engine's."""
+
+    class NoTask(MemoryActivities):
+        async def create_task(self, step, run_id, patient_id):
+            raise ServiceError("The tracker refuses it.")
+
+    with pytest.raises(RunError, match="The tracker refuses it"):
+        await retrieve(MemoryRun(), NoTask())
+
+
+async def test_a_cancelled_run_without_a_task_updates_nothing():
+    """Cancelled before its task was requested, a run leaves the tracker alone."""
+    run, activities = MemoryRun(), MemoryActivities()
+    ending = await give_up(run, activities)
+    assert (ending.state, ending.task_id, activities.updates) == (RunState.CANCELLED, None, [])
+
+
+@pytest.mark.parametrize(
+    ("stored", "note"),
+    [
+        (0, "Cancelled; no document was stored."),
+        (1, "Cancelled; 1 document that was stored before stays in the storage."),
+        (2, "Cancelled; 2 documents stored before stay in the storage."),
+    ],
+)
+async def test_a_cancelled_run_says_what_stays(stored, note):
+    """The task of a cancelled run says how many documents stay; only those stored are counted."""
+    items = [f"{number:05d}" for number in range(1, stored + 1)]
+    past = {
+        Activity.SEARCH: {"": {"search_id": "S1"}},
+        Activity.CONVERT: {item: {"outcome": "converted"} for item in [*items, "00009"]},
+        Activity.STORE: {item: {"key": item} for item in items},
+    }
+    run, activities = MemoryRun(started=(Activity.CREATE_TASK,), past=past), MemoryActivities()
+    ending = await give_up(run, activities)
+    assert activities.updates == [("cancelled", note)]
+    assert ending.counts == ({"converted": stored} if stored else {})
+    assert (ending.task_id, activities.released) == ("T1", [{"search_id": "S1"}])
