@@ -2,6 +2,7 @@
 
 import os
 import re
+import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,6 +24,38 @@ _SLOW = [hypothesis.HealthCheck.too_slow, hypothesis.HealthCheck.function_scoped
 hypothesis.settings.register_profile("dev", deadline=None, suppress_health_check=_SLOW, print_blob=True)
 hypothesis.settings.register_profile("ci", hypothesis.settings.get_profile("dev"), derandomize=True)
 hypothesis.settings.load_profile("ci" if _IN_CI else "dev")
+
+
+_SLOW_PLACES = (
+    "acceptance/",
+    "integration/test_patients_mariadb.py",
+    "integration/test_patients_postgres.py",
+    "integration/test_web_fuzz.py",
+    "simulation/test_crashes",
+    "simulation/test_long_life.py",
+    "unit/convert/test_convert_ocr.py",
+    "unit/test_quota_places.py::test_a_hundred_thousand_waiters_are_small",
+)
+_QUICK_PLACES = ("acceptance/test_first_try.py",)
+"""What shows that an installation works belongs to the inner loop, although it stands among the slow."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Run slow tests of a file that is named; let Ctrl-C work where a script's background ignores it."""
+    named = any("tests/" in arg for arg in config.invocation_params.args if not arg.startswith("-"))
+    if named and config.option.markexpr == "not slow":
+        config.option.markexpr = ""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # processes of tests would inherit that
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what the inner loop leaves out."""
+    for item in items:
+        where = item.nodeid.removeprefix("tests/")
+        if where.startswith(_SLOW_PLACES) and not where.startswith(_QUICK_PLACES):
+            item.add_marker("slow")
 
 
 def pytest_asyncio_loop_factories(config, item):
