@@ -27,6 +27,7 @@ _COMMANDS = {
     "watch": "docpipe.cli.remote:watch",
     "logs": "docpipe.cli.looking:logs",
     "report": "docpipe.cli.looking:report",
+    "docs": "docpipe.cli.docs:docs",
     "completion": "docpipe.cli.looking:completion",
 }
 """Where each command is; imported when it is called, for it loads what it needs, and no more."""

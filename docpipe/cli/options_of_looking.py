@@ -1,4 +1,4 @@
-"""The options of `docpipe logs`, `docpipe report` and `docpipe completion`."""
+"""The options of `docpipe logs`, `docpipe report`, `docpipe docs` and `docpipe completion`."""
 
 import argparse
 
@@ -31,6 +31,22 @@ def add_report(
     )
     report.add_argument("which", metavar="PATIENT|RUN", help="a patient, for the latest report, or a run")
     report.add_argument("--open", action="store_true", help="open report.html in the browser instead")
+
+
+def add_docs(
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]", parents: list[argparse.ArgumentParser]
+) -> None:
+    """Add the command and its options."""
+    docs = commands.add_parser(
+        "docs",
+        parents=parents,
+        help="read the documentation in the terminal",
+        description="List the topics of the documentation, or show one of them. It needs no network.",
+        epilog="example: docpipe docs glossary",
+    )
+    docs.add_argument(
+        "topic", metavar="TOPIC", nargs="?", help="what to read; without it the topics are listed"
+    )
 
 
 def add_completion(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

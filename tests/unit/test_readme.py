@@ -24,7 +24,7 @@ def test_every_command_is_told() -> None:
 def test_links_lead_somewhere() -> None:
     """Files of the repository, pictures among them, that are not too large to be loaded with the page."""
     links = re.findall(r"\]\((?!https?:)([^)#]+)\)", README)
-    assert "docpipe/ADAPTERS.md" in links
+    assert "docpipe/docs/adapters.md" in links
     for link in links:
         assert (ROOT / link).stat().st_size < 100_000, link
 
