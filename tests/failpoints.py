@@ -26,7 +26,7 @@ import docpipe.storage.folder
 from docpipe.activities.activities import Activities
 from docpipe.archive.extract import _Extraction
 from docpipe.checkpoints import Checkpoints
-from docpipe.gates.gate import Passage
+from docpipe.gates.gate import GateMiddleware
 from docpipe.runtime.activity_log import ActivityLog
 from docpipe.workers.inline import InlineWorkers
 from docpipe.workers.pool import Workers
@@ -153,7 +153,7 @@ def _requests(patches: _Patches) -> None:
     def which(passage: Any, *_rest: Any) -> str:
         return f": {passage._gate.quota.name.split(' of ')[0]}"
 
-    patches.around_async(Passage, "_attempt", "request", which)
+    patches.around_async(GateMiddleware, "_attempt", "request", which)
 
 
 def _spool(patches: _Patches) -> None:

@@ -21,7 +21,7 @@ from docpipe import report
 from docpipe.convert.core.detect import detect
 from docpipe.convert.core.kinds import kind_of
 from docpipe.errors import WorkerError
-from docpipe.gates.disk_space import with_room
+from docpipe.gates.disk_space import retry_while_full
 from docpipe.gates.line import Slots
 from docpipe.model import Clock, Json, Outcome, Patient, Step, Ticket, Wait, WaitKind
 from docpipe.patients.lookup import Lookup
@@ -153,7 +153,7 @@ class Activities:
             **self.conversion,
         }
         try:
-            answer = await self._with_room(step, "spool", lambda: self.workers.ask(job, step.ticket))
+            answer = await self._retry_while_full(step, "spool", lambda: self.workers.ask(job, step.ticket))
             done, seconds = answer.value, round(answer.seconds, 3)
         except WorkerError as error:
             done, seconds = await asyncio.to_thread(_not_converted, path, member, str(error)), None
@@ -172,7 +172,7 @@ class Activities:
         One that failed, or for which a part of docpipe was missing, is converted again.
         """
         find = functools.partial(self.storage.find_document, patient_id, document_id, step.ticket)
-        known = await self._with_room(step, "storage", find, "read")
+        known = await self._retry_while_full(step, "storage", find, "read")
         if known is None or known.get("outcome") not in _KEPT or known.get("needs"):
             return None
         for part in known["embedded"]:
@@ -206,12 +206,12 @@ class Activities:
         put = functools.partial(
             self.storage.put_document, patient_id, member["id"], files, metadata, step.ticket
         )
-        return {"key": (await self._with_room(step, "storage", put))["key"]}
+        return {"key": (await self._retry_while_full(step, "storage", put))["key"]}
 
-    async def _with_room(
+    async def _retry_while_full(
         self, step: Step, what: str, work: Callable[[], Awaitable[_T]], done: str = "written"
     ) -> _T:
-        return await with_room(step, what, self.clock, work, done)
+        return await retry_while_full(step, what, self.clock, work, done)
 
     async def update_status(self, step: Step, task_id: str, state: str, note: str) -> Json:
         """TaskTracker_UpdateStatus: {"status", "problem"}."""
@@ -225,7 +225,7 @@ class Activities:
         async with self._writing:
             files, digest = await asyncio.to_thread(_reports, facts, pictures)
         put = functools.partial(self.storage.put_run_files, patient_id, run_id, files, step.ticket)
-        await self._with_room(step, "storage", put)
+        await self._retry_while_full(step, "storage", put)
         return {"digest": digest, "link": f"{self.storage.location(patient_id, run_id=run_id)}/report.html"}
 
     async def _pictures(self, step: Step, patient_id: str, documents: list[Json]) -> dict[str, bytes | None]:

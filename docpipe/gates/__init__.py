@@ -1,8 +1,8 @@
 """Gates: what each HTTP attempt passes to reach a service, its quota and whether the service is up."""
 
-from docpipe.gates.door import Door, Outlet
+from docpipe.gates.barrier import Barrier, WaitingLine
 from docpipe.gates.failures import TROUBLE, WANTS_CERTIFICATE, failure_of
-from docpipe.gates.gate import STREAMED, Attempt, Final5xx, Gate, Judge, Observer, Passage
+from docpipe.gates.gate import STREAMED, Attempt, Final5xx, Gate, GateMiddleware, Judge, Observer
 from docpipe.gates.health import Health, Turn
 from docpipe.gates.ledger import ALIVE_EVERY_S, Ledger, Past, PastGrant
 from docpipe.gates.quota import Place, Quota, QuotaView
@@ -15,18 +15,17 @@ __all__ = [
     "TROUBLE",
     "WANTS_CERTIFICATE",
     "Attempt",
+    "Barrier",
     "Call",
-    "Door",
     "Failure",
     "Final5xx",
     "Gate",
+    "GateMiddleware",
     "Health",
     "Judge",
     "Ledger",
     "Observer",
     "Outage",
-    "Outlet",
-    "Passage",
     "Past",
     "PastGrant",
     "Place",
@@ -35,6 +34,7 @@ __all__ = [
     "Service",
     "ServiceView",
     "Turn",
+    "WaitingLine",
     "failure_of",
     "retry_after",
 ]

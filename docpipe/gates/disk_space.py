@@ -17,7 +17,7 @@ _T = TypeVar("_T")
 _DISK_FULL_S: Final = 10.0
 
 
-async def with_room(
+async def retry_while_full(
     step: Step, what: str, clock: Clock, work: Callable[[], Awaitable[_T]], done: str = "written"
 ) -> _T:
     """Do what reads or writes the spool or the storage; where the disk is full, wait until there is room.

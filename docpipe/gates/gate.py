@@ -87,7 +87,7 @@ class Gate:
         self.observers = observers
         self._max_retry_after = max_retry_after
         service.attach(quota)
-        quota.door = service
+        quota.barrier = service
 
     def call(self, ticket: Ticket) -> Call:
         """A new request, to be sent until it is answered."""
@@ -101,7 +101,7 @@ class Gate:
         stream: bool = False,
         timeout: float | None = None,
         final: Final5xx | None = None,
-    ) -> "Passage":
+    ) -> "GateMiddleware":
         """The middleware for one try of a call: `async with` it, and hand it to the request.
 
         Args:
@@ -112,7 +112,7 @@ class Gate:
             final: asked about each 5xx; by default all of them are failures of the service.
         """
         timeout = self.timeout if timeout is None else timeout
-        return Passage(self, call, judge, stream=stream, timeout=timeout, final=final)
+        return GateMiddleware(self, call, judge, stream=stream, timeout=timeout, final=final)
 
     async def enter(self, call: Call) -> Place:
         """Wait for a place and for the service. What is got has to be given up, answered or handed back."""
@@ -177,7 +177,7 @@ class Gate:
         )
 
 
-class Passage:
+class GateMiddleware:
     """An aiohttp client middleware. After the request `failure` tells how its last attempt went."""
 
     def __init__(

@@ -16,7 +16,7 @@ from typing import Final, Self
 import structlog
 from aiolimiter import AsyncLimiter
 
-from docpipe.gates.door import Door, OpenDoor
+from docpipe.gates.barrier import Barrier, OpenBarrier
 from docpipe.gates.ledger import ALIVE_EVERY_S, Ledger, Past
 from docpipe.gates.line import Line
 from docpipe.model import Clock, Rate, Ticket, Wait, WaitKind
@@ -103,7 +103,7 @@ class Quota:
         past: Past | None = None,
     ) -> None:
         self.name = name
-        self.door: Door = OpenDoor()
+        self.barrier: Barrier = OpenBarrier()
         self._clock = clock
         self._burst = burst
         self._ledger = ledger
@@ -167,7 +167,7 @@ class Quota:
         Args:
             ticket: who asks.
             since: when the caller first came, by the loop's clock, if this is not its first try.
-            rank: how often it failed; while the door is shut, whoever failed least goes first.
+            rank: how often it failed; while the barrier is closed, whoever failed least goes first.
         """
         return Place(self, ticket, self._loop.time() if since is None else since, rank)
 
@@ -182,7 +182,7 @@ class Quota:
             turn = self._join(place)
             try:
                 while True:
-                    if turn in self._demoted:  # whose turn may be cancelled by `stir`
+                    if turn in self._demoted:  # whose turn may be cancelled by `barrier_changed`
                         await asyncio.wait((turn,))
                     else:
                         await turn
@@ -206,7 +206,7 @@ class Quota:
         return place
 
     def _join(self, place: Place) -> asyncio.Future[None]:
-        rank = place.rank if self.door.wait() is not None else 0
+        rank = place.rank if self.barrier.wait() is not None else 0
         turn = self._line.join(place.ticket, place.since + rank * _RANK_S)
         if rank:
             self._demoted[turn] = rank
@@ -219,7 +219,7 @@ class Quota:
             self.give_back(place)
         else:
             turn.cancel()
-            self.door.withdrawn()
+            self.barrier.withdrawn()
 
     def leave(self, place: Place, *, answered: bool) -> None:
         """The server answered, or the caller gave up: the place runs out from now on."""
@@ -244,7 +244,7 @@ class Quota:
         if self._ledger is not None and place.grant is not None:
             self._ledger.answered(self.name, place.grant, 0.0)
         self._changed.set()
-        self.door.withdrawn()
+        self.barrier.withdrawn()
 
     # What the pump does
 
@@ -254,7 +254,7 @@ class Quota:
             self._pump = None
         if self._pump is None:
             self._pump = self._loop.create_task(self._serve(), name=f"quota {self.name}")
-        elif self.door.wait() is not None:
+        elif self.barrier.wait() is not None:
             self._changed.set()
 
     async def _serve(self) -> None:
@@ -271,7 +271,7 @@ class Quota:
 
     def _grant(self) -> None:
         self._under_way += 1
-        self.door.passing()
+        self.barrier.admitted()
 
     async def _nap(self, pause: float) -> None:
         self._changed.clear()
@@ -285,7 +285,7 @@ class Quota:
     def _obstacle(self) -> float:
         """For how many seconds nobody can be let go; infinite until something changes."""
         now = self._loop.time()
-        return max(self._own_obstacle(now), self.door.obstacle(self, now))
+        return max(self._own_obstacle(now), self.barrier.obstacle(self, now))
 
     def _own_obstacle(self, now: float) -> float:
         while self._settled and self._settled[0] + self._hold <= now:
@@ -316,17 +316,17 @@ class Quota:
             self.close(self._hold, "new rate")
         self._changed.set()
 
-    def stir(self) -> None:
-        """The door has changed: look again, and show those in line what they wait for."""
-        if self.door.wait() is None:
+    def barrier_changed(self) -> None:
+        """Recheck the barrier, and update what the callers in line wait for."""
+        if self.barrier.wait() is None:
             for turn in self._demoted:  # whoever failed stands where it would have stood
                 turn.cancel()
         for place in self._standing:
             self._show(place)
         self._changed.set()
 
-    def poke(self) -> None:
-        """Somebody at the door left: look again whether it is another's turn."""
+    def recheck(self) -> None:
+        """Check again whether the next caller may pass: one at the barrier has left."""
         self._changed.set()
 
     # What it tells others
@@ -345,14 +345,14 @@ class Quota:
         return min(self._demoted.values(), default=0)
 
     def _show(self, place: Place) -> None:
-        place.ticket.wait = self.door.wait() or Wait(WaitKind.QUOTA, self.name, place.shown)
+        place.ticket.wait = self.barrier.wait() or Wait(WaitKind.QUOTA, self.name, place.shown)
 
     def waits(self) -> dict[Ticket, Wait]:
         """What everybody in line waits for, with places in line and when each turn should come."""
         pause = self._own_obstacle(self._loop.time())
         first = None if math.isinf(pause) else self._clock() + max(pause, 0.0)
         spacing = self.rate.per / self.rate.n if self.rate else 0.0
-        outage = self.door.wait()
+        outage = self.barrier.wait()
         told = {}
         in_order = sorted(self._standing, key=lambda place: place.ticket.urgency(place.since))
         for number, place in enumerate(in_order, 1):

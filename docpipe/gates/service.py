@@ -10,7 +10,7 @@ from typing import Final
 
 import structlog
 
-from docpipe.gates.door import Outlet
+from docpipe.gates.barrier import WaitingLine
 from docpipe.gates.health import Health, Turn
 from docpipe.model import Clock, Ticket, Wait, WaitKind
 
@@ -112,7 +112,7 @@ class Service:
         self.clock = clock
         self._listener = listener
         self._loop = asyncio.get_running_loop()
-        self._outlets: list[Outlet] = []
+        self._lines: list[WaitingLine] = []
         self._offered = False  # somebody was let go to probe, and has not yet come
         self._prober: Call | None = None
         self._probe_sent = 0.0
@@ -125,18 +125,18 @@ class Service:
         self._outages = 0
         self._past: deque[Outage] = deque(maxlen=_KEEP_OUTAGES)
 
-    def attach(self, outlet: Outlet) -> None:
+    def attach(self, line: WaitingLine) -> None:
         """Guard a quota: while the service is down, nobody but a prober gets a place under it."""
-        self._outlets.append(outlet)
+        self._lines.append(line)
 
     @property
     def up(self) -> bool:
         """Whether everybody may be sent."""
         return self._health.up
 
-    # The door of the quotas
+    # The barrier before the quotas
 
-    def obstacle(self, outlet: Outlet, now: float) -> float:
+    def obstacle(self, line: WaitingLine, now: float) -> float:
         """For how long nobody may pass from this line."""
         if self._paused is not None:
             return math.inf
@@ -146,10 +146,10 @@ class Service:
             return math.inf
         if (left := self._health.probe_at - now) > 0:
             return left
-        best = min(other.rank(now) for other in self._outlets)
-        return 0.0 if outlet.rank(now) <= best else math.inf
+        best = min(other.rank(now) for other in self._lines)
+        return 0.0 if line.rank(now) <= best else math.inf
 
-    def passing(self) -> None:
+    def admitted(self) -> None:
         """Somebody was let go: while the service is down, to probe."""
         self._offered = not self._health.up
 
@@ -157,7 +157,7 @@ class Service:
         """Somebody who was let go does not send after all, or left the line."""
         if not self._health.up:
             self._offered = False
-            self._poke()
+            self._recheck_lines()
 
     def wait(self) -> Wait | None:
         """What everybody waits for, None while the service is up."""
@@ -178,14 +178,14 @@ class Service:
         """
         if self._paused is None:
             self._paused = Wait(WaitKind.PAUSE, self.name, self.clock() if since is None else since)
-            self._stir()
+            self._barrier_changed()
             log.info("service_paused", service=self.name)
 
     def unpause(self) -> None:
         """Take back `pause`."""
         if self._paused is not None:
             self._paused = None
-            self._stir()
+            self._barrier_changed()
             log.info("service_goes_on", service=self.name)
 
     # What callers say
@@ -237,7 +237,7 @@ class Service:
         """The call was cancelled in the middle: if it was the probe, another takes over."""
         if call is self._prober:
             self._prober = None
-            self._poke()
+            self._recheck_lines()
 
     # Who is to blame
 
@@ -277,13 +277,13 @@ class Service:
 
     # What it tells others
 
-    def _stir(self) -> None:
-        for outlet in self._outlets:
-            outlet.stir()
+    def _barrier_changed(self) -> None:
+        for line in self._lines:
+            line.barrier_changed()
 
-    def _poke(self) -> None:
-        for outlet in self._outlets:
-            outlet.poke()
+    def _recheck_lines(self) -> None:
+        for line in self._lines:
+            line.recheck()
 
     def _since(self) -> float:
         since = self._health.down_since
@@ -312,7 +312,7 @@ class Service:
                 reason=health.reason,
                 next_probe_s=round(health.probe_at - self._loop.time(), 1),
             )
-        self._stir()
+        self._barrier_changed()
         if self._listener is not None:
             self._listener(self.name, turn, outage)
 

@@ -9,7 +9,7 @@ from docpipe.http.grants import ClientSecret, Proof, SignedAssertion, loaded
 from docpipe.http.har import Har
 from docpipe.http.oauth2 import Grant, OAuth2
 from docpipe.http.redirects import origin_of
-from docpipe.http.ways import Way, Ways, tls
+from docpipe.http.transport import TransportMap, TransportSettings, tls
 
 __all__ = [
     "NONE",
@@ -28,8 +28,8 @@ __all__ = [
     "OAuth2",
     "Proof",
     "SignedAssertion",
-    "Way",
-    "Ways",
+    "TransportMap",
+    "TransportSettings",
     "bearer",
     "loaded",
     "origin_of",

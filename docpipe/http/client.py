@@ -15,7 +15,7 @@ from docpipe.http.credentials import NONE, Credentials, Shown
 from docpipe.http.download import Fetch
 from docpipe.http.har import Har
 from docpipe.http.redirects import MAX_REDIRECTS, REDIRECTS, follow, origin_of
-from docpipe.http.ways import Ways
+from docpipe.http.transport import TransportMap
 from docpipe.model import Json, Ticket
 
 CONNECT_S: Final = 10.0
@@ -58,9 +58,9 @@ def _request(
 class Http:
     """The one HTTP client of a process. Use as an async context manager."""
 
-    def __init__(self, har: Har | None = None, ways: Ways | None = None) -> None:
+    def __init__(self, har: Har | None = None, ways: TransportMap | None = None) -> None:
         self._har = har
-        self.ways = ways or Ways()
+        self.ways = ways or TransportMap()
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:

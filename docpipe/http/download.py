@@ -15,7 +15,7 @@ from docpipe.errors import ServiceError
 from docpipe.gates import STREAMED, TROUBLE, Call, Failure, Gate, failure_of
 from docpipe.http.credentials import Shown
 from docpipe.http.redirects import MAX_REDIRECTS, REDIRECTS, address, follow, origin_of
-from docpipe.http.ways import Ways
+from docpipe.http.transport import TransportMap
 from docpipe.model import Json, Ticket
 
 READ_S: Final = 60.0
@@ -94,7 +94,7 @@ class Fetch:
         session: aiohttp.ClientSession,
         ticket: Ticket,
         *,
-        ways: Ways,
+        ways: TransportMap,
         gate_of: Callable[[str], Gate],
         allowed: Callable[[str], bool],
         shown: Shown,

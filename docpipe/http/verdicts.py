@@ -35,7 +35,9 @@ def _keys(config: Remote) -> str:
     return f"check {section}.token (DOCPIPE_{section.upper()}__TOKEN, or the file of {section}.token_file)"
 
 
-def fit(answer: Answer | Failure | None, config: Remote, what: str, also: Collection[int] = ()) -> str:
+def describe_probe(
+    answer: Answer | Failure | None, config: Remote, what: str, also: Collection[int] = ()
+) -> str:
     """What a service answered to a probe, in a few words.
 
     Args:

@@ -13,7 +13,7 @@ from docpipe.config.config import Tasktracker
 from docpipe.gates import Gate
 from docpipe.gates.line import waiting
 from docpipe.http import Answer, Check, Credentials, Http
-from docpipe.http.verdicts import fit, refusal
+from docpipe.http.verdicts import describe_probe, refusal
 from docpipe.model import Clock, Json, Step, Ticket, Wait, WaitKind
 
 log = structlog.get_logger(__name__)
@@ -58,7 +58,7 @@ class TaskTracker:
             params={"external_ref": "docpipe-check"},
             check=_is_list,
         )
-        return fit(answer, self.config, "the question after a task")
+        return describe_probe(answer, self.config, "the question after a task")
 
     async def create(self, step: Step, run_id: str, title: str) -> Json:
         """Create the run's task, unless an earlier try did.

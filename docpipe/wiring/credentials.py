@@ -13,8 +13,8 @@ from docpipe.http import (
     OAuth2,
     Proof,
     SignedAssertion,
-    Way,
-    Ways,
+    TransportMap,
+    TransportSettings,
     bearer,
     loaded,
     origin_of,
@@ -50,7 +50,7 @@ def open_access(config: Config, http: Http, gates: Gates, clock: Clock) -> Acces
     )
 
 
-def open_ways(config: Config) -> Ways:
+def open_ways(config: Config) -> TransportMap:
     """How servers are reached.
 
     The certificate that docpipe shows goes to the service's own origin only; where archives and tokens come
@@ -59,7 +59,7 @@ def open_ways(config: Config) -> Ways:
     Raises:
         ConfigError: if a file cannot be used.
     """
-    own: dict[str, Way] = {}
+    own: dict[str, TransportSettings] = {}
     remotes = (("tasktracker", config.tasktracker), ("docex", config.docex))
     for section, remote in remotes:
         if remote.token_url:
@@ -67,10 +67,10 @@ def open_ways(config: Config) -> Ways:
     for section, remote in remotes:
         if remote.base_url != FAKE:
             own[origin_of(remote.base_url)] = _way(config, section, remote, shown=True)
-    return Ways(own, _way(config, "docex", config.docex, shown=False))
+    return TransportMap(own, _way(config, "docex", config.docex, shown=False))
 
 
-def _way(config: Config, section: str, remote: Remote, *, shown: bool) -> Way:
+def _way(config: Config, section: str, remote: Remote, *, shown: bool) -> TransportSettings:
     if remote.client_key_file and not remote.client_cert_file:
         raise ConfigError(f"{section}.client_cert_file is missing, where client_key_file is given.")
     login = remote.proxy_login.reveal() if remote.proxy_login else ""
@@ -81,9 +81,9 @@ def _way(config: Config, section: str, remote: Remote, *, shown: bool) -> Way:
     if not shown:
         certificate = key = None
     if ca is None and certificate is None:
-        return Way(None, remote.proxy, login)
+        return TransportSettings(None, remote.proxy, login)
     try:
-        return Way(tls(ca, certificate, key), remote.proxy, login)
+        return TransportSettings(tls(ca, certificate, key), remote.proxy, login)
     except OSError as error:
         raise ConfigError(f"{section}: {error.filename} cannot be read: {error.strerror}.") from error
     except ValueError as error:

@@ -185,15 +185,15 @@ async def test_cancelled_before_its_probe_is_replaced():
     await world.bring_down()
     for number in range(5):
         world.start(f"run{number}")
-    world.works, gone, passing = True, [], world.service.passing
+    world.works, gone, admitted = True, [], world.service.admitted
 
     def passing_and_gone():
-        passing()
+        admitted()
         if not gone:  # run0 has been let go, and is cancelled before it wakes
             gone.append(now())
             asyncio.get_running_loop().call_soon(world.tasks.pop("run0").cancel)
 
-    world.service.passing = passing_and_gone
+    world.service.admitted = passing_and_gone
     await asyncio.gather(*world.tasks.values(), return_exceptions=True)
     await world.all()
     assert world.sent[0][1] == "run1"

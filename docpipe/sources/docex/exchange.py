@@ -11,7 +11,7 @@ from docpipe.config.config import Docex
 from docpipe.errors import ServiceError
 from docpipe.gates import Gate
 from docpipe.http import Answer, Credentials, Http, retry_after
-from docpipe.http.verdicts import fit, refusal, scrubbed
+from docpipe.http.verdicts import describe_probe, refusal, scrubbed
 from docpipe.model import Clock, Json, Patient, Step, Ticket, Wait, WaitKind
 from docpipe.sources import polling
 
@@ -47,7 +47,7 @@ class DocumentExchange:
             ticket=ticket,
             credentials=self.credentials,
         )
-        return fit(answer, self.config, "the question after a search", also=(400, 404, 410, 422))
+        return describe_probe(answer, self.config, "the question after a search", also=(400, 404, 410, 422))
 
     async def search(self, step: Step, patient: Patient) -> Json:
         """Start a search.

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from docpipe.archive.extract import Limits, extract
-from docpipe.gates.disk_space import with_room
+from docpipe.gates.disk_space import retry_while_full
 from docpipe.model import Clock, Json, Patient, Step, Ticket
 from docpipe.sources.docex.download import Downloader
 from docpipe.sources.docex.exchange import DocumentExchange
@@ -47,7 +47,9 @@ class ArchiveExchange:
         )
         if found is None:
             return {"state": "expired"}
-        members = await with_room(step, "spool", self.clock, lambda: self._extract(path, folder / "files"))
+        members = await retry_while_full(
+            step, "spool", self.clock, lambda: self._extract(path, folder / "files")
+        )
         told = {item.get("path"): item for item in ready["documents"]}
         for member in members:
             member["told"] = _told(told.get(member["path"], {}))

@@ -18,7 +18,7 @@ import structlog
 
 from docpipe.archive.extract import Limits
 from docpipe.errors import RunError, ServiceError
-from docpipe.gates.disk_space import with_room
+from docpipe.gates.disk_space import retry_while_full
 from docpipe.gates.line import waiting
 from docpipe.http import Answer, retry_after
 from docpipe.http.verdicts import refusal, scrubbed
@@ -46,7 +46,7 @@ _SERVER_ERROR: Final = 500
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
+class SearchRequest:
     """One request that finds a patient's documents."""
 
     name: str
@@ -64,11 +64,11 @@ class Way:
 
 
 WAYS: Final = {
-    "documents": (Way("documents", "GET", "/DocumentReference?patient={id}&status=current"),),
+    "documents": (SearchRequest("documents", "GET", "/DocumentReference?patient={id}&status=current"),),
     "export": (
-        Way("export", "POST", "/Patient/$export", post=True),
-        Way("export-patient", "GET", "/Patient/{id}/$export"),
-        Way("everything", "GET", "/Patient/{id}/$everything"),
+        SearchRequest("export", "POST", "/Patient/$export", post=True),
+        SearchRequest("export-patient", "GET", "/Patient/{id}/$export"),
+        SearchRequest("everything", "GET", "/Patient/{id}/$everything"),
     ),
 }
 """By mode, in the order in which they are tried. The first is ITI-67; then Bulk Data, which takes the
@@ -101,7 +101,7 @@ class FhirExchange:
         if (id_ := state.get("patient")) is None:
             id_ = await People(self.wire).find(step.ticket, patient)
             await step.save({"patient": id_, "sent": self.clock()})  # from here on a crash may leave one
-        if self._worked or len(self._ways()) == 1:
+        if self._worked or len(self._search_requests()) == 1:
             return await self._begin(step, id_)
         with waiting(step.ticket, Wait(WaitKind.QUOTA, "docex.search", self.clock())):
             await self._settling.acquire()  # one finds out what the server takes: each try is a search
@@ -115,7 +115,7 @@ class FhirExchange:
     async def _begin(self, step: Step, id_: str) -> Json:
         """Send the requests one after the other until one is taken."""
         refused = []
-        for way in self._ways():
+        for way in self._search_requests():
             reply, url = await self._send(step, way, id_)
             if reply.ok:
                 self._worked[:] = [way.name]
@@ -125,12 +125,12 @@ class FhirExchange:
                 break
         raise refusal(WHO, self.wire.config, refused[0], "the search")
 
-    def _ways(self) -> list[Way]:
+    def _search_requests(self) -> list[SearchRequest]:
         mode = self.wire.config.fhir_mode
         ways = [way for name in WAYS for way in WAYS[name] if mode in ("auto", name)]
         return sorted(ways, key=lambda way: way.name not in self._worked)
 
-    async def _send(self, step: Step, way: Way, id_: str) -> tuple[Reply, str]:
+    async def _send(self, step: Step, way: SearchRequest, id_: str) -> tuple[Reply, str]:
         url = self.wire.config.base_url + way.path.replace("{id}", quote(id_, safe=""))
         into = self._folder(step) / ANSWER
 
@@ -145,14 +145,14 @@ class FhirExchange:
                 into=into,
             )
 
-        return await with_room(step, "spool", self.clock, send), url
+        return await retry_while_full(step, "spool", self.clock, send), url
 
     def _folder(self, step: Step) -> Path:
         folder = self.spool / step.ticket.run_id / "fhir"
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         return folder
 
-    def _accepted(self, reply: Reply, url: str, way: Way, id_: str) -> Json:
+    def _accepted(self, reply: Reply, url: str, way: SearchRequest, id_: str) -> Json:
         search = {"search_id": way.name, "status": None, "patient": id_, "way": way.name, "at": self.clock()}
         if reply.status == HTTPStatus.OK:
             return {**search, "ask_after": None}
@@ -206,7 +206,7 @@ class FhirExchange:
                 final=said,
             )
 
-        reply = await with_room(step, "spool", self.clock, ask)
+        reply = await retry_while_full(step, "spool", self.clock, ask)
         apart = _number(reply.headers.get("X-Export-Status"))
         if reply.status == HTTPStatus.OK and apart not in (None, HTTPStatus.OK):
             body = await asyncio.to_thread(_small, into)
@@ -259,7 +259,7 @@ class FhirExchange:
         async def answer_again() -> bool:
             return await self._again(step, search)
 
-        return await with_room(step, "spool", self.clock, lambda: work.retrieve(search, answer_again))
+        return await retry_while_full(step, "spool", self.clock, lambda: work.retrieve(search, answer_again))
 
     async def _again(self, step: Step, search: Json) -> bool:
         """Have the answer in the spool once more; False where the server has it no more."""

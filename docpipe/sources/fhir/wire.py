@@ -14,7 +14,7 @@ from docpipe.config.config import Docex
 from docpipe.errors import ArchiveError, ServiceError
 from docpipe.gates import Gate
 from docpipe.http import NONE, Ask, Credentials, Download, DownloadError, Fetch, Http, origin_of
-from docpipe.http.verdicts import fit
+from docpipe.http.verdicts import describe_probe
 from docpipe.model import Json, Ticket
 from docpipe.sources.docex.partial import write
 from docpipe.sources.fhir.vocabulary import Told, outcome, parsed
@@ -161,7 +161,7 @@ class Wire:
         """
         url = f"{self.config.base_url}/metadata"
         answer = await self.http.once(url, gate=self.asking, ticket=ticket, credentials=self.credentials)
-        return fit(answer, self.config, "the question after what it can do", also=(404, 410))
+        return describe_probe(answer, self.config, "the question after what it can do", also=(404, 410))
 
     def fetch(
         self,

@@ -13,7 +13,7 @@ from docpipe.http.redirects import origin_of
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
+class TransportSettings:
     """The way to some servers."""
 
     tls: ssl.SSLContext | None = None
@@ -34,11 +34,11 @@ class Way:
 
 
 @dataclass(frozen=True, slots=True)
-class Ways:
+class TransportMap:
     """The ways to the services' own origins, and to all others."""
 
-    own: Mapping[str, Way] = field(default_factory=dict)
-    others: Way = field(default_factory=Way)
+    own: Mapping[str, TransportSettings] = field(default_factory=dict)
+    others: TransportSettings = field(default_factory=TransportSettings)
 
     def words(self, url: URL) -> dict[str, Any]:
         """How an address is reached, as aiohttp's requests take it."""
