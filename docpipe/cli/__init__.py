@@ -28,6 +28,7 @@ _COMMANDS = {
     "logs": "docpipe.cli.looking:logs",
     "report": "docpipe.cli.looking:report",
     "completion": "docpipe.cli.looking:completion",
+    "docs": "docpipe.cli.docs:docs",
 }
 """Where each command is; imported when it is called, for it loads what it needs, and no more."""
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from docpipe import __version__
-from docpipe.cli.options_of_looking import add_completion, add_logs, add_report
+from docpipe.cli.options_of_looking import add_completion, add_docs, add_logs, add_report
 from docpipe.cli.options_of_plan import add_plan
 from docpipe.model import Activity
 
@@ -70,6 +70,7 @@ def parser() -> argparse.ArgumentParser:
     add_report(commands, [common])
     add_plan(commands, [common, as_json])
     add_completion(commands)
+    add_docs(commands)
     return top
 
 

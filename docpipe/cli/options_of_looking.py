@@ -1,4 +1,4 @@
-"""The options of `docpipe logs`, `docpipe report` and `docpipe completion`."""
+"""The options of `docpipe logs`, `report`, `completion` and `docs`."""
 
 import argparse
 
@@ -43,3 +43,14 @@ def add_completion(commands: "argparse._SubParsersAction[argparse.ArgumentParser
         "zsh: docpipe completion zsh > a file _docpipe in a folder of $fpath",
     )
     completion.add_argument("shell", choices=("bash", "zsh", "tcsh"))
+
+
+def add_docs(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the command and its options."""
+    docs = commands.add_parser(
+        "docs",
+        help="read the documentation, offline",
+        description="Print a page of the documentation; without a topic, list the topics.",
+        epilog="example: docpipe docs configuration",
+    )
+    docs.add_argument("topic", nargs="?", metavar="TOPIC", help="the page, such as `operations`")
