@@ -1,47 +1,64 @@
-"""`docpipe docs`: the documentation that ships with the package, in the terminal and without a network."""
+"""`docpipe docs`: the pages of the documentation, offline, as they ship with the package."""
 
 import argparse
 import difflib
 import os
+import shutil
 import sys
-from importlib import resources
+from pathlib import Path
+from typing import Final
 
 from docpipe.errors import UsageError
 
-
-def topics() -> dict[str, str]:
-    """Each topic and its title, from the first line of its page."""
-    pages = resources.files("docpipe").joinpath("docs").iterdir()
-    texts = {
-        page.name.removesuffix(".md"): page.read_text("utf-8") for page in pages if page.name.endswith(".md")
-    }
-    return {name: text.partition("\n")[0].lstrip("# ") for name, text in sorted(texts.items())}
+FOLDER: Final = Path(__file__).parents[1] / "docs"
+"""Where the pages are, one Markdown file a topic."""
 
 
 def docs(args: argparse.Namespace) -> int:
-    """Print the list of topics, or one of them.
+    """Print a page, or the list of topics."""
+    if args.topic is None:
+        pages = {page.stem: title(page) for page in sorted(FOLDER.glob("*.md"))}
+        width = max(map(len, pages))
+        for topic, heading in pages.items():
+            print(f"{topic:{width}}  {heading}")
+        return 0
+    text = page_of(args.topic).read_text("utf-8")
+    if sys.stdout.isatty():
+        _print_rich(text)
+    else:
+        print(text, end="")
+    return 0
+
+
+def page_of(topic: str) -> Path:
+    """The page of a topic.
 
     Raises:
-        UsageError: if there is no such topic.
+        UsageError: if there is no such topic, with the nearest one.
     """
-    titles = topics()
-    if args.topic is None:
-        width = max(map(len, titles))
-        print("\n".join(f"{name:<{width}}  {title}" for name, title in titles.items()))
-        print("\nRead one with `docpipe docs TOPIC`.")
-        return 0
-    if args.topic not in titles:
-        close = difflib.get_close_matches(args.topic, titles, 1)
-        hint = f" Did you mean `docpipe docs {close[0]}`?" if close else f" There are: {', '.join(titles)}."
-        raise UsageError(f"There is no topic {args.topic}.{hint}")
-    text = resources.files("docpipe").joinpath("docs", f"{args.topic}.md").read_text("utf-8")
-    if not sys.stdout.isatty():
-        print(text, end="")
-        return 0
-    from rich.console import Console  # noqa: PLC0415 -- only a terminal needs it
+    pages = {page.stem: page for page in sorted(FOLDER.glob("*.md"))}
+    if topic in pages:
+        return pages[topic]
+    nearest = difflib.get_close_matches(topic, pages, 1)
+    hint = f"did you mean `{nearest[0]}`?" if nearest else f"topics are {', '.join(pages)}."
+    raise UsageError(f"There is no topic {topic!r}; {hint}")
+
+
+def title(page: Path) -> str:
+    """The first heading of a page."""
+    with page.open(encoding="utf-8") as lines:
+        return lines.readline().removeprefix("# ").strip()
+
+
+def _print_rich(text: str) -> None:
+    """Print Markdown for people, through a pager where there is one."""
+    from rich.console import Console  # noqa: PLC0415 -- heavy, and only a terminal needs it
     from rich.markdown import Markdown  # noqa: PLC0415
 
     console = Console()
-    with console.pager(styles="NO_COLOR" not in os.environ):
+    if "PAGER" in os.environ or shutil.which("less"):
+        os.environ.setdefault("LESS", "-FRX")  # colours, and no pager for what fits on the screen
+        with console.pager(styles="less" in os.environ.get("PAGER", "less")):
+            console.print(Markdown(text))
+    else:
         console.print(Markdown(text))
-    return 0

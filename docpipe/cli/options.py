@@ -69,7 +69,7 @@ def parser() -> argparse.ArgumentParser:
     add_logs(commands, [common, as_json])
     add_report(commands, [common])
     add_plan(commands, [common, as_json])
-    add_docs(commands, [common])
+    add_docs(commands)
     add_completion(commands)
     return top
 

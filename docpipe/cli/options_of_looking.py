@@ -1,4 +1,4 @@
-"""The options of `docpipe logs`, `docpipe report`, `docpipe docs` and `docpipe completion`."""
+"""The options of `docpipe logs`, `report`, `completion` and `docs`."""
 
 import argparse
 
@@ -33,22 +33,6 @@ def add_report(
     report.add_argument("--open", action="store_true", help="open report.html in the browser instead")
 
 
-def add_docs(
-    commands: "argparse._SubParsersAction[argparse.ArgumentParser]", parents: list[argparse.ArgumentParser]
-) -> None:
-    """Add the command and its options."""
-    docs = commands.add_parser(
-        "docs",
-        parents=parents,
-        help="read the documentation in the terminal",
-        description="List the topics of the documentation, or show one of them. It needs no network.",
-        epilog="example: docpipe docs glossary",
-    )
-    docs.add_argument(
-        "topic", metavar="TOPIC", nargs="?", help="what to read; without it the topics are listed"
-    )
-
-
 def add_completion(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add the command and its options."""
     completion = commands.add_parser(
@@ -59,3 +43,14 @@ def add_completion(commands: "argparse._SubParsersAction[argparse.ArgumentParser
         "zsh: docpipe completion zsh > a file _docpipe in a folder of $fpath",
     )
     completion.add_argument("shell", choices=("bash", "zsh", "tcsh"))
+
+
+def add_docs(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the command and its options."""
+    docs = commands.add_parser(
+        "docs",
+        help="read the documentation, offline",
+        description="Print a page of the documentation; without a topic, list the topics.",
+        epilog="example: docpipe docs configuration",
+    )
+    docs.add_argument("topic", nargs="?", metavar="TOPIC", help="the page, such as `operations`")
