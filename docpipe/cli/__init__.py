@@ -38,7 +38,7 @@ _WORKING = ("run", "resume", "retry", "serve")
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit status."""
-    os.umask(0o077)  # whatever is made here may bear patients' data
+    os.umask(0o077)  # files may hold patients' data
     args = parser().parse_args(argv)
     args.debug = getattr(args, "debug", False)
     args.config = getattr(args, "config", None)
@@ -54,17 +54,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Exception as error:  # noqa: BLE001 -- the edge: nobody above would tell it in a sentence
         from docpipe.runtime.logs import place_of  # noqa: PLC0415 -- not needed for --help
 
-        told = f"An error that nobody foresaw ({place_of(error)}): `--debug` shows all of it, for a report."
-        return _failed(args, told, 1)
+        cure = "Run again with --debug for the traceback, and please report it."
+        return _failed(args, f"Unexpected error ({place_of(error)}). {cure}", 1)
 
 
-def _failed(args: argparse.Namespace, told: str, status: int) -> int:
-    """Tell the error that is being handled; all of it where somebody looks for it."""
+def _failed(args: argparse.Namespace, message: str, status: int) -> int:
+    """Print the error that is being handled, with its traceback under --debug; return the exit status."""
     if args.debug:
         traceback.print_exc()
-    print(f"docpipe: {told}", file=sys.stderr)
+    print(f"docpipe: {message}", file=sys.stderr)
     if getattr(args, "json", False):
-        print(json.dumps({"runs": [], "error": told}))
+        print(json.dumps({"runs": [], "error": message}))
     return status
 
 

@@ -34,7 +34,7 @@ def retry(args: argparse.Namespace) -> int:
 
 
 def _through(command: str) -> str:
-    return f"`docpipe {command} --service` has it done there."
+    return f"Use `docpipe {command} --service` to have that service do it."
 
 
 async def _cancel(args: argparse.Namespace, config: Config) -> int:

@@ -178,9 +178,9 @@ def _add_resume(
     resume = commands.add_parser(
         "resume",
         parents=parents,
-        help="go on with unfinished runs",
-        description="Go on with every unfinished run, or with those of some patients. What is done is not "
-        "done again.",
+        help="resume unfinished runs",
+        description="Resume every unfinished run, or those of some patients. Finished activities are not "
+        "repeated.",
     )
     resume.add_argument(
         "--patient", action="append", default=[], metavar="ID", help="a patient; may be repeated"
@@ -189,7 +189,7 @@ def _add_resume(
         "--unpause",
         "--go-on",  # its name before 0.1.0
         action="store_true",
-        help="take back what was paused, by a service that has ended since",
+        help="end pauses that a service left behind",
     )
 
 
@@ -360,9 +360,9 @@ def _add_watch(
     watch = commands.add_parser(
         "watch",
         parents=parents,
-        help="look on while a service works",
-        description="Print what runs of a service are at, as it changes, until they have ended. Ctrl-C ends "
-        "the looking on, not the runs.",
+        help="follow a running service",
+        description="Print the activity of a service's runs as it changes, until they have ended. Ctrl-C "
+        "stops watching; the runs continue.",
         epilog="example: docpipe watch P123",
     )
     watch.add_argument(

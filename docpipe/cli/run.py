@@ -17,15 +17,14 @@ from docpipe.cli.summary import tell
 from docpipe.cli.wanted import wanted_patients
 from docpipe.cli.words import as_json, say, warn
 from docpipe.config.config import Config, load
-from docpipe.engine.engine import Engine
+from docpipe.engine.engine import STOP_S, Engine
 from docpipe.errors import ConfigError, StateError
 from docpipe.model import RunState
 from docpipe.runtime.interpreter import settle
 from docpipe.runtime.state_folder import InUseError, address, holder
 
-_GOES_ON: Final = (
-    "it goes on with unfinished runs by itself, `docpipe watch` shows them, and what was paused goes on "
-    "from its page."
+_RESUMES_BY_ITSELF: Final = (
+    "It resumes unfinished runs by itself: `docpipe watch` shows them, and its page ends pauses."
 )
 
 
@@ -37,7 +36,9 @@ def run(args: argparse.Namespace) -> int:
 
 async def _run(args: argparse.Namespace, config: Config) -> int:
     patient_ids = await wanted_patients(args, config)
-    instead = _GOES_ON if args.command == "resume" else "`docpipe submit` has it done there."
+    instead = (
+        _RESUMES_BY_ITSELF if args.command == "resume" else "Use `docpipe submit` to hand the work to it."
+    )
     async with owned(config, args, instead=instead) as docpipe, stopping(docpipe.engine) as stopped:
         engine = docpipe.engine
         await _see_to_pauses(docpipe, unpause=getattr(args, "unpause", False))
@@ -121,7 +122,7 @@ async def stopping(engine: Engine) -> AsyncIterator[list[int]]:
         seen.append(number)
         if len(seen) > 1:
             os._exit(128 + number)
-        warn("docpipe: stopping; what is under way gets a few seconds. Once more leaves at once.")
+        warn(stopping_message(STOP_S))
         tasks.append(asyncio.create_task(engine.stop(), name="stop"))
 
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -134,8 +135,14 @@ async def stopping(engine: Engine) -> AsyncIterator[list[int]]:
             loop.remove_signal_handler(number)
 
 
+def stopping_message(seconds: float) -> str:
+    """What a first signal prints: how long the stop may take, and how to cut it short."""
+    again = "Press Ctrl-C again to quit immediately."
+    return f"docpipe: Stopping: running activities get up to {seconds:.0f} s. {again}"
+
+
 def hint(runs: Sequence[StoredRun], config: Path | None, command: str = "resume") -> None:
-    """Say how to go on with what is unfinished."""
+    """Print how to resume what is unfinished."""
     unfinished = sum(not run.state.finished for run in runs)
     option = f" --config {config}" if config else ""
     told = "1 run is unfinished" if unfinished == 1 else f"{unfinished} runs are unfinished"

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Final
 
 from docpipe import app
-from docpipe.cli.run import hint, reload_rates
+from docpipe.cli.run import hint, reload_rates, stopping_message
 from docpipe.cli.words import say, warn
 from docpipe.config.config import Config, load
 from docpipe.runtime.interpreter import settle
@@ -48,7 +48,7 @@ async def _served(
         needed = " (a token is needed: service.token)" if listening.web.guard.needs_token else ""
         say(f"docpipe serves at {listening.address}{needed}")
         number = await told
-        warn("docpipe: stopping; what is under way gets a few seconds. Once more leaves at once.")
+        warn(stopping_message(_STOP_S))
         listening.web.hub.close()
         await docpipe.engine.stop(_STOP_S)
         if unfinished := await docpipe.checkpoints.unfinished():

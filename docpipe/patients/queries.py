@@ -197,7 +197,7 @@ def _text(key: str, query: str, parameters: set[str]) -> sa.TextClause:
         text = sa.text(query)
         named = set(text.compile().params)
     except ArgumentError as error:
-        raise ConfigError(f"{key} is no query.") from error
+        raise ConfigError(f"{key} is not a query.") from error
     if named != parameters:
         right = "exactly one parameter, :id" if parameters else "no parameters"
         raise ConfigError(f"{key} has to have {right}; a colon that is none is written \\:.")

@@ -67,7 +67,7 @@ class Web:
             task.add_done_callback(_seen)
             raise Problem(
                 503,
-                "It has been taken up, but is not on the disk yet: see whether the disk is full.",
+                "Accepted, but not yet written to disk. Check for a full disk.",
                 "not-yet-durable",
                 headers={"Retry-After": "30"},
             ) from None

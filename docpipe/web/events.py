@@ -201,7 +201,7 @@ class Hub:
         """
         first = b"retry: 2000\n\n" + await self._reset()
         if self.closed or len(self._readers) >= READERS:
-            why = "docpipe is stopping." if self.closed else "Too many listen already."
+            why = "docpipe is stopping." if self.closed else "Too many event listeners."
             raise Problem(503, why, "no-events", headers={"Retry-After": "10"})
         reader = Reader()
         reader.tell(first)

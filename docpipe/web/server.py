@@ -92,7 +92,7 @@ class _Connection(web.RequestHandler):
         if request.writer.output_size > 0:
             raise ConnectionError
         log.debug("request_not_understood", status=status, error=type(exc).__name__)
-        answer = Problem(status, "This is no request that docpipe understands.").answer("")
+        answer = Problem(status, "Malformed HTTP request.").answer("")
         answer.force_close()
         return secured(answer)
 

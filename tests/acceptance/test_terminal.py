@@ -217,7 +217,7 @@ async def test_an_error_that_nobody_foresaw(box: Box) -> None:
     ended = await box.run("status")
     assert ended.status == 1
     assert re.fullmatch(
-        r"docpipe: An error that nobody foresaw \(KeyError at .*\): `--debug` .*\n", ended.err
+        r"docpipe: Unexpected error \(KeyError at .*\)\. Run again with --debug .*\n", ended.err
     )
     ended = await box.run("--debug", "status")
     assert "Traceback" in ended.err
