@@ -54,7 +54,7 @@ class Exchange(Protocol):
     async def download(self, step: Step, search: Json, ready: Json, folder: Path) -> Json:
         """Bring all documents into a folder: {"state": "ready", "size", "sha256", "members"} or "expired".
 
-        Members are as of `archive.extract`, with `told`, what the exchange says of each. They lie below
+        Members are as of `archive.extract`, with `told`, what the exchange declares of each. They lie below
         `folder`, durably.
         """
 
@@ -230,15 +230,15 @@ class Activities:
 
     async def _pictures(self, step: Step, patient_id: str, documents: list[Json]) -> dict[str, bytes | None]:
         """Thumbnails for the report, where they can be read: it is a report without them too."""
-        found: dict[str, bytes | None] = {}
+        pictures: dict[str, bytes | None] = {}
         for document_id in report.pictured(documents):
             try:
-                found[document_id] = await self.storage.get_document_file(
+                pictures[document_id] = await self.storage.get_document_file(
                     patient_id, document_id, report.PICTURE, step.ticket
                 )
             except OSError as error:
                 log.warning("thumbnail_not_read", document_id=document_id, reason=error.strerror)
-        return found
+        return pictures
 
     async def append_report(self, step: Step, task_id: str, made: Json, again: Json) -> Json:
         """TaskTracker_AppendReport: {"appended", "problem"}. `again`: there may be earlier reports."""
@@ -355,8 +355,8 @@ def _lined(value: dict[str, Json]) -> bytes:
     members = []
     for name, member in value.items():
         if isinstance(member, list) and member:
-            told = "[\n  " + ",\n  ".join(map(_ENCODED, member)) + "\n ]"
+            text = "[\n  " + ",\n  ".join(map(_ENCODED, member)) + "\n ]"
         else:
-            told = _ENCODED(member)
-        members.append(f' "{name}": {told}')
+            text = _ENCODED(member)
+        members.append(f' "{name}": {text}')
     return ("{\n" + ",\n".join(members) + "\n}\n").encode(errors="replace")

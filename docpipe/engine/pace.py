@@ -119,17 +119,17 @@ class Pace:
 
 def _by_hour(hours: list[Hour], now: float) -> list[dict[str, Json]]:
     """Each of the last 24 hours, the present one included."""
-    found = {hour.start: hour for hour in hours}
+    by_start = {hour.start: hour for hour in hours}
     last = now // _HOUR_S * _HOUR_S
-    told = []
+    hours_view = []
     for number in range(23, -1, -1):
         start = last - number * _HOUR_S
-        hour = found.get(start)
-        told.append(
+        hour = by_start.get(start)
+        hours_view.append(
             {
                 "hour": iso(start),
                 "finished": hour.runs if hour else 0,
                 "documents": hour.documents if hour else 0,
             }
         )
-    return told
+    return hours_view

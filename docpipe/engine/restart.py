@@ -56,8 +56,8 @@ def _begins(step: StoredStep) -> Activity:
     """Where to begin to make good what one step failed in."""
     if step.activity == Activity.STORE:
         return Activity.CONVERT
-    told = step.result if isinstance(step.result, dict) else {"kind": "PoisonedError"}
-    refused = told.get("status") or told.get("kind") == "PoisonedError"
+    result = step.result if isinstance(step.result, dict) else {"kind": "PoisonedError"}
+    refused = result.get("status") or result.get("kind") == "PoisonedError"
     if step.activity == Activity.CHECK_STATUS and not refused:
         return Activity.SEARCH  # the search itself failed: to ask after it again would not help
     return Activity(step.activity)

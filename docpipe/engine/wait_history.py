@@ -27,7 +27,7 @@ class WaitHistory:
                 last["until"] = now
             return
         about = {"activity": activity, "kind": wait.kind, "what": wait.what}
-        if last is not None and about.items() <= last.items() and _goes_on(last, wait):
+        if last is not None and about.items() <= last.items() and _continues(last, wait):
             last["until"] = None
             return
         self.note(activity, None, now)
@@ -35,5 +35,5 @@ class WaitHistory:
         del self.spans[:-MOST]
 
 
-def _goes_on(last: Json, wait: Wait) -> bool:
+def _continues(last: Json, wait: Wait) -> bool:
     return last["until"] is None or wait.since - last["until"] < _CLOSE_S

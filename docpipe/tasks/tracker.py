@@ -69,8 +69,8 @@ class TaskTracker:
         Raises:
             ServiceError: if the tracker refuses it.
         """
-        if step.state is not None and (found := await self._find(step, run_id)) is not None:
-            return {"task_id": found}
+        if step.state is not None and (task_id := await self._find(step, run_id)) is not None:
+            return {"task_id": task_id}
         if step.state is None:  # from here on a crash cannot tell whether the task was created
             await step.save({"sent": self.clock()})
 
@@ -121,8 +121,8 @@ class TaskTracker:
         if answer.status in (HTTPStatus.CONFLICT, HTTPStatus.PRECONDITION_FAILED):
             stays = await self._ask(step, task_id)
             if stays.ok and stays.body["status"] != status:
-                told = f"The tracker did not let the task go from {stays.body['status'][:40]} to {status}."
-                return {"status": stays.body["status"], "problem": told}
+                problem = f"The tracker did not let the task go from {stays.body['status'][:40]} to {status}."
+                return {"status": stays.body["status"], "problem": problem}
             answer = stays
         if answer.status in _GONE:
             return {"status": None, "problem": _DELETED}
@@ -225,8 +225,8 @@ class TaskTracker:
             now = self.clock()
             with waiting(step.ticket, Wait(WaitKind.RETRY, NAME, now, now + pause)):
                 await asyncio.sleep(pause)
-            if (found := await look()) is not None:
-                return found
+            if (result := await look()) is not None:
+                return result
             pause = min(2 * pause, _LONGEST_PAUSE_S)
         return answer
 

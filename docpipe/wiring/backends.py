@@ -71,8 +71,8 @@ def patients_url(config: Config) -> str:
     if url in ("", FAKE):
         name = "fake-patients.db" if url == FAKE else "patients.db"
         return f"sqlite:///{config.state_dir / name}"
-    scheme, found, file = url.partition(":///")
-    if found and scheme.startswith("sqlite") and file and not file.startswith((":memory:", "file:")):
+    scheme, separator, file = url.partition(":///")
+    if separator and scheme.startswith("sqlite") and file and not file.startswith((":memory:", "file:")):
         return f"{scheme}:///{config.folder.absolute() / file}"
     return url
 

@@ -63,14 +63,14 @@ def open_ways(config: Config) -> TransportMap:
     remotes = (("tasktracker", config.tasktracker), ("docex", config.docex))
     for section, remote in remotes:
         if remote.token_url:
-            own[origin_of(remote.token_url)] = _way(config, section, remote, shown=False)
+            own[origin_of(remote.token_url)] = _transport(config, section, remote, with_certificate=False)
     for section, remote in remotes:
         if remote.base_url != FAKE:
-            own[origin_of(remote.base_url)] = _way(config, section, remote, shown=True)
-    return TransportMap(own, _way(config, "docex", config.docex, shown=False))
+            own[origin_of(remote.base_url)] = _transport(config, section, remote, with_certificate=True)
+    return TransportMap(own, _transport(config, "docex", config.docex, with_certificate=False))
 
 
-def _way(config: Config, section: str, remote: Remote, *, shown: bool) -> TransportSettings:
+def _transport(config: Config, section: str, remote: Remote, *, with_certificate: bool) -> TransportSettings:
     if remote.client_key_file and not remote.client_cert_file:
         raise ConfigError(f"{section}.client_cert_file is missing, where client_key_file is given.")
     login = remote.proxy_login.reveal() if remote.proxy_login else ""
@@ -78,7 +78,7 @@ def _way(config: Config, section: str, remote: Remote, *, shown: bool) -> Transp
         raise ConfigError(f"{section}.proxy is missing, where proxy_login is given.")
     names = (remote.ca_file, remote.client_cert_file, remote.client_key_file)
     ca, certificate, key = (config.folder / name if name else None for name in names)
-    if not shown:
+    if not with_certificate:
         certificate = key = None
     if ca is None and certificate is None:
         return TransportSettings(None, remote.proxy, login)
@@ -96,10 +96,10 @@ def grant_of(section: str, remote: Remote, clock: Clock) -> Grant | None:
     Raises:
         ConfigError: as above.
     """
-    told = [key for key in ("client_id", "client_secret", "client_assertion_key") if getattr(remote, key)]
+    keys = [key for key in ("client_id", "client_secret", "client_assertion_key") if getattr(remote, key)]
     if not remote.token_url:
-        if told:
-            raise ConfigError(f"{section}.token_url is missing, where {section}.{told[0]} is to be shown.")
+        if keys:
+            raise ConfigError(f"{section}.token_url is missing, where {section}.{keys[0]} is set.")
         return None
     if remote.token is not None:
         raise ConfigError(f"{section}.token and {section}.token_url: give one of them.")

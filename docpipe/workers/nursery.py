@@ -42,7 +42,7 @@ class _Nursery:
         poll = select.poll()
         poll.register(self._control, select.POLLIN)
         poll.register(self._signals, select.POLLIN)
-        self._say(Message(READY, value=proc.threads()))
+        self._send(Message(READY, value=proc.threads()))
         while True:
             ready = {fd for fd, _ in poll.poll()}
             if self._signals.fileno() in ready:
@@ -52,7 +52,7 @@ class _Nursery:
             if self._control.fileno() in ready and not self._serve():
                 return
 
-    def _say(self, message: Message) -> None:
+    def _send(self, message: Message) -> None:
         self._control.sendall(message.pack())
 
     def _serve(self) -> bool:
@@ -75,7 +75,7 @@ class _Nursery:
         try:
             pid = os.fork()
         except OSError as error:
-            self._say(Message(UNBORN, number, error.errno or 0))
+            self._send(Message(UNBORN, number, error.errno or 0))
             return
         if pid == 0:
             try:
@@ -83,7 +83,7 @@ class _Nursery:
             finally:
                 os._exit(os.EX_SOFTWARE)
         self._pids[number] = pid
-        self._say(Message(BORN, number, pid))
+        self._send(Message(BORN, number, pid))
 
     def _become_worker(self, mother: int, connection: socket.socket) -> None:
         signal.set_wakeup_fd(-1)
@@ -110,7 +110,7 @@ class _Nursery:
             # While the group has members its number is not given to others; without, nobody is hit.
             _kill(pid, leader=False)
             del self._pids[number]
-            self._say(Message(GONE, number, os.waitstatus_to_exitcode(status), usage.ru_maxrss * 1024))
+            self._send(Message(GONE, number, os.waitstatus_to_exitcode(status), usage.ru_maxrss * 1024))
         # Workers keep their own orphans, so a child that is no worker had a worker that is dead.
         for stray in set(proc.children(os.getpid())) - set(self._pids.values()):
             _kill(stray)
@@ -141,8 +141,8 @@ def _kill(pid: int, *, leader: bool = True) -> None:
 
 def _find(target: str) -> child.Target:
     module, _, name = target.partition(":")
-    found: child.Target = getattr(importlib.import_module(module), name)
-    return found
+    function: child.Target = getattr(importlib.import_module(module), name)
+    return function
 
 
 def main() -> None:

@@ -12,13 +12,13 @@ def children(pid: int) -> list[int]:
 
     Source: proc_pid_task_tid_children(5). The list can miss a child that ends while it is read.
     """
-    found: list[int] = []
+    pids: list[int] = []
     try:
         for thread in Path(f"/proc/{pid}/task").iterdir():
-            found += map(int, (thread / "children").read_bytes().split())
+            pids += map(int, (thread / "children").read_bytes().split())
     except OSError:
         pass  # it ended meanwhile, or the kernel has no such file
-    return found
+    return pids
 
 
 def resident(pid: int) -> int:
