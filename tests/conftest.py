@@ -42,8 +42,10 @@ _QUICK_PLACES = ("acceptance/test_first_try.py",)
 
 def pytest_configure(config: pytest.Config) -> None:
     """Run slow tests of a file that is named; let Ctrl-C work where a script's background ignores it."""
-    named = any("tests/" in arg for arg in config.invocation_params.args if not arg.startswith("-"))
-    if named and config.option.markexpr == "not slow":
+    given = [str(arg) for arg in config.invocation_params.args]
+    named = any(Path(arg.partition("::")[0]).is_file() for arg in config.args)
+    controller = not hasattr(config, "workerinput")  # workers get its options, and do not see its arguments
+    if controller and named and not any(arg.startswith("-m") for arg in given):
         config.option.markexpr = ""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # processes of tests would inherit that
         signal.signal(signal.SIGINT, signal.default_int_handler)
