@@ -24,7 +24,7 @@ from docpipe.runtime.interpreter import settle
 from docpipe.runtime.state_folder import InUseError, address, holder
 
 _RESUMES_BY_ITSELF: Final = (
-    "It resumes unfinished runs by itself: `docpipe watch` shows them, and its page ends pauses."
+    "It resumes unfinished runs by itself, `docpipe watch` shows them, and its page ends pauses."
 )
 
 
