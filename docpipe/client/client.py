@@ -255,6 +255,9 @@ class Client:
         """End a pause of a service, or of everything."""
         self._answer("POST", _pausing(name, "resume"))
 
+    go_on = unpause
+    """The earlier name of `unpause`."""
+
     def events(self, timeout: float | None = None) -> Generator[Event]:
         """What changes, as it changes; connects anew for as long as it takes.
 
