@@ -34,6 +34,16 @@ def test_waits_for_the_same_close_to_each_other_are_one() -> None:
     assert spans(of) == [("poll", 0.0, 14.0), ("poll", 60.0, None)]
 
 
+def test_waits_are_merged_within_two_seconds() -> None:
+    """A gap of just under two seconds is an answer; one of two seconds parts two waits."""
+    for gap, number in ((1.9, 1), (2.0, 2)):
+        of = WaitHistory()
+        of.note("DocEx_CheckStatus", Wait(POLL, "docex.status", 0.0), 0.0)
+        of.note("DocEx_CheckStatus", None, 4.0)
+        of.note("DocEx_CheckStatus", Wait(POLL, "docex.status", 4.0 + gap), 4.0 + gap)
+        assert len(of.spans) == number
+
+
 def test_the_same_wait_of_another_activity_is_another() -> None:
     """Each row of the timeline has its own waits."""
     of = WaitHistory()

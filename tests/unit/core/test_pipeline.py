@@ -1,8 +1,10 @@
 """The pipeline of one patient, against a run in memory and activities that answer from data."""
 
+import asyncio
+
 import pytest
 
-from docpipe.engine.pipeline import SEARCHES, give_up, retrieve
+from docpipe.engine.pipeline import CONCURRENT_DOCUMENTS, SEARCHES, give_up, retrieve
 from docpipe.errors import RunError, ServiceError
 from docpipe.model import Activity, RunState
 from tests.unit.core.support import MemoryActivities, MemoryRun, member
@@ -122,8 +124,21 @@ async def test_an_embedded_copy_of_a_file_is_a_duplicate():
 
 async def test_the_archive_is_released_once_all_is_stored():
     """The exchange may delete an archive when its documents are stored, and not before."""
-    run, activities = MemoryRun(), MemoryActivities([member("a.txt")])
-    await retrieve(run, activities)
+
+    order = []
+
+    class Ordered(MemoryActivities):
+        async def store(self, step, place, member, done):
+            order.append("store")
+            return await super().store(step, place, member, done)
+
+        async def release(self, run_id, search):
+            order.append("release")
+            await super().release(run_id, search)
+
+    activities = Ordered([member("a.txt"), member("b.txt")])
+    await retrieve(MemoryRun(), activities)
+    assert order == ["store", "store", "release"]
     assert [search["state"] for search in activities.released] == ["ready"]
 
 
@@ -137,14 +152,61 @@ async def test_a_retry_reopens_the_task():
 
 
 async def test_what_stops_a_run_is_not_hidden():
-    """An error that is not the run's own passes, and leaves siblings cancelled, not half done."""
+    """An error that is not the run's own passes as it is, and cancels the other documents."""
+    cancelled = []
 
     class Broken(MemoryActivities):
         async def convert(self, step, place, member, siblings):
-            raise ZeroDivisionError
+            if member["path"] == "a.txt":
+                await asyncio.sleep(0)
+                raise ZeroDivisionError
+            try:
+                await asyncio.Event().wait()
+            finally:
+                cancelled.append(member["path"])
 
     with pytest.raises(ZeroDivisionError):
         await retrieve(MemoryRun(), Broken([member("a.txt"), member("b.txt")]))
+    assert cancelled == ["b.txt"]
+
+
+@pytest.mark.parametrize("files", [CONCURRENT_DOCUMENTS - 1, CONCURRENT_DOCUMENTS + 1])
+async def test_documents_are_converted_side_by_side_up_to_a_bound(files):
+    """As many documents of a run are in progress as the bound allows, and no more."""
+    now, most = 0, 0
+
+    class Counting(MemoryActivities):
+        async def convert(self, step, place, member, siblings):
+            nonlocal now, most
+            now += 1
+            most = max(most, now)
+            for _ in range(3):
+                await asyncio.sleep(0)
+            now -= 1
+            return await super().convert(step, place, member, siblings)
+
+    await retrieve(MemoryRun(), Counting([member(f"{number}.txt") for number in range(files)]))
+    assert most == min(files, CONCURRENT_DOCUMENTS)
+
+
+async def test_what_a_document_says_of_itself_comes_before_what_is_declared():
+    """Title and date are the document's own where it has them, else those that the exchange declares."""
+
+    class Titled(MemoryActivities):
+        async def convert(self, step, place, member, siblings):
+            done = await super().convert(step, place, member, siblings)
+            own = {"title": "Its own", "date": "2026-01-01"} if member["path"] == "a.txt" else {}
+            return done | {"metadata": own}
+
+    declared = {"title": "Declared", "created": "2025-01-01"}
+    activities = Titled([member("a.txt", told=declared), member("b.txt", told=declared)])
+    await retrieve(MemoryRun(), activities)
+    files = activities.facts["documents"]
+    assert [(file["title"], file["date"]) for file in files] == [
+        ("Its own", "2026-01-01"),
+        ("Declared", "2025-01-01"),
+    ]
+    assert [file["key"] for file in files] == [file["id"] for file in files]
 
 
 async def test_an_error_of_storing_fails_the_run():
