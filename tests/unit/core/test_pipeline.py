@@ -124,7 +124,6 @@ async def test_an_embedded_copy_of_a_file_is_a_duplicate():
 
 async def test_the_archive_is_released_once_all_is_stored():
     """The exchange may delete an archive when its documents are stored, and not before."""
-
     order = []
 
     class Ordered(MemoryActivities):

@@ -1,0 +1,160 @@
+"""Which runs may start, and how they are cancelled: the engine with real checkpoints."""
+
+import asyncio
+import time
+
+import pytest
+
+from docpipe.checkpoints import open_database
+from docpipe.engine.engine import ADMITTED, Engine
+from docpipe.model import Activity, RunIds, RunState
+from tests.unit.core.support import MemoryActivities
+
+
+class SilentLog:
+    """An activity log that keeps nothing."""
+
+    def start(self, entry):
+        """Ignore the line."""
+
+    def finish(self, entry, duration, outcome):
+        """Ignore the line."""
+
+    def write(self):
+        """Write nothing."""
+
+    async def flush(self):
+        """Write nothing."""
+
+    def give_up(self):
+        """Wait for nothing."""
+
+
+class Held(MemoryActivities):
+    """Activities in which one stops until `open` is set."""
+
+    def __init__(self, held):
+        super().__init__()
+        self.open = asyncio.Event()
+        self.held = held
+
+    async def search(self, step, patient):
+        if self.held is Activity.SEARCH:
+            await self.open.wait()
+        return await super().search(step, patient)
+
+    async def download_and_extract(self, step, run_id, search, ready):
+        if self.held is Activity.DOWNLOAD:
+            await self.open.wait()
+        return await super().download_and_extract(step, run_id, search, ready)
+
+    async def clear_spool(self, run_id):
+        """There is none."""
+
+
+@pytest.fixture
+async def checkpoints(tmp_path):
+    async with open_database(tmp_path, time.time) as database:
+        yield database
+
+
+def engine_of(checkpoints, activities):
+    return Engine(
+        checkpoints=checkpoints,
+        activity_log=SilentLog(),
+        activities=activities,
+        clock=time.time,
+        ids=RunIds(),
+    )
+
+
+async def until(condition):
+    """Let others work until the condition holds."""
+    async with asyncio.timeout(60):
+        while not condition():
+            await asyncio.sleep(0.002)
+
+
+async def settled(engine, activity, number):
+    """Wait until so many runs are at an activity, and none more can follow."""
+    await until(
+        lambda: (
+            sum(run.current is not None and run.current.activity is activity for run in engine.runs.values())
+            == number
+        )
+    )
+
+
+def patients(number):
+    return [f"P{n}" for n in range(number)]
+
+
+async def test_only_so_many_runs_stand_before_their_search(checkpoints):
+    """More runs than are admitted wait, and start as others have searched."""
+    activities = Held(Activity.SEARCH)
+    async with engine_of(checkpoints, activities) as engine:
+        await engine.submit(patients(ADMITTED + 5))
+        await settled(engine, Activity.SEARCH, ADMITTED)
+        assert (len(engine.runs), engine.waiting) == (ADMITTED, 5)
+        activities.open.set()
+        await engine.wait()
+        assert (activities.searched, engine.waiting) == (ADMITTED + 5, 0)
+
+
+async def test_a_run_that_has_searched_keeps_no_place(checkpoints):
+    """Runs that have searched do not count as admitted, so that all others can start."""
+    async with engine_of(checkpoints, Held(Activity.DOWNLOAD)) as engine:
+        await engine.submit(patients(ADMITTED + 5))
+        await settled(engine, Activity.DOWNLOAD, ADMITTED + 5)
+        assert engine.waiting == 0
+
+
+async def test_a_resumed_run_that_has_searched_keeps_no_place(checkpoints):
+    """The same for runs whose search is replayed from a checkpoint: all are resumed at once."""
+    async with engine_of(checkpoints, Held(Activity.DOWNLOAD)) as engine:
+        await engine.submit(patients(ADMITTED + 5))
+        await settled(engine, Activity.DOWNLOAD, ADMITTED + 5)
+        await engine.stop(grace=0)
+    activities = Held(Activity.DOWNLOAD)
+    async with engine_of(checkpoints, activities) as engine:
+        assert len(await engine.resume()) == ADMITTED + 5
+        await settled(engine, Activity.DOWNLOAD, ADMITTED + 5)
+        activities.open.set()
+        await engine.wait()
+    assert activities.searched == 0
+
+
+async def test_a_task_is_cancelled_once(checkpoints):
+    """Two cancellations at once do not interrupt the clean-up that the first one began."""
+    cleaned = []
+
+    class Cleaning(Held):
+        async def download_and_extract(self, step, run_id, search, ready):
+            try:
+                await asyncio.Event().wait()
+            finally:
+                for _ in range(200):
+                    await asyncio.sleep(0.002)
+                cleaned.append(run_id)
+
+    async with engine_of(checkpoints, Cleaning(Activity.DOWNLOAD)) as engine:
+        (run,) = await engine.submit(["P1"])
+        await settled(engine, Activity.DOWNLOAD, 1)
+        await asyncio.gather(engine.cancel(run.run_id), engine.cancel(run.run_id))
+        await engine.wait()
+    assert cleaned == [run.run_id]
+    (ended,) = await checkpoints.runs([run.run_id])
+    assert ended.state is RunState.CANCELLED
+
+
+async def test_a_queued_run_that_is_cancelled_never_starts(checkpoints):
+    """A run that waits for admission leaves the queue, and searches nothing."""
+    activities = Held(Activity.SEARCH)
+    async with engine_of(checkpoints, activities) as engine:
+        runs = await engine.submit(patients(ADMITTED + 1))
+        await settled(engine, Activity.SEARCH, ADMITTED)
+        last = await engine.cancel(runs[-1].run_id)
+        assert last.state in (RunState.CANCELLING, RunState.CANCELLED)
+        activities.open.set()
+        await engine.wait()
+    assert activities.searched == ADMITTED
