@@ -125,26 +125,53 @@ async def test_a_resumed_run_that_has_searched_keeps_no_place(checkpoints):
 
 
 async def test_a_task_is_cancelled_once(checkpoints):
-    """Two cancellations at once do not interrupt the clean-up that the first one began."""
-    cleaned = []
+    """A second cancellation does not interrupt the clean-up that the first one began."""
+    cleaning, clean, cleaned = asyncio.Event(), asyncio.Event(), []
 
     class Cleaning(Held):
         async def download_and_extract(self, step, run_id, search, ready):
             try:
                 await asyncio.Event().wait()
             finally:
-                for _ in range(200):
-                    await asyncio.sleep(0.002)
+                cleaning.set()
+                await clean.wait()
                 cleaned.append(run_id)
 
     async with engine_of(checkpoints, Cleaning(Activity.DOWNLOAD)) as engine:
         (run,) = await engine.submit(["P1"])
         await settled(engine, Activity.DOWNLOAD, 1)
-        await asyncio.gather(engine.cancel(run.run_id), engine.cancel(run.run_id))
+        first = asyncio.create_task(engine.cancel(run.run_id))
+        await cleaning.wait()
+        second = asyncio.create_task(engine.cancel(run.run_id))
+        for _ in range(3):  # until the second one waits for the clean-up, too
+            await checkpoints.runs([run.run_id])
+        clean.set()
+        await asyncio.gather(first, second)
         await engine.wait()
     assert cleaned == [run.run_id]
     (ended,) = await checkpoints.runs([run.run_id])
     assert ended.state is RunState.CANCELLED
+
+
+async def test_a_run_cancelled_while_it_is_read_does_not_start(checkpoints):
+    """A resume that read a run before it was cancelled does not start it."""
+    async with engine_of(checkpoints, Held(None)) as engine:
+        engine.pause()
+        (run,) = await engine.submit(["P1"])
+    activities = Held(None)
+    async with engine_of(checkpoints, activities) as engine:
+        read = checkpoints.unfinished
+
+        async def read_and_cancel():
+            runs = await read()
+            await engine.cancel(run.run_id)
+            await engine.wait()
+            return runs
+
+        checkpoints.unfinished = read_and_cancel
+        await engine.resume()
+        await engine.wait()
+    assert activities.searched == 0
 
 
 async def test_a_queued_run_that_is_cancelled_never_starts(checkpoints):
@@ -153,8 +180,11 @@ async def test_a_queued_run_that_is_cancelled_never_starts(checkpoints):
     async with engine_of(checkpoints, activities) as engine:
         runs = await engine.submit(patients(ADMITTED + 1))
         await settled(engine, Activity.SEARCH, ADMITTED)
-        last = await engine.cancel(runs[-1].run_id)
-        assert last.state in (RunState.CANCELLING, RunState.CANCELLED)
+        last = runs[-1].run_id
+        await engine.cancel(last)
+        while (await checkpoints.runs([last]))[0].state is not RunState.CANCELLED:
+            await asyncio.sleep(0.002)
+        await until(lambda: last not in engine.runs)
         activities.open.set()
         await engine.wait()
     assert activities.searched == ADMITTED
