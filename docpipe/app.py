@@ -3,63 +3,62 @@
 import asyncio
 import contextlib
 import random
-import shutil
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-import structlog
-
-from docpipe.activities.activities import Activities, Exchange
-from docpipe.archive.extract import Limits
+from docpipe.activities.activities import Activities
+from docpipe.activities.spool import FolderSpool
 from docpipe.checkpoints import Checkpoints, open_database
 from docpipe.config.config import Config
 from docpipe.config.parsing import FAKE
 from docpipe.engine.engine import Engine
 from docpipe.engine.tracing import traced
-from docpipe.errors import StateError, UnreachableError, UsageError
+from docpipe.errors import StateError, UsageError
 from docpipe.gates import Observer, Quota, Service
-from docpipe.gates.line import Slots
-from docpipe.http import Credentials, Har, Http, origin_of
-from docpipe.model import Activity, Clock, Json, RunIds
+from docpipe.model import Activity, Clock, RunIds
+from docpipe.notify import Notifier
 from docpipe.patients import PatientDatabase
-from docpipe.patients.lookup import Lookup
 from docpipe.runtime.activity_log import ActivityLog
 from docpipe.runtime.retention import tidied
 from docpipe.runtime.state_folder import StateFolder
-from docpipe.sources.docex.download import Downloader
-from docpipe.sources.docex.exchange import DocumentExchange
-from docpipe.sources.docex.retrieve import ArchiveExchange
+from docpipe.schedule import Scheduler
+from docpipe.search import SearchIndex
 from docpipe.storage import Storage
-from docpipe.tasks.tracker import TaskTracker
-from docpipe.wiring.backends import open_patients, open_storage, storage_folder
-from docpipe.wiring.credentials import open_access, open_ways
+from docpipe.wiring.activities import open_activities
+from docpipe.wiring.backends import storage_folder
+from docpipe.wiring.fleet import open_store
 from docpipe.wiring.gates import Gates, open_gates, rates
+from docpipe.wiring.notifications import make_notifier
+from docpipe.wiring.schedules import make_scheduler
+from docpipe.wiring.workers import CONVERTER, conversion, make_workers
 from docpipe.workers.inline import InlineWorkers
-from docpipe.workers.machine import default_workers
 from docpipe.workers.pool import Workers
+from docpipe.workers.rooms import remove_tree
 
-log = structlog.get_logger(__name__)
+if TYPE_CHECKING:  # of the extra docpipe[fleet]
+    from docpipe.gates.shared import QuotaStore
 
-CONVERTER: Final = "docpipe.convert.document:convert"
+__all__ = ["CONVERTER", "Docpipe", "conversion", "make_workers", "opened"]
+
 _PLAIN: Final[dict[str, Any]] = {
     **dict.fromkeys(("token", "client_secret", "client_assertion_key", "proxy_login")),
     **dict.fromkeys(("token_url", "client_id", "client_cert_file", "client_key_file", "proxy"), ""),
 }
 """What is not for fakes."""
-PRELOAD: Final = "docpipe.convert.preload"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Docpipe:
-    """What is running: the engine, and what its faces look at."""
+    """The running parts: the engine, and what the commands and the service read and change."""
 
     config: Config
     state: StateFolder
     engine: Engine
     checkpoints: Checkpoints
+    activity_log: ActivityLog
     storage: Storage
     patients: PatientDatabase
     workers: Workers | InlineWorkers
@@ -67,17 +66,33 @@ class Docpipe:
     services: dict[str, Service]
     quotas: dict[str, Quota]
     observers: list[Observer]
-    """Told of every attempt on the wire."""
+    """Called with every attempt on the wire."""
+    gates: Gates
+    scheduler: Scheduler
+    """Begins runs by plan while it is entered, which `docpipe serve` does."""
+    notifier: Notifier | None = None
+    """Notifies a receiver of ended runs, None where none is configured."""
+
+    @property
+    def index(self) -> SearchIndex | None:
+        """Full-text search in the storage; None where `search.index` is false."""
+        return self.activities.index
 
     async def pause(self, name: str | None) -> None:
-        """Pause a service (nobody is sent to it), or with no name everything; it stays so through restarts.
+        """Pause a service, or everything if there is no name. A pause survives restarts.
+
+        Requests in progress end; those in line for a service wait.
 
         Raises:
             UsageError: if there is no such service.
         """
-        paused = self._pausable(name)
+        service = None if name is None else self._service(name)
         await self.checkpoints.pause(name or "")
-        paused.pause()
+        if service is not None:
+            service.pause()
+            return
+        self.engine.pause()
+        self.gates.pause(self.engine.paused_since or self.engine.clock())
 
     async def unpause(self, name: str | None) -> None:
         """Take back `pause`.
@@ -85,13 +100,15 @@ class Docpipe:
         Raises:
             UsageError: if there is no such service.
         """
-        paused = self._pausable(name)
+        service = None if name is None else self._service(name)
         await self.checkpoints.unpause(name or "")
-        paused.unpause()
+        if service is not None:
+            service.unpause()
+            return
+        self.gates.unpause()
+        self.engine.unpause()
 
-    def _pausable(self, name: str | None) -> Engine | Service:
-        if name is None:
-            return self.engine
+    def _service(self, name: str) -> Service:
         if name not in self.services:
             raise UsageError(f"There is no service {name!r}; there are {', '.join(self.services)}.")
         return self.services[name]
@@ -135,64 +152,62 @@ async def opened(
     rng = rng or random.Random()
     async with contextlib.AsyncExitStack() as stack:
         state = stack.enter_context(StateFolder(config.state_dir))
+        store = await open_store(config, stack)
         config = await _with_fakes(config, stack)
         memory = await _memory(state, clock, stack)
-        bucket = storage_folder(config) is None
-        gates = await open_gates(config, memory.checkpoints, clock, rng, stack, storage=bucket)
-        storage = await _storage(config, gates, stack)
-        patients = await stack.enter_async_context(open_patients(config))
-        http = await stack.enter_async_context(Http(_har(trace_http, stack), open_ways(config)))
-        workers = make_workers(config, clock, converter, inline=inline)
-        await stack.enter_async_context(workers)
-        access = open_access(config, http, gates, clock)
-        activities = Activities(
-            patients=Lookup(patients, gates.patients, Slots(config.patients.pool, clock)),
-            exchange=_exchange(config, http, gates, clock, access.docex, spool=state.spool),
-            tracker=TaskTracker(http, config.tasktracker, gates.tracker, clock, access.tracker),
-            downloads=Slots(config.docex.max_downloads, clock),
-            workers=workers,
-            storage=storage,
-            spool=state.spool,
-            clock=clock,
-            conversion=conversion(config),
-        )
-        engine = await _engine(
-            config, memory, activities, gates, RunIds(clock, rng), until=until, stack=stack
-        )
+        gates = await _gates(config, memory, store, rng, stack)
+        workers = make_workers(config, clock, converter, inline=inline, rooms=state.spool)
+        spool = FolderSpool(state.spool)
+        opening = open_activities(config, gates, spool, workers, clock, trace_http=trace_http)
+        activities = await stack.enter_async_context(opening)
+        notifier = make_notifier(config, memory.checkpoints, activities.tracker.http, gates, clock)
+        if notifier is not None:  # before the engine: it delivers the ends of runs until after its end
+            await stack.enter_async_context(notifier)
+        engine = await _engine(config, memory, activities, gates, rng, until=until, stack=stack)
+        if notifier is not None:
+            engine.listeners.append(notifier.changed)
         yield Docpipe(
-            config,
-            state,
-            engine,
-            memory.checkpoints,
-            storage,
-            patients,
-            workers,
-            activities,
-            gates.services,
-            gates.quotas,
-            gates.observers,
+            config=config,
+            state=state,
+            engine=engine,
+            checkpoints=memory.checkpoints,
+            activity_log=memory.activity_log,
+            storage=activities.storage,
+            patients=activities.patients.database,
+            workers=workers,
+            activities=activities,
+            services=gates.services,
+            quotas=gates.quotas,
+            observers=gates.observers,
+            gates=gates,
+            scheduler=make_scheduler(config, memory.checkpoints, activities.patients.database, engine),
+            notifier=notifier,
         )
-
-
-def _har(path: Path | None, stack: contextlib.AsyncExitStack) -> Har | None:
-    if path is None:
-        return None
-    try:
-        return stack.enter_context(Har(path))
-    except OSError as error:
-        raise UsageError(f"{path} cannot be written: {error.strerror}.") from error
 
 
 @dataclass(frozen=True, slots=True)
 class _Memory:
     checkpoints: Checkpoints
     activity_log: ActivityLog
+    clock: Clock
 
 
 async def _memory(state: StateFolder, clock: Clock, stack: contextlib.AsyncExitStack) -> _Memory:
     checkpoints = await stack.enter_async_context(open_database(state.path, clock))
     await _sweep(state.spool, checkpoints)
-    return _Memory(checkpoints, await stack.enter_async_context(ActivityLog(state.path, clock)))
+    activity_log = await stack.enter_async_context(ActivityLog(state.path, clock))
+    return _Memory(checkpoints, activity_log, clock)
+
+
+async def _gates(
+    config: Config,
+    memory: _Memory,
+    store: "QuotaStore | None",
+    rng: random.Random,
+    stack: contextlib.AsyncExitStack,
+) -> Gates:
+    bucket, checkpoints = storage_folder(config) is None, memory.checkpoints
+    return await open_gates(config, checkpoints, memory.clock, rng, stack, storage=bucket, store=store)
 
 
 async def _engine(
@@ -200,19 +215,19 @@ async def _engine(
     memory: _Memory,
     activities: Activities,
     gates: Gates,
-    ids: RunIds,
+    rng: random.Random,
     *,
     until: Activity | None,
     stack: contextlib.AsyncExitStack,
 ) -> Engine:
-    """The engine, with what goes on beside it."""
+    """The engine, with retention and tracing."""
     clock, keep = activities.clock, config.state.keep
     engine = Engine(
         checkpoints=memory.checkpoints,
         activity_log=memory.activity_log,
         activities=activities,
         clock=clock,
-        ids=ids,
+        ids=RunIds(clock, rng, after=await memory.checkpoints.newest_run_id()),
         refresh=gates.refresh,
         paused=gates.pauses.get(""),
         until=until,
@@ -220,17 +235,6 @@ async def _engine(
     await stack.enter_async_context(tidied(memory.checkpoints, memory.activity_log, keep, clock))
     await stack.enter_async_context(traced(engine, gates.observers))
     return await stack.enter_async_context(engine)
-
-
-async def _storage(config: Config, gates: Gates, stack: contextlib.AsyncExitStack) -> Storage:
-    """The storage, tried; one that does not answer now is waited for by whoever needs it."""
-    storage = open_storage(config, gates.storage)
-    stack.push_async_callback(storage.close)
-    try:
-        await storage.check()
-    except UnreachableError as error:
-        log.warning("storage_not_reached", reason=str(error))
-    return storage
 
 
 async def _with_fakes(config: Config, stack: contextlib.AsyncExitStack) -> Config:
@@ -253,61 +257,6 @@ async def _with_fakes(config: Config, stack: contextlib.AsyncExitStack) -> Confi
     return replace(config, docex=docex, tasktracker=tracker)
 
 
-def conversion(config: Config) -> Json:
-    """What every job of the converter says beside its document."""
-    languages = config.convert.languages if config.convert.ocr else ()
-    return {"seconds": config.convert.timeout, "languages": languages}
-
-
-def make_workers(
-    config: Config, clock: Clock = time.time, converter: str = CONVERTER, *, inline: bool = False
-) -> Workers | InlineWorkers:
-    """The workers that the configuration asks for; not yet entered."""
-    convert = config.convert
-    if inline:
-        return InlineWorkers(converter, clock=clock)
-    return Workers(
-        converter,
-        preload=PRELOAD,
-        size=convert.workers or default_workers(convert.memory),
-        memory=convert.memory,
-        timeout=convert.timeout,
-        clock=clock,
-    )
-
-
-def _exchange(
-    config: Config, http: Http, gates: Gates, clock: Clock, credentials: Credentials, *, spool: Path
-) -> Exchange:
-    docex = config.docex
-    if docex.kind == "fhir":
-        # Whoever has another exchange does not wait for its import.
-        from docpipe.sources.fhir.exchange import FhirExchange  # noqa: PLC0415
-        from docpipe.sources.fhir.wire import Wire  # noqa: PLC0415
-
-        wire = Wire(http, docex, gates.searching, gates.asking, gates.archives, credentials)
-        return FhirExchange(wire, spool, clock)
-    exchange = DocumentExchange(http, docex, gates.searching, gates.asking, clock, credentials)
-    return ArchiveExchange(exchange, _downloader(config, gates, exchange), Limits(), clock)
-
-
-def _downloader(config: Config, gates: Gates, exchange: DocumentExchange) -> Downloader:
-    home = origin_of(config.docex.base_url)
-    others = config.docex.archive_origins
-
-    def allowed(origin: str) -> bool:
-        return origin == home or not others or origin in others
-
-    return Downloader(
-        http=exchange.http,
-        config=config.docex,
-        credentials=exchange.credentials,
-        gate_of=gates.archives,
-        allowed=allowed,
-        clock=exchange.clock,
-    )
-
-
 async def _sweep(spool: Path, checkpoints: Checkpoints) -> None:
     """Remove from the spool what belongs to no unfinished run."""
     kept = await checkpoints.unfinished_ids()
@@ -315,6 +264,6 @@ async def _sweep(spool: Path, checkpoints: Checkpoints) -> None:
     def sweep() -> None:
         for folder in spool.iterdir():
             if folder.name not in kept:
-                shutil.rmtree(folder, ignore_errors=True)
+                remove_tree(folder)
 
     await asyncio.to_thread(sweep)

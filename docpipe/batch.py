@@ -1,31 +1,38 @@
-"""Conversion of files by hand: the readers, workers and limits of a run, without its services.
+"""`docpipe convert`: files on the disk, with the readers, workers and limits of a run, without its services.
 
 Archives are opened, documents in documents are documents of their own, and every file has one outcome, as
 in a run.
 """
 
 import asyncio
-import hashlib
 import json
 import re
 import shutil
+import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
 from docpipe import __version__
-from docpipe.archive.extract import Limits, gather
+from docpipe.archive.extract import Entry
+from docpipe.archive.given import Given
+from docpipe.archive.limits import Limits
 from docpipe.errors import WorkerError
-from docpipe.model import Json, Outcome, Ticket
+from docpipe.gates.local_trouble import trouble_of, wait_out
+from docpipe.model import Outcome, Ticket, WaitKind
+from docpipe.workers.answers import Answer
 from docpipe.workers.inline import InlineWorkers
 from docpipe.workers.pool import Workers
+from docpipe.workers.unpacking import Unpacker
 
 DEEPEST: Final = 10
 """Documents in documents that are opened."""
 METADATA: Final = "metadata.json"
-_LIMITS: Final = Limits(members=1_000_000, total=2**40)
-"""Of all files given at once; those of single files and of nesting are as in a run."""
+_TAKEN_AT_ONCE: Final = 32
+"""Files that share the limits of one archive, with what is in them."""
+_LIMITS: Final = Limits(members=10_000 + _TAKEN_AT_ONCE, total=2**40)
+"""Of these; the user's own files are not measured by their size."""
 _LONGEST: Final = 100
 _UNPRINTABLE: Final = re.compile(r"[^\w .()+,@=-]")
 
@@ -49,9 +56,9 @@ class Result:
     escaped: bool = False
     """Whether its worker did not survive it."""
     unchanged: bool = False
-    """Whether it was there already."""
+    """Whether an earlier conversion of the same bytes was kept."""
 
-    def as_json(self) -> dict[str, Json]:
+    def as_json(self) -> dict[str, Any]:
         """For `--json`."""
         return asdict(self) | {"folder": self.folder and str(self.folder)}
 
@@ -69,17 +76,17 @@ class _Document:
     """The SHA-256 of the documents that it lies in."""
 
 
-class Shelf:
+class OutputFolder:
     """A folder of converted documents, each in a folder of its own that is named after it."""
 
     def __init__(self, root: Path, *, again: bool = False) -> None:
-        """`again`: whether what is there already is converted anew."""
+        """`again`: whether documents that were converted before are converted again."""
         self._root = root
         self._again = again
         self._taken: set[str] = set()
 
     def place(self, name: str) -> Path:
-        """A folder for a document: one that no other document of this time has, and no stranger's."""
+        """A folder for a document, which no other document of this call has and which holds nothing else."""
         stem = _UNPRINTABLE.sub("_", name.replace("/", " - "))[-_LONGEST:].strip(" .") or "document"
         number = 1
         while True:
@@ -90,7 +97,7 @@ class Shelf:
                 return folder
             number += 1
 
-    def there(self, folder: Path, sha256: str) -> dict[str, Any] | None:
+    def unchanged_document(self, folder: Path, sha256: str) -> dict[str, Any] | None:
         """The metadata of a document that was converted before, from the same bytes by this docpipe."""
         if self._again:
             return None
@@ -111,29 +118,32 @@ class Shelf:
         made.replace(folder)
 
 
-class ByHand:
+class BatchConverter:
     """Converts files with some workers.
 
     Args:
         workers: they do it.
+        unpacker: takes archives apart.
         work: a folder for what is under way, on the disk of the shelf, and removed by the caller.
         shelf: where the documents go; None to throw them away, as for trying a corpus.
         done: called with each result.
-        job: what every job says besides its document.
+        job: the members of every job that do not depend on the document.
         at_once: documents in the hands of workers, or in line for them.
     """
 
     def __init__(
         self,
         workers: Workers | InlineWorkers,
+        unpacker: Unpacker,
         work: Path,
         *,
-        shelf: Shelf | None,
+        shelf: OutputFolder | None,
         done: Callable[[Result], None],
-        job: Json,
+        job: dict[str, Any],
         at_once: int,
     ) -> None:
         self._workers = workers
+        self._unpacker = unpacker
         self._work = work
         self._shelf = shelf
         self._done = done
@@ -144,7 +154,7 @@ class ByHand:
     async def convert(self, files: Mapping[str, Path]) -> None:
         """Convert files, by the names to show."""
         folder = self._folder()
-        entries = await asyncio.to_thread(gather, files, folder, _LIMITS)
+        entries = await self._taken(files, folder)
         siblings = folder / "siblings.json"
         siblings.write_text(json.dumps([entry["path"] for entry in entries if entry["file"]]), "utf-8")
         async with asyncio.TaskGroup() as group:
@@ -159,6 +169,22 @@ class ByHand:
                     group.create_task(self._one(document, entry["sha256"]))
         await asyncio.to_thread(shutil.rmtree, folder)
 
+    async def _taken(self, files: Mapping[str, Path], folder: Path) -> list[Entry]:
+        """The files with those of archives among them; each `file` is relative to the folder."""
+        given = [Given(name, path) for name, path in files.items()]
+        first: dict[str, Entry] = {}
+        entries: list[Entry] = []
+        for number, at in enumerate(range(0, len(given), _TAKEN_AT_ONCE)):
+            part = folder / str(number)
+            part.mkdir(mode=0o700)
+            some = given[at : at + _TAKEN_AT_ONCE]
+            for entry in await self._unpacker.gather(some, part, _LIMITS, Ticket()):
+                entry["file"] = entry["file"] and f"{number}/{entry['file']}"
+                if entry["sha256"] and (known := first.setdefault(entry["sha256"], entry)) is not entry:
+                    entry |= {"outcome": Outcome.DUPLICATE, "duplicate_of": known["path"]}
+                entries.append(entry)
+        return entries
+
     def _folder(self) -> Path:
         folder = self._work / str(next(self._numbers))
         folder.mkdir(mode=0o700)
@@ -167,7 +193,7 @@ class ByHand:
     async def _one(self, document: _Document, sha256: str) -> None:
         """One document, then the documents in it."""
         place = self._shelf and self._shelf.place(document.name)
-        if self._shelf and place and (known := self._shelf.there(place, sha256)) is not None:
+        if self._shelf and place and (known := self._shelf.unchanged_document(place, sha256)) is not None:
             self._done(replace(_result(document, known, known), folder=place, unchanged=True))
             return
         folder = self._folder()
@@ -181,7 +207,7 @@ class ByHand:
         }
         try:
             async with self._places:
-                answer = await self._workers.ask(job, Ticket())
+                answer = await self._answer(job)
         except WorkerError as error:
             await asyncio.to_thread(shutil.rmtree, folder)
             self._done(Result(document.name, Outcome.FAILED, str(error), escaped=True))
@@ -200,13 +226,23 @@ class ByHand:
         self._done(result)
         await self._embedded(document, sha256, parts)
 
+    async def _answer(self, job: dict[str, Any]) -> Answer:
+        """A worker's answer; where this machine starts no more processes, that is waited out."""
+        while True:
+            try:
+                return await self._workers.ask(job, Ticket())
+            except OSError as error:
+                if (trouble := trouble_of(error)) is None or trouble.kind is WaitKind.DISK:
+                    raise
+            await wait_out(trouble, Ticket(), "folder", time.time)
+
     async def _parts(self, done: dict[str, Any], folder: Path) -> list[tuple[Path, dict[str, Any]]]:
         """The documents that were found in one, moved out of its folder."""
         if not done["embedded"]:
             return []
         beside = self._folder()
         (folder / "embedded").replace(beside)
-        return [(beside / Path(part["path"]).name, part) for part in done["embedded"]]
+        return [(beside / Path(part["file"]).name, part) for part in done["embedded"]]
 
     async def _embedded(
         self, document: _Document, sha256: str, parts: Collection[tuple[Path, dict[str, Any]]]
@@ -214,7 +250,7 @@ class ByHand:
         above = document.above | {sha256}
         for path, part in parts:
             name = f"{document.name}/{part['name']}"
-            digest = await asyncio.to_thread(_digest, path)
+            digest = part["sha256"]
             if digest in above:
                 self._done(Result(name, Outcome.DUPLICATE, "It is the document that it lies in."))
             elif len(above) > DEEPEST:
@@ -241,7 +277,7 @@ def _complete(document: _Document, sha256: str, done: dict[str, Any], folder: Pa
     original = f"original{done['extension']}"
     if not document.given:
         shutil.copyfile(document.path, folder / original)
-    told = {
+    metadata = {
         "name": document.name,
         "sha256": sha256,
         "size": document.path.stat().st_size,
@@ -252,10 +288,5 @@ def _complete(document: _Document, sha256: str, done: dict[str, Any], folder: Pa
         "embedded": [part["name"] for part in done["embedded"]],
         **done["metadata"],
     }
-    text = json.dumps(told, indent=1, ensure_ascii=False)
+    text = json.dumps(metadata, indent=1, ensure_ascii=False)
     (folder / METADATA).write_bytes(text.encode(errors="backslashreplace"))
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

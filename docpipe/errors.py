@@ -4,28 +4,28 @@
     ├── UsageError                2: the command line, a file given on it
     │   └── ConfigError           2: config.toml or the environment
     ├── StateError                2: the state folder cannot be used (permissions, lock, corrupt database)
-    │   └── UnreachableError      2: what is needed does not answer now, and may do so later
-    ├── RunError                  what stops one patient; the run ends as failed, the others go on
-    │   ├── PatientError          no such patient, or a row that cannot be used
+    │   └── UnreachableError      2: something needed does not answer now, and may answer later
+    ├── RunError                  what stops one patient: the run ends as failed, others continue
+    │   ├── PatientError          no such patient, or an unusable row
     │   ├── ServiceError          the service answered, and the answer is final
-    │   │   └── PoisonedError     this request alone keeps failing while others succeed
-    │   └── ArchiveError          the archive cannot be had or opened as a whole
+    │   │   └── PoisonedError     this request keeps failing while others succeed
+    │   └── ArchiveError          the archive cannot be downloaded or opened
     ├── DatabaseDownError         the patients database cannot be reached; runs wait, commands say so
+    ├── SpoolLostError            files of a run are no longer in the spool; they are downloaded again
     ├── UnfitError                `check` found that a part cannot be used as it is
-    ├── SearchExpiredError        the exchange forgot the search: a new one is needed (never reaches a person)
     └── WorkerError               one document: the worker process did not survive it
         ├── WorkerCrashedError
         ├── WorkerTimeoutError
         └── WorkerMemoryError
 
-No message bears a patient's name or birth date.
+No message contains a patient's name or birth date.
 """
 
 from typing import ClassVar
 
 
 class DocpipeError(Exception):
-    """Something docpipe knows how to tell; `str(error)` is the sentence to print."""
+    """An expected error; `str(error)` is the sentence to print."""
 
     exit_status: ClassVar[int] = 1
 
@@ -47,7 +47,7 @@ class StateError(DocpipeError):
 
 
 class UnreachableError(StateError):
-    """Something does not answer; time may mend that."""
+    """Something does not answer; it may answer later."""
 
 
 class RunError(DocpipeError):
@@ -59,7 +59,7 @@ class PatientError(RunError):
 
 
 class DatabaseDownError(DocpipeError):
-    """Nobody can be looked up at the moment; `reason` says in a few words why."""
+    """No patient can be looked up now; `reason` is the cause in a few words."""
 
     def __init__(self, message: str, reason: str) -> None:
         super().__init__(message)
@@ -67,7 +67,7 @@ class DatabaseDownError(DocpipeError):
 
 
 class ServiceError(RunError):
-    """A service answered, and trying again will not help."""
+    """A service answered, and a retry would not help."""
 
     def __init__(self, message: str, status: int | None = None) -> None:
         super().__init__(message)
@@ -82,16 +82,16 @@ class ArchiveError(RunError):
     """The archive cannot be downloaded or opened as a whole."""
 
 
+class SpoolLostError(DocpipeError):
+    """Files that a run needs are no longer in the spool."""
+
+
 class UnfitError(DocpipeError):
-    """A part that docpipe needs cannot be used as it is; `cure` says what to do, in a few words."""
+    """A part that docpipe needs cannot be used as it is; `cure` is what to do, in a few words."""
 
     def __init__(self, message: str, cure: str = "") -> None:
         super().__init__(message)
         self.cure = cure
-
-
-class SearchExpiredError(DocpipeError):
-    """The exchange no longer knows the search, or its archive."""
 
 
 class WorkerError(DocpipeError):

@@ -1,14 +1,20 @@
-"""The words everything else is said in: activities, outcomes, states, patients, and who waits for what."""
+"""The domain: activities, outcomes, states of runs, waits, tickets, patients and rates."""
 
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Final, Protocol
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, TypeVar
+
+if TYPE_CHECKING:
+    from msgspec import Struct
 
 Json = Any
-"""A value that `json.dumps` takes: what activities take and return, and what checkpoints hold."""
+"""A value that `json.dumps` takes."""
+
+_S = TypeVar("_S", bound="Struct")
 
 Clock = Callable[[], float]
 """Seconds since the epoch. `time.time` in production; tests hand in a virtual one."""
@@ -30,101 +36,220 @@ class Activity(StrEnum):
 
 
 class Outcome(StrEnum):
-    """What became of one file of the archive; every file has exactly one."""
+    """The result for a file of the archive; every file has exactly one."""
 
     CONVERTED = "converted"  # readable forms were made and stored beside the original
-    STORED = "stored"  # kept as it is: there is no converter for its type
-    FAILED = "failed"  # kept as it is where it could be read at all; the reason says why
-    DUPLICATE = "duplicate"  # the same bytes came before in this archive
-    IGNORED = "ignored"  # empty, or the litter of an operating system
+    STORED = "stored"  # stored without a conversion: there is no reader for its type
+    FAILED = "failed"  # stored without a conversion if it could be extracted; has a reason
+    DUPLICATE = "duplicate"  # the same bytes as an earlier file of the archive
+    IGNORED = "ignored"  # empty, or a by-product of an operating system
     REFUSED = "refused"  # unsafe to unpack
 
 
-class RunState(StrEnum):
-    """Where a run stands."""
+OUTCOMES: Final = {
+    Outcome.CONVERTED: "readable",
+    Outcome.STORED: "kept as it is",
+    Outcome.FAILED: "could not be read",
+    Outcome.REFUSED: "refused as unsafe",
+    Outcome.DUPLICATE: "the same as another",
+    Outcome.IGNORED: "left out",
+}
+"""What people read of an outcome, on the terminal, in reports and on the page; a test compares."""
 
-    QUEUED = "queued"  # accepted, not begun
-    RUNNING = "running"  # begun, not finished; also after a crash, until resumed
+
+class RunState(StrEnum):
+    """The state of a run."""
+
+    QUEUED = "queued"  # accepted, not started
+    RUNNING = "running"  # started, not finished; also after a crash, until resumed
     COMPLETED = "completed"  # every file is converted, stored, duplicate or ignored
     COMPLETED_WITH_ERRORS = "completed_with_errors"  # done, but some files failed or were refused
-    FAILED = "failed"  # something stopped the whole patient
-    CANCELLING = "cancelling"  # given up; the tracker has yet to be told, also after a crash
-    CANCELLED = "cancelled"  # given up, and the tracker told
+    FAILED = "failed"  # an error stopped the whole run
+    CANCELLING = "cancelling"  # being cancelled; the task is not updated yet, also after a crash
+    CANCELLED = "cancelled"  # cancelled, and the task updated
 
     @property
     def finished(self) -> bool:
-        """Whether nothing more will happen to the run by itself."""
+        """Whether the run has ended."""
         return self not in (RunState.QUEUED, RunState.RUNNING, RunState.CANCELLING)
 
 
 class WaitKind(StrEnum):
     """What a run can wait for."""
 
-    ADMISSION = "admission"  # its turn to begin
+    ADMISSION = "admission"  # its turn to start
     QUOTA = "quota"  # a place under an endpoint's quota
     OUTAGE = "outage"  # a service that is down
     RETRY = "retry"  # the pause before its own request is tried again
-    POLL = "poll"  # the next question after its search
+    POLL = "poll"  # the next poll of its search
     DOWNLOAD = "download"  # a place among the downloads
     CONVERSION = "conversion"  # a free worker
-    DISK = "disk"  # room on the disk
+    DISK = "disk"  # free space on the disk
+    LOCAL = "local"  # the end of another trouble of this machine, such as a mount without its server
     TOKEN = "token"  # noqa: S105 -- a token of a service, which somebody else is getting
-    PAUSE = "pause"  # somebody has told docpipe to pause, or to leave a service alone
+    QUOTA_STORE = "quota_store"  # the Redis that counts the quotas of several processes
+    PAUSE = "pause"  # a person has paused docpipe or a service
+
+
+class WaitWords(NamedTuple):
+    """The words for a kind of wait. `{what}` is replaced by the endpoint, service or place."""
+
+    state: str
+    """As a predicate: "waits for the quota of docex.search"."""
+    subject: str
+    """After "for": "the quota of docex.search"."""
+    noun: str
+    """The same in a legend, without `{what}`: "a quota"."""
+
+
+WAITS: Final = {
+    WaitKind.ADMISSION: WaitWords("waits for its turn to begin", "its turn to begin", "its turn"),
+    WaitKind.QUOTA: WaitWords("waits for the quota of {what}", "the quota of {what}", "a quota"),
+    WaitKind.OUTAGE: WaitWords("{what} is down", "{what} to be up again", "an outage"),
+    WaitKind.RETRY: WaitWords("tries {what} again", "another try at {what}", "another try"),
+    WaitKind.POLL: WaitWords("waits for the search", "the search", "the search"),
+    WaitKind.DOWNLOAD: WaitWords(
+        "waits for a place among the downloads", "a place among the downloads", "a download place"
+    ),
+    WaitKind.CONVERSION: WaitWords("waits for a free converter", "a free converter", "a free converter"),
+    WaitKind.DISK: WaitWords(
+        "the disk is full ({what}): make room, and docpipe continues", "room on the disk", "room on the disk"
+    ),
+    WaitKind.LOCAL: WaitWords("{what}", "this machine ({what})", "this machine"),
+    WaitKind.TOKEN: WaitWords("waits for a token ({what})", "a token ({what})", "a token"),
+    WaitKind.QUOTA_STORE: WaitWords(
+        "the quota store at {what} is down: start it, and docpipe continues",
+        "the quota store to be up again",
+        "the quota store",
+    ),
+    WaitKind.PAUSE: WaitWords("{what} is paused", "the end of a pause", "a pause"),
+}
+
+
+def describe_wait(kind: str, what: str, place: int | None = None) -> str:
+    """Describe a wait as a sentence without its full stop; accepts kinds of a newer docpipe."""
+    words = WAITS[WaitKind(kind)].state if kind in list(WaitKind) else "waits ({what})"
+    text = words.format(what=what or "docpipe")
+    return text if not place else f"{text}, place {place} in line"
+
+
+def describe_subject(kind: str, what: str) -> str:
+    """Describe a wait in words that follow "for"."""
+    return WAITS[WaitKind(kind)].subject.format(what=what or "docpipe")
 
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """What somebody waits for. Times are of the clock that the gate uses (seconds since the epoch)."""
+    """What a run waits for. Times are seconds since the epoch, by the clock of the gate."""
 
     kind: WaitKind
     what: str
-    """The endpoint or service, such as `docex.search`; empty where the kind says it all."""
+    """The endpoint or service, such as `docex.search`; empty if the kind is enough."""
     since: float
     until: float | None = None
-    """When it should go on, as far as is known."""
+    """When the wait should end, if that is known."""
     place: int | None = None
     """Place in line, 1 for the next."""
 
 
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """How far a download is."""
+
+    received: int
+    """Bytes, with those of earlier attempts."""
+    size: int | None
+    """Of the whole, None where the server does not say."""
+    rate: float
+    """Bytes a second, over the last ten seconds."""
+
+
+def describe_transfer(transfer: Transfer) -> str:
+    """Describe a download in a few words: `312 MB of 1.2 GB, 3.4 MB/s`."""
+    whole = "" if transfer.size is None else f" of {_bytes(transfer.size)}"
+    return f"{_bytes(transfer.received)}{whole}, {_bytes(transfer.rate)}/s"
+
+
+def _bytes(size: float) -> str:
+    for unit, worth in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if size >= worth:
+            return f"{size / worth:.{0 if size >= 10 * worth else 1}f} {unit}"
+    return f"{size:.0f} bytes"
+
+
 PRIORITY_WORTH_S: Final = 3600.0
-"""A level of priority is worth this much waiting, at every line: who has waited an hour longer than a
-caller of the next higher priority goes first, so nobody starves, and the order of a line never changes."""
+"""Seconds of waiting that equal one level of priority, at every line: a caller that has waited an hour
+longer than one of the next higher priority goes first. No caller starves, and a line never changes order."""
 
 
 @dataclass(slots=True, eq=False)
 class Ticket:
-    """Who asks at a gate: one activity of one run. Gates write `wait` while the holder waits."""
+    """Identifies a waiting activity to gates, slots and workers, which set `wait` while it waits."""
 
     run_id: str = ""
     priority: int = 0
     """Higher goes first."""
     wait: Wait | None = None
+    transfer: Transfer | None = None
+    """Set while a body arrives."""
 
     def urgency(self, now: float) -> float:
-        """The key by which lines are sorted, smallest first, for a caller that arrives at `now`."""
+        """The key that lines are sorted by, smallest first, for a caller that arrives at `now`."""
         return now - self.priority * PRIORITY_WORTH_S
 
 
 class Step(Protocol):
-    """What an activity knows of the try it runs in; whichever engine runs it supplies this."""
+    """One attempt at an activity, as the activity sees it; supplied by the engine."""
 
     @property
     def key(self) -> str:
-        """An idempotency key: the same at every try, after crashes too."""
+        """An idempotency key: the same at every attempt, also after a crash."""
 
     @property
     def ticket(self) -> Ticket:
-        """Who asks, for gates."""
+        """Identifies the run to gates and slots."""
 
-    @property
-    def state(self) -> Json | None:
-        """What an earlier try saved, None at the first."""
+    def saved(self, kind: type[_S]) -> _S | None:
+        """The state that this attempt or an earlier one saved, None if there is none."""
 
-    async def save(self, state: Json) -> None:
-        """Keep `state` for later tries; durable when this returns."""
+    async def save(self, state: "Struct") -> None:
+        """Save `state` for later attempts; durable when this returns."""
 
-    def note(self, state: Json) -> None:
-        """Keep `state` for later tries, soon: what a crash may lose without harm."""
+    def note(self, state: "Struct") -> None:
+        """Save `state` for later attempts soon; a crash may lose it."""
+
+    async def until(self, when: float, wait: Wait) -> None:
+        """Wait for a time, in seconds since the epoch; at once where it is past.
+
+        An engine may end the attempt instead, and begin another one then with the state that was noted.
+
+        Args:
+            when: the time.
+            wait: what the run waits for meanwhile.
+        """
+
+
+class Spool(Protocol):
+    """Where the files of runs lie that are not stored yet: a folder of this machine, which others may share.
+
+    Names are relative to the folder of a run.
+    """
+
+    def path(self, run_id: str) -> Path:
+        """The folder of a run on this machine; it may not exist yet."""
+
+    async def keep(self, run_id: str, names: Iterable[str]) -> None:
+        """Let every machine have these files, which were written here; durable when this returns."""
+
+    async def need(self, run_id: str, names: Iterable[str]) -> None:
+        """Bring these files here, where they are not.
+
+        Raises:
+            SpoolLostError: if one is nowhere any more.
+        """
+
+    async def drop(self, run_id: str) -> None:
+        """Remove the files of a run everywhere; without an error where there are none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,16 +277,39 @@ class Rate:
 
 
 _CROCKFORD: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_ULID, _OF_TIME = 26, 10
+"""Letters of an id, and of the time in it."""
 _PAIRS: Final = tuple(first + second for first in _CROCKFORD for second in _CROCKFORD)
+
+
+def time_of(run_id: str) -> float | None:
+    """When a ULID was made, in seconds since the epoch; None where it is none."""
+    if len(run_id) != _ULID or not set(run_id) <= set(_CROCKFORD):
+        return None
+    millis = 0
+    for letter in run_id[:_OF_TIME]:
+        millis = millis << 5 | _CROCKFORD.index(letter)
+    return millis / 1000
 
 
 @dataclass(slots=True)
 class RunIds:
-    """Makes ULIDs (https://github.com/ulid/spec) that sort by time, from a clock and a seedable source."""
+    """Makes ULIDs (https://github.com/ulid/spec) that sort by time, from a clock and a seedable source.
+
+    Args:
+        clock: the wall clock. Where it was set back, new ids follow the last one all the same.
+        rng: the source of randomness.
+        after: the last id of an earlier process; new ids are larger.
+    """
 
     clock: Clock = time.time
     rng: random.Random = field(default_factory=random.SystemRandom)
+    after: str = ""
     _last: int = 0
+
+    def __post_init__(self) -> None:
+        for letter in self.after:
+            self._last = self._last << 5 | _CROCKFORD.index(letter)
 
     def new(self) -> str:
         """A new id of 26 characters, larger than every one made before it here."""

@@ -1,15 +1,16 @@
-"""What has to be on the disk before a checkpoint may point to it."""
+"""Durable files and folders: a checkpoint may only refer to data that has been synced."""
 
 import contextlib
 import os
+import shutil
 from pathlib import Path
 
 
 def sync_file(path: Path) -> None:
-    """Bring a file's bytes to the disk.
+    """Sync the bytes of a file.
 
     Raises:
-        OSError: as the disk has it.
+        OSError: if the disk refuses.
     """
     file = os.open(path, os.O_RDONLY)
     try:
@@ -19,11 +20,11 @@ def sync_file(path: Path) -> None:
 
 
 sync_folder = sync_file
-"""Bring a folder's names to the disk: what was made, renamed or removed in it."""
+"""Sync the names in a folder: files that were created, renamed or removed."""
 
 
 def sync_tree(folder: Path) -> None:
-    """Bring the files of a folder, their names and the folder's own name to the disk."""
+    """Sync the files of a folder, their names and the folder's own name."""
     for path in folder.iterdir():
         sync_file(path)
     sync_folder(folder)
@@ -31,21 +32,27 @@ def sync_tree(folder: Path) -> None:
     sync_folder(folder.parent.parent)
 
 
+def emptied(folder: Path) -> None:
+    """Make a private folder anew, without what another attempt left in it; its name is not synced."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(mode=0o700)
+
+
 def make_folder(folder: Path) -> None:
-    """Make a private folder and those above it that are missing, and bring their names to the disk."""
+    """Create a private folder with its missing parents, and sync their names."""
     if folder.is_dir():
         return
     make_folder(folder.parent)
-    with contextlib.suppress(FileExistsError):  # somebody else made it meanwhile
+    with contextlib.suppress(FileExistsError):  # another thread created it meanwhile
         folder.mkdir(mode=0o700)
     sync_folder(folder.parent)
 
 
 def write_all(file: int, data: bytes | bytearray | memoryview) -> None:
-    """Write everything to a file that is open: a call may take less than it is given.
+    """Write all bytes to an open file: one call of `os.write` may write fewer.
 
     Raises:
-        OSError: as the disk has it.
+        OSError: if the disk refuses.
     """
     rest = memoryview(data)
     while rest:

@@ -1,4 +1,4 @@
-"""JSON as it is written for every activity: checkpoints and the arguments in the activity log."""
+"""Compact JSON for checkpoints and the activity log."""
 
 import functools
 import json
@@ -16,8 +16,10 @@ def _encoder() -> "msgspec.json.Encoder":
 
 
 def to_json(value: Any) -> str:
-    """The value as compact JSON. msgspec needs an eighth of the time of the standard library's encoder."""
+    """Encode a value as compact JSON. msgspec takes an eighth of the time of `json`."""
     try:
         return _encoder().encode(value).decode()
-    except UnicodeEncodeError:  # half a surrogate pair, from a name that was no Unicode: only escapes hold it
-        return json.dumps(value, separators=(",", ":"))
+    except UnicodeEncodeError:  # half a surrogate pair: only escapes can hold it
+        import msgspec  # noqa: PLC0415 -- as above
+
+        return json.dumps(msgspec.to_builtins(value), separators=(",", ":"))

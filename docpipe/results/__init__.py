@@ -1,0 +1,1 @@
+"""What activities return and reports hold, as values; checkpoints keep them as JSON. Imports nothing."""
