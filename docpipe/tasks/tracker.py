@@ -1,38 +1,54 @@
 """The TaskTracker: one task a run, its status, one report."""
 
-import asyncio
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import Final
+from typing import Any, Final
 from urllib.parse import quote
 
 import structlog
+from msgspec import Struct
 
 from docpipe.config.config import Tasktracker
+from docpipe.errors import ServiceError
 from docpipe.gates import Gate
-from docpipe.gates.line import waiting
-from docpipe.http import Answer, Check, Credentials, Http
+from docpipe.http import Answer, Check, Credentials, Http, Own, about, is_problem
+from docpipe.http.pending import Repeats
 from docpipe.http.verdicts import describe_probe, refusal
-from docpipe.model import Clock, Json, Step, Ticket, Wait, WaitKind
+from docpipe.model import Clock, Step, Ticket
+from docpipe.results.files import Appended, Task, Updated
+from docpipe.results.states import Intent, ReportIntent, StatusIntent
 
 log = structlog.get_logger(__name__)
 
 NAME: Final = "tasktracker"
 _GONE: Final = (HTTPStatus.NOT_FOUND, HTTPStatus.GONE)
+AGAIN_S: Final = 5.0
+"""A task that is not there is requested once more after so many seconds, before it counts as deleted."""
 _STALE: Final = 5
-"""So often others may change the task between its reading and the new status."""
+"""How often others may change the task between its reading and the new status."""
 _CONFLICTS: Final = 20
 _LONGEST_PAUSE_S: Final = 60.0
-"""What the tracker is still at after 20 tries, a quarter of an hour, has come to grief there."""
+"""A request that is still in progress after 20 tries, a quarter of an hour, has failed there."""
 _DELETED: Final = "The task was deleted in the tracker; the documents are kept."
+
+
+class TaskBody(Struct, frozen=True, kw_only=True):
+    """A task, as the tracker answers it."""
+
+    id: str
+    status: str
+    external_ref: str = ""
+    """The run that it belongs to."""
+    reports: int = 0
+    """How many reports it has."""
 
 
 @dataclass(frozen=True, slots=True)
 class TaskTracker:
-    """Client of the tracker. What it returns are plain JSON values.
+    """Client of the tracker.
 
-    A task that somebody deleted or closed does not undo the work: it is told as a `problem`.
+    A task that somebody deleted or closed does not undo the work: the result has a `problem` then.
     """
 
     http: Http
@@ -40,15 +56,17 @@ class TaskTracker:
     gate: Gate
     clock: Clock
     credentials: Credentials
+    _warned: set[str] = field(default_factory=set)
+    """The warnings that are logged already."""
 
     async def probe(self, ticket: Ticket) -> str:
-        """Ask once after a task that does not exist.
+        """Look up a task that does not exist, once.
 
         Returns:
-            What it answered, in a few words.
+            The answer, in a few words.
 
         Raises:
-            UnfitError: if it cannot be used as it is.
+            UnfitError: if docpipe cannot use the tracker.
         """
         answer = await self.http.once(
             f"{self.config.base_url}/v1/tasks",
@@ -57,35 +75,39 @@ class TaskTracker:
             credentials=self.credentials,
             params={"external_ref": "docpipe-check"},
             check=_is_list,
+            own=_has_tasks,
         )
-        return describe_probe(answer, self.config, "the question after a task")
+        return describe_probe(answer, self.config, "a look-up of tasks")
 
-    async def create(self, step: Step, run_id: str, title: str) -> Json:
+    async def create(self, step: Step, run_id: str, title: str) -> Task:
         """Create the run's task, unless an earlier try did.
-
-        Returns:
-            {"task_id"}.
 
         Raises:
             ServiceError: if the tracker refuses it.
         """
-        if step.state is not None and (task_id := await self._find(step, run_id)) is not None:
-            return {"task_id": task_id}
-        if step.state is None:  # from here on a crash cannot tell whether the task was created
-            await step.save({"sent": self.clock()})
+        if step.saved(Intent) is None:  # from here on a crash cannot tell whether the task was created
+            await step.save(Intent(sent=self.clock()))
+        elif (task_id := await self._find(step, run_id)) is not None:
+            return Task(task_id)
 
-        async def look() -> Answer | None:
-            """The last answer was lost, and the tracker may have forgotten the key since."""
+        async def recover() -> Answer | None:
+            """Find the task where the last answer was lost, and the tracker has forgotten the key since."""
             task_id = await self._find(step, run_id)
             return None if task_id is None else Answer(HTTPStatus.CREATED, {}, {"id": task_id, "status": ""})
 
         task = {"title": title, "external_ref": run_id, "status": "in_progress"}
-        answer = await self._post(step, f"{self.config.base_url}/v1/tasks", task, look, _is_task)
+        url = f"{self.config.base_url}/v1/tasks"
+        answer = await self._post(step, url, task, recover, check=_of(run_id), own=_has_tasks)
         if not answer.ok:
             raise refusal("The tracker", self.config, answer, "the new task")
-        return {"task_id": answer.body["id"]}
+        return Task(_task(answer).id)
 
     async def _find(self, step: Step, run_id: str) -> str | None:
+        """The id of the task with the run's reference, None where none is listed.
+
+        Other listed tasks belong to others. Where none is listed, the task is requested again, which is safe:
+        under the same key the tracker answers with the task that it has.
+        """
         answer = await self.http.call(
             "GET",
             f"{self.config.base_url}/v1/tasks",
@@ -94,53 +116,56 @@ class TaskTracker:
             credentials=self.credentials,
             params={"external_ref": run_id},
             check=_is_list,
+            own=_has_tasks,
         )
         if not answer.ok:
-            raise refusal("The tracker", self.config, answer, "the question after the task")
-        tasks = answer.body.get("tasks") or []
-        return tasks[0]["id"] if tasks else None
+            raise refusal("The tracker", self.config, answer, "a look-up of the task")
+        tasks = [_task_body(body) for body in answer.body.get("tasks") or []]
+        own = [task.id for task in tasks if task is not None and task.external_ref == run_id]
+        if len(own) < len(tasks) and "filter" not in self._warned:
+            self._warned.add("filter")
+            log.warning("tracker_ignores_filter", listed=len(tasks), own=len(own), parameter="external_ref")
+        return own[0] if own else None
 
-    async def update_status(self, step: Step, task_id: str, status: str, note: str) -> Json:
+    async def update_status(self, step: Step, task_id: str, status: str, note: str) -> Updated:
         """Set the status, once, and the note beside it.
 
-        Returns:
-            {"status": as it stands, "problem": a sentence or None}.
-
         Raises:
-            ServiceError: if the tracker refuses for a reason of ours.
+            ServiceError: if the tracker refuses it.
         """
         for _ in range(_STALE):
             answer = await self._ask(step, task_id)
-            if answer.status in _GONE or _done(answer, step.state, status):
+            if answer.status in _GONE or _done(answer, step.saved(StatusIntent), status):
                 break
-            if step.state is None or step.state["etag"] != _etag(answer):
-                await step.save({"etag": _etag(answer)})
+            before = StatusIntent(etag=_etag(answer))
+            if step.saved(StatusIntent) != before:
+                await step.save(before)
             answer = await self._patch(step, task_id, {"status": status, "note": note})
-            if answer.status != HTTPStatus.PRECONDITION_FAILED:
+            if answer.status not in (HTTPStatus.PRECONDITION_FAILED, *_GONE):
                 break
         if answer.status in (HTTPStatus.CONFLICT, HTTPStatus.PRECONDITION_FAILED):
             stays = await self._ask(step, task_id)
-            if stays.ok and stays.body["status"] != status:
-                problem = f"The tracker did not let the task go from {stays.body['status'][:40]} to {status}."
-                return {"status": stays.body["status"], "problem": problem}
+            if stays.ok and (actual := _task(stays).status) != status:
+                problem = f"The tracker did not let the task go from {actual[:40]} to {status}."
+                return Updated(actual, problem)
             answer = stays
         if answer.status in _GONE:
-            return {"status": None, "problem": _DELETED}
+            return Updated(None, _DELETED)
         if not answer.ok:
             raise refusal("The tracker", self.config, answer, "the new status")
-        return {"status": answer.body["status"], "problem": None}
+        return Updated(_task(answer).status, None)
 
     async def _patch(self, step: Step, task_id: str, change: dict[str, str]) -> Answer:
-        """Change the task, unless it is another one by now than what the step knows.
+        """Change the task, unless it has changed since the step has read it.
 
-        A try that was given up, and arrives after one that went through, would add its note once more: it
-        finds that its If-Match is stale.
+        An abandoned attempt that arrives after a successful one would add its note twice; its If-Match is
+        stale then.
         """
-        state = step.state
+        before = step.saved(StatusIntent)
 
-        async def look() -> Answer | None:
-            stands = await self._ask(step, task_id)
-            return stands if _done(stands, state, change["status"]) else None
+        async def recover() -> Answer | None:
+            current = await self._ask(step, task_id)
+            return current if _done(current, before, change["status"]) else None
 
         return await self.http.call(
             "PATCH",
@@ -149,67 +174,73 @@ class TaskTracker:
             ticket=step.ticket,
             credentials=self.credentials,
             json=change,
-            headers={"If-Match": state["etag"]} if state and state["etag"] else None,
-            check=_is_task,
-            before_retry=look,
+            headers={"If-Match": before.etag} if before and before.etag else None,
+            check=_of(step.ticket.run_id, task_id),
+            own=is_problem,
+            before_retry=recover,
         )
 
     async def append_report(
         self, step: Step, task_id: str, body: str, link: str, *, again: bool = False
-    ) -> Json:
+    ) -> Appended:
         """Append the run's report, unless an earlier try did.
 
         Args:
-            step: the try.
+            step: the attempt.
             task_id: the task.
             body: the report, in Markdown.
-            link: where the whole of it is.
-            again: whether the run was finished before, and may have left reports then.
-
-        Returns:
-            {"appended": bool, "problem": a sentence or None}.
+            link: where the full report is.
+            again: whether the run was finished before, and may have appended reports then.
 
         Raises:
-            ServiceError: if the tracker refuses for a reason of ours.
+            ServiceError: if the tracker refuses it.
         """
 
-        async def look() -> Answer | None:
-            """The last answer was lost, and the tracker may have forgotten the key since.
+        async def recover() -> Answer | None:
+            """Find the report where the last answer was lost, and the tracker has forgotten the key since.
 
-            The task is this run's own, so a report more on it is this run's report.
+            The task is this run's own, so one report more on it is this run's report.
             """
             task = await self._get(step, task_id)
-            appended = task is not None and (task.get("reports") or 0) > (step.state or {}).get("before", 0)
-            return Answer(HTTPStatus.CREATED, {}, task) if appended else None
+            intent = step.saved(ReportIntent)
+            appended = task is not None and task.reports > (intent.before if intent else 0)
+            return Answer(HTTPStatus.CREATED, {}, None) if appended else None
 
-        if step.state is not None and await look() is not None:
-            return {"appended": True, "problem": None}
-        if step.state is None:
+        if step.saved(ReportIntent) is None:
             there = await self._get(step, task_id) if again else None
-            await step.save({"sent": self.clock(), "before": (there or {}).get("reports") or 0})
+            await step.save(ReportIntent(sent=self.clock(), before=there.reports if there else 0))
+        elif await recover() is not None:
+            return Appended(appended=True, problem=None)
         report = {"format": "markdown", "body": body, "link": link}
-        answer = await self._post(step, f"{self._task_url(task_id)}/reports", report, look)
+        for _ in range(_STALE):
+            answer = await self._post(
+                step, f"{self._task_url(task_id)}/reports", report, recover, check=_on(task_id)
+            )
+            if answer.status not in _GONE or await self._get(step, task_id) is None:
+                break
         if answer.ok:
-            return {"appended": True, "problem": None}
+            return Appended(appended=True, problem=None)
         if answer.status in _GONE:
-            return {"appended": False, "problem": _DELETED}
+            return Appended(appended=False, problem=_DELETED)
         raise refusal("The tracker", self.config, answer, "the report")
 
     async def _post(
         self,
         step: Step,
         url: str,
-        body: Json,
-        look: Callable[[], Awaitable[Answer | None]],
-        check: Check | None = None,
+        body: dict[str, str],
+        recover: Callable[[], Awaitable[Answer | None]],
+        *,
+        check: Check,
+        own: Own = is_problem,
     ) -> Answer:
-        """Post under the step's key; `look` finds what an earlier try made whose answer was lost.
+        """Post under the step's key; `recover` finds the effect of an earlier attempt whose answer was lost.
 
-        An earlier try may be so slow that the tracker is still at it: it says 409 then, until it is done.
+        The tracker answers 409 while an earlier attempt is still in progress.
         """
-        pause = 1.0
-        for _ in range(_CONFLICTS):
-            answer = await self.http.call(
+
+        async def send() -> Answer:
+            return await self.http.call(
                 "POST",
                 url,
                 gate=self.gate,
@@ -218,34 +249,40 @@ class TaskTracker:
                 json=body,
                 headers={"Idempotency-Key": step.key},
                 check=check,
-                before_retry=look,
+                own=own,
+                before_retry=recover,
             )
-            if answer.status != HTTPStatus.CONFLICT:
-                break
-            now = self.clock()
-            with waiting(step.ticket, Wait(WaitKind.RETRY, NAME, now, now + pause)):
-                await asyncio.sleep(pause)
-            if (result := await look()) is not None:
-                return result
-            pause = min(2 * pause, _LONGEST_PAUSE_S)
-        return answer
 
-    async def _get(self, step: Step, task_id: str) -> Json | None:
-        """The task, None where there is none any more."""
+        async def in_progress(answer: Answer) -> bool:
+            return answer.status == HTTPStatus.CONFLICT
+
+        return await self._repeats().until_settled(step.ticket, send, in_progress, recover)
+
+    def _repeats(self) -> Repeats:
+        return Repeats(NAME, self.clock, _LONGEST_PAUSE_S, _CONFLICTS)
+
+    async def _get(self, step: Step, task_id: str) -> TaskBody | None:
+        """The task, None where it was deleted."""
         answer = await self._ask(step, task_id)
-        return None if answer.status in _GONE else answer.body
+        return None if answer.status in _GONE else _task(answer)
 
     async def _ask(self, step: Step, task_id: str) -> Answer:
-        answer = await self.http.call(
-            "GET",
-            self._task_url(task_id),
-            gate=self.gate,
-            ticket=step.ticket,
-            credentials=self.credentials,
-            check=_is_task,
-        )
+        """Get the task; it counts as deleted after two such answers, some seconds apart."""
+        for pause in (AGAIN_S, None):
+            answer = await self.http.call(
+                "GET",
+                self._task_url(task_id),
+                gate=self.gate,
+                ticket=step.ticket,
+                credentials=self.credentials,
+                check=_of(step.ticket.run_id, task_id),
+                own=is_problem,
+            )
+            if answer.status not in _GONE or pause is None:
+                break
+            await self._repeats().pause(step.ticket, pause)
         if not answer.ok and answer.status not in _GONE:
-            raise refusal("The tracker", self.config, answer, "the question after the task")
+            raise refusal("The tracker", self.config, answer, "a look-up of the task")
         return answer
 
     def _task_url(self, task_id: str) -> str:
@@ -258,18 +295,64 @@ def _etag(answer: Answer) -> str | None:
     return tag if tag.startswith('"') else None
 
 
-def _done(stands: Answer, state: Json | None, status: str) -> bool:
-    """Whether an earlier try, which began from `state`, has set the status."""
-    if state is None or not stands.ok or stands.body["status"] != status:
+def _done(current: Answer, before: StatusIntent | None, status: str) -> bool:
+    """Whether an earlier attempt, which found the task as `before`, has set the status."""
+    if before is None or not current.ok or _task(current).status != status:
         return False
-    return state["etag"] is None or state["etag"] != _etag(stands)
+    return before.etag is None or before.etag != _etag(current)
 
 
-def _is_list(body: Json) -> bool:
-    """Likewise of the answer to a question after tasks."""
+def _is_list(body: Any) -> bool:
+    """Whether an answer is a list of tasks."""
     return isinstance(body, dict) and all(map(_is_task, body.get("tasks") or []))
 
 
-def _is_task(body: Json) -> bool:
+def _has_tasks(status: int, headers: Mapping[str, str], body: bytes) -> bool:
+    """Whether a 4xx comes from the tracker itself, for the collection of tasks, which always exists."""
+    return status not in (*_GONE, HTTPStatus.METHOD_NOT_ALLOWED) and is_problem(status, headers, body)
+
+
+def _of(run_id: str, task_id: str | None = None) -> Check:
+    """A check that an answer is the task of a run, where it names its run."""
+
+    def check(body: Any) -> bool:
+        return (
+            _is_task(body)
+            and about(body.get("external_ref"), run_id)
+            and (task_id is None or about(body["id"], task_id))
+        )
+
+    return check
+
+
+def _on(task_id: str) -> Check:
+    """A check that the answer to a report names this task, if any; the contract requires no body."""
+    return lambda body: not isinstance(body, dict) or about(body.get("task_id"), task_id)
+
+
+def _is_task(body: Any) -> bool:
     """Whether an answer keeps the contract as far as docpipe relies on it."""
-    return isinstance(body, dict) and isinstance(body.get("id"), str) and isinstance(body.get("status"), str)
+    return _task_body(body) is not None
+
+
+def _task_body(body: Any) -> TaskBody | None:
+    """Decode the JSON of a task; None where it breaks the contract."""
+    if not isinstance(body, dict):
+        return None
+    id_, status, reference, reports = (body.get(name) for name in ("id", "status", "external_ref", "reports"))
+    if not isinstance(id_, str) or not isinstance(status, str):
+        return None
+    return TaskBody(
+        id=id_,
+        status=status,
+        external_ref=reference if isinstance(reference, str) else "",
+        reports=reports if isinstance(reports, int) else 0,
+    )
+
+
+def _task(answer: Answer) -> TaskBody:
+    """The task of an answer that a check has accepted."""
+    task = _task_body(answer.body)
+    if task is None:
+        raise ServiceError("The tracker answered without the task that its contract requires.")
+    return task
