@@ -1,4 +1,4 @@
-"""What requests that bore a key were answered: who asks again gets the same answer, and no second effect."""
+"""Answers to requests with an idempotency key: a repeated request gets the same answer."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
@@ -22,14 +22,14 @@ class Answers:
         self._clock = clock
 
     async def remembered(self, key: str) -> tuple[str, str] | None:
-        """The digest of the request that bore the key, and its answer; None where there is none."""
+        """Return the digest of the request with that key and its answer, None if there is none."""
         rows = await self._read(
             "SELECT digest, answer FROM answers WHERE key = ? AND at >= ?", key, self._clock() - KEPT_S
         )
         return (rows[0][0], rows[0][1]) if rows else None
 
     async def remember(self, key: str, digest: str, answer: str) -> None:
-        """Remember an answer, unless there is one; durable when this returns."""
+        """Store an answer unless the key has one; durable when this returns."""
         now = self._clock()
         await self._commit("DELETE FROM answers WHERE at < ?", now - KEPT_S)
         await self._commit(_REMEMBER, key, now, digest, answer)

@@ -1,4 +1,4 @@
-"""What finished runs took, and what is under way, for forecasts; read beside whoever is at work."""
+"""Durations of finished runs and the work in progress, for forecasts."""
 
 import json
 from collections import defaultdict
@@ -26,10 +26,10 @@ _TIMES: Final = """
 
 @dataclass(slots=True)
 class PastRun:
-    """What one finished run took, in seconds. A list has an entry for each time an activity was done."""
+    """Durations of one finished run, in seconds. A list has an entry for each time an activity was done."""
 
     durations: dict[Activity, list[float]] = field(default_factory=lambda: defaultdict(list))
-    """From beginning to end, waiting for quotas and places included."""
+    """From start to finish, including waits for quotas and slots."""
     convert_s: list[float] = field(default_factory=list)
     """In the worker."""
     download_s: float | None = None
@@ -38,24 +38,24 @@ class PastRun:
     """When the search was accepted, by the wall clock."""
     ask_after: float | None = None
     asked: list[float] = field(default_factory=list)
-    """How long after that the exchange was asked; the last time it was ready."""
+    """Seconds from then to each poll; at the last one the search was ready."""
 
 
 @dataclass(frozen=True, slots=True)
 class Present:
-    """What stands in the database now. Times are of the wall clock."""
+    """The unfinished work in the database. Times are of the wall clock."""
 
     queued: int = 0
     """Unfinished runs that have not searched yet."""
     searched: tuple[float, ...] = ()
-    """When the searches of the others were accepted."""
+    """When the searches of the other unfinished runs were accepted."""
     grants: tuple[tuple[str, Grant], ...] = ()
-    """What was spent of each quota in the last hours."""
+    """Grants of each quota in the last two hours."""
     alive: float | None = None
 
 
 def past_runs(folder: Path, latest: int = _LATEST) -> list[PastRun]:
-    """What the latest finished runs took.
+    """Return the durations of the latest finished runs.
 
     Args:
         folder: the state folder.
@@ -88,7 +88,7 @@ def _add(run: PastRun, activity: Activity, *rest: Any) -> None:
 
 
 def present(folder: Path, now: float) -> Present:
-    """What stands in the database now.
+    """Return the unfinished work in the database.
 
     Raises:
         StateError: if the database is there and cannot be read.

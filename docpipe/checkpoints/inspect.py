@@ -1,4 +1,4 @@
-"""What can be told of a checkpoint database from outside, while its owner may be at work on it."""
+"""Reads facts from a checkpoint database while another process may own it."""
 
 import contextlib
 import sqlite3
@@ -12,7 +12,7 @@ _MOST = 20
 
 
 def integrity(folder: Path) -> Iterator[str]:
-    """What SQLite finds wrong in the file, a sentence each; reads all of it. Nothing where there is no file.
+    """Read the whole file; yield a sentence for each fault that SQLite finds. Without a file there is none.
 
     Raises:
         StateError: if it is another program's database, or of a newer docpipe.
@@ -22,15 +22,15 @@ def integrity(folder: Path) -> Iterator[str]:
         with contextlib.closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as db:
             if db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
                 version_of(db, path)
-            for (told,) in db.execute(f"PRAGMA integrity_check({_MOST})"):
-                if told != "ok":
-                    yield told
+            for (problem,) in db.execute(f"PRAGMA integrity_check({_MOST})"):
+                if problem != "ok":
+                    yield problem
     except sqlite3.Error as error:
         yield str(error)
 
 
 def outdated(folder: Path) -> int | None:
-    """The version of the tables where it is not the present one, else None.
+    """Return the version of the tables if it is not the current one, else None.
 
     Raises:
         StateError: if it is another program's database, of a newer docpipe, or cannot be read.
@@ -42,6 +42,37 @@ def outdated(folder: Path) -> int | None:
     except sqlite3.Error as error:
         raise StateError(f"{path} cannot be read: {error}.") from error
     return None if version == VERSION else version
+
+
+def last_alive(folder: Path) -> float | None:
+    """Return when a process last noted that it was alive (seconds since the epoch), None if none did.
+
+    Raises:
+        StateError: if the database cannot be read.
+    """
+    if not (folder / "checkpoints.db").exists():
+        return None
+    with reading(folder) as db:
+        row = db.execute("SELECT alive FROM process").fetchone()
+    return None if row is None else float(row[0])
+
+
+def is_held(folder: Path, attempts: int = 10) -> bool:
+    """Whether another process holds the write lock; docpipe itself holds it for moments only."""
+    path = folder / "checkpoints.db"
+    for _ in range(attempts):
+        try:
+            with contextlib.closing(
+                sqlite3.connect(f"{path.as_uri()}?mode=rw", uri=True, isolation_level=None, timeout=0.05)
+            ) as db:
+                db.execute("BEGIN IMMEDIATE")
+                db.execute("ROLLBACK")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+                return False
+        else:
+            return False
+    return True
 
 
 def unfinished_runs(folder: Path) -> dict[str, str]:
@@ -57,7 +88,7 @@ def unfinished_runs(folder: Path) -> dict[str, str]:
 
 
 def completed_runs(folder: Path) -> Iterator[tuple[str, str]]:
-    """Run id and patient id of each run that has a manifest, one after the other.
+    """Yield run id and patient id of each run that has a manifest, oldest first.
 
     Raises:
         StateError: if the database cannot be read.

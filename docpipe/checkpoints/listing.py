@@ -1,4 +1,4 @@
-"""Runs by the page, counted and summed up, for those who look at many of them."""
+"""Runs by the page, counts and totals, for views of many runs."""
 
 import json
 from collections.abc import Awaitable, Callable, Collection
@@ -12,12 +12,12 @@ _HOUR_S: Final = 3600
 _AFTER_Z: Final = "\U0010ffff"
 
 Read = Callable[..., Awaitable[list[tuple[Any, ...]]]]
-"""Runs a statement with its values, in the reader's thread."""
+"""Runs a statement with its values in the reader's thread."""
 
 
 @dataclass(frozen=True, slots=True)
 class Hour:
-    """What ended within an hour."""
+    """Totals of the runs that ended within an hour."""
 
     start: float
     """Seconds since the epoch."""
@@ -44,7 +44,7 @@ class Listing:
 
         Args:
             states: only runs in one of them; empty for all.
-            prefix: only runs whose id or whose patient's id begins so.
+            prefix: only runs whose id, or whose patient's id, starts with it.
             newest: newest first; else by priority, and oldest first within one.
             after: the last run of the page before.
             limit: how many at most.
@@ -60,29 +60,34 @@ class Listing:
         sql = f"{RUNS} {_where(where)} ORDER BY {order} LIMIT :limit"
         return [run_of(row) for row in await self._read(sql, values | {"limit": limit})]
 
+    async def of_patient(self, patient_id: str, *, most: int = 1000) -> list[StoredRun]:
+        """The runs of one patient, newest first."""
+        sql = f"{RUNS} WHERE patient_id = :patient ORDER BY run_id DESC LIMIT :most"
+        return [run_of(row) for row in await self._read(sql, {"patient": patient_id, "most": most})]
+
     async def count(self, states: Collection[RunState] = (), prefix: str = "", *, most: int = 100_000) -> int:
-        """How many runs there are of that kind; no more than `most` are counted."""
+        """Count the runs that match, up to `most`."""
         where, values = _condition(states, prefix)
         sql = f"SELECT count(*) FROM (SELECT 1 FROM runs {_where(where)} LIMIT :most)"  # noqa: S608 -- constants
         ((count,),) = await self._read(sql, values | {"most": most})
         return int(count)
 
     async def counts(self) -> dict[RunState, int]:
-        """How many runs are in each state."""
+        """Count the runs in each state."""
         rows = await self._read("SELECT state, count(*) FROM runs GROUP BY state")
-        found = {RunState(state): count for state, count in rows}
-        return {state: found.get(state, 0) for state in RunState}
+        numbers = {RunState(state): count for state, count in rows}
+        return {state: numbers.get(state, 0) for state in RunState}
 
-    async def ended_since(self, since: float) -> list[Hour]:
-        """What ended since then, by the hour; an hour in which nothing ended is left out."""
+    async def ended(self, since: float, until: float | None = None) -> list[Hour]:
+        """Return totals by the hour from `since` up to `until`, without hours in which nothing ended."""
         sql = f"""
             SELECT CAST(finished_at / {_HOUR_S} AS INTEGER) * {_HOUR_S} AS start, count(*),
                 sum((SELECT coalesce(sum(value), 0) FROM json_each(counts)))
-            FROM runs WHERE finished_at >= ? GROUP BY start ORDER BY start
+            FROM runs WHERE finished_at >= :since AND (:until IS NULL OR finished_at < :until)
+            GROUP BY start ORDER BY start
         """  # noqa: S608 -- a constant
-        return [
-            Hour(float(start), runs, documents) for start, runs, documents in await self._read(sql, since)
-        ]
+        rows = await self._read(sql, {"since": since, "until": until})
+        return [Hour(float(start), runs, documents) for start, runs, documents in rows]
 
 
 def _condition(states: Collection[RunState], prefix: str) -> tuple[list[str], dict[str, Any]]:

@@ -1,16 +1,16 @@
 """The tables of the checkpoint database, their version, and the rows read from them.
 
-The next version of the tables:
+How to change the tables:
 
 1. Write a database of the version as it is now into `tests/unit/data/checkpoints-v<VERSION>.sql`, as a dump
    (`sqlite3 checkpoints.db .dump`, with its application_id and user_version) that has finished and unfinished
-   runs. The tests go over all that lie there.
-2. Change `_SCHEMA`, count `VERSION` up, and add to `_MIGRATIONS` what leads from the last version to the new.
-   A new column goes to the end of its table, with a default that is right for what is there already.
+   runs. The tests open every dump in that folder.
+2. Change `_SCHEMA`, increment `VERSION`, and add the statements of the upgrade to `_MIGRATIONS`.
+   A new column goes to the end of its table, with a default that is right for existing rows.
 
-A database is brought forward when a process that owns the state folder opens it, in one transaction: a crash
-leaves it as it was. There is no way back; an older docpipe refuses it. Who only reads (`docpipe status`)
-works on a copy, so that looking changes nothing.
+A database is upgraded in one transaction when a process that owns the state folder opens it: a crash leaves
+it unchanged. There is no downgrade; an older docpipe refuses it. Commands that only read (`docpipe status`)
+upgrade a copy in memory or in a temporary file, so that reading changes nothing.
 """
 
 import contextlib
@@ -23,13 +23,16 @@ from typing import Any, Final, NamedTuple
 
 import structlog
 
+from docpipe.checkpoints.boottime import CLOCKS
+from docpipe.checkpoints.position import Position, position_of
+from docpipe.checkpoints.redaction import REDACT_FINISHED
 from docpipe.errors import StateError
-from docpipe.model import Activity, Json, RunState
+from docpipe.model import Activity, RunState
 
 log = structlog.get_logger(__name__)
 
 APPLICATION_ID: Final = 0x444F4350  # "DOCP"
-VERSION: Final = 3
+VERSION: Final = 6
 _SCHEMA: Final = """
 CREATE TABLE runs (
     run_id      TEXT PRIMARY KEY,
@@ -42,24 +45,24 @@ CREATE TABLE runs (
     task_id     TEXT,
     error       TEXT,
     counts      TEXT NOT NULL DEFAULT '{}', -- documents by outcome
-    doing       TEXT NOT NULL DEFAULT '{}', -- what it is at, and waits for; a second old at most
-    retries     INTEGER NOT NULL DEFAULT 0, -- how often it was begun again after its end
-    retried_from TEXT                       -- the activity from which on that was, the last time
+    doing       TEXT NOT NULL DEFAULT '{}', -- its position and wait; at most a second old
+    retries     INTEGER NOT NULL DEFAULT 0, -- how often it was retried after its end
+    retried_from TEXT                       -- the first activity of the last retry
 ) WITHOUT ROWID;
 CREATE INDEX runs_by_patient ON runs (patient_id, run_id);
 CREATE UNIQUE INDEX one_unfinished_run_a_patient ON runs (patient_id) WHERE state IN ('queued', 'running');
 CREATE TABLE steps (
     run_id      TEXT NOT NULL,
     activity    TEXT NOT NULL,
-    item        TEXT NOT NULL, -- which document or try; empty where there is one
+    item        TEXT NOT NULL, -- which document or search; empty if there is only one
     attempts    INTEGER NOT NULL,
     started_at  REAL NOT NULL,
     finished_at REAL,
-    state       TEXT, -- what a later try has to know: the intent of a POST, when to ask next
+    state       TEXT, -- for later attempts: the intent of a POST, when to poll next
     result      TEXT, -- set once: the checkpoint
     PRIMARY KEY (run_id, activity, item)
 ) WITHOUT ROWID;
-CREATE TABLE grants ( -- requests spent under a quota with a long window
+CREATE TABLE grants ( -- requests sent under a quota with a long window
     id       INTEGER PRIMARY KEY,
     quota    TEXT NOT NULL,
     at       REAL NOT NULL,
@@ -68,17 +71,39 @@ CREATE TABLE grants ( -- requests spent under a quota with a long window
 CREATE TABLE process (id INTEGER PRIMARY KEY CHECK (id = 1), alive REAL NOT NULL);
 CREATE INDEX runs_by_state ON runs (state, run_id);
 CREATE INDEX runs_by_end ON runs (finished_at, state) WHERE finished_at IS NOT NULL;
-CREATE TABLE pauses ( -- what somebody has told docpipe to leave alone
+CREATE TABLE pauses ( -- what a person has paused
     name  TEXT PRIMARY KEY, -- a service; empty for everything
     since REAL NOT NULL
 ) WITHOUT ROWID;
-CREATE TABLE answers ( -- what requests that bore a key were answered, to be answered so again
+CREATE TABLE answers ( -- answers to requests with an idempotency key
     key    TEXT PRIMARY KEY,
     at     REAL NOT NULL,
     digest TEXT NOT NULL, -- of the request
     answer TEXT NOT NULL
 ) WITHOUT ROWID;
 """
+_PLANS: Final = """
+CREATE TABLE schedules ( -- what a service retrieves again by plan
+    name    TEXT PRIMARY KEY,
+    until   REAL NOT NULL, -- all that was due by then has begun
+    last_at REAL, -- when runs were last begun
+    begun   INTEGER NOT NULL DEFAULT 0, -- runs of the round that started at `round`
+    round   REAL,
+    paused  REAL -- since when a person has paused it
+) WITHOUT ROWID;
+CREATE TABLE notifications ( -- ends of runs that the receiver has not confirmed
+    id          TEXT PRIMARY KEY,
+    run_id      TEXT NOT NULL,
+    patient_id  TEXT NOT NULL,
+    state       TEXT NOT NULL,
+    counts      TEXT NOT NULL,
+    retries     INTEGER NOT NULL,
+    created_at  REAL NOT NULL,
+    started_at  REAL,
+    finished_at REAL NOT NULL
+) WITHOUT ROWID;
+"""
+"""The tables of version 5."""
 _MIGRATIONS: Final = {
     1: """
         ALTER TABLE runs ADD COLUMN retries INTEGER NOT NULL DEFAULT 0;
@@ -92,15 +117,17 @@ _MIGRATIONS: Final = {
             key TEXT PRIMARY KEY, at REAL NOT NULL, digest TEXT NOT NULL, answer TEXT NOT NULL
         ) WITHOUT ROWID;
     """,
+    3: REDACT_FINISHED,
+    4: _PLANS,
+    5: CLOCKS,
 }
-"""What leads from each version to the one after it."""
-GOING_ON: Final = "state IN ('queued', 'running')"
+"""The statements that upgrade each version to the next."""
+ACTIVE: Final = "state IN ('queued', 'running')"
 _WAL_BYTES: Final = 64 * 2**20
 _WAL_PAGES: Final = 4096
-"""So much of the log is taken over into the database at a time: with SQLite's own 1000 pages a thousand runs
-under way have it done, and synced, in every second transaction, and the same pages again and again."""
+"""Pages of the log before a copy into the database; a thousand runs fill 1000 in two transactions."""
 _CACHE_KIB: Final = 32 * 2**10
-"""A thousand runs under way write to as many pages: with SQLite's own 2 MiB each is read anew every time."""
+"""A thousand active runs write to as many pages; with SQLite's default of 2 MiB each is read every time."""
 _INCREMENTAL: Final = 2
 UNFINISHED: Final = "state IN ('queued', 'running', 'cancelling')"
 
@@ -119,28 +146,31 @@ class StoredRun:
     task_id: str | None
     error: str | None
     counts: dict[str, int]
-    doing: dict[str, Any]
+    doing: Position | None
+    """What it does, None between steps and once it has ended."""
     retries: int = 0
-    """How often it was begun again after its end."""
+    """How often it was retried after its end."""
     retried_from: Activity | None = None
-    """The activity from which on that was, the last time."""
+    """The first activity of the last retry."""
 
 
-class StoredStep(NamedTuple):  # one for each activity, and a tuple is made in a third of the time
-    """A row of `steps`: an activity that was begun, and its result when it has one."""
+class StoredStep(NamedTuple):  # one per activity, and a tuple is made in a third of the time
+    """A row of `steps`: an activity that was started, with its result if it has one."""
 
     activity: str
     item: str
     attempts: int
     started_at: float
     finished_at: float | None
-    state: Json | None
-    result: Json | None
+    state: dict[str, Any] | None
+    """What its attempts saved, as JSON; see `results.states`."""
+    result: Any
+    """A result or an error as JSON, None if there is none yet."""
 
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """A request that a quota let through; `answered` is None where no answer was noted."""
+    """A request that a quota admitted; `answered` is None if no answer was noted."""
 
     at: float
     answered: float | None
@@ -157,9 +187,9 @@ STEPS: Final = (
 
 
 def put_steps(rows: int) -> str:
-    """Write up to so many rows of `steps`: new tries are counted, and what is NULL leaves what was there.
+    """Make a statement that writes rows of `steps`: attempts are added, NULL leaves a column unchanged.
 
-    A row of nothing but NULL is none.
+    Rows of NULL only are left out.
     """
     return f"""
         INSERT INTO steps (run_id, activity, item, attempts, started_at, finished_at, state, result)
@@ -179,7 +209,16 @@ CREATE: Final = """
     INSERT OR IGNORE INTO runs (priority, state, created_at, run_id, patient_id)
     SELECT ?, ?, ?, value, key FROM json_each(?)
 """
-OF_PATIENTS: Final = f"{RUNS} WHERE patient_id IN (SELECT value FROM json_each(?)) AND {GOING_ON}"  # noqa: S608 -- constants only
+RAISE: Final = f"""
+    UPDATE runs SET priority = ? WHERE {ACTIVE} AND priority < ?
+        AND patient_id IN (SELECT key FROM json_each(?))
+"""  # noqa: S608 -- constants only
+"""Unfinished runs of these patients get at least this priority."""
+OF_PATIENTS: Final = f"{RUNS} WHERE patient_id IN (SELECT value FROM json_each(?)) AND {ACTIVE}"  # noqa: S608 -- constants only
+FINISH: Final = """
+    UPDATE runs SET state = ?, counts = ?, task_id = ?, error = ?, finished_at = ?, doing = '{}'
+    WHERE run_id = ?
+"""
 REQUEUE: Final = """
     UPDATE runs SET state = 'queued', retries = retries + 1, retried_from = :first, finished_at = NULL,
         error = NULL, counts = '{}'
@@ -195,7 +234,7 @@ _OF_IT: Final = """
             WHERE run_id = :run
         )
 """
-"""The forgotten steps, where the run was queued again a moment ago."""
+"""The steps to delete, if the run was queued again in the same transaction."""
 FORGET_TASK: Final = f"UPDATE steps SET result = NULL, finished_at = NULL {_OF_IT} AND activity = :task"  # noqa: S608 -- constants only
 FORGET: Final = f"DELETE FROM steps {_OF_IT} AND activity <> :task"  # noqa: S608 -- likewise
 
@@ -221,7 +260,7 @@ def read_runs(folder: Path, which: str | None = None, latest: int = 1000) -> lis
 
 
 def read_steps(folder: Path, run_id: str) -> list[StoredStep]:
-    """Read the activities of a run, in the order in which they began, likewise.
+    """Read the activities of a run in the order of their start, without disturbing the owner of the folder.
 
     Raises:
         StateError: if the database is there and cannot be read.
@@ -234,7 +273,7 @@ def read_steps(folder: Path, run_id: str) -> list[StoredStep]:
 
 @contextlib.contextmanager
 def reading(folder: Path) -> Iterator[sqlite3.Connection]:
-    """Open the database of a state folder without changing it; one of an older docpipe is read from a copy.
+    """Open the database of a state folder without changing it; an older version is copied and upgraded.
 
     Raises:
         StateError: if it cannot be read.
@@ -245,63 +284,62 @@ def reading(folder: Path) -> Iterator[sqlite3.Connection]:
             if not _new(db) and version_of(db, path) == VERSION:
                 yield db
                 return
-            with contextlib.closing(
-                sqlite3.connect("", isolation_level=None)
-            ) as copy:  # a file without a name
+            with contextlib.closing(sqlite3.connect("", isolation_level=None)) as copy:  # unnamed, temporary
                 db.backup(copy)
-                _bring_forward(copy, path)
+                _upgrade(copy, path)
                 yield copy
     except sqlite3.Error as error:
         raise StateError(f"{path} cannot be read: {error}.") from error
 
 
 def connect(path: Path) -> sqlite3.Connection:
-    """Open the database for writing; make the tables when it is new, bring them forward when they are old.
+    """Open the database for writing; create the tables if it is new, upgrade them if they are old.
 
     Raises:
-        StateError: if it is another program's, or of a newer docpipe.
+        StateError: if it is another program's, or from a newer docpipe.
         sqlite3.Error: if it is damaged.
     """
     db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
     try:
         if not _new(db):
             version_of(db, path)  # before anything is changed
-        db.execute("PRAGMA auto_vacuum = INCREMENTAL")  # of a new file; an old one is written anew below
+        db.execute("PRAGMA auto_vacuum = INCREMENTAL")  # for a new file; an old one is rewritten below
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = FULL")
+        db.execute("PRAGMA secure_delete = ON")  # overwrite deleted content; not every default
         db.execute(f"PRAGMA journal_size_limit = {_WAL_BYTES}")
         db.execute(f"PRAGMA wal_autocheckpoint = {_WAL_PAGES}")
         db.execute(f"PRAGMA cache_size = {-_CACHE_KIB}")
-        _bring_forward(db, path)
-        _able_to_shrink(db)
+        _upgrade(db, path)
+        _make_shrinkable(db)
     except BaseException:
         db.close()
         raise
     return db
 
 
-def _able_to_shrink(db: sqlite3.Connection) -> None:
-    """Write a file anew, once, that cannot give pages back to the disk: those made before version 3."""
+def _make_shrinkable(db: sqlite3.Connection) -> None:
+    """Rewrite a file once that cannot return pages to the disk: those made before version 3."""
     if db.execute("PRAGMA auto_vacuum").fetchone()[0] == _INCREMENTAL:
         return
     try:
         db.execute("PRAGMA auto_vacuum = INCREMENTAL")
         db.execute("VACUUM")
-    except sqlite3.OperationalError as error:  # no room for a copy: it goes on as it is
+    except sqlite3.OperationalError as error:  # no space for a copy: the file is used as it is
         log.warning("checkpoints_not_compacted", reason=str(error))
 
 
 def _new(db: sqlite3.Connection) -> bool:
-    """Whether there are no tables yet: a process that makes them may have died before."""
+    """Whether there are no tables yet: a process may have died before it created them."""
     return bool(db.execute("SELECT count(*) = 0 FROM sqlite_master").fetchone()[0])
 
 
-def _bring_forward(db: sqlite3.Connection, path: Path) -> None:
-    """Make the tables, or bring those of an older version forward, in one transaction; durable on return."""
+def _upgrade(db: sqlite3.Connection, path: Path) -> None:
+    """Create the tables, or upgrade those of an older version, in one transaction; durable on return."""
     was = 0 if _new(db) else version_of(db, path)
     if was == VERSION:
         return
-    steps = "".join(_MIGRATIONS[old] for old in range(was, VERSION)) if was else _SCHEMA
+    steps = "".join(_MIGRATIONS[old] for old in range(was, VERSION)) if was else _SCHEMA + _PLANS + CLOCKS
     try:
         db.executescript(
             f"BEGIN IMMEDIATE; {steps} PRAGMA application_id = {APPLICATION_ID}; "
@@ -312,7 +350,7 @@ def _bring_forward(db: sqlite3.Connection, path: Path) -> None:
             db.execute("ROLLBACK")
         raise
     if was:
-        log.info("checkpoints_brought_forward", was=was, now=VERSION)
+        log.info("checkpoints_upgraded", was=was, now=VERSION)
 
 
 def version_of(db: sqlite3.Connection, path: Path) -> int:
@@ -349,7 +387,7 @@ def run_of(row: tuple[Any, ...]) -> StoredRun:
         task_id=task_id,
         error=error,
         counts=json.loads(counts),
-        doing=json.loads(doing),
+        doing=position_of(doing),
         retries=retries,
         retried_from=None if retried_from is None else Activity(retried_from),
     )

@@ -1,8 +1,8 @@
-"""The one thread that writes: it commits everything that waits at once (group commit).
+"""The one thread that writes. It commits all pending writes at once (group commit).
 
-A transaction takes as long as its fsync, however much it holds; so a thousand coroutines share one. What an
-activity writes of its step goes into one row, and the rows of a transaction into one statement: each one
-that the thread runs costs it a wait for the interpreter, which the event loop holds meanwhile.
+A transaction takes as long as its fsync, whatever its size, so a thousand coroutines share one. All writes of
+an activity's step go into one row, and all rows of a transaction into one statement: for each statement the
+thread has to wait for the interpreter lock, which the event loop holds.
 """
 
 import asyncio
@@ -13,65 +13,65 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import Any, Final, TypeVar
 
-import structlog
-
 from docpipe.checkpoints.schema import NOTE_DOING, put_steps
+from docpipe.gates.local_trouble import FULL, OTHER, Trouble, log_trouble, trouble_of
 from docpipe.model import Clock
 from docpipe.util.json import to_json
 
-log = structlog.get_logger(__name__)
-
 Values = Sequence[Any] | Mapping[str, Any]
+Statement = tuple[str, Values]
+"""SQL with its values."""
 _T = TypeVar("_T")
-_FULL: Final = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE)
-_RETRY_FULL_S: Final = 5.0
-_SETTLED_AT_ONCE: Final = 50
-"""So many go on in one turn of the loop: it looks after others between, and the thread is busy meanwhile."""
+_PLACE: Final = "state folder"
+_RETRY_S: Final = 5.0
+_RESOLVED_AT_ONCE: Final = 50
+"""Waiters resumed in one turn of the loop, so that other coroutines get their turn in between."""
 _ROWS: Final = 1024
 """Rows in a statement, at most."""
 
 
 class StepRow:
-    """What becomes of a row of `steps` in one transaction; what is None stays as it was."""
+    """The changes to a row of `steps` in one transaction; None leaves a column unchanged."""
 
     __slots__ = ("attempts", "finished_at", "key", "result", "started_at", "state")
 
     def __init__(self, key: tuple[str, str, str], started_at: float) -> None:
         self.key = key
         self.attempts = 0
-        """How many more."""
+        """Added to the attempts so far."""
         self.started_at = started_at
-        """Where there was no row before."""
+        """Used if there is no row yet."""
         self.finished_at: float | None = None
         self.state: str | None = None
         self.result: str | None = None
 
 
 class _Batch:
-    """What one transaction holds: rows of `steps`, what runs are at, then other statements in their order."""
+    """One transaction: rows of `steps`, positions of runs, then other statements in order."""
 
     __slots__ = ("doing", "size", "statements", "steps", "waiters")
 
     def __init__(self) -> None:
         self.steps: dict[tuple[str, str, str], StepRow] = {}
         self.doing: dict[str, str] = {}
-        """By run, as JSON."""
+        """Positions by run id, as JSON."""
         self.statements: list[tuple[str, Values]] = []
         self.waiters: list[asyncio.Future[None]] = []
         self.size = 0
-        """How many writes were handed in."""
+        """The number of writes."""
 
 
 class Writer:
     """Writes to an open database. Use as an async context manager."""
 
     def __init__(self, db: sqlite3.Connection, clock: Clock) -> None:
-        self.full_since: float | None = None
-        """Since when the disk is full, None while it is not."""
+        self.trouble: Trouble | None = None
+        """Why nothing can be written now, None while writing works."""
+        self.trouble_since: float | None = None
         self.observers: list[Callable[[float, int], None]] = []
-        """Told of each transaction: how many seconds it took, and how many writes it held."""
-        self.first: Callable[[], None] | None = None
-        """Called in the thread before each transaction: writes what has to be on its way before that is."""
+        """Called after each transaction with its duration in seconds and its number of writes."""
+        self.before_commit: Callable[[], None] | None = None
+        """Called in the thread before each transaction."""
         self.thread = ThreadPoolExecutor(1, "checkpoint-writer")
         self._db = db
         self._clock = clock
@@ -81,12 +81,17 @@ class Writer:
         self._given_up = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
+    @property
+    def full_since(self) -> float | None:
+        """When the disk became full, None while it is not."""
+        return self.trouble_since if self.trouble is FULL else None
+
     def open(self) -> None:
-        """Begin to write."""
+        """Start writing."""
         self._task = asyncio.create_task(self._write_forever(), name="checkpoint-writer")
 
     async def close(self) -> None:
-        """Commit what waits, and end."""
+        """Commit pending writes and stop."""
         self._closing = True
         self.give_up()
         self._wake.set()
@@ -95,17 +100,24 @@ class Writer:
         self.thread.shutdown()
 
     def give_up(self) -> None:
-        """Wait for room on a full disk no more: who waits for a commit is cancelled, and resumes later."""
+        """Stop waiting for troubles to pass: coroutines that wait for a commit are cancelled."""
         self._given_up.set()
 
+    async def wait_out(self, trouble: Trouble) -> bool:
+        """Wait before another attempt; returns False after `give_up`."""
+        log_trouble(trouble, _PLACE, retry_s=_RETRY_S)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._given_up.wait(), _RETRY_S)
+        return not self._given_up.is_set()
+
     def put(self, sql: str, values: Values) -> None:
-        """Write soon; a crash may lose it."""
+        """Write soon; a crash may lose the write."""
         self._batch.statements.append((sql, values))
         self._batch.size += 1
         self._wake.set()
 
     def step(self, run_id: str, activity: str, item: str, now: float) -> StepRow:
-        """The row of a step in the next transaction, to be changed at once; written soon."""
+        """Return the row of a step in the next transaction; change it before the next await."""
         batch, key = self._batch, (run_id, activity, item)
         row = batch.steps.get(key)
         if row is None:
@@ -115,20 +127,20 @@ class Writer:
         return row
 
     def doing(self, run_id: str, doing: str) -> None:
-        """What a run is at, as JSON; written soon. A thousand runs are noted every second."""
+        """Write the position of a run (JSON) soon. There may be a thousand of these a second."""
         self._batch.doing[run_id] = doing
         self._batch.size += 1
         self._wake.set()
 
     def committed(self) -> asyncio.Future[None]:
-        """Done when all that was handed in until now is on the disk."""
+        """Return a future that is done when all writes until now are durable."""
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._batch.waiters.append(done)
         self._wake.set()
         return done
 
-    async def alone(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
-        """Do something with the database between two transactions."""
+    async def exclusive(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
+        """Run `work` on the connection between two transactions."""
         return await asyncio.get_running_loop().run_in_executor(self.thread, work, self._db)
 
     async def _write_forever(self) -> None:
@@ -142,37 +154,42 @@ class Writer:
             await self._write(batch)
 
     async def _write(self, batch: _Batch) -> None:
-        """Until it is on the disk, or cannot be."""
+        """Write a batch; retry while this machine has a trouble that passes."""
         loop = asyncio.get_running_loop()
         while True:
             began = loop.time()
             try:
                 await loop.run_in_executor(self.thread, self._transaction, batch)
-            except (OSError, sqlite3.Error) as error:
-                if isinstance(error, sqlite3.Error) and getattr(error, "sqlite_errorcode", None) not in _FULL:
-                    _settle(batch.waiters, error)
+            except (OSError, RuntimeError, sqlite3.Error) as error:
+                trouble = trouble_of(error) or (OTHER if isinstance(error, OSError) else None)
+                if trouble is None:
+                    _resolve(batch.waiters, error)
                     return
-                if self.full_since is None:
-                    self.full_since = self._clock()
-                    log.warning("checkpoints_disk_full", cure="make room; docpipe goes on by itself")
+                self._note(trouble)
                 if self._given_up.is_set():
                     _cancel(batch.waiters)
                     return
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._given_up.wait(), _RETRY_FULL_S)
+                await self.wait_out(trouble)
             else:
-                self.full_since = None
-                _settle(batch.waiters, None)
+                self._note(None)
+                _resolve(batch.waiters, None)
                 for observer in self.observers:
                     observer(loop.time() - began, batch.size)
                 return
 
+    def _note(self, trouble: Trouble | None) -> None:
+        if trouble is not self.trouble:
+            self.trouble = trouble
+            self.trouble_since = None if trouble is None else self._clock()
+
     def _transaction(self, batch: _Batch) -> None:
-        """In the thread."""
-        if self.first is not None:
-            self.first()
+        """Write a batch in one transaction; runs in the writer's thread."""
+        if self.before_commit is not None:
+            self.before_commit()
         db, statements = self._db, _statements(batch)
-        if len(statements) == 1:  # it is a transaction by itself
+        if db.in_transaction:  # left over from an attempt whose ROLLBACK failed
+            db.execute("ROLLBACK")
+        if len(statements) == 1:  # a single statement is its own transaction
             db.execute(*statements[0])
             return
         db.execute("BEGIN IMMEDIATE")
@@ -187,7 +204,7 @@ class Writer:
 
 
 def _statements(batch: _Batch) -> list[tuple[str, Values]]:
-    """Rows first: what forgets steps waits for its own commit before anybody writes them anew."""
+    """Rows come first: a statement that deletes steps is committed before those steps are written again."""
     rows = list(batch.steps.values())
     return [
         *(_put_steps(rows[start : start + _ROWS]) for start in range(0, len(rows), _ROWS)),
@@ -197,17 +214,17 @@ def _statements(batch: _Batch) -> list[tuple[str, Values]]:
 
 
 def _put_steps(rows: Sequence[StepRow]) -> tuple[str, Values]:
-    """One statement, of the next power of two of rows: each size is compiled once. The rest is left out."""
+    """Make one statement with a power of two of rows, padded with NULL, so that SQLite compiles few sizes."""
     values: list[Any] = []
     for row in rows:
         values += row.key
         values += (row.attempts, row.started_at, row.finished_at, row.state, row.result)
     size = 1 << (len(rows) - 1).bit_length()
     values += [None] * (len(values) // len(rows) * (size - len(rows)))
-    return _put_so_many(size), values
+    return _put_steps_sql(size), values
 
 
-_put_so_many = cache(put_steps)
+_put_steps_sql = cache(put_steps)
 
 
 def _cancel(waiters: list[asyncio.Future[None]]) -> None:
@@ -215,9 +232,9 @@ def _cancel(waiters: list[asyncio.Future[None]]) -> None:
         done.cancel()
 
 
-def _settle(waiters: list[asyncio.Future[None]], error: Exception | None) -> None:
-    for done in waiters[:_SETTLED_AT_ONCE]:
+def _resolve(waiters: list[asyncio.Future[None]], error: Exception | None) -> None:
+    for done in waiters[:_RESOLVED_AT_ONCE]:
         if not done.done():
             done.set_result(None) if error is None else done.set_exception(error)
-    if rest := waiters[_SETTLED_AT_ONCE:]:
-        asyncio.get_running_loop().call_soon(_settle, rest, error)
+    if rest := waiters[_RESOLVED_AT_ONCE:]:
+        asyncio.get_running_loop().call_soon(_resolve, rest, error)
