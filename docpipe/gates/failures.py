@@ -1,4 +1,4 @@
-"""What goes wrong on the way to a service, told apart: in a few words, with what to do about it."""
+"""The kinds of failure on the way to a service: each in a few words, with its cure."""
 
 import errno
 import ssl
@@ -51,7 +51,6 @@ def failure_of(error: BaseException) -> Failure:
 def no_proxy(status: int) -> Failure:
     """A proxy answered instead of the service; nothing came to the service."""
     if status == PROXY_LOGIN:
-        cure = "check the key `proxy_login`"
         cure = "check the key `proxy_login`"
         return Failure("the proxy wants a login (407)", sent=False, cure=cure, ours=True)
     cure = "ask those who run the proxy whether it lets docpipe through"
@@ -112,7 +111,7 @@ _KNOWN: Final = (
 _CERTIFICATES: Final = {  # by the codes of x509_vfy.h
     9: ("it is not valid yet", "check the clock of this machine"),
     10: ("it has expired", "have those who run it renew it, and check the clock of this machine"),
-    18: ("it is signed by itself alone", "name it by the key `ca_file`, or have it signed by somebody known"),
+    18: ("it is signed by itself alone", "name it by the key `ca_file`, or have it signed by a known issuer"),
     19: ("its issuer is not trusted here", _TRUST),
     20: ("its issuer is not known here", _TRUST),
     21: ("its issuer is not known here", "have the service send the whole chain of certificates"),

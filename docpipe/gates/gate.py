@@ -15,7 +15,8 @@ import structlog
 from docpipe.errors import PoisonedError
 from docpipe.gates.failures import PROXY_LOGIN, TROUBLE, failure_of, no_proxy
 from docpipe.gates.line import waiting
-from docpipe.gates.quota import Place, Quota
+from docpipe.gates.place import Place
+from docpipe.gates.quota import Quota
 from docpipe.gates.retry_after import retry_after
 from docpipe.gates.service import Call, Failure, Service
 from docpipe.model import Ticket, Wait, WaitKind
@@ -30,13 +31,13 @@ STREAMED: Final = frozenset({200, 206})
 _TOO_MANY: Final = 429
 _SERVER_ERROR: Final = 500
 _CLOSED_AT_LEAST_S: Final = 1.0  # "Retry-After: 0" must not become a busy loop
-_CLOSED_UNTOLD_S: Final = 60.0
+_CLOSED_BY_DEFAULT_S: Final = 60.0
 _CLOSED_NO_RATE_S: Final = 5.0
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One attempt on the wire, as observers learn of it when its answer has come or it was given up."""
+    """One attempt on the wire, as observers get it when its answer has come or it was given up."""
 
     service: str
     endpoint: str
@@ -56,9 +57,9 @@ class Attempt:
 
 Observer = Callable[[Attempt], None]
 Judge = Callable[[aiohttp.ClientResponse], Awaitable[Failure | None]]
-"""Reads an answer within its attempt, and says what is wrong with it."""
+"""Reads an answer within its attempt; returns what is wrong with it."""
 Final5xx = Callable[[aiohttp.ClientResponse], Awaitable[bool]]
-"""Whether an answer with a 5xx is what the service has to say, and no failure of it."""
+"""Whether an answer with a 5xx is a final answer, and no failure of the service."""
 
 
 class Gate:
@@ -69,7 +70,7 @@ class Gate:
         quota: one gate's own.
         timeout: seconds for one attempt, from sending to the end of the answer.
         max_retry_after: the most of a Retry-After that is obeyed, in seconds.
-        observers: told of each attempt when it is over; may grow later.
+        observers: called with each attempt when it is over; may grow later.
     """
 
     def __init__(
@@ -106,20 +107,20 @@ class Gate:
 
         Args:
             call: whose it is.
-            judge: reads the answer; not asked about 429 and 5xx.
-            stream: the body of a good answer is read later, and success is told then.
+            judge: reads the answer; not called for 429 and 5xx.
+            stream: the body of a good answer is read later, and success is reported then.
             timeout: instead of the gate's own.
-            final: asked about each 5xx; by default all of them are failures of the service.
+            final: called for each 5xx; by default all of them are failures of the service.
         """
         timeout = self.timeout if timeout is None else timeout
         return GateMiddleware(self, call, judge, stream=stream, timeout=timeout, final=final)
 
     async def enter(self, call: Call) -> Place:
-        """Wait for a place and for the service. What is got has to be given up, answered or handed back."""
+        """Wait for a place and for the service. The place has to be given up, answered or handed back."""
         while True:
             place = self.quota.place(call.ticket, since=call.since, rank=call.failures)
             await self.quota.enter(place)
-            if self.service.admit(call):
+            if self.service.admit(call, place.grant):
                 return place
             place.unspent()  # the service went down meanwhile
 
@@ -148,31 +149,31 @@ class Gate:
             )
 
     def verdict(self, response: aiohttp.ClientResponse) -> Failure | None:
-        """What the status alone says; a 429 closes the quota and is no failure of the service."""
+        """What the status alone means; a 429 closes the quota and is no failure of the service."""
         status = response.status
         if status == _TOO_MANY:
-            told = retry_after(response.headers, self.service.clock(), self._max_retry_after)
+            seconds = retry_after(response.headers, self.service.clock(), self._max_retry_after)
             rate = self.quota.rate
-            if told is None:
-                told = min(rate.per, _CLOSED_UNTOLD_S) if rate else _CLOSED_NO_RATE_S
-            self.quota.close(max(told, _CLOSED_AT_LEAST_S), "429")
+            if seconds is None:
+                seconds = min(rate.per, _CLOSED_BY_DEFAULT_S) if rate else _CLOSED_NO_RATE_S
+            self.quota.close(max(seconds, _CLOSED_AT_LEAST_S), "429")
             return None
         if status == PROXY_LOGIN:
             return no_proxy(status)
         if status >= _SERVER_ERROR or status in RETRY_STATUSES:
-            told = retry_after(response.headers, self.service.clock(), self._max_retry_after)
-            return Failure(f"status {status}", retry_after=told or 0.0, status=status)
+            seconds = retry_after(response.headers, self.service.clock(), self._max_retry_after)
+            return Failure(f"status {status}", retry_after=seconds or 0.0, status=status)
         return None
 
     def report(self, call: Call, failure: Failure) -> None:
-        """Tell the service of a failed attempt."""
+        """Report a failed attempt to the service, and log it."""
         self.service.failed(call, failure)
         log.info(
             "request_failed",
             service=self.service.name,
             endpoint=self.quota.name,
             run_id=call.ticket.run_id,
-            reason=failure.told,
+            reason=failure.sentence,
             failures=call.failures,
         )
 
@@ -215,6 +216,9 @@ class GateMiddleware:
     ) -> aiohttp.ClientResponse:
         """Make one attempt; one that aiohttp makes by itself stands in line here."""
         place, self._place = self._place, None
+        if place is not None and not self._gate.service.may_still(self._call):
+            place.unspent()  # a pause or an outage began while it waited for something else, such as a token
+            place = None
         if place is None:
             place = await self._enter()
         loop = asyncio.get_running_loop()
@@ -270,7 +274,7 @@ class GateMiddleware:
                 response.close()
             raise
         else:
-            self._tell(response)
+            self._report(response)
         return response
 
     async def _judged(self, response: aiohttp.ClientResponse) -> Failure | None:
@@ -281,7 +285,7 @@ class GateMiddleware:
             return None if await self._final(response) else failure
         return failure
 
-    def _tell(self, response: aiohttp.ClientResponse) -> None:
+    def _report(self, response: aiohttp.ClientResponse) -> None:
         if self.failure is not None:
             self._gate.report(self._call, self.failure)
         elif self._stream and response.status in STREAMED:

@@ -11,7 +11,7 @@ _JITTER: Final = 0.25  # an interval between probes is shortened by up to this p
 class Turn(StrEnum):
     """What changed in the health of a service."""
 
-    DOWN = "down"  # nobody but one prober is sent from now on
+    DOWN = "down"  # only one probe is sent from now on
     STILL_DOWN = "still_down"  # a probe failed
     UP = "up"  # it has answered again
 
@@ -40,11 +40,11 @@ class Health:
 
     @property
     def up(self) -> bool:
-        """Whether everybody may be sent."""
+        """Whether all callers may be sent."""
         return self.down_since is None
 
     def failed(self, now: float, reason: str, retry_after: float = 0.0) -> Turn | None:
-        """A request that everybody could have sent failed."""
+        """A request failed, and not for a reason of its own."""
         if not self.up:
             return None  # sent before it went down
         self.reason = reason
@@ -70,7 +70,7 @@ class Health:
         return self._interval * self.rng.uniform(1 - _JITTER, 1)
 
     def answered(self) -> Turn | None:
-        """The service answered, whoever asked."""
+        """The service answered any request."""
         self.in_a_row = 0
         if self.up:
             return None

@@ -4,49 +4,57 @@ import asyncio
 import contextlib
 import heapq
 import itertools
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator
+from typing import Final, Generic, TypeVar
 
 from docpipe.model import Clock, Ticket, Wait
 
+_T = TypeVar("_T")
 
-class Line:
-    """Callers in the order in which they go on. A caller that is cancelled costs nothing.
 
-    Joining and leaving cost O(log n); the place in line is counted only when somebody asks.
+class Line(Generic[_T]):
+    """Callers in the order in which they continue, each with a value. A cancelled caller costs nothing.
+
+    Joining and leaving cost O(log n); the place in line is counted on demand.
     """
 
     __slots__ = ("_heap", "_order", "_waiting")
 
     def __init__(self) -> None:
-        self._heap: list[tuple[float, int, Ticket, asyncio.Future[None]]] = []
+        self._heap: list[tuple[float, int, Ticket, asyncio.Future[_T]]] = []
         self._order = itertools.count()
         self._waiting = 0
 
     def __len__(self) -> int:
         return self._waiting
 
-    def join(self, ticket: Ticket, now: float) -> asyncio.Future[None]:
+    def join(self, ticket: Ticket, now: float) -> asyncio.Future[_T]:
         """Stand in line; the future is done when the caller's turn has come."""
-        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        turn: asyncio.Future[_T] = asyncio.get_running_loop().create_future()
         turn.add_done_callback(self._gave_up)
         heapq.heappush(self._heap, (ticket.urgency(now), next(self._order), ticket, turn))
         self._waiting += 1
         return turn
 
-    def _gave_up(self, turn: asyncio.Future[None]) -> None:
+    def _gave_up(self, turn: asyncio.Future[_T]) -> None:
         if turn.cancelled():
             self._waiting -= 1
 
     def head(self) -> Ticket | None:
-        """Who is next, None when nobody waits."""
+        """The ticket that is next, None when none waits."""
         while self._heap and self._heap[0][3].done():
             heapq.heappop(self._heap)
         return self._heap[0][2] if self._heap else None
 
-    def let_go(self) -> Ticket | None:
-        """Let the next caller go on; None when nobody waits."""
+    def urgency(self) -> float:
+        """That of the ticket at the head of the line; call it only while somebody waits."""
+        return self._heap[0][0]
+
+    def let_go(self, value: _T) -> Ticket | None:
+        """Let the next caller continue, with a value for it; None when none waits."""
         if (ticket := self.head()) is not None:
-            heapq.heappop(self._heap)[3].set_result(None)
+            heapq.heappop(self._heap)[3].set_result(value)
             self._waiting -= 1
         return ticket
 
@@ -65,7 +73,7 @@ class Slots:
         self.n = n
         self._free = n
         self._clock = clock
-        self.line = Line()
+        self.line = Line[None]()
 
     @property
     def held(self) -> int:
@@ -81,12 +89,12 @@ class Slots:
         finally:
             self.release()
 
-    async def acquire(self, ticket: Ticket, wait: Wait | None = None) -> None:
-        """Take a slot, in turn."""
+    async def acquire(self, ticket: Ticket, wait: Wait | None = None, behind: float = 0.0) -> None:
+        """Take a slot, in turn: as if the ticket came `behind` seconds later."""
         if self._free > 0 and self.line.head() is None:
             self._free -= 1
             return
-        turn = self.line.join(ticket, self._clock())
+        turn = self.line.join(ticket, self._clock() + behind)
         try:
             with waiting(ticket, wait):
                 await turn
@@ -97,8 +105,41 @@ class Slots:
 
     def release(self) -> None:
         """Give a slot back."""
-        if self.line.let_go() is None:
+        if self.line.let_go(None) is None:
             self._free += 1
+
+
+TURN_S: Final = 60.0
+"""What each ticket of the same run, before this one, is worth at slots that runs share. Less than a level of
+priority for all that one run has in line."""
+
+
+class SharedSlots(Slots):
+    """Slots that runs share: the second ticket of each run stands behind the first ones of all, and so on.
+
+    So a run with many slow documents takes turns with the others, however long its documents stood in line
+    before: start-time fair queueing, with a fixed cost, since how long a document takes is not known before.
+    """
+
+    def __init__(self, n: int, clock: Clock) -> None:
+        super().__init__(n, clock)
+        self._of_run: Counter[str] = Counter()
+
+    @contextlib.asynccontextmanager
+    async def hold(self, ticket: Ticket, wait: Wait | None = None) -> AsyncIterator[None]:
+        """As of `Slots`."""
+        before = self._of_run[ticket.run_id]
+        self._of_run[ticket.run_id] += 1
+        try:
+            await self.acquire(ticket, wait, behind=before * TURN_S)
+            try:
+                yield
+            finally:
+                self.release()
+        finally:
+            self._of_run[ticket.run_id] -= 1
+            if not self._of_run[ticket.run_id]:
+                del self._of_run[ticket.run_id]
 
 
 @contextlib.contextmanager

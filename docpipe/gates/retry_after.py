@@ -13,7 +13,7 @@ _SECONDS: Final = re.compile(r"[+-]?\d{1,20}(\.\d*)?", re.ASCII)
 
 
 def retry_after(headers: Mapping[str, str], now: float, cap: float) -> float | None:
-    """How many seconds a service asks to wait.
+    """The seconds that a service asks to wait.
 
     Args:
         headers: of the answer, case-insensitive.
@@ -21,7 +21,7 @@ def retry_after(headers: Mapping[str, str], now: float, cap: float) -> float | N
         cap: the most that is obeyed, in seconds; servers have sent an epoch, in seconds and in milliseconds.
 
     Returns:
-        0 to `cap`, or None where there is no such header or it says nothing that can be read.
+        0 to `cap`, or None where there is no such header or it cannot be read.
     """
     text = headers.get("Retry-After")
     if text is None:

@@ -12,6 +12,7 @@ import structlog
 
 from docpipe.gates.barrier import WaitingLine
 from docpipe.gates.health import Health, Turn
+from docpipe.gates.places import Grant
 from docpipe.model import Clock, Ticket, Wait, WaitKind
 
 log = structlog.get_logger(__name__)
@@ -33,13 +34,13 @@ class Failure:
     retry_after: float = 0.0
     status: int | None = None
     cure: str = ""
-    """What somebody could do about it, where that is known."""
+    """What to do about it, where that is known."""
     ours: bool = False
-    """Whether the configuration here seems to be at fault: then the cure is told wherever it is waited."""
+    """Whether the configuration here seems to be at fault: then the waits name the cure, too."""
 
     @property
-    def told(self) -> str:
-        """What went wrong, and what to do about it where that is to be done here."""
+    def sentence(self) -> str:
+        """Cause, and cure where that is to be applied here."""
         return f"{self.reason}; {self.cure}" if self.ours else self.reason
 
 
@@ -87,14 +88,14 @@ class ServiceView:
 class Service:
     """A service that can be down. Made and used inside one event loop.
 
-    It never waits itself: callers stand in the lines of its quotas, whose pumps ask here who may go.
+    It waits for nothing itself: callers stand in the lines of its quotas, whose pumps check here who may go.
 
     Args:
         name: such as `docex`.
-        clock: the wall clock, for what is shown.
+        clock: the wall clock, for views and waits.
         rng: spreads probes and retries.
         health: its thresholds and intervals.
-        listener: told of every turn, after the state has changed.
+        listener: called at every turn, after the state has changed.
     """
 
     def __init__(
@@ -113,11 +114,11 @@ class Service:
         self._listener = listener
         self._loop = asyncio.get_running_loop()
         self._lines: list[WaitingLine] = []
-        self._offered = False  # somebody was let go to probe, and has not yet come
+        self._offered = False  # a caller was let go to probe, and has not yet arrived
         self._prober: Call | None = None
         self._probe_sent = 0.0
         self._wait: Wait | None = None
-        self._paused: Wait | None = None
+        self._pauses: dict[str, Wait] = {}  # by what is paused: this service, or with no name everything
         self._answers = 0
         self._failures = 0
         # The latest answer, and the latest to another run than that: (run, count of answers then).
@@ -126,19 +127,19 @@ class Service:
         self._past: deque[Outage] = deque(maxlen=_KEEP_OUTAGES)
 
     def attach(self, line: WaitingLine) -> None:
-        """Guard a quota: while the service is down, nobody but a prober gets a place under it."""
+        """Guard a quota: while the service is down, only the probe gets a place under it."""
         self._lines.append(line)
 
     @property
     def up(self) -> bool:
-        """Whether everybody may be sent."""
+        """Whether all callers may be sent."""
         return self._health.up
 
     # The barrier before the quotas
 
     def obstacle(self, line: WaitingLine, now: float) -> float:
-        """For how long nobody may pass from this line."""
-        if self._paused is not None:
+        """Seconds for which no caller of this line may pass."""
+        if self._pauses:
             return math.inf
         if self._health.up:
             return 0.0
@@ -150,52 +151,56 @@ class Service:
         return 0.0 if line.rank(now) <= best else math.inf
 
     def admitted(self) -> None:
-        """Somebody was let go: while the service is down, to probe."""
+        """A caller was let go: while the service is down, to probe."""
         self._offered = not self._health.up
 
     def withdrawn(self) -> None:
-        """Somebody who was let go does not send after all, or left the line."""
+        """A caller who was let go does not send after all, or left the line."""
         if not self._health.up:
             self._offered = False
             self._recheck_lines()
 
     def wait(self) -> Wait | None:
-        """What everybody waits for, None while the service is up."""
-        return self._paused or self._wait
+        """What callers wait for, None while the service is up."""
+        return self._pauses.get("") or self._pauses.get(self.name) or self._wait
 
-    # What people say
+    # Pauses
 
     @property
     def paused_since(self) -> float | None:
-        """Since when nobody is sent because somebody wants it so, None while that is not the case."""
-        return None if self._paused is None else self._paused.since
+        """Since when this service alone is paused, None while it is not."""
+        wait = self._pauses.get(self.name)
+        return None if wait is None else wait.since
 
-    def pause(self, since: float | None = None) -> None:
-        """Send nobody, probes included, until `unpause`; what is on its way comes back.
+    def pause(self, since: float | None = None, *, everything: bool = False) -> None:
+        """Admit no caller, probes included, until `unpause`; what is on its way comes back.
 
         Args:
-            since: when that was said, where it was before this process.
+            since: when the pause began, where that was before this process.
+            everything: the pause of all of docpipe, which holds beside that of the service alone.
         """
-        if self._paused is None:
-            self._paused = Wait(WaitKind.PAUSE, self.name, self.clock() if since is None else since)
+        what = "" if everything else self.name
+        if what not in self._pauses:
+            self._pauses[what] = Wait(WaitKind.PAUSE, what, self.clock() if since is None else since)
             self._barrier_changed()
-            log.info("service_paused", service=self.name)
+            if not everything:  # the engine logs the other
+                log.info("service_paused", service=self.name)
 
-    def unpause(self) -> None:
+    def unpause(self, *, everything: bool = False) -> None:
         """Take back `pause`."""
-        if self._paused is not None:
-            self._paused = None
+        if self._pauses.pop("" if everything else self.name, None) is not None:
             self._barrier_changed()
-            log.info("service_goes_on", service=self.name)
+            if not everything:
+                log.info("service_unpaused", service=self.name)
 
-    # What callers say
+    # Attempts
 
-    def admit(self, call: Call) -> bool:
-        """Whether the call, which has a place, may be sent now; while the service is down, as its probe."""
+    def admit(self, call: Call, grant: Grant | None = None) -> bool:  # noqa: ARG002 -- of shared services
+        """Whether the call, which has a grant, may be sent now; while the service is down, as its probe."""
         if self._health.up:
-            return self._paused is None
+            return not self._pauses
         self._offered = False
-        if self._paused is not None:
+        if self._pauses:
             return False
         now = self._loop.time()
         if self._prober is not None or now < self._health.probe_at:
@@ -204,7 +209,13 @@ class Service:
         return True
 
     def may_still(self, call: Call) -> bool:
-        """Whether a call that was admitted a while ago may be sent: it is the probe, or the service is up."""
+        """Whether a call that was admitted a while ago may be sent: it is the probe, or the service is up.
+
+        During a pause it may not, and is no probe any more.
+        """
+        if self._pauses:
+            self.abandoned(call)
+            return False
         return self._health.up or call is self._prober
 
     def answered(self, call: Call) -> None:
@@ -216,7 +227,7 @@ class Service:
         self.responding()
 
     def responding(self) -> None:
-        """An answer has begun, and may still break off: enough to let everybody go on."""
+        """An answer has begun, and may still break off: enough to admit all callers."""
         since = self._since()
         if (turn := self._health.answered()) is not None:
             self._offered, self._prober = False, None
@@ -228,9 +239,9 @@ class Service:
         now, retry_after = self._loop.time(), failure.retry_after
         if call is self._prober:
             self._prober = None
-            turn = self._health.probe_failed(self._probe_sent, now, failure.told, retry_after)
+            turn = self._health.probe_failed(self._probe_sent, now, failure.sentence, retry_after)
             self._turned(turn, self._since())
-        elif counts and (tripped := self._health.failed(now, failure.told, retry_after)) is not None:
+        elif counts and (tripped := self._health.failed(now, failure.sentence, retry_after)) is not None:
             self._turned(tripped, self._since())
 
     def abandoned(self, call: Call) -> None:
@@ -242,7 +253,7 @@ class Service:
     # Who is to blame
 
     def _weigh(self, call: Call) -> bool:
-        """Note a failure of the call; tell whether it speaks against the service.
+        """Note a failure of the call; return whether it counts against the service.
 
         It does not if others were answered since the call failed before.
         """
@@ -275,7 +286,7 @@ class Service:
         share = (failures + 1) / (answers + failures + 2)
         return share**suspicions < _BAD_LUCK
 
-    # What it tells others
+    # Views
 
     def _barrier_changed(self) -> None:
         for line in self._lines:
