@@ -1,15 +1,16 @@
 """HTTP: one client for all services, every attempt through a gate."""
 
-from docpipe.gates import retry_after
-from docpipe.http.answers import Answer, Check
-from docpipe.http.client import Http
+from docpipe.gates.retry_after import retry_after
+from docpipe.http.answers import Answer, Check, Own, about, is_problem
+from docpipe.http.client import Http, Signed
 from docpipe.http.credentials import NONE, BearerToken, Credentials, bearer
 from docpipe.http.download import Ask, Download, DownloadError, Fetch
 from docpipe.http.grants import ClientSecret, Proof, SignedAssertion, loaded
 from docpipe.http.har import Har
 from docpipe.http.oauth2 import Grant, OAuth2
+from docpipe.http.reach import Reach
 from docpipe.http.redirects import origin_of
-from docpipe.http.transport import TransportMap, TransportSettings, tls
+from docpipe.http.transport import TlsFiles, TransportMap, TransportSettings, tls
 
 __all__ = [
     "NONE",
@@ -26,11 +27,17 @@ __all__ = [
     "Har",
     "Http",
     "OAuth2",
+    "Own",
     "Proof",
+    "Reach",
+    "Signed",
     "SignedAssertion",
+    "TlsFiles",
     "TransportMap",
     "TransportSettings",
+    "about",
     "bearer",
+    "is_problem",
     "loaded",
     "origin_of",
     "retry_after",

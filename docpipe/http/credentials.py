@@ -1,4 +1,4 @@
-"""Credentials: what a request shows to its service, and where another comes from when that is refused."""
+"""Credentials of requests, and their renewal when the service refuses them."""
 
 import asyncio
 from collections.abc import Mapping
@@ -12,30 +12,30 @@ from docpipe.model import Ticket
 log = structlog.get_logger(__name__)
 
 SETTLED_S: Final = 1.0
-"""A token that was read anew this short ago is not read again, however many callers it was refused to."""
+"""A token read less than this ago is not read again, however many requests were refused with it."""
 _REFUSALS: Final = (401, 403)
-"""The contracts let a service answer a token that it does not know with either."""
+"""The contracts allow either for a token that the service does not know."""
 
 
 class Credentials(Protocol):
-    """Whatever makes the header Authorization of one service. Asked before every attempt."""
+    """Makes the header Authorization for one service; called before every attempt."""
 
     async def header(self, ticket: Ticket) -> str | None:
-        """The value of the header, None to send none; may wait, and tells so on the ticket."""
+        """The value of the header, None to send none; may wait, and sets the ticket's `wait` then."""
 
     async def refused(self, header: str, ticket: Ticket, status: int) -> bool:
-        """Tell that the service answered `header` with 401 or 403; whether there is another to try now."""
+        """Note that the service answered `header` with 401 or 403; return whether there is a new one."""
 
 
 class NoCredentials:
-    """For services that ask for none."""
+    """For services without credentials."""
 
     async def header(self, ticket: Ticket) -> str | None:  # noqa: ARG002 -- the protocol's
-        """None is sent."""
+        """None: no header is sent."""
         return None
 
     async def refused(self, header: str, ticket: Ticket, status: int) -> bool:  # noqa: ARG002 -- the protocol's
-        """There is no other."""
+        """False: there is no other."""
         return False
 
 
@@ -43,7 +43,7 @@ NONE: Final = NoCredentials()
 
 
 class BearerToken:
-    """A token from the configuration; one that came from a file is read anew when it is refused.
+    """A token from the configuration; one from a file is read again when it is refused.
 
     Args:
         secret: the token.
@@ -64,7 +64,7 @@ class BearerToken:
         return f"Bearer {self._secret.reveal()}"
 
     async def refused(self, header: str, ticket: Ticket, status: int) -> bool:  # noqa: ARG002 -- the protocol's
-        """Read the file anew, once for all who were refused at the same time."""
+        """Read the file again, once for all requests refused at the same time."""
         async with self._reading:
             if header == self._header() and not self._just_read():
                 await self._read()
@@ -89,11 +89,11 @@ class BearerToken:
 
 
 def bearer(secret: Secret | None, name: str = "token") -> Credentials:
-    """The credentials that a configured token makes; none where there is no token."""
+    """The credentials of a configured token; none where there is no token."""
     return NONE if secret is None else BearerToken(secret, name)
 
 
-class Shown:
+class RequestAuth:
     """The credentials of one request, through all its attempts."""
 
     def __init__(self, credentials: Credentials, ticket: Ticket) -> None:
@@ -102,22 +102,22 @@ class Shown:
         self._header: str | None = None
         self._renewed = False
 
-    async def ready(self) -> None:
-        """Wait until there are some, before standing in line: who waits for a token takes no place there."""
+    async def wait(self) -> None:
+        """Wait until there are credentials, before joining the line: no place is taken meanwhile."""
         await self._credentials.header(self._ticket)
 
-    async def on(self, headers: Mapping[str, str], *, home: bool = True) -> Mapping[str, str]:
-        """The headers with what is shown now (the line may have been long); as they are away from home."""
+    async def headers(self, headers: Mapping[str, str], *, home: bool = True) -> Mapping[str, str]:
+        """The headers with the current credentials (a line may be long); unchanged away from home."""
         self._header = await self._credentials.header(self._ticket) if home else None
         return headers if self._header is None else {**headers, "Authorization": self._header}
 
-    async def again(self, status: int) -> bool:
-        """Whether an answer of this status is worth another attempt: once, where there are others."""
+    async def renew(self, status: int) -> bool:
+        """Renew the credentials after a refusal, once; return whether another attempt is worthwhile."""
         if status not in _REFUSALS or self._header is None or self._renewed:
             return False
         self._renewed = True
         return await self._credentials.refused(self._header, self._ticket, status)
 
-    def afresh(self) -> None:
-        """Another request begins: again one 401 is not final."""
+    def reset(self) -> None:
+        """Begin another request, for which the credentials may be renewed again."""
         self._renewed = False

@@ -1,4 +1,4 @@
-"""How docpipe shows an OAuth2 server who it is: a client secret, or a signed assertion.
+"""Authentication of docpipe at an OAuth2 server: a client secret, or a signed assertion.
 
 Sources: RFC 6749, 2.3.1 and 4.4 (client credentials); RFC 7523, 2.2 (assertions); SMART App Launch 2.2,
 "Client Authentication: Asymmetric" (RS384 and ES384, `kid`, `jti`, at most five minutes).
@@ -7,7 +7,7 @@ Sources: RFC 6749, 2.3.1 and 4.4 (client credentials); RFC 7523, 2.2 (assertions
 import base64
 import json
 import secrets
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 from urllib.parse import quote_plus
@@ -20,45 +20,66 @@ ASSERTION_S: Final = 240.0
 _ASSERTION: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 _CURVE: Final = "secp384r1"
 
-Shown = tuple[Mapping[str, str], Mapping[str, str]]
+Authentication = tuple[Mapping[str, str], Mapping[str, str]]
 """Headers, and fields of the form."""
 
 
 class Proof(Protocol):
-    """What proves to a server who asks."""
+    """A way to authenticate a client."""
 
-    def shown(self, token_url: str, client_id: str) -> Shown:
-        """What goes with a request for a token; read anew from its file, which may have been rotated.
+    def authenticate(self, token_url: str, client_id: str, methods: Collection[str] = ()) -> Authentication:
+        """What a token request needs; the secret is read again from its file, which may have been rotated.
+
+        Args:
+            token_url: the token endpoint.
+            client_id: of docpipe.
+            methods: the server's `token_endpoint_auth_methods_supported`; empty where it names none.
 
         Raises:
             OSError: if the file cannot be read.
-            ValueError: with what would be right, if it holds nothing that can be used.
+            ValueError: with what the file has to hold, if it cannot be used.
         """
 
 
 @dataclass(frozen=True, slots=True)
 class ClientSecret:
-    """A secret that both sides know, sent as RFC 6749 has it."""
+    """A shared secret, sent as RFC 6749 has it."""
 
     secret: Secret = field(repr=False)
+    where: str = ""
+    """`basic`, in a header; `post`, in the form; empty for what the server supports, in a header if both."""
 
-    def shown(self, token_url: str, client_id: str) -> Shown:  # noqa: ARG002 -- the protocol's
-        """As the header Authorization: Basic."""
-        pair = f"{quote_plus(client_id)}:{quote_plus(self.secret.again().reveal())}"
+    def authenticate(
+        self,
+        token_url: str,  # noqa: ARG002 -- the protocol's
+        client_id: str,
+        methods: Collection[str] = (),
+    ) -> Authentication:
+        """As the header Authorization: Basic, or in the form."""
+        secret = self.secret.again().reveal()
+        only_post = "client_secret_post" in methods and "client_secret_basic" not in methods
+        if self.where == "post" or (not self.where and only_post):
+            return {}, {"client_id": client_id, "client_secret": secret}
+        pair = f"{quote_plus(client_id)}:{quote_plus(secret)}"
         return {"Authorization": "Basic " + base64.b64encode(pair.encode()).decode()}, {}
 
 
 @dataclass(frozen=True, slots=True)
 class SignedAssertion:
-    """A private key whose public half the server knows."""
+    """A private key whose public key the server has."""
 
     key: Secret = field(repr=False)
     """PEM, a JWK, or a set of JWKs."""
     key_id: str
-    """Which of the public keys it is; empty where the JWK says so."""
+    """The id of the public key; empty where the JWK has a `kid`."""
     clock: Clock
 
-    def shown(self, token_url: str, client_id: str) -> Shown:
+    def authenticate(
+        self,
+        token_url: str,
+        client_id: str,
+        methods: Collection[str] = (),  # noqa: ARG002 -- the protocol's
+    ) -> Authentication:
         """A fresh assertion, in the form."""
         import jwt  # noqa: PLC0415 -- heavy, and only who signs needs it
 
@@ -77,24 +98,24 @@ class SignedAssertion:
 
 
 def loaded(text: str, key_id: str) -> tuple[Any, str, str]:
-    """A private key, the algorithm that goes with it, and its id.
+    """A private key, its algorithm, and its id.
 
     Raises:
-        ValueError: with what would be right.
+        ValueError: with what the file has to hold.
         ImportError: without the packages that sign.
     """
     from cryptography.hazmat.primitives.asymmetric import ec, rsa  # noqa: PLC0415 -- see above
 
-    key, told = _from_jwk(text, key_id) if text.lstrip().startswith("{") else (_from_pem(text), "")
+    key, own_id = _from_jwk(text, key_id) if text.lstrip().startswith("{") else (_from_pem(text), "")
     if isinstance(key, rsa.RSAPrivateKey):
         algorithm = "RS384"
     elif isinstance(key, ec.EllipticCurvePrivateKey) and key.curve.name == _CURVE:
         algorithm = "ES384"
     else:
         raise ValueError("a private key of RSA, or of the curve P-384")
-    if not (key_id or told):
+    if not (key_id or own_id):
         raise ValueError("a JWK with a `kid`, or `key_id` has to be set")
-    return key, algorithm, key_id or told
+    return key, algorithm, key_id or own_id
 
 
 def _from_pem(text: str) -> Any:

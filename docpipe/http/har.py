@@ -1,19 +1,20 @@
-"""Every exchange on the wire as a HAR file, for a browser's network view.
+"""Records every HTTP exchange in a HAR file, for a browser's network view.
 
-Source: http://www.softwareishard.com/blog/har-12-spec/. The file is whole after each exchange. Secrets are
-left out: headers and parameters of the query that bear them, and members of JSON bodies. Archives and
-documents are not kept, but bodies that are kept quote patient data.
+Source: http://www.softwareishard.com/blog/har-12-spec/. The file is valid after each exchange. It has no
+secrets: headers and members of JSON bodies with secret names, and signatures, tokens and logins in addresses
+are removed. Archives and documents are not recorded, but recorded bodies quote patient data.
 """
 
 import json
 import os
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Final, Self
+from urllib.parse import unquote_plus
 from weakref import WeakKeyDictionary
 
 import aiohttp
@@ -21,14 +22,11 @@ from yarl import URL
 
 from docpipe import __version__
 from docpipe.http.redirects import REDIRECTS
-from docpipe.model import Json
+from docpipe.util.redact import HIDDEN, is_secret, without_secrets
 
-_HIDDEN: Final = "***"
 _HEADERS: Final = frozenset(
     {"authorization", "proxy-authorization", "cookie", "set-cookie", "www-authenticate"}
 )
-_SECRET_WORDS: Final = ("token", "secret", "signature", "assertion", "password", "credential", "sig", "key")
-_NO_SECRETS: Final = frozenset({"idempotency-key", "token_type"})
 _LONGEST: Final = 256 * 2**10
 _TAIL: Final = b"\n]}}\n"
 
@@ -67,7 +65,7 @@ class Har:
         self._file.close()
 
     def trace(self) -> aiohttp.TraceConfig:
-        """What tells of every exchange of a session."""
+        """The trace configuration that records a session."""
         trace = aiohttp.TraceConfig()
         trace.on_request_start.append(self._begun)
         trace.on_connection_create_end.append(self._connected)
@@ -78,7 +76,7 @@ class Har:
         return trace
 
     def body(self, response: aiohttp.ClientResponse, raw: bytes) -> None:
-        """Hand in the body of an answer, before its exchange is over."""
+        """Record the body of an answer, before its exchange ends."""
         self._bodies[response] = raw[:_LONGEST]
 
     async def _begun(self, _session: Any, context: SimpleNamespace, _params: Any) -> None:
@@ -138,29 +136,29 @@ class Har:
         self._file.flush()
 
 
-def _request(params: Any, body: bytes) -> Json:
-    told: dict[str, Json] = {
+def _request(params: Any, body: bytes) -> dict[str, Any]:
+    entry: dict[str, Any] = {
         "method": params.method,
-        "url": str(_url(params.url)),
+        "url": without_secrets(str(params.url)),
         "httpVersion": "HTTP/1.1",
         "cookies": [],
         "headers": _headers(params.headers.items()),
-        "queryString": [{"name": name, "value": value} for name, value in _url(params.url).query.items()],
+        "queryString": [{"name": name, "value": value} for name, value in _query(params.url)],
         "headersSize": -1,
         "bodySize": len(body),
     }
     if body:
         usual = "application/json" if body[:1] in b"{[" else "application/octet-stream"
-        told["postData"] = {"mimeType": params.headers.get("Content-Type", usual), "text": _body(body)}
-    return told
+        entry["postData"] = {"mimeType": params.headers.get("Content-Type", usual), "text": _body(body)}
+    return entry
 
 
-def _response(response: aiohttp.ClientResponse | None, problem: str, body: bytes) -> Json:
+def _response(response: aiohttp.ClientResponse | None, problem: str, body: bytes) -> dict[str, Any]:
     headers: Mapping[str, str] = {} if response is None else response.headers
     size = int(headers.get("Content-Length", -1)) if headers.get("Content-Length", "-1").isdigit() else -1
     return {
         "status": 0 if response is None else response.status,
-        "statusText": problem or (response.reason or "" if response is not None else ""),
+        "statusText": problem or without_secrets(response.reason or "" if response is not None else ""),
         "httpVersion": "HTTP/1.1",
         "cookies": [],
         "headers": _headers(headers.items()),
@@ -178,40 +176,45 @@ def _response(response: aiohttp.ClientResponse | None, problem: str, body: bytes
 def _location(response: aiohttp.ClientResponse | None) -> str:
     if response is None or response.status not in REDIRECTS or "Location" not in response.headers:
         return ""
-    return str(_url(URL(response.headers["Location"])))
+    return without_secrets(response.headers["Location"])
 
 
 def _ms(seconds: float) -> float:
     return round(seconds * 1000, 3)
 
 
-def _secret(name: str) -> bool:
-    lower = name.lower()
-    return lower not in _NO_SECRETS and any(word in lower for word in _SECRET_WORDS)
-
-
-def _headers(items: Iterable[tuple[str, str]]) -> list[Json]:
+def _headers(items: Iterable[tuple[str, str]]) -> list[dict[str, str]]:
     return [
-        {"name": name, "value": _HIDDEN if name.lower() in _HEADERS or _secret(name) else value}
+        {
+            "name": name,
+            "value": HIDDEN if name.lower() in _HEADERS or is_secret(name) else without_secrets(value),
+        }
         for name, value in items
     ]
 
 
-def _url(url: URL) -> URL:
-    """Without a password, and without what signs it."""
-    query = [(name, _HIDDEN if _secret(name) else value) for name, value in url.query.items()]
-    return url.with_user(None).with_query(query) if url.absolute else url.with_query(query)
+def _query(url: URL) -> Iterator[tuple[str, str]]:
+    """The parameters without secrets, as in the address."""
+    for pair in without_secrets(f"?{url.raw_query_string}")[1:].split("&"):
+        if pair:
+            name, _, value = pair.partition("=")
+            yield unquote_plus(name), unquote_plus(value)
 
 
 def _body(body: bytes) -> str:
-    """JSON without its secrets, anything else that is text by its length alone: a form may be all secrets."""
+    """JSON without secrets; for anything else its length only, since a form may be all secrets."""
     try:
         return json.dumps(_cleaned(json.loads(body)), ensure_ascii=False)
     except (ValueError, RecursionError):
         return f"({len(body)} bytes)"
 
 
-def _cleaned(value: Json) -> Json:
+def _cleaned(value: object) -> object:
     if isinstance(value, dict):
-        return {name: _HIDDEN if _secret(name) else _cleaned(item) for name, item in value.items()}
-    return [_cleaned(item) for item in value] if isinstance(value, list) else value
+        return {
+            without_secrets(name): HIDDEN if is_secret(name) else _cleaned(item)
+            for name, item in value.items()
+        }
+    if isinstance(value, list):
+        return [_cleaned(item) for item in value]
+    return without_secrets(value) if isinstance(value, str) else value

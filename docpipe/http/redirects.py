@@ -1,4 +1,4 @@
-"""Redirects, followed by hand: each hop passes a gate, and the token stays with its origin."""
+"""Redirects: each hop passes a gate, and the token stays with its origin."""
 
 from collections.abc import Callable
 from typing import Final
@@ -7,24 +7,27 @@ import aiohttp
 from yarl import URL
 
 from docpipe.errors import ServiceError
+from docpipe.gates import Failure
 
 MAX_REDIRECTS: Final = 5
 REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 KEEP_METHOD: Final = frozenset({307, 308})
 """Only these may repeat a request that is not a GET (RFC 9110, 15.4)."""
+_FOR_GOOD: Final = frozenset({301, 308})
+_MAINTENANCE: Final = "ask the operators whether it is under maintenance; otherwise check the address"
 _VISIBLE: Final = range(0x21, 0x7F)
 
 
 def address(text: str) -> URL:
-    """Read an address without touching its escapes, which a signature may cover.
+    """Parse an address without changing its escapes, which a signature may cover.
 
     Raises:
-        ServiceError: if it is none that docpipe can use.
+        ServiceError: if it cannot be used.
     """
     try:
         url = URL(text, encoded=all(ord(letter) in _VISIBLE for letter in text))
         usable = not url.absolute or (url.scheme in ("http", "https") and url.host)
-        _ = url.port  # raises where it is no number
+        _ = url.port  # raises where it is not a number
     except (ValueError, TypeError) as error:
         raise ServiceError("The service gave an address that cannot be used.") from error
     if not usable or url.user is not None or url.password is not None:
@@ -44,6 +47,33 @@ def origin_of(url: str | URL) -> str:
     return str(url.origin()).lower()
 
 
+def leads_away(
+    response: aiohttp.ClientResponse, method: str, url: URL, allowed: Callable[[str], bool]
+) -> Failure | None:
+    """The failure of a redirect that is not followed: under maintenance, proxies redirect all requests.
+
+    Args:
+        response: the redirect.
+        method: of the request.
+        url: of the request.
+        allowed: whether requests may go to an origin.
+
+    Returns:
+        None where it is followed, and where it leads permanently to https: base_url needs https then.
+    """
+    try:
+        follow(response, method, url, allowed)
+    except ServiceError:
+        if response.status in _FOR_GOOD and url.scheme == "http":
+            to = response.headers.get("Location", "")
+            if to.lower().startswith(f"https://{url.host}"):
+                return None
+        return Failure(
+            f"a redirect to another address ({response.status})", status=response.status, cure=_MAINTENANCE
+        )
+    return None
+
+
 def follow(response: aiohttp.ClientResponse, method: str, url: URL, allowed: Callable[[str], bool]) -> URL:
     """Where a redirect leads.
 
@@ -51,22 +81,25 @@ def follow(response: aiohttp.ClientResponse, method: str, url: URL, allowed: Cal
         response: the redirect.
         method: of the request.
         url: of the request.
-        allowed: whether an origin may be gone to.
+        allowed: whether requests may go to an origin.
 
     Raises:
-        ServiceError: if it leads where docpipe does not go.
+        ServiceError: if it leads to an address that is not allowed.
     """
     location = response.headers.get("Location", "")
     if not location:
-        raise ServiceError(
-            f"The service answered {response.status} without saying where to.", response.status
-        )
+        raise ServiceError(f"The service answered {response.status} without an address.", response.status)
     if method != "GET" and response.status not in KEEP_METHOD:
         raise ServiceError(f"The service redirects a {method} with {response.status}.", response.status)
     to = url.join(address(location)).with_fragment(None)
     if url.scheme == "https" and to.scheme != "https":
         raise ServiceError("The service redirects from https to http.", response.status)
     if not allowed(origin_of(to)):
+        if (to.scheme, url.scheme, to.host) == ("https", "http", url.host):
+            raise ServiceError(
+                "The service redirects from http to https: write https:// in its address (base_url).",
+                response.status,
+            )
         raise ServiceError(
             f"The service redirects to another origin ({to.host}), which is not allowed.", response.status
         )

@@ -15,7 +15,7 @@ _LONGEST_REASON: Final = 300
 
 
 def refusal(who: str, config: Remote, answer: Answer, what: str) -> ServiceError:
-    """The sentence for a final refusal. What the service wrote may quote the patient's data: it stays out."""
+    """The error of a final refusal, without the service's text, which may quote patient data."""
     if answer.status in (401, 403):
         return ServiceError(f"{who} refused the token ({answer.status}): {_keys(config)}.", answer.status)
     reasons = {
@@ -28,7 +28,7 @@ def refusal(who: str, config: Remote, answer: Answer, what: str) -> ServiceError
 
 
 def _keys(config: Remote) -> str:
-    """What to check where a service refuses its token."""
+    """The keys to check where a service refuses its token."""
     section = type(config).__name__.lower()
     if config.token_url:
         return f"check {section}.client_id, its secret or key, and scope: the token came by them"
@@ -38,36 +38,36 @@ def _keys(config: Remote) -> str:
 def describe_probe(
     answer: Answer | Failure | None, config: Remote, what: str, also: Collection[int] = ()
 ) -> str:
-    """What a service answered to a probe, in a few words.
+    """Describe the answer to a probe in a few words.
 
     Args:
         answer: as of `Http.once`.
         config: the section of the service.
-        what: was asked.
-        also: statuses that are as good as 2xx.
+        what: the name of the request.
+        also: statuses that count as 2xx.
 
     Raises:
-        UnfitError: if docpipe cannot work with it.
+        UnfitError: if docpipe cannot use the service.
     """
     match answer:
         case None:
             return "answers; its quota is used up at the moment (429)"
         case Failure():
-            told = f" ({answer.status})" if answer.status and answer.status < HTTPStatus.BAD_REQUEST else ""
+            status = f" ({answer.status})" if answer.status and answer.status < HTTPStatus.BAD_REQUEST else ""
             cure = answer.cure or "ask those who run it; docpipe waits until it is up again"
-            raise UnfitError(f"{answer.reason}{told}", cure)
+            raise UnfitError(f"{answer.reason}{status}", cure)
         case Answer(status=401 | 403):
             raise UnfitError(f"it refuses the token, or wants one ({answer.status})", _keys(config))
     page = answer.headers.get("Content-Type", "").startswith("text/html")
     if page or not (answer.ok or answer.status in also):
-        told = f"it answers {what} with {'a web page' if page else 'status'} {answer.status}"
+        problem = f"it answers {what} with {'a web page' if page else 'status'} {answer.status}"
         where = f"{type(config).__name__.lower()}.base_url"
-        raise UnfitError(told, f"check {where}: another program, or a proxy, seems to answer there")
+        raise UnfitError(problem, f"check {where}: another program, or a proxy, seems to answer there")
     return f"answers ({answer.status})"
 
 
 def scrubbed(text: Any, patient: Patient) -> str:
-    """What a service wrote, without the patient's names and dates, on one line, cut to a sentence."""
+    """A service's text without the patient's names and dates, on one line, shortened."""
     if not isinstance(text, str) or not text.strip():
         return "it gave no reason"
     line = "".join(char if char.isprintable() else " " for char in text)

@@ -1,13 +1,12 @@
-"""Downloads an archive to a spool file: resumed where it broke off, verified by length and SHA-256."""
+"""Downloads an archive to a spool file: resumed after a break, verified by length and SHA-256."""
 
 import asyncio
-import errno
 import hashlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 from urllib.parse import urljoin
 
 import structlog
@@ -15,26 +14,42 @@ import structlog
 from docpipe.config.config import Docex
 from docpipe.errors import ArchiveError
 from docpipe.gates import Gate
-from docpipe.http import Answer, Credentials, DownloadError, Fetch, Http, origin_of
+from docpipe.gates.line import waiting
+from docpipe.gates.local_trouble import trouble_of, wait_out
+from docpipe.http import Answer, Credentials, DownloadError, Fetch, Http, Reach, origin_of
 from docpipe.http.verdicts import refusal
-from docpipe.model import Clock, Json, Step, Wait, WaitKind
-from docpipe.sources.docex.partial import Part, write
+from docpipe.model import Clock, Step, Wait, WaitKind
+from docpipe.results.search import ArchiveLink
+from docpipe.results.states import PartialDownload
+from docpipe.sources.docex.partial import Part, measured, write
 
 log = structlog.get_logger(__name__)
 
 TRIES_DAMAGED: Final = 3
 TRIES_LINK: Final = 5
+LINK_PAUSE_S: Final = 4.0
+"""Before the second fresh link, and twice as long before each further one: a proxy that answers in place of
+the server, such as for the seconds of a deployment, must not use up all links."""
 MOVED: Final = 2
-"""So often in a row another origin is out of reach before the exchange is asked where the archive is now."""
+"""After so many attempts in a row that reach no server of another origin, a fresh link is requested."""
 _RANGE_REFUSED: Final = 416
+_BAD_REQUEST: Final = 400
+_SERVER_ERROR: Final = 500
 _BODY_COMES: Final = (HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT)
-_LINK_IS_OVER: Final = (HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND, HTTPStatus.GONE)
-_DISK_FULL_S: Final = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """A file whose size and SHA-256 are those that the exchange declares."""
+
+    size: int
+    """Bytes."""
+    sha256: str
 
 
 @dataclass(frozen=True, slots=True)
 class Downloader:
-    """Fetches archives, each to a file of its own."""
+    """Downloads archives, each to a file of its own."""
 
     http: Http
     config: Docex
@@ -46,48 +61,56 @@ class Downloader:
     clock: Clock
 
     async def fetch(
-        self, step: Step, archive: Json, path: Path, fresh_link: Callable[[], Awaitable[Json | None]]
-    ) -> Json | None:
+        self,
+        step: Step,
+        archive: ArchiveLink,
+        path: Path,
+        fresh_link: Callable[[], Awaitable[ArchiveLink | None]],
+    ) -> Verified | None:
         """Download, verify, and leave the archive at `path`.
 
         Args:
-            step: the activity's try.
-            archive: what the exchange says of it: url, and perhaps size and sha256.
-            path: where to; what an earlier try left there is gone on with.
-            fresh_link: asks the exchange for a new link; None when the search is gone.
+            step: the activity's attempt.
+            archive: its link, and what the exchange declares of it.
+            path: the target; what an earlier attempt left there is continued.
+            fresh_link: requests a new link; None when the search is gone.
 
         Returns:
-            {"size", "sha256"}, or None when the search is gone.
+            None when the search is gone.
 
         Raises:
             ArchiveError: if it stays damaged, or its links never work.
             ServiceError: if it comes from an origin that is not allowed.
         """
-        if (found := await self._verified(archive, path)) is not None and archive.get("sha256"):
-            return found  # an earlier try was stopped between here and its checkpoint
+        if (verified := await _verified(archive, path)) is not None and archive.sha256:
+            return verified  # an earlier attempt was stopped between here and its checkpoint
         fetch = self.http.fetch(
             step.ticket,
             gate_of=self.gate_of,
             allowed=self.allowed,
             credentials=self.credentials,
             home=self.config.base_url,
+            reach=Reach(self.config.base_url, self.config.archive_origins, self.config.allow_http),
         )
         damaged = links = missed = 0
         while True:
-            status = await self._try(step, fetch, archive, path)
+            status = await self._attempt(step, fetch, archive, path)
             missed = missed + 1 if fetch.unreached else 0
             if missed >= MOVED and not self._at_home(archive):
                 archive = await fresh_link() or archive
-            elif status in _LINK_IS_OVER:
+            elif status is not None and _refuses_link(status):
                 links += 1
                 if links > TRIES_LINK:
-                    raise ArchiveError(f"The exchange gave {links} links to the archive, and none worked.")
+                    raise ArchiveError(
+                        f"The exchange gave {links} links to the archive, and none worked (status {status})."
+                    )
+                await self._pause(step, links)
                 if (fresh := await fresh_link()) is None:
                     return None
                 archive = fresh
             elif status is not None:
-                if (found := await self._verified(archive, path)) is not None:
-                    return found
+                if (verified := await _verified(archive, path)) is not None:
+                    return verified
                 damaged += 1
                 log.warning("archive_damaged", run_id=step.ticket.run_id, tries=damaged)
                 await asyncio.to_thread(path.unlink, missing_ok=True)
@@ -97,56 +120,70 @@ class Downloader:
                         "what the exchange says."
                     )
 
-    def _at_home(self, archive: Json) -> bool:
-        """Whether the link leads to the exchange itself: then where it redirects to is told with each try."""
-        return origin_of(urljoin(self.config.base_url, archive["url"])) == origin_of(self.config.base_url)
+    async def _pause(self, step: Step, links: int) -> None:
+        """After so many links that were refused; the first is likely to have expired."""
+        if links == 1:
+            return
+        now, seconds = self.clock(), LINK_PAUSE_S * 2 ** (links - 2)
+        with waiting(step.ticket, Wait(WaitKind.RETRY, "docex", now, now + seconds)):
+            await asyncio.sleep(seconds)
 
-    async def _try(self, step: Step, fetch: Fetch, archive: Json, path: Path) -> int | None:
-        """Fetch what is missing; the status, or None when it broke off and is to be gone on with."""
+    def _at_home(self, archive: ArchiveLink) -> bool:
+        """Whether the link leads to the exchange itself, which can redirect each attempt."""
+        return origin_of(urljoin(self.config.base_url, archive.url)) == origin_of(self.config.base_url)
+
+    async def _attempt(self, step: Step, fetch: Fetch, archive: ArchiveLink, path: Path) -> int | None:
+        """Fetch what is missing; returns the status, or None when it broke off and is to be continued."""
         try:
-            answer = await self._more(step, fetch, archive, Part.of(path, archive, step.state))
-        except DownloadError:  # the gate has seen it, and decides when to go on
+            partial = step.saved(PartialDownload)
+            part = Part.of(path, archive.size, partial and partial.etag)
+            answer = await self._fetch(step, fetch, archive, part)
+        except DownloadError:  # the gate has counted it, and decides when to retry
             return None
         except OSError as error:
-            await self._disk_full(step, error)
+            if (trouble := trouble_of(error)) is None:
+                raise ArchiveError(f"The spool cannot be written: {error.strerror}.") from error
+            await wait_out(trouble, step.ticket, "spool", self.clock)
             return None
-        if answer.status not in (*_BODY_COMES, _RANGE_REFUSED, *_LINK_IS_OVER):
+        if answer.status not in (*_BODY_COMES, _RANGE_REFUSED) and not _refuses_link(answer.status):
             raise refusal("The exchange", self.config, answer, "the download of the archive")
         return answer.status
 
-    @staticmethod
-    async def _verified(archive: Json, path: Path) -> dict[str, Any] | None:
-        """Size and SHA-256 of the file, None when they are not what the exchange says."""
-        found = await asyncio.to_thread(_digest, path)
-        return found if found is not None and _as_told(found, archive) else None
-
-    async def _more(self, step: Step, fetch: Fetch, archive: Json, part: Part) -> Answer:
-        async with fetch.open(urljoin(self.config.base_url, archive["url"]), part.headers()) as response:
+    async def _fetch(self, step: Step, fetch: Fetch, archive: ArchiveLink, part: Part) -> Answer:
+        async with fetch.open(urljoin(self.config.base_url, archive.url), part.headers()) as response:
             if response.status in _BODY_COMES:
-                start = part.start(response)
-                step.note({"etag": response.headers.get("ETag")})
-                await write(part.path, start, response.chunks())
+                if (start := part.start(response)) is None:
+                    log.warning("range_not_as_requested", run_id=step.ticket.run_id)
+                    await asyncio.to_thread(part.refuse, response)
+                else:
+                    await asyncio.to_thread(part.begin, start)
+                    etag = response.headers.get("ETag", part.etag if start else None)
+                    step.note(PartialDownload(etag=etag))
+                    chunks = measured(step.ticket, start, archive.size, response.chunks())
+                    await write(part.path, start, chunks)
             return Answer(response.status, response.headers, None)
 
-    async def _disk_full(self, step: Step, error: OSError) -> None:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-            raise ArchiveError(f"The spool cannot be written: {error.strerror}.") from error
-        now = self.clock()
-        log.warning("disk_full", what="spool", run_id=step.ticket.run_id, retry_s=_DISK_FULL_S)
-        step.ticket.wait = Wait(WaitKind.DISK, "spool", now, now + _DISK_FULL_S)
-        await asyncio.sleep(_DISK_FULL_S)
-        step.ticket.wait = None
+
+def _refuses_link(status: int) -> bool:
+    """Whether an answer means that the link does not work, or no longer.
+
+    Object stores also answer 400 and 401, for a signature that has expired or whose key was changed.
+    """
+    return _BAD_REQUEST <= status < _SERVER_ERROR and status != _RANGE_REFUSED
 
 
-def _digest(path: Path) -> dict[str, Any] | None:
-    """Size and SHA-256 of what is on the disk, whatever pieces it came in; None for no file."""
+async def _verified(archive: ArchiveLink, path: Path) -> Verified | None:
+    """Size and SHA-256 of a file, None when they are not those that the exchange declares."""
+    actual = await asyncio.to_thread(_digest, path)
+    if actual is None or archive.size not in (None, actual.size):
+        return None
+    return actual if (archive.sha256 or actual.sha256).lower() == actual.sha256 else None
+
+
+def _digest(path: Path) -> Verified | None:
+    """Size and SHA-256 of a file on the disk; None where there is none."""
     if not path.exists():
         return None
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256")
-        return {"size": file.tell(), "sha256": digest.hexdigest()}
-
-
-def _as_told(found: dict[str, Any], archive: Json) -> bool:
-    size, sha256 = archive.get("size"), archive.get("sha256")
-    return size in (None, found["size"]) and str(sha256 or found["sha256"]).lower() == found["sha256"]
+        return Verified(file.tell(), digest.hexdigest())

@@ -1,7 +1,8 @@
-"""Files that arrive in parts: what is there, how the rest is asked for, and how it is written."""
+"""Files that arrive in parts: what is on the disk, how the rest is requested, and how it is written."""
 
 import asyncio
 import os
+import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -9,56 +10,113 @@ from pathlib import Path
 from typing import Final
 
 from docpipe.errors import ArchiveError
-from docpipe.http import Download
-from docpipe.model import Json
+from docpipe.http import Download, DownloadError
+from docpipe.model import Ticket, Transfer
 from docpipe.util.fsync import write_all
 
 LARGEST: Final = 16 * 2**30
-"""Bytes. No archive of documents is larger; a body that goes on beyond is hostile."""
+"""Bytes. No archive of documents is larger; a longer body is hostile."""
 _BLOCK: Final = 2**20
+_RANGE: Final = re.compile(r"\s*bytes\s+(\d{1,20})-(\d{1,20})/(\d{1,20}|\*)\s*", re.ASCII | re.IGNORECASE)
+
+_RATE_S: Final = 10.0
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What is there already: a file that a try before this one began."""
+    """What an earlier attempt has left of a file."""
 
     path: Path
     size: int
-    """Bytes that can be gone on from."""
+    """Bytes that the next attempt can continue."""
     etag: str | None
-    """Of those bytes, where they are to be gone on from."""
+    """The strong ETag of those bytes; None where they cannot be continued."""
 
     @classmethod
-    def of(cls, path: Path, archive: Json, state: Json | None) -> "Part":
-        """What there is of a file.
+    def of(cls, path: Path, whole_size: int | None, etag: object) -> "Part":
+        """What the disk has of a file.
 
         Args:
-            path: where it lies.
-            archive: what is said of the whole: perhaps its size.
-            state: {"etag"} of the answer that brought the bytes.
+            path: the file.
+            whole_size: bytes of the whole, if known.
+            etag: of the answer that brought the bytes.
         """
         size = path.stat().st_size if path.exists() else 0
-        etag = (state or {}).get("etag")
-        whole = archive.get("size") == size
-        strong = isinstance(etag, str) and etag.startswith('"')  # only a strong one may join bytes (RFC 9110)
-        return cls(path, size if strong and not whole else 0, etag if strong else None)
+        if not isinstance(etag, str) or not etag.startswith(
+            '"'
+        ):  # only a strong one may join bytes (RFC 9110)
+            return cls(path, 0, None)
+        return cls(path, 0 if whole_size == size else size, etag)
 
     def headers(self) -> dict[str, str]:
-        """What asks for the rest."""
+        """The headers that request the rest."""
         if not self.size or self.etag is None:
             return {}
         return {"Range": f"bytes={self.size}-", "If-Range": self.etag}
 
-    def start(self, response: Download) -> int:
-        """Where the body belongs in the file."""
-        told = response.headers.get("Content-Range", "")
-        if response.status == HTTPStatus.PARTIAL_CONTENT and told.startswith(f"bytes {self.size}-"):
-            return self.size
-        return 0
+    def start(self, response: Download) -> int | None:
+        """Where the body belongs in the file; None for a part that is not the requested rest.
+
+        Such a part has another beginning, none, an end before the whole's, or the ETag of another version,
+        or comes although no part was requested (RFC 9110, 15.3.7).
+        """
+        if response.status != HTTPStatus.PARTIAL_CONTENT:
+            return 0
+        given = _RANGE.fullmatch(response.headers.get("Content-Range", ""))
+        if given is None or not self.headers() or int(given[1]) != self.size:
+            return None
+        if given[3] != "*" and int(given[2]) + 1 != int(given[3]):
+            return None
+        return self.size if response.headers.get("ETag", self.etag) == self.etag else None
+
+    def refuse(self, response: Download) -> None:
+        """Discard a part that is not the rest, and the file: the whole is needed.
+
+        Raises:
+            DownloadError: if the rest was requested; the next attempt requests the whole.
+        """
+        response.discard()
+        self.path.unlink(missing_ok=True)
+        if self.headers():
+            raise DownloadError
+
+    def begin(self, start: int) -> None:
+        """Remove the file where the body replaces it, before the ETag of another version is noted."""
+        if not start:
+            self.path.unlink(missing_ok=True)
+
+
+async def measured(
+    ticket: Ticket, start: int, size: int | None, chunks: AsyncIterator[bytes]
+) -> AsyncIterator[bytes]:
+    """The chunks of a body, whose progress the ticket shows meanwhile.
+
+    Args:
+        ticket: of the run.
+        start: how many bytes there are already.
+        size: of the whole, None where it is not known.
+        chunks: of the body.
+    """
+    now = asyncio.get_running_loop().time
+    received, since, before, rate = start, now(), start, 0.0
+    try:
+        async for chunk in chunks:
+            received += len(chunk)
+            passed = now() - since
+            if passed >= _RATE_S or not rate:
+                rate = (received - before) / max(passed, 0.001)
+            if passed >= _RATE_S:
+                since, before = now(), received
+            ticket.transfer = Transfer(received, size, rate)
+            yield chunk
+    finally:
+        ticket.transfer = None
 
 
 async def write(path: Path, start: int, chunks: AsyncIterator[bytes], largest: int = LARGEST) -> None:
-    """Write chunks to a file from a place on; what was there behind it is gone.
+    """Write chunks to a file from an offset on, and truncate it there before.
+
+    Where the chunks break off, or the task is cancelled, the file has all chunks that came before.
 
     Raises:
         ArchiveError: if it becomes larger than `largest` bytes.
@@ -69,16 +127,29 @@ async def write(path: Path, start: int, chunks: AsyncIterator[bytes], largest: i
         os.ftruncate(file, start)
         os.lseek(file, start, os.SEEK_SET)
         size, block = start, bytearray()
-        async for chunk in chunks:
-            block += chunk
-            if len(block) >= _BLOCK:
-                size += len(block)
+        try:
+            async for chunk in chunks:
+                size += len(chunk)
                 if size > largest:
                     raise ArchiveError(
                         f"The archive is larger than {largest >> 30} GiB, which docpipe refuses."
                     )
-                await asyncio.to_thread(write_all, file, block)
-                block = bytearray()
-        await asyncio.to_thread(write_all, file, block)
+                block += chunk
+                if len(block) >= _BLOCK:
+                    full, block = block, bytearray()  # a write that fails is not repeated below
+                    await _write_all(file, full)
+        finally:
+            if block:
+                await _write_all(file, block)
     finally:
         os.close(file)
+
+
+async def _write_all(file: int, block: bytearray) -> None:
+    """Write in a thread, which has ended when this returns or raises: the caller closes the file."""
+    writing = asyncio.ensure_future(asyncio.to_thread(write_all, file, block))
+    try:
+        await asyncio.shield(writing)
+    except asyncio.CancelledError:
+        await asyncio.wait([writing])
+        raise

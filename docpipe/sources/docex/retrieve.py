@@ -1,83 +1,87 @@
-"""The DocumentExchange as a place that documents come from: a search, and the archive that it makes."""
+"""The DocumentExchange as a source of documents: a search, and the archive that it makes."""
 
 import asyncio
-import shutil
+import functools
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from docpipe.archive.extract import Limits, extract
-from docpipe.gates.disk_space import retry_while_full
-from docpipe.model import Clock, Json, Patient, Step, Ticket
+import msgspec
+
+from docpipe.archive.limits import Limits
+from docpipe.errors import ArchiveError
+from docpipe.gates.local_trouble import retry_while_in_trouble
+from docpipe.model import Clock, Patient, Step, Ticket
+from docpipe.results.files import Archive, Member
+from docpipe.results.search import EXPIRED, READY, ArchiveLink, ListedDocument, Ready, Search
 from docpipe.sources.docex.download import Downloader
 from docpipe.sources.docex.exchange import DocumentExchange
-from docpipe.util.fsync import sync_tree
+from docpipe.sources.docex.listed import compare, members_of
+from docpipe.util.fsync import emptied
+from docpipe.workers.unpacking import Unpacker
 
 
 @dataclass(frozen=True, slots=True)
 class ArchiveExchange:
-    """Searches, and takes apart what they find."""
+    """Searches, and unpacks the archives of searches."""
 
     exchange: DocumentExchange
     downloader: Downloader
+    unpacker: Unpacker
     limits: Limits
     clock: Clock
 
-    async def search(self, step: Step, patient: Patient) -> Json:
+    async def search(self, step: Step, patient: Patient) -> Search:
         """Start a search; see `DocumentExchange.search`."""
         return await self.exchange.search(step, patient)
 
-    async def wait_until_ready(self, step: Step, search: Json, patient: Patient) -> Json:
-        """Ask until the search is over; see `DocumentExchange.wait_until_ready`."""
+    async def wait_until_ready(self, step: Step, search: Search, patient: Patient) -> Ready:
+        """Poll until the search is over; see `DocumentExchange.wait_until_ready`."""
         return await self.exchange.wait_until_ready(step, search, patient)
 
-    async def download(self, step: Step, search: Json, ready: Json, folder: Path) -> Json:
-        """Download the archive into a folder and take it apart there.
+    async def download(self, step: Step, search: Search, ready: Ready, folder: Path) -> Archive:
+        """Download the archive into a folder and unpack it there.
 
-        Returns:
-            {"state": "ready", "size", "sha256", "members"} or {"state": "expired"}.
+        Documents that the status lists and the archive does not hold are members without a file.
 
         Raises:
-            ArchiveError: if it cannot be had or opened as a whole.
+            ArchiveError: if it cannot be downloaded, opened or unpacked.
             ServiceError: if it comes from an origin that is not allowed.
         """
+        if not isinstance(ready.archive, ArchiveLink):
+            return Archive(state=READY)
         path = folder / "archive.zip"
-        found = await self.downloader.fetch(
-            step, ready["archive"], path, lambda: self.exchange.fresh_archive(step, search)
+        verified = await self.downloader.fetch(
+            step, ready.archive, path, lambda: self.exchange.fresh_archive(step, search)
         )
-        if found is None:
-            return {"state": "expired"}
-        members = await retry_while_full(
-            step, "spool", self.clock, lambda: self._extract(path, folder / "files")
-        )
-        told = {item.get("path"): item for item in ready["documents"]}
-        for member in members:
-            member["told"] = _told(told.get(member["path"], {}))
-            member["file"] = member["file"] and f"files/{member['file']}"
-        return {"state": "ready", **found, "members": members}
-
-    async def _extract(self, archive: Path, folder: Path) -> list[dict[str, Any]]:
-        """Extract in a thread, which stops soon after this is cancelled."""
-        cancelled = False
-
-        def work() -> list[dict[str, Any]]:
-            shutil.rmtree(folder, ignore_errors=True)
-            folder.mkdir(mode=0o700)
-            members = extract(archive, folder, self.limits, stop=lambda: cancelled)
-            sync_tree(folder)  # a checkpoint will point to it
-            return members
-
+        if verified is None or self.exchange.owners.disputed(search.search_id):
+            return Archive(state=EXPIRED)
+        work = functools.partial(self._unpack, step.ticket, path, folder / "files", ready.documents)
         try:
-            return await asyncio.to_thread(work)
-        except asyncio.CancelledError:
-            cancelled = True
-            raise
+            members = await retry_while_in_trouble(step, "spool", self.clock, work)
+        except ArchiveError as error:
+            raise ArchiveError(f"Search {search.search_id}: {error}") from error
+        return Archive(state=READY, size=verified.size, sha256=verified.sha256, members=members)
 
-    async def release(self, ticket: Ticket, search: Json) -> None:
-        """Nothing is to be given back: the exchange lets archives expire by itself."""
+    async def _unpack(
+        self, ticket: Ticket, archive: Path, folder: Path, listed: list[ListedDocument]
+    ) -> list[Member]:
+        """Unpack, and compare with the list."""
+        await asyncio.to_thread(emptied, folder)
+        members = await self.unpacker.unpack(archive, folder, self.limits, ticket)
+        return await asyncio.to_thread(lambda: msgspec.convert(self._compared(members, listed), list[Member]))
 
+    def _compared(self, members: list[dict[str, Any]], listed: list[ListedDocument]) -> list[dict[str, Any]]:
+        """The members with what the exchange declares of each, then those that are only listed."""
+        documents, missing = compare(listed, [member["path"] for member in members])
+        for member, document in zip(members, documents, strict=True):
+            declared = msgspec.to_builtins(document)
+            declared.pop("path", None)
+            member["told"] = declared
+            member["file"] = member["file"] and f"files/{member['file']}"
+        room = self.limits.members - len(members)
+        # Without room the archive holds more than was unpacked, which has a member of its own.
+        return members + members_of(missing, room) if room >= 0 else members
 
-def _told(item: Json) -> dict[str, str]:
-    """What the exchange says of a file, as far as it is text."""
-    names = ("media_type", "title", "author", "created")
-    return {name: item[name][:1000] for name in names if isinstance(item.get(name), str)}
+    async def release(self, ticket: Ticket, address: str | None) -> None:
+        """Do nothing: the exchange lets archives expire by itself."""
