@@ -1,4 +1,4 @@
-"""Takes lists of resources apart: which documents there are, every line accounted for. Runs in a thread."""
+"""Reads the documents from lists of resources; every line gets an entry or a count. Runs in a thread."""
 
 import json
 import re
@@ -8,53 +8,65 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 from docpipe.archive import names
-from docpipe.model import Json, Outcome
+from docpipe.model import Outcome
+from docpipe.sources.fhir.decoding import struct_of
 from docpipe.sources.fhir.files import Source, from_base64, mismatches
-from docpipe.sources.fhir.vocabulary import outcome, parsed, referred, resources
+from docpipe.sources.fhir.resources import Bundle, Owned, Resource, resources
+from docpipe.sources.fhir.vocabulary import is_id, outcome, parsed, referred
 from docpipe.sources.fhir.wanted import FOREIGN, Wanted, foreign, wanted
 
 LONGEST_LINE: Final = 128 * 2**20
-"""Bytes of one resource in NDJSON, with all that it carries."""
+"""Bytes of one resource in NDJSON."""
 MOST_BAD_LINES: Final = 20
-"""So many are told one by one."""
+"""So many get an entry each."""
 LISTS: Final = frozenset({"DocumentReference", "Binary"})
 _BLOCK: Final = 2**20
-UNDECODED: Final = "The document is within its entry, but cannot be decoded."
+UNOWNED: Final = "The exchange sent it among documents of other patients, and it names no patient."
+UNOWNED_NAME: Final = "File of an unknown patient"
+UNDECODED: Final = "The document is within its entry, but cannot be struct_of."
 
 
 @dataclass(slots=True)
 class Item:
-    """One file of the result: where it lies or comes from, or why it is not to be had."""
+    """One file of the result: its path or its source, or why there is none."""
 
     name: str
-    told: dict[str, Any] = field(default_factory=dict)
+    declared: dict[str, Any] = field(default_factory=dict)
+    """As of `results.files.Declared`."""
     path: Path | None = None
     source: Source | None = None
     outcome: Outcome | None = None
     """None: a document, to be converted."""
     reason: str | None = None
+    refetch: bool = False
+    """Whether it could not be fetched, so that a retry fetches it again."""
+    owned: bool = True
+    """Whether it, or a resource that refers to it, names its patient."""
 
 
 @dataclass(slots=True)
 class Counts:
-    """What was found in one list of resources."""
+    """What one list of resources holds."""
 
     lines: int = 0
     documents: int = 0
     others: int = 0
+    binaries: int = 0
     foreign: int = 0
     bad: int = 0
     errors: int = 0
+    warnings: int = 0
+    """Those that the result is incomplete."""
     codes: set[str] = field(default_factory=set)
 
 
 class Intake:
-    """Everything that a search found, as it is read.
+    """The files of a result, collected while its lists are read.
 
     Args:
-        folder: where what resources carry within is put; files in it are numbered in the order of the items.
-        patient: the logical id of whom all should be about.
-        most: items; beyond them resources are only counted.
+        folder: for content that resources hold; its files are numbered in the order of the items.
+        patient: the logical id of the patient of all.
+        most: the number of items; further ones are only counted.
     """
 
     def __init__(self, folder: Path, patient: str, most: int) -> None:
@@ -65,9 +77,14 @@ class Intake:
         self._most = most
         self._names: dict[str, int] = {}
         self._binaries: dict[str, tuple[Item, bool]] = {}
+        """Items of Binaries by id, or by `urn:` where they have none; and whether each is used."""
+        self._urns: dict[str, str] = {}
+        """Keys of Binaries by the `urn:` that a Bundle gives them."""
+        self._mixed = False
+        """Whether a resource named another patient."""
 
     def add(self, item: Item) -> Item:
-        """Add an item, under a name that no other has."""
+        """Add an item, under a unique name."""
         item.name = self._unique(item.name)
         if len(self.items) < self._most:
             self.items.append(item)
@@ -76,103 +93,130 @@ class Intake:
         return item
 
     def place(self) -> Path:
-        """Where the next item's file lies: the same at every try."""
+        """The path of the next item's file: the same at every attempt."""
         return self._folder / f"{len(self.items) + 1:05d}.bin"
 
     def _unique(self, name: str) -> str:
-        shown = names.shown(name)
-        count = self._names[shown] = self._names.get(shown, 0) + 1
+        unique = names.display_name(name)
+        count = self._names[unique] = self._names.get(unique, 0) + 1
         if count == 1:
-            return shown
-        stem, dot, suffix = shown.rpartition(".")
-        again = f"{stem} ({count}).{suffix}" if dot and "/" not in suffix else f"{shown} ({count})"
+            return unique
+        stem, dot, suffix = unique.rpartition(".")
+        again = f"{stem} ({count}).{suffix}" if dot and "/" not in suffix else f"{unique} ({count})"
         return self._unique(again)
 
-    def resource(self, resource: dict[str, Any], counts: Counts, *, token: bool) -> None:
-        """Take the documents of one resource."""
-        told = outcome(resource)
-        if told is not None:
-            counts.errors += told.bad
-            counts.codes.update(told.codes if told.bad else ())
+    def resource(self, resource: Resource, counts: Counts, *, token: bool, urn: str = "") -> None:
+        """Add the documents of one resource; `urn` is its `fullUrl` in a Bundle, if that is a `urn:`."""
+        issues = outcome(resource)
+        if issues is not None:
+            counts.errors += issues.bad
+            counts.warnings += issues.incomplete and not issues.bad
+            counts.codes.update(issues.codes if issues.bad or issues.incomplete else ())
             return
         kind = str(resource.get("resourceType"))
         if kind != "DocumentReference" and foreign(resource, self._patient):
             counts.foreign += 1
+            self._mixed = True
             return
         counts.others += kind not in LISTS
-        for found in wanted(resource, self._patient):
+        for document in wanted(resource, self._patient):
             counts.documents += 1
-            counts.foreign += found.refused == FOREIGN
-            item = self._item(found, token=token)
-            if kind == "Binary" and isinstance(resource.get("id"), str):
-                self._binaries[resource["id"]] = (item, False)
+            counts.foreign += document.refused == FOREIGN
+            self._mixed |= document.refused == FOREIGN
+            item = self._item(document, token=token)
+            if kind == "Binary":
+                key = resource["id"] if is_id(resource.get("id")) else urn
+                self._binaries[key] = (item, False)
+                self._urns[urn or key] = key
+            if kind == "Binary":
+                counts.binaries += 1
+                owned = struct_of(Owned, resource) or Owned()
+                item.owned = any(owner.target is not None for owner in owned.security_context)
 
-    def _item(self, found: Wanted, *, token: bool) -> Item:
+    def _item(self, document: Wanted, *, token: bool) -> Item:
         for verdict, reason in (
-            (Outcome.IGNORED, found.ignored),
-            (Outcome.REFUSED, found.refused),
-            (Outcome.FAILED, found.failed),
+            (Outcome.IGNORED, document.ignored),
+            (Outcome.REFUSED, document.refused),
+            (Outcome.FAILED, document.failed),
         ):
             if reason is not None:
-                return self.add(Item(found.name, dict(found.told), outcome=verdict, reason=reason))
-        if found.data is not None:
-            return self._inline(found)
-        place = referred(found.url)
-        if place is not None and place[0] == "Binary" and place[1] in self._binaries:
-            return self._of_binary(place[1], found)
-        source = Source(found.url or "", found.told.get("media_type"), found.size, found.sha1, token)
-        return self.add(Item(found.name, dict(found.told), self.place(), source))
+                return self.add(Item(document.name, dict(document.declared), outcome=verdict, reason=reason))
+        if document.data is not None:
+            return self._inline(document)
+        place = referred(document.url)
+        key = self._urns.get(document.url or "") if place is None else place[1]
+        if (place is None or place[0] == "Binary") and key in self._binaries:
+            return self._of_binary(str(key), document)
+        media_type = document.declared.get("media_type")
+        source = Source(document.url or "", media_type, document.size, document.sha1, token, self._patient)
+        return self.add(Item(document.name, dict(document.declared), self.place(), source))
 
-    def _inline(self, found: Wanted) -> Item:
-        content = from_base64(found.data)
-        told: dict[str, Any] = dict(found.told)
+    def _inline(self, document: Wanted) -> Item:
+        content = from_base64(document.data)
+        declared: dict[str, Any] = dict(document.declared)
         if content is None:
-            return self.add(Item(found.name, told, outcome=Outcome.FAILED, reason=UNDECODED))
+            return self.add(Item(document.name, declared, outcome=Outcome.FAILED, reason=UNDECODED))
         path = self.place()
         if len(self.items) < self._most:
             path.write_bytes(content)
-            if wrong := mismatches(path, found.size, found.sha1):
-                told["warnings"] = wrong
-        return self.add(Item(found.name, told, path))
+            if wrong := mismatches(path, document.size, document.sha1):
+                declared["warnings"] = wrong
+        return self.add(Item(document.name, declared, path))
 
-    def _of_binary(self, id_: str, found: Wanted) -> Item:
-        """A document whose bytes the same result holds as a Binary: that one gets the name and the facts."""
+    def _of_binary(self, id_: str, document: Wanted) -> Item:
+        """A document whose Binary is in the same result: the Binary's item gets its name and declarations."""
         item, used = self._binaries[id_]
         if used:
             return self.add(
-                Item(found.name, dict(found.told), item.path, outcome=item.outcome, reason=item.reason)
+                Item(
+                    document.name,
+                    dict(document.declared),
+                    item.path,
+                    outcome=item.outcome,
+                    reason=item.reason,
+                )
             )
         self._binaries[id_] = (item, True)
-        item.name = self._unique(found.name)
-        item.told = {**item.told, **found.told}
+        item.owned = True
+        item.name = self._unique(document.name)
+        item.declared = {**item.declared, **document.declared}
         if (
             item.path is not None
             and item.path.exists()
-            and (wrong := mismatches(item.path, found.size, found.sha1))
+            and (wrong := mismatches(item.path, document.size, document.sha1))
         ):
-            item.told["warnings"] = wrong
+            item.declared["warnings"] = wrong
         return item
 
-    def bundle(self, bundle: Json, others: Path) -> Counts:
-        """Take one page of a searchset, or what a batch-response answers.
+    def settle(self) -> None:
+        """After all lists: in a mixed result, refuse files that name no patient."""
+        if not self._mixed:
+            return
+        for item in self.items:
+            if not item.owned and item.outcome is not Outcome.REFUSED:
+                item.name, item.declared = self._unique(UNOWNED_NAME), {}
+                item.outcome, item.reason = Outcome.REFUSED, UNOWNED
 
-        Resources that are no lists of documents are written to the file `others`, where there are some.
+    def bundle(self, bundle: Bundle, others: Path) -> Counts:
+        """Read one page of a searchset, or a batch-response.
+
+        Resources that are no lists of documents are written to the file `others`.
         """
         counts = Counts()
-        found = sorted(resources(bundle), key=lambda resource: resource.get("resourceType") != "Binary")
+        ordered = sorted(resources(bundle), key=lambda pair: pair[0].get("resourceType") != "Binary")
         with others.open("w", encoding="utf-8") as file:
-            for resource in found:
+            for resource, urn in ordered:
                 counts.lines += 1
                 before = counts.others
-                self.resource(resource, counts, token=True)
+                self.resource(resource, counts, token=True, urn=urn)
                 if counts.others > before:
                     file.write(json.dumps(resource) + "\n")
         return counts
 
     def lines(self, path: Path, name: str, *, token: bool) -> tuple[Counts, Path]:
-        """Take a file of NDJSON, line by line; returns the file without what is about other patients.
+        """Read a file of NDJSON, line by line; returns the file without resources of other patients.
 
-        A line that is no resource is told as a file of its own, and the rest goes on.
+        A line that is no resource gets an entry of its own.
         """
         counts, own = Counts(), path.with_name(f"{path.name}.own")
         with path.open("rb") as file, own.open("wb") as kept:
@@ -183,8 +227,7 @@ class Intake:
                 value = None if line is None else parsed(line)
                 if not isinstance(value, dict) or not isinstance(value.get("resourceType"), str):
                     self._bad(counts, name, number, too_long=line is None)
-                    kept.write(line or b"")
-                    continue
+                    continue  # in a file with resources of others its patient is unknown
                 before = counts.foreign
                 self.resource(value, counts, token=token)
                 if counts.foreign == before:
@@ -203,7 +246,7 @@ class Intake:
 
 
 def ndjson(file: BinaryIO, longest: int = LONGEST_LINE) -> Iterator[bytes | None]:
-    """The lines of a file, with their ends; None for one that is too long. Never holds more than one."""
+    """The lines of a file, with their ends; None for one that is too long. Holds one line in memory."""
     while line := file.readline(longest + 1):
         if len(line) <= longest:
             yield line
@@ -219,7 +262,7 @@ def in_words(counts: Counts) -> str:
     return f" ({', '.join(plain[:5])})" if plain else ""
 
 
-def loads(path: Path) -> Json:
+def loads(path: Path) -> Any:
     """The JSON value in a file, None where there is none."""
     try:
         return json.loads(path.read_bytes())

@@ -1,72 +1,61 @@
-"""Brings all that a search found into a folder: pages, output files, and the documents that they refer to."""
+"""Fetches the result of a search into a folder: pages, output files, and the documents that they refer to."""
 
 import asyncio
 import json
 import shutil
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from urllib.parse import urljoin
 
+import msgspec
 import structlog
 
-from docpipe.archive.extract import Limits, collect
-from docpipe.archive.member import BLOCK, BadMemberError, Member, Verdict
+from docpipe.archive.extract import Entry
+from docpipe.archive.given import Given
+from docpipe.archive.limits import Limits
 from docpipe.errors import ServiceError
 from docpipe.http import Answer, origin_of
 from docpipe.http.verdicts import refusal
-from docpipe.model import Clock, Json, Outcome, Step
+from docpipe.model import Clock, Outcome, Step
+from docpipe.results.files import Archive
+from docpipe.results.files import Member as ArchiveMember
+from docpipe.results.search import EXPIRED, READY, Search
+from docpipe.sources.fhir.decoding import struct_of
 from docpipe.sources.fhir.files import NDJSON, Files, Got, Patience, Source
 from docpipe.sources.fhir.intake import Counts, Intake, Item, in_words, loads
-from docpipe.sources.fhir.vocabulary import is_id, listed, next_link, text_of
-from docpipe.sources.fhir.wire import FHIR, Wire
-from docpipe.util.fsync import sync_tree
+from docpipe.sources.fhir.manifest import Output, outputs_of, refuse_if_lost
+from docpipe.sources.fhir.resources import Bundle, Manifest, Page, bundle_of
+from docpipe.sources.fhir.wire import AGAIN_S, FHIR, Wire
+from docpipe.util.fsync import emptied
+from docpipe.workers.unpacking import Unpacker
 
+_P = TypeVar("_P", bound=Page)
 log = structlog.get_logger(__name__)
 
 ANSWER: Final = "answer.json"
 TRIES_LINK: Final = 5
 MOST_PAGES: Final = 10_000
 _LINK_IS_OVER: Final = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND, HTTPStatus.GONE)
+_GONE: Final = (HTTPStatus.NOT_FOUND, HTTPStatus.GONE)
 _FAILED: Final = 400
 _SERVER_ERROR: Final = 500
-_LISTS: Final = {
-    "output": "",
-    "error": "Messages",  # until STU 4 of the guide
-    "outcome": "Messages",  # since then
-    "status": "Messages",  # as a draft between them called it
-    "deleted": "Deleted",
-}
 
 
 class _GoneError(Exception):
-    """The server has the result no more, or its links are over."""
-
-
-@dataclass(slots=True)
-class _Output:
-    """One file of a manifest."""
-
-    url: str
-    kind: str
-    """The key of the manifest that it stands under."""
-    type: str | None
-    count: int | None
-    size: int | None
-    token: bool
-    path: Path
-    name: str
+    """The server no longer has the result, or its links have expired."""
 
 
 @dataclass(slots=True)
 class Retrieval:
-    """One result being brought home. May be begun again at any time: what is there is not fetched again."""
+    """The download of one result. A repetition fetches only what is missing."""
 
     wire: Wire
     clock: Clock
     limits: Limits
+    unpacker: Unpacker
     folder: Path
     step: Step
     _size: int = field(default=0)
@@ -82,72 +71,73 @@ class Retrieval:
         manifest = isinstance(value, dict) and (
             "transactionTime" in value or isinstance(value.get("output"), list)
         )
-        return manifest or _is_bundle(value)
+        return manifest or bundle_of(value) is not None
 
-    async def retrieve(self, search: Json, answer_again: Callable[[], Awaitable[bool]]) -> Json:
-        """Bring everything home.
+    async def retrieve(self, search: Search, answer_again: Callable[[], Awaitable[bool]]) -> Archive:
+        """Fetch everything.
 
         Args:
-            search: as the search returned it.
-            answer_again: brings the answer into the spool once more; False where the server has it no more.
-
-        Returns:
-            as of `FhirExchange.download`.
+            search: the search.
+            answer_again: fetches the answer into the spool again; False where the server no longer has it.
 
         Raises:
-            ServiceError: if the result as a whole cannot be had.
+            ServiceError: if the result as a whole cannot be fetched.
             OSError: if the disk fails or is full.
         """
         if not await asyncio.to_thread(self._begin):
             if not await answer_again():
-                return {"state": "expired"}
+                return Archive(state=EXPIRED)
             if not await asyncio.to_thread(self.readable, self._work / ANSWER):
                 raise ServiceError("The exchange answers the search with what is no result.")
         for tries in range(TRIES_LINK):
             try:
-                intake = await self._found(search, last=tries == TRIES_LINK - 1)
+                intake = await self._listed_documents(search, last=tries == TRIES_LINK - 1)
             except _GoneError:
                 if not await answer_again():
-                    return {"state": "expired"}
+                    return Archive(state=EXPIRED)
                 continue
             break
         else:
-            raise ServiceError(f"The exchange gave {TRIES_LINK} lists of files, and none could be had.")
+            raise ServiceError(f"The exchange gave {TRIES_LINK} lists of files, and none could be fetched.")
         await self._fetch(intake)
-        members = await asyncio.to_thread(self._collected, intake)
+        members = await self._collected(intake)
         sizes = [item.path.stat().st_size for item in intake.items if item.path and item.path.exists()]
-        whole = {"size": sum(sizes), "sha256": None}
-        return {"state": "ready", **whole, "members": members, "release": search["status"]}
+        return Archive(state=READY, size=sum(sizes), members=members, release=search.status)
 
     def _begin(self) -> bool:
-        """Prepare the folder; whether the answer is there. One of another address is of no use any more."""
-        base, told = self._work / "base", self.wire.config.base_url
-        if base.exists() and base.read_text("utf-8") != told:
+        """Prepare the folder; returns whether it has the answer. One of another base URL is removed."""
+        base, base_url = self._work / "base", self.wire.config.base_url
+        if base.exists() and base.read_text("utf-8") != base_url:
             shutil.rmtree(self._work)
         for name in ("pages", "out", "documents"):
             (self._work / name).mkdir(mode=0o700, parents=True, exist_ok=True)
-        base.write_text(told, "utf-8")
+        base.write_text(base_url, "utf-8")
         return self.readable(self._work / ANSWER)
 
-    async def _found(self, search: Json, *, last: bool) -> Intake:
-        """Everything that was found, documents yet to be fetched."""
-        intake = Intake(self._work / "documents", search["patient"], self.limits.members)
+    async def _listed_documents(self, search: Search, *, last: bool) -> Intake:
+        """Read all lists; documents are not fetched yet."""
+        intake = Intake(self._work / "documents", search.patient, self.limits.members)
         answer = await asyncio.to_thread(loads, self._work / ANSWER)
-        url = self.wire.whole(search["status"]) if search["status"] else f"{self.wire.config.base_url}/"
-        if _is_bundle(answer):
-            await self._bundles(intake, answer, url)
+        url = self.wire.whole(search.status) if search.status else f"{self.wire.config.base_url}/"
+        if (bundle := bundle_of(answer)) is not None:
+            await self._bundles(intake, bundle, url)
+            intake.settle()
             return intake
-        outputs = [out async for page in self._pages(answer, url) for out in self._outputs(page, url)]
+        manifest = struct_of(Manifest, answer) or Manifest()
+        pages = self._pages(manifest, url)
+        outputs = [output async for page in pages for output in outputs_of(page, url, self._work)]
         await asyncio.to_thread(self._keep_fitting, outputs)
         for number, output in enumerate(outputs, 1):
             output.path = self._work / "out" / f"{number:05d}.ndjson"
         files = Files(self.wire, self.clock, self.limits.total)
         for output in sorted(outputs, key=lambda output: output.type != "Binary"):
             await self._output(intake, files, output, last=last)
+        refuse_if_lost(outputs, intake)
+        intake.settle()
         return intake
 
-    def _keep_fitting(self, outputs: list[_Output]) -> None:
-        """Files that are there are of use as long as the manifest lists the same; links may differ."""
+    def _keep_fitting(self, outputs: list[Output]) -> None:
+        """Keep fetched files if the manifest lists the same files as before; links may differ."""
         listed_now = json.dumps([[output.kind, output.type, output.count, output.size] for output in outputs])
         shape = self._work / "shape"
         if shape.exists() and shape.read_text("utf-8") != listed_now:
@@ -156,22 +146,21 @@ class Retrieval:
                 (self._work / name).mkdir(mode=0o700)
         shape.write_text(listed_now, "utf-8")
 
-    async def _pages(self, page: Json, url: str) -> AsyncIterator[Json]:
-        """A list and those it goes on in."""
+    async def _pages(self, page: _P, url: str) -> AsyncIterator[_P]:
+        """All pages of a list."""
         seen: set[str] = set()
         for number in range(1, MOST_PAGES):
             yield page
-            link = next_link(page)
-            if link is None:
+            if page.next is None:
                 return
-            place = self.wire.whole(self.wire.at_home(link, url))
+            place = self.wire.whole(self.wire.at_home(page.next, url))
             if place in seen:
-                raise ServiceError("The exchange's list of documents goes round in a circle.")
+                raise ServiceError("The pages of the exchange's list of documents form a circle.")
             seen.add(place)
-            page = await self._page(place, self._work / "pages" / f"{number:05d}.json")
+            page = await self._page(type(page), place, self._work / "pages" / f"{number:05d}.json")
         raise ServiceError(f"The exchange's list of documents has more than {MOST_PAGES:,} pages.")
 
-    async def _page(self, url: str, path: Path) -> Json:
+    async def _page(self, kind: type[_P], url: str, path: Path) -> _P:
         if not _there(path):
             reply = await self.wire.ask(self.step.ticket, "GET", url, gate=self.wire.asking, into=path)
             if reply.status in (HTTPStatus.NOT_FOUND, HTTPStatus.GONE):
@@ -179,19 +168,20 @@ class Retrieval:
             if reply.status != HTTPStatus.OK:
                 answer = Answer(reply.status, {}, None)
                 raise refusal("The exchange", self.wire.config, answer, "the next page of its list")
-        page = await asyncio.to_thread(loads, path)
-        if not isinstance(page, dict):
+        page = struct_of(kind, await asyncio.to_thread(loads, path))
+        if page is None:
             await asyncio.to_thread(path.unlink)
             raise ServiceError("The exchange sent a page of its list that is no JSON.")
         return page
 
     # Bundles
 
-    async def _bundles(self, intake: Intake, bundle: Json, url: str) -> None:
+    async def _bundles(self, intake: Intake, bundle: Bundle, url: str) -> None:
         inner = _searchset(bundle)
-        number = 0
+        number, total, matches = 0, inner.expected, 0
         async for page in self._pages(inner, url):
             number += 1
+            matches += page.matches
             path = self._work / (ANSWER if number == 1 else f"pages/{number - 1:05d}.json")
             others = self._work / "pages" / f"{number:05d}.others.ndjson"
             counts = await asyncio.to_thread(intake.bundle, page, others)
@@ -200,35 +190,21 @@ class Retrieval:
                 counts.others = 0
             if counts.lines:
                 _add_list(intake, f"List of documents, page {number}.json", path, counts)
+        if total is not None and matches < total:
+            reason = f"The exchange says that it has {total:,} entries; {matches:,} came."
+            intake.add(Item("Missing documents", outcome=Outcome.FAILED, reason=reason, refetch=True))
 
     # Manifests
 
-    def _outputs(self, manifest: Json, url: str) -> Iterator[_Output]:
-        token = manifest.get("requiresAccessToken") is not False
-        for key, label in _LISTS.items():
-            for entry in listed(manifest.get(key)):
-                if not isinstance(entry, dict) or text_of(entry.get("url")) is None:
-                    continue
-                kind = entry.get("type") if key == "output" and is_id(entry.get("type")) else None
-                yield _Output(
-                    urljoin(url, entry["url"].strip()),
-                    key,
-                    kind,
-                    _whole_number(entry.get("count")),
-                    _whole_number(entry.get("fileSize")),
-                    token,
-                    self._work,
-                    f"{label or kind or 'Resources'}.ndjson",
-                )
-
-    async def _output(self, intake: Intake, files: Files, output: _Output, *, last: bool) -> None:
+    async def _output(self, intake: Intake, files: Files, output: Output, *, last: bool) -> None:
         source = Source(output.url, NDJSON, output.size, None, output.token)
         got = await files.get(self.step.ticket, source, output.path, Patience(up=False))
         if got.problem is not None:
             if got.status in _LINK_IS_OVER and not last:
                 raise _GoneError
             verdict = Outcome.REFUSED if got.too_large else Outcome.FAILED
-            intake.add(Item(output.name, outcome=verdict, reason=got.problem))
+            lost = Item(output.name, outcome=verdict, reason=got.problem, refetch=not got.too_large)
+            intake.add(lost)
             return
         counts, own = await asyncio.to_thread(intake.lines, output.path, output.name, token=output.token)
         item = _add_list(intake, output.name, own, counts, output.kind)
@@ -236,39 +212,47 @@ class Retrieval:
         if output.count is not None and output.count != counts.lines:
             held = f"The exchange says that it holds {output.count:,} resources; {counts.lines:,} came."
             warnings.append(held)
-        item.told |= {"warnings": warnings} if warnings else {}
+        item.declared |= {"warnings": warnings} if warnings else {}
 
     # Documents
 
     async def _fetch(self, intake: Intake) -> None:
-        """Every document once; those that the server fails at are asked for again when all others are there.
+        """Fetch every document once; those answered with 5xx, 404 or 410 are requested again at the end.
 
-        Then it shows whose fault that is: a server that brings others is up, and the document is given up
-        after a few tries; one that brings none is down, and waited for.
+        Then the cause is clear: a server that delivers others is up, and the document has failed after a few
+        attempts; one that delivers none is down, and waited for.
         """
-        files = Files(self.wire, self.clock, self.limits.member)
+        patience = self.wire.config.attachment_patience
+        files = Files(self.wire, self.clock, self.limits.member, patience)
         wanted: dict[Source, list[Item]] = {}
         for item in intake.items:
             if item.source is not None and item.path is not None:
                 wanted.setdefault(self._reachable(item.source), []).append(item)
         self._size, late, alive = 0, [], set()
-        for source, items in wanted.items():
+        # The server's own first: another origin may not answer.
+        for source, items in sorted(wanted.items(), key=lambda pair: self._is_foreign(pair[0])):
             if not await self._one(files, source, items, Patience(tries=1)):
                 late.append(source)
             elif items[0].path is not None:
                 alive.add(origin_of(source.url))
+        if late:  # what is not there is believed the second time, some seconds later
+            await asyncio.sleep(AGAIN_S)
         for source in late:
             await self._one(files, source, wanted[source], Patience(up=origin_of(source.url) in alive))
 
     async def _one(self, files: Files, source: Source, items: list[Item], patience: Patience) -> bool:
-        """Fetch a document, for all that refer to it; False if it is to be asked for again later."""
+        """Fetch a document for all items that refer to it; False if it is to be requested again later."""
         path = items[0].path
         if path is None:
             return True
         got = Got(f"All documents are larger than {self.limits.total >> 30} GiB.", too_large=True)
         if self._size <= self.limits.total:
             got = await files.get(self.step.ticket, source, path, patience)
-        if patience.tries == 1 and got.status is not None and got.status >= _SERVER_ERROR:
+        if (
+            patience.tries == 1
+            and got.status is not None
+            and (got.status >= _SERVER_ERROR or got.status in _GONE)
+        ):
             return False
         if got.problem is None:
             self._size += path.stat().st_size
@@ -276,45 +260,61 @@ class Retrieval:
             if got.problem is not None:
                 item.path, item.reason = None, got.problem
                 item.outcome = Outcome.REFUSED if got.too_large else Outcome.FAILED
+                item.refetch = not got.too_large
                 continue
             item.path = path
-            item.told |= {"warnings": got.warnings} if got.warnings else {}
+            item.declared |= {"warnings": got.warnings} if got.warnings else {}
             if got.media_type is not None:
-                item.told.setdefault("media_type", got.media_type)
+                item.declared.setdefault("media_type", got.media_type)
         return True
 
-    def _reachable(self, source: Source) -> Source:
-        """With the whole address; relative ones are below the base URL, as references are."""
-        url = urljoin(f"{self.wire.config.base_url}/", source.url)
-        return Source(url, source.media_type, source.size, source.sha1, source.token)
+    def _is_foreign(self, source: Source) -> bool:
+        try:
+            return origin_of(source.url) != self.wire.home
+        except ServiceError:  # an address that cannot be used, which the download reports
+            return False
 
-    def _collected(self, intake: Intake) -> list[dict[str, Any]]:
-        """The items as members of one archive, those that are archives themselves taken apart."""
+    def _reachable(self, source: Source) -> Source:
+        """With an absolute address; relative ones are below the base URL, as references are."""
+        url = urljoin(f"{self.wire.config.base_url}/", source.url)
+        return replace(source, url=url)
+
+    async def _collected(self, intake: Intake) -> list[ArchiveMember]:
+        """The items as members of one archive; archives among them are unpacked."""
         folder = self.folder / "files"
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(mode=0o700)
-        members = collect(map(_member, intake.items), folder, self.limits, more=intake.beyond)
-        sync_tree(folder)  # a checkpoint will point to it
-        told = {item.name: item.told for item in intake.items}
-        for member in members:
-            member["told"] = told.get(member["path"], {}) if member["parent"] is None else {}
-            member["file"] = member["file"] and f"files/{member['file']}"
-        return members
+        await asyncio.to_thread(emptied, folder)
+        given, ticket = [_given(item) for item in intake.items], self.step.ticket
+        members = await self.unpacker.gather(given, folder, self.limits, ticket, intake.beyond)
+        return await asyncio.to_thread(_declared, members, intake)
+
+
+def _declared(members: list[Entry], intake: Intake) -> list[ArchiveMember]:
+    """The members with what the exchange declares of them."""
+    declared = {item.name: item.declared for item in intake.items}
+    refetch = {item.name for item in intake.items if item.refetch}
+    for member in members:
+        member["told"] = declared.get(member["path"], {}) if member["parent"] is None else {}
+        member["file"] = member["file"] and f"files/{member['file']}"
+        member["refetch"] = member["path"] in refetch and member["parent"] is None
+    return msgspec.convert(members, list[ArchiveMember])
 
 
 def _add_list(intake: Intake, name: str, path: Path, counts: Counts, kind: str = "output") -> Item:
-    """The list itself as a file: a document where it holds more than what is listed on its own."""
+    """Add the list itself as a file: as a document where it holds more than listed documents."""
     verdict, reason = None, None
-    found = "1 document is" if counts.documents == 1 else f"{counts.documents:,} documents are"
+    documents = "1 document is" if counts.documents == 1 else f"{counts.documents:,} documents are"
     if counts.errors:
         what = "1 problem" if counts.errors == 1 else f"{counts.errors:,} problems"
-        verdict, reason = Outcome.FAILED, f"The exchange tells of {what} with the search{in_words(counts)}."
+        verdict, reason = Outcome.FAILED, f"The exchange reports {what} with the search{in_words(counts)}."
+    elif counts.warnings:
+        why = f"The exchange warns that its result is incomplete{in_words(counts)}."
+        verdict, reason = Outcome.FAILED, why
     elif kind == "deleted":
         verdict, reason = Outcome.STORED, "A list of what the exchange has deleted."
     elif kind != "output":
         verdict, reason = Outcome.STORED, "Messages of the exchange about the search."
     elif not counts.others:
-        verdict, reason = Outcome.STORED, f"A list; its {found} listed on their own."
+        verdict, reason = Outcome.STORED, f"A list; its {documents} listed on their own."
     if counts.foreign:
         what = "1 resource" if counts.foreign == 1 else f"{counts.foreign:,} resources"
         why = f"The exchange sent {what} about other patients, which docpipe does not keep."
@@ -322,56 +322,35 @@ def _add_list(intake: Intake, name: str, path: Path, counts: Counts, kind: str =
             intake.add(Item(f"{name}, of other patients", outcome=Outcome.REFUSED, reason=why))
         else:
             verdict, reason = Outcome.REFUSED, why
-    told: dict[str, Any] = {"media_type": FHIR if name.endswith(".json") else NDJSON}
-    return intake.add(Item(name, told, path, outcome=verdict, reason=reason))
+    declared: dict[str, Any] = {"media_type": FHIR if name.endswith(".json") else NDJSON}
+    # Else it holds bytes to which others may refer, or links to pages of others.
+    owned = not counts.binaries and path.suffix != ".json"
+    return intake.add(Item(name, declared, path, outcome=verdict, reason=reason, owned=owned))
 
 
-def _member(item: Item) -> Member:
+def _given(item: Item) -> Given:
     """An item as the extraction takes it."""
     if item.path is None or item.outcome in (Outcome.IGNORED, Outcome.REFUSED):
-        verdict = Verdict(item.outcome or Outcome.FAILED, item.reason or "It is not there.")
-        return Member(item.name, 0, lambda: iter(()), verdict=verdict)
-    path = item.path
-    settled = Verdict(item.outcome, item.reason or "") if item.outcome is not None else None
-    return Member(item.name, path.stat().st_size, lambda: _chunks(path), settled=settled)
-
-
-def _chunks(path: Path) -> Iterator[bytes]:
-    try:
-        with path.open("rb") as file:
-            while block := file.read(BLOCK):
-                yield block
-    except FileNotFoundError as error:
-        raise BadMemberError("It is not there any more.") from error
+        return Given(item.name, None, item.outcome or Outcome.FAILED, item.reason or "It is missing.")
+    return Given(item.name, item.path, item.outcome, item.reason or "")
 
 
 def _there(path: Path) -> bool:
     return path.exists()
 
 
-def _is_bundle(value: Json) -> bool:
-    return isinstance(value, dict) and value.get("resourceType") == "Bundle"
-
-
-def _searchset(bundle: Json) -> Json:
-    """The searchset that a batch-response answers with, or the Bundle itself.
+def _searchset(bundle: Bundle) -> Bundle:
+    """The searchset in a batch-response, or the Bundle itself.
 
     Raises:
-        ServiceError: if it answers with a refusal.
+        ServiceError: if the batch-response holds a refusal.
     """
-    if bundle.get("type") not in ("batch-response", "transaction-response"):
+    if bundle.type not in ("batch-response", "transaction-response"):
         return bundle
-    for entry in listed(bundle.get("entry")):
-        if not isinstance(entry, dict):
-            continue
-        if _is_bundle(entry.get("resource")):
-            return entry["resource"]
-        told = entry.get("response")
-        status = str(told.get("status") or "")[:3] if isinstance(told, dict) else ""
+    for entry in bundle.entry:
+        if (inner := bundle_of(entry.resource)) is not None:
+            return inner
+        status = str(entry.response.status or "")[:3]
         if status.isdecimal() and int(status) >= _FAILED:
             raise ServiceError(f"The exchange could not complete the search (status {status}).", int(status))
     return bundle
-
-
-def _whole_number(value: Json) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None

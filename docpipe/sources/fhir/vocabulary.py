@@ -1,16 +1,20 @@
-"""What FHIR servers say beside documents: outcomes, progress, references, links. Nothing of it is trusted."""
+"""Reads outcomes, progress and references of FHIR servers, whatever JSON they send."""
 
 import json
 import re
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from docpipe.model import Json
+from msgspec import Struct
+
+from docpipe.sources.fhir.decoding import struct_of
+from docpipe.sources.fhir.xml import resource_of
 
 TRANSIENT: Final = frozenset({"transient", "lock-error", "no-store", "timeout", "incomplete", "throttled"})
-"""Codes that ask to try again later: `transient` and what stands below it in the value set IssueType, but for
-`exception`, which servers use for jobs that failed as well."""
+"""Codes of errors that pass: `transient` and those below it in the value set IssueType, without `exception`,
+which servers also use for jobs that failed."""
+INCOMPLETE: Final = TRANSIENT | {"suppressed", "too-costly", "too-long"}
+"""Codes of warnings that a result lacks something, such as sources that did not answer."""
 _BAD: Final = ("fatal", "error")
 _CODE: Final = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,40}")
 _ID: Final = re.compile(r"[A-Za-z0-9.-]{1,64}")
@@ -18,74 +22,83 @@ _PERCENT: Final = re.compile(r"(?<![\d.])(\d{1,3}(?:\.\d+)?)\s*%")
 _OF: Final = re.compile(r"(?<![\d.])(\d{1,9})\s*(?:/|of|out of)\s*(\d{1,9})(?![\d.])", re.IGNORECASE)
 
 
+class _Details(Struct, frozen=True):
+    text: str | None = None
+
+
+class _Issue(Struct, frozen=True):
+    severity: str | None = None
+    code: str | None = None
+    diagnostics: str | None = None
+    details: _Details = _Details()
+
+
+class _OperationOutcome(Struct, frozen=True, rename="camel"):
+    resource_type: str | None = None
+    issue: list[_Issue] = []
+
+
 @dataclass(frozen=True, slots=True)
-class Told:
-    """An OperationOutcome, as far as docpipe listens to it."""
+class Issues:
+    """The issues of an OperationOutcome."""
 
     codes: tuple[str, ...]
-    """Of its issues, most serious first; words of a fixed list, which bear no patient data."""
+    """Their codes, most serious first; from a fixed value set, without patient data."""
     bad: bool
     """Whether an issue is an error."""
+    incomplete: bool
+    """Whether a warning says that the result lacks something."""
     text: str
-    """What it says to people; may quote the patient."""
+    """Their texts for people; may quote patient data."""
 
     @property
     def transient(self) -> bool:
-        """Whether it asks to try again later."""
+        """Whether the error passes, so that a retry may help."""
         return any(code in TRANSIENT for code in self.codes)
 
 
-def outcome(value: Json) -> Told | None:
-    """Read an OperationOutcome; None where a value is none."""
-    if not isinstance(value, dict) or value.get("resourceType") != "OperationOutcome":
+def outcome(value: object) -> Issues | None:
+    """Read an OperationOutcome; None for any other value."""
+    given = struct_of(_OperationOutcome, value)
+    if given is None or given.resource_type != "OperationOutcome":
         return None
-    issues = [issue for issue in listed(value.get("issue")) if isinstance(issue, dict)]
-    issues.sort(key=lambda issue: issue.get("severity") not in _BAD)
-    codes = [issue.get("code") for issue in issues]
-    texts = [_text(issue) for issue in issues]
-    return Told(
-        tuple(code for code in codes if isinstance(code, str) and _CODE.fullmatch(code)),
-        any(issue.get("severity") in _BAD for issue in issues),
-        "; ".join(text for text in texts if text)[:2000],
+    issues = sorted(given.issue, key=lambda issue: issue.severity not in _BAD)
+    return Issues(
+        tuple(issue.code for issue in issues if issue.code is not None and _CODE.fullmatch(issue.code)),
+        any(issue.severity in _BAD for issue in issues),
+        any(issue.severity == "warning" and issue.code in INCOMPLETE for issue in issues),
+        "; ".join(filter(None, (issue.diagnostics or issue.details.text for issue in issues)))[:2000],
     )
 
 
-def _text(issue: Mapping[str, Any]) -> str:
-    details = issue.get("details")
-    for text in (issue.get("diagnostics"), details.get("text") if isinstance(details, dict) else None):
-        if isinstance(text, str) and text.strip():
-            return text.strip()
-    return ""
-
-
-def parsed(raw: bytes) -> Json:
-    """A JSON value, None where it is none."""
+def parsed(raw: bytes) -> Any:
+    """The JSON value of some bytes, or that of a resource in XML; None where they are neither."""
     try:
         return json.loads(raw)
     except (ValueError, RecursionError):
-        return None
+        return resource_of(raw) if raw.lstrip()[:1] == b"<" else None
 
 
 def progress(text: str | None) -> float | None:
     """The part that is done, from 0 to 1, of an X-Progress such as "45%" or "3 of 8 files"; else None."""
     if not text:
         return None
-    if (found := _PERCENT.search(text)) is not None:
-        part = float(found[1]) / 100
-    elif (found := _OF.search(text)) is not None and int(found[2]):
-        part = int(found[1]) / int(found[2])
+    if (match := _PERCENT.search(text)) is not None:
+        part = float(match[1]) / 100
+    elif (match := _OF.search(text)) is not None and int(match[2]):
+        part = int(match[1]) / int(match[2])
     else:
         return None
     return part if part <= 1 else None
 
 
-def is_id(text: Json) -> bool:
+def is_id(text: object) -> bool:
     """Whether a text may be the logical id of a resource."""
     return isinstance(text, str) and _ID.fullmatch(text) is not None
 
 
-def referred(reference: Json) -> tuple[str, str] | None:
-    """Type and id that a reference ends in, whatever stands before them; None where it does not."""
+def referred(reference: object) -> tuple[str, str] | None:
+    """Type and id at the end of a reference; None where it has none."""
     text = reference.get("reference") if isinstance(reference, dict) else reference
     if not isinstance(text, str):
         return None
@@ -93,37 +106,3 @@ def referred(reference: Json) -> tuple[str, str] | None:
     if len(parts) < 2 or not parts[-2].isalpha() or not is_id(parts[-1]):  # noqa: PLR2004 -- type and id
         return None
     return parts[-2], parts[-1]
-
-
-def listed(value: Json) -> list[Any]:
-    """A value that should be a list: as one, whatever it is."""
-    if value is None:
-        return []
-    return value if isinstance(value, list) else [value]
-
-
-def text_of(value: Json) -> str | None:
-    """A text that is not empty, else None."""
-    return value.strip() if isinstance(value, str) and value.strip() else None
-
-
-def next_link(value: Json) -> str | None:
-    """Where a Bundle or a manifest goes on, as it says; None where it does not."""
-    for link in listed(value.get("link")):
-        if isinstance(link, dict) and link.get("relation") == "next" and text_of(link.get("url")):
-            return str(link["url"]).strip()
-    return None
-
-
-def resources(bundle: Json) -> Iterator[Json]:
-    """The resources of a Bundle, those of Bundles within it (as in a batch-response) in their place."""
-    for entry in listed(bundle.get("entry")):
-        resource = entry.get("resource") if isinstance(entry, dict) else None
-        if not isinstance(resource, dict):
-            told = entry.get("response") if isinstance(entry, dict) else None
-            resource = told.get("outcome") if isinstance(told, dict) else None
-        if isinstance(resource, dict):
-            if resource.get("resourceType") == "Bundle" and resource.get("type") == "searchset":
-                yield from resources(resource)
-            else:
-                yield resource

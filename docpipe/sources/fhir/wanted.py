@@ -1,13 +1,27 @@
-"""The documents that resources carry or refer to: what is to be fetched, and what is said of each."""
+"""The documents that resources hold or refer to, with what the exchange declares of each."""
 
 import mimetypes
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from docpipe.model import Json
-from docpipe.sources.fhir.vocabulary import is_id, listed, referred, text_of
+from docpipe.sources.fhir.decoding import struct_of
+from docpipe.sources.fhir.resources import (
+    Attachment,
+    Binary,
+    Coding,
+    Communication,
+    Consent,
+    DiagnosticReport,
+    DocumentReference,
+    Holder,
+    Media,
+    Owned,
+    Reference,
+    Resource,
+)
+from docpipe.sources.fhir.vocabulary import is_id
 
 _LONGEST: Final = 1000
 _SHORT: Final = 120
@@ -32,8 +46,13 @@ _EXTENSIONS: Final = {
     "text/rtf": ".rtf",
     "text/xml": ".xml",
 }
-FOREIGN: Final = "The exchange sent it for this patient, but it says that it is about another one."
-_OWNERS: Final = ("subject", "patient")
+FOREIGN: Final = "The exchange sent it for this patient, but it belongs to another one."
+_HOLDERS: Final[dict[str, type[Holder]]] = {
+    kind.__name__: kind for kind in (DiagnosticReport, Media, Consent, Communication)
+}
+"""Resources that refer to documents elsewhere; what they carry within, the converter finds."""
+_NAMELESS: Final = "Document of another patient"
+"""In place of its label, whose id may contain the number of that patient."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,165 +60,150 @@ class Wanted:
     """One document, or why there is none."""
 
     name: str
-    """To show; never a path."""
-    told: dict[str, Any] = field(default_factory=dict)
-    """What the exchange says of it: media_type, title, author, created, custodian; loinc, as of its type."""
+    """For display; never a path."""
+    declared: dict[str, Any] = field(default_factory=dict)
+    """As of `results.files.Declared`."""
     url: str | None = None
     data: str | None = field(default=None, repr=False)
     """Base64."""
     size: int | None = None
     sha1: str | None = None
     ignored: str | None = None
-    """Why it is not fetched, where that is as it should be."""
+    """Why it is left out, where that is right."""
     refused: str | None = None
     failed: str | None = None
 
 
-def wanted(resource: Mapping[str, Any], patient: str) -> Iterator[Wanted]:
+def wanted(resource: Resource, patient: str) -> Iterator[Wanted]:
     """The documents of one resource; of a DocumentReference without any, why there is none.
 
     Args:
-        resource: any; only a few types are known to refer to documents elsewhere.
-        patient: the logical id of whom they should be about.
+        resource: of any type; only a few types refer to documents elsewhere.
+        patient: the logical id of their patient.
     """
-    kind = resource.get("resourceType")
+    kind = str(resource.get("resourceType"))
     if kind == "DocumentReference":
-        yield from _of_reference(resource, patient)
-    elif kind == "Binary":
-        yield _of_binary(resource)
-    else:
-        for attachment in _ATTACHMENTS.get(str(kind), _none)(resource):
-            if isinstance(attachment, dict) and text_of(attachment.get("url")) and not attachment.get("data"):
-                yield _one(resource, attachment, {})
+        if foreign(resource, patient):
+            yield Wanted(_NAMELESS, refused=FOREIGN)
+        elif (reference := struct_of(DocumentReference, resource)) is not None:
+            yield from _of_reference(reference)
+    elif kind == "Binary" and (binary := struct_of(Binary, resource)) is not None:
+        yield _of_binary(binary)
+    elif kind in _HOLDERS and (holder := struct_of(_HOLDERS[kind], resource)) is not None:
+        for attachment in holder.attachments:
+            if attachment.url is not None and attachment.data is None:
+                yield _one(holder, attachment, {})
 
 
-def foreign(resource: Mapping[str, Any], patient: str) -> bool:
-    """Whether a resource says that it is about another patient."""
-    if resource.get("resourceType") == "Patient":
-        return is_id(resource.get("id")) and resource["id"] != patient
-    owners = [referred(resource.get(name)) for name in _OWNERS]
-    return any(owner is not None and owner[0] == "Patient" and owner[1] != patient for owner in owners)
+def foreign(resource: Resource, patient: str) -> bool:
+    """Whether a resource names another patient."""
+    owned = struct_of(Owned, resource) or Owned()
+    if owned.resource_type == "Patient":
+        return is_id(owned.id) and owned.id != patient
+    for owners in owned.owners:
+        targets = [owner.target for owner in owners]
+        ids = [target[1] for target in targets if target is not None and target[0] == "Patient"]
+        if ids and patient not in ids:
+            return True
+    return False
 
 
-def _of_reference(resource: Mapping[str, Any], patient: str) -> Iterator[Wanted]:
-    told = _facts(resource)
-    base = _label(resource)
-    contents = [content for content in listed(resource.get("content")) if isinstance(content, dict)]
-    attachments = [found for found in (c.get("attachment") for c in contents) if isinstance(found, dict)]
-    if foreign(resource, patient):
-        yield Wanted(base, told, refused=FOREIGN)
-    elif (why := _NOT_CURRENT.get(str(resource.get("status")))) is not None:
-        yield Wanted(base, told, ignored=why)
+def _of_reference(reference: DocumentReference) -> Iterator[Wanted]:
+    facts = _facts(reference)
+    base = _label(reference.resource_type, reference.id)
+    attachments = reference.attachments
+    if (why := _NOT_CURRENT.get(reference.status or "")) is not None:
+        yield Wanted(base, facts, ignored=why)
     elif not attachments:
-        yield Wanted(base, told, failed="The exchange lists the document without any content.")
+        yield Wanted(base, facts, failed="The exchange lists the document without any content.")
     else:
         for attachment in attachments:
-            yield _one(resource, attachment, told)
+            yield _one(reference, attachment, facts)
 
 
-def _one(resource: Mapping[str, Any], attachment: Mapping[str, Any], told: Mapping[str, Any]) -> Wanted:
-    name, facts = _named(resource, attachment, told)
-    data, url = attachment.get("data"), text_of(attachment.get("url"))
-    if not isinstance(data, str):
-        data = None
-    size, sha1 = attachment.get("size"), text_of(attachment.get("hash"))
-    if sha1 == _EMPTY_SHA1 or isinstance(size, bool) or not isinstance(size, int) or size <= 0:
-        size = None  # MHD, delayed assembly: size 0 and the digest of nothing say that it is not yet known
+def _one(holder: Holder, attachment: Attachment, shared: dict[str, Any]) -> Wanted:
+    name, facts = _named(holder, attachment, shared)
+    data, url, size, sha1 = attachment.data, attachment.url, attachment.size, attachment.hash
     if sha1 == _EMPTY_SHA1:
-        sha1 = None
-    if url is not None and url.startswith("#") and not data:
-        data, media = _contained(resource, url[1:])
+        size = sha1 = None  # MHD, delayed assembly: size 0 and the digest of nothing mean: not known yet
+    if url is not None and url.startswith("#") and data is None:
+        data, media = _contained(holder, url[1:])
         if media is not None:
             facts.setdefault("media_type", media)
         if data is None:
             return Wanted(name, facts, failed="The document refers to a part of its entry that is not there.")
         url = None
-    if not data and url is None:
+    if data is None and url is None:
         return Wanted(name, facts, failed="The exchange lists the document without any content.")
-    return Wanted(name, facts, None if data else url, data or None, size, sha1)
+    return Wanted(name, facts, None if data else url, data, size or None, sha1)
 
 
-def _named(
-    resource: Mapping[str, Any], attachment: Mapping[str, Any], told: Mapping[str, Any]
-) -> tuple[str, dict[str, Any]]:
-    """The name to show, and what is said of one attachment."""
-    facts, title = dict(told), text_of(attachment.get("title"))
-    media_type = text_of(attachment.get("contentType"))
+def _named(holder: Holder, attachment: Attachment, shared: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """The name to show, and what is declared of one attachment."""
+    facts, title = dict(shared), attachment.title
     label = title or facts.get("title") or facts.get("loinc_name")
     facts.pop("loinc_name", None)
     if title is not None and "title" in facts and _SUFFIX.search(title):
         title = None  # the name of a file says less to people than a description
     for name, value in (
-        ("media_type", media_type),
+        ("media_type", attachment.content_type),
         ("title", title),
-        ("created", text_of(attachment.get("creation"))),
+        ("created", attachment.creation),
     ):
         if value is not None:
             facts[name] = value[:_LONGEST]
-    return f"{_label(resource)}/{_file_name(label, media_type)}", facts
+    file_name = _file_name(label, attachment.content_type)
+    return f"{_label(holder.resource_type, holder.id)}/{file_name}", facts
 
 
-def _contained(resource: Mapping[str, Any], id_: str) -> tuple[str | None, str | None]:
-    for part in listed(resource.get("contained")):
-        if isinstance(part, dict) and part.get("id") == id_ and isinstance(part.get("data"), str):
-            return part["data"], text_of(part.get("contentType"))
+def _contained(holder: Holder, id_: str) -> tuple[str | None, str | None]:
+    for part in holder.contained:
+        if part.id == id_ and part.data is not None:
+            return part.data, part.content_type
     return None, None
 
 
-def _of_binary(resource: Mapping[str, Any]) -> Wanted:
-    media_type = text_of(resource.get("contentType"))
-    told = {"media_type": media_type} if media_type else {}
-    name = f"{_label(resource)}/{_file_name(None, media_type)}"
-    data = resource.get("data")
-    if not isinstance(data, str) or not data:
-        return Wanted(name, told, failed="The exchange sent a Binary without data.")
-    return Wanted(name, told, data=data)
+def _of_binary(binary: Binary) -> Wanted:
+    declared = {"media_type": binary.content_type} if binary.content_type else {}
+    name = f"{_label('Binary', binary.id)}/{_file_name(None, binary.content_type)}"
+    if binary.data is None:
+        return Wanted(name, declared, failed="The exchange sent a Binary without data.")
+    return Wanted(name, declared, data=binary.data)
 
 
-def _facts(resource: Mapping[str, Any]) -> dict[str, Any]:
-    """What a DocumentReference says of all its contents."""
-    given = resource.get("type")
-    kind: dict[str, Any] = given if isinstance(given, dict) else {}
-    codings = [coding for coding in listed(kind.get("coding")) if isinstance(coding, dict)]
-    loinc = next((c for c in codings if c.get("system") == _LOINC and text_of(c.get("code"))), None)
-    named = [kind.get("text"), *(c.get("display") for c in codings)]
-    display = next((text for text in map(text_of, named) if text), None)
-    author = next(filter(None, (_display(resource, ref) for ref in listed(resource.get("author")))), None)
+def _facts(reference: DocumentReference) -> dict[str, Any]:
+    """What a DocumentReference declares of all its contents."""
+    codings = reference.type.coding
+    loinc = next((coding for coding in codings if coding.system == _LOINC and coding.code), None)
+    named = (reference.type.text, *(coding.display for coding in codings))
     facts = {
-        "title": text_of(resource.get("description")),
-        "created": text_of(resource.get("date")),
-        "author": author,
-        "custodian": _display(resource, resource.get("custodian")),
-        "loinc_name": display,
+        "title": reference.description,
+        "created": reference.date,
+        "author": next(filter(None, (_display(reference, author) for author in reference.author)), None),
+        "custodian": reference.custodian and _display(reference, reference.custodian),
+        "loinc_name": next(filter(None, named), None),
     }
-    return {name: value[:_LONGEST] for name, value in facts.items() if value} | _loinc(loinc or {})
+    return {name: value[:_LONGEST] for name, value in facts.items() if value} | _loinc(loinc)
 
 
-def _loinc(coding: Mapping[str, Any]) -> dict[str, Any]:
-    code, display = text_of(coding.get("code")), text_of(coding.get("display"))
-    return {"loinc": {"code": code[:20], "display": display and display[:200]}} if code else {}
+def _loinc(coding: Coding | None) -> dict[str, Any]:
+    if coding is None or coding.code is None:
+        return {}
+    return {"loinc": {"code": coding.code[:20], "display": coding.display and coding.display[:200]}}
 
 
-def _display(resource: Mapping[str, Any], reference: Json) -> str | None:
-    """The name of whom a reference points to: as it says, or of the contained resource."""
-    if not isinstance(reference, dict):
-        return None
-    if (display := text_of(reference.get("display"))) is not None:
-        return display
-    for part in listed(resource.get("contained")):
-        if isinstance(part, dict) and reference.get("reference") == f"#{part.get('id')}":
-            name = part.get("name")
-            found = listed(name)[0] if listed(name) else None
-            if isinstance(found, dict):
-                words = [*listed(found.get("given")), found.get("family")]
-                return text_of(found.get("text")) or text_of(" ".join(w for w in words if isinstance(w, str)))
-            return text_of(found)
+def _display(holder: Holder, reference: Reference) -> str | None:
+    """The name that a reference displays, or that of the contained resource."""
+    if reference.display is not None or reference.reference is None:
+        return reference.display
+    for part in holder.contained:
+        if reference.reference == f"#{part.id}":
+            return part.name[0].whole if part.name else None
     return None
 
 
-def _label(resource: Mapping[str, Any]) -> str:
-    id_ = resource.get("id")
-    return f"{resource.get('resourceType')}/{id_ if is_id(id_) else 'without an id'}"
+def _label(kind: str, id_: str | None) -> str:
+    return f"{kind}/{id_ if is_id(id_) else 'without an id'}"
 
 
 def _file_name(title: str | None, media_type: str | None) -> str:
@@ -207,21 +211,3 @@ def _file_name(title: str | None, media_type: str | None) -> str:
     plain = (media_type or "").partition(";")[0].strip().lower()
     suffix = _EXTENSIONS.get(plain) or mimetypes.guess_extension(plain) or ""
     return stem if _SUFFIX.search(stem) else stem + suffix
-
-
-def _none(_resource: Mapping[str, Any]) -> list[Any]:
-    return []
-
-
-def _payloads(resource: Mapping[str, Any]) -> list[Any]:
-    parts = [part for part in listed(resource.get("payload")) if isinstance(part, dict)]
-    return [part.get("contentAttachment") for part in parts]
-
-
-_ATTACHMENTS: Final = {
-    "DiagnosticReport": lambda resource: listed(resource.get("presentedForm")),
-    "Media": lambda resource: listed(resource.get("content")),
-    "Consent": lambda resource: listed(resource.get("sourceAttachment")),
-    "Communication": _payloads,
-}
-"""Where other resources refer to documents elsewhere; what they carry within, the converter finds."""

@@ -1,9 +1,11 @@
-"""Requests to a FHIR server, through its gates until answered; where addresses lead, who sees credentials."""
+"""Requests to a FHIR server, through its gates until answered; which addresses get credentials."""
 
+import asyncio
 import zlib
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
+from json import dumps as json_of
 from pathlib import Path
 from typing import Final
 from urllib.parse import urljoin, urlsplit
@@ -13,57 +15,87 @@ import structlog
 from docpipe.config.config import Docex
 from docpipe.errors import ArchiveError, ServiceError
 from docpipe.gates import Gate
-from docpipe.http import NONE, Ask, Credentials, Download, DownloadError, Fetch, Http, origin_of
+from docpipe.gates.line import waiting
+from docpipe.http import (
+    NONE,
+    Ask,
+    Check,
+    Credentials,
+    Download,
+    DownloadError,
+    Fetch,
+    Http,
+    Reach,
+    is_problem,
+    origin_of,
+)
 from docpipe.http.verdicts import describe_probe
-from docpipe.model import Json, Ticket
+from docpipe.model import Ticket, Wait, WaitKind
 from docpipe.sources.docex.partial import write
-from docpipe.sources.fhir.vocabulary import Told, outcome, parsed
+from docpipe.sources.fhir.resources import Resource
+from docpipe.sources.fhir.vocabulary import Issues, outcome, parsed
+from docpipe.sources.fhir.xml import resource_of
 from docpipe.util.fsync import sync_file, sync_folder
 
 log = structlog.get_logger(__name__)
 
 FHIR: Final = "application/fhir+json"
+FHIR_XML: Final = "application/fhir+xml"
 LARGEST_WORD: Final = 2**20
-"""Bytes of an answer that says something rather than holds something."""
+"""Bytes of an answer that is no result, such as an OperationOutcome."""
 LARGEST_PAGE: Final = 256 * 2**20
 """Bytes of a Bundle or a manifest."""
+AGAIN_S: Final = 5.0
+"""A refusal is requested again after so many seconds, before it is final."""
+DOUBTS: Final = 3
+"""So often, with doubled pauses, a refusal without an OperationOutcome is requested again."""
+_HEAD: Final = 1024
 _NOT_FINAL: Final = (HTTPStatus.BAD_GATEWAY, HTTPStatus.GATEWAY_TIMEOUT)
 
 
 class DamagedError(Exception):
-    """A body is not packed as the server says."""
+    """A body is not encoded as its Content-Encoding says."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An answer. `body` is its JSON value, None where it went into a file, or is none."""
+    """An answer. `body` is its JSON value, None where it was written to a file, or is not JSON."""
 
     status: int
     headers: Mapping[str, str]
-    body: Json = field(default=None, repr=False)
+    body: object = field(default=None, repr=False)
 
     @property
     def ok(self) -> bool:
-        """Whether the server did what it was asked."""
+        """Whether the request succeeded."""
         return 200 <= self.status < 300  # noqa: PLR2004 -- RFC 9110, 15.3
 
     @property
-    def told(self) -> Told | None:
-        """The OperationOutcome in it."""
+    def refused(self) -> bool:
+        """Whether it is a 4xx."""
+        return HTTPStatus.BAD_REQUEST <= self.status < HTTPStatus.INTERNAL_SERVER_ERROR
+
+    @property
+    def issues(self) -> Issues | None:
+        """Those of its OperationOutcome."""
         return outcome(self.body)
 
 
 @dataclass(frozen=True, slots=True)
 class Wire:
-    """The way to one FHIR server, and to where its files lie."""
+    """Requests to one FHIR server, and to the origins of its files."""
 
     http: Http
     config: Docex
     searching: Gate
     asking: Gate
     files: Callable[[str], Gate]
-    """The gate of an origin that files come from."""
+    """The gate of an origin of files."""
     credentials: Credentials
+    _forms: list[str] = field(default_factory=lambda: [FHIR])
+    """The media type of resources that the server sends: JSON, unless it refuses that."""
+    _believed: list[int] = field(default_factory=list)
+    """Statuses without an OperationOutcome that proved to be the server's: further ones cost one doubt."""
 
     @property
     def home(self) -> str:
@@ -78,20 +110,20 @@ class Wire:
         """Whether files may come from an origin."""
         return self.trusted(origin) or not self.config.archive_origins
 
-    def at_home(self, address: str, told_by: str) -> str:
-        """Where to ask after what the server told of: relative to its origin, else whole.
+    def at_home(self, address: str, base: str) -> str:
+        """An address that the server gives, relative to its origin where it is the server's, else absolute.
 
-        Servers behind a proxy often tell the address that they have inside; asked is where they are known.
+        Servers behind a proxy often give their internal address; the configured origin is used instead.
 
         Args:
-            address: as of a header or a link, whole or relative.
-            told_by: the address of the request that was answered so.
+            address: of a header or a link, absolute or relative.
+            base: the address of the request that was answered so.
 
         Raises:
             ServiceError: if it cannot be used.
         """
         try:
-            parts = urlsplit(urljoin(told_by, address))
+            parts = urlsplit(urljoin(base, address))
         except ValueError as error:
             raise ServiceError("The exchange gave an address that cannot be used.") from error
         if parts.scheme not in ("http", "https") or not parts.netloc:
@@ -101,11 +133,11 @@ class Wire:
         if origin != self.home and self.trusted(origin):
             return f"{parts.scheme}://{parts.netloc}{path}"
         if origin != self.home:
-            log.warning("address_taken_home", host=parts.hostname)
+            log.warning("internal_address_replaced", host=parts.hostname)
         return path
 
     def whole(self, address: str) -> str:
-        """An address that `at_home` gave, as it can be asked now: the server may have another port."""
+        """An address of `at_home` as absolute: the server may have another port after a restart."""
         return urljoin(self.config.base_url, address)
 
     async def ask(
@@ -117,51 +149,99 @@ class Wire:
         gate: Gate,
         accept: str = FHIR,
         headers: Mapping[str, str] | None = None,
-        json: Json = None,
+        json: Resource | None = None,
         into: Path | None = None,
         final: Callable[[int, bytes], bool] | None = None,
+        check: Check | None = None,
     ) -> Reply:
         """Send a request until it is answered, however long the server is down.
 
+        A 4xx that is no OperationOutcome may come from a proxy: the request is sent again once the server
+        itself has answered, and only then the refusal is returned.
+
         Args:
-            ticket: who asks.
+            ticket: of the caller.
             method: in capitals.
-            url: whole.
+            url: absolute.
             gate: to the endpoint.
             accept: the media type.
             headers: more of them.
             json: the body, a FHIR resource.
-            into: the file that a 200's body goes into, there as a whole or not at all.
-            final: whether a 5xx is what the server has to say; by default where it says `not-supported`.
+            into: the file for the body of a 200; it is complete or absent.
+            final: whether a 5xx is a final answer; by default where it has the code `not-supported`.
+            check: whether the body of a 200 answers this request; not with `into`.
 
         Raises:
             PoisonedError: if this request alone keeps failing while others succeed.
-            ServiceError: if it leads where docpipe does not go, or the answer is too large.
+            ServiceError: if it leads to an origin that is not allowed, or the answer is too large.
             OSError: if the file cannot be written.
         """
         fetch = self.fetch(ticket, url, lambda _: gate, self.trusted)
-        sent = {"Accept": accept, **(headers or {})} | ({} if json is None else {"Content-Type": FHIR})
-        ask = Ask(method, json, gate.timeout, encoded=True, final=final or not_supported)
+        form = self._forms[0] if accept == FHIR else accept
+        sent = {"Accept": form, **(headers or {})} | ({} if json is None else {"Content-Type": FHIR})
+        ask = Ask(
+            method,
+            json,
+            gate.timeout,
+            encoded=True,
+            final=final or not_supported,
+            maintenance=True,
+            check=check,
+        )
+        doubts = 0
+        most = 0 if origin_of(url) != self.home else 1 if self._believed else DOUBTS
         while True:
             try:
                 async with fetch.open(url, sent, ask) as answer:
                     if answer.status == HTTPStatus.OK and into is not None:
                         await save(answer, into)
+                        await asyncio.to_thread(_convert_to_json, into)
                         return Reply(answer.status, answer.headers)
                     raw = await answer.body(LARGEST_WORD)
-                    return Reply(answer.status, answer.headers, None if raw is None else parsed(raw))
-            except DownloadError:  # the gate has seen it, and decides when to go on
+                    reply = Reply(answer.status, answer.headers, None if raw is None else parsed(raw))
+            except DownloadError:  # the gate has counted it, and decides when to retry
+                continue
+            if reply.status == HTTPStatus.NOT_ACCEPTABLE and form == FHIR:  # a server that has XML alone
+                self._forms[0] = form = sent["Accept"] = FHIR_XML
+                continue
+            if not reply.refused or is_own(reply.status, reply.headers, raw or b""):
+                return reply
+            if doubts >= most:
+                if most:  # not another origin
+                    self._believed[:] = [reply.status]
+                return reply
+            await self.confirm(ticket, AGAIN_S * 2**doubts)
+            doubts += 1
+
+    async def confirm(self, ticket: Ticket, pause: float) -> None:
+        """After a pause in seconds, wait until the FHIR server itself answers: a refusal may be a proxy's.
+
+        Its capabilities are requested: while a proxy answers in its place, the server is down.
+        """
+        now = self.searching.service.clock()
+        with waiting(ticket, Wait(WaitKind.RETRY, "docex", now, now + pause)):
+            await asyncio.sleep(pause)
+        url = f"{self.config.base_url}/metadata"
+        fetch = self.fetch(ticket, url, lambda _: self.asking, self.trusted)
+        ask = Ask(timeout=self.asking.timeout, encoded=True, final=from_server, own=is_own, maintenance=True)
+        while True:
+            try:
+                async with fetch.open(url, {"Accept": FHIR}, ask) as answer:
+                    async for _ in answer.chunks():
+                        pass
+                    return
+            except DownloadError:
                 continue
 
     async def probe(self, ticket: Ticket) -> str:
-        """Ask once what the server can do, which costs no search: what it answered, in a few words.
+        """Request the capabilities of the server, once, at no cost of a search; returns the answer in words.
 
         Raises:
-            UnfitError: if it cannot be used as it is.
+            UnfitError: if docpipe cannot use the server.
         """
         url = f"{self.config.base_url}/metadata"
         answer = await self.http.once(url, gate=self.asking, ticket=ticket, credentials=self.credentials)
-        return describe_probe(answer, self.config, "the question after what it can do", also=(404, 410))
+        return describe_probe(answer, self.config, "the request for its capabilities", also=(404, 410))
 
     def fetch(
         self,
@@ -172,45 +252,51 @@ class Wire:
         *,
         token: bool = True,
     ) -> Fetch:
-        """Something to be fetched; the credentials are shown to its origin if that is one to trust."""
+        """A download; credentials are sent to its origin if that is trusted."""
         origin = origin_of(url)
-        shown = token and self.trusted(origin)
+        trusted = token and self.trusted(origin)
         return self.http.fetch(
             ticket,
             gate_of=gate_of,
             allowed=allowed,
-            credentials=self.credentials if shown else NONE,
-            home=origin if shown else "",
+            credentials=self.credentials if trusted else NONE,
+            home=origin if trusted else "",
+            reach=Reach(self.config.base_url, self.config.archive_origins, self.config.allow_http),
         )
+
+
+def is_own(status: int, headers: Mapping[str, str], body: bytes) -> bool:
+    """Whether a 4xx comes from the FHIR server itself: an OperationOutcome in JSON or XML, or a challenge."""
+    return is_problem(status, headers, body) or outcome(parsed(body)) is not None
 
 
 def not_supported(status: int, body: bytes) -> bool:
     """Whether a 5xx says that the server does not know the operation."""
-    told = outcome(parsed(body))
-    return status == HTTPStatus.NOT_IMPLEMENTED or (told is not None and "not-supported" in told.codes)
+    issues = outcome(parsed(body))
+    return status == HTTPStatus.NOT_IMPLEMENTED or (issues is not None and "not-supported" in issues.codes)
 
 
-def said(status: int, body: bytes) -> bool:
-    """Whether a 5xx comes from the FHIR server itself, with its reason, and not from a proxy before it."""
+def from_server(status: int, body: bytes) -> bool:
+    """Whether a 5xx comes from the FHIR server itself, with an OperationOutcome, and not from a proxy."""
     return status == HTTPStatus.NOT_IMPLEMENTED or (
         status not in _NOT_FINAL and outcome(parsed(body)) is not None
     )
 
 
 def refused(status: int, body: bytes) -> bool:
-    """Whether a 5xx is what the server itself has to say of a file, and not for now."""
-    told = outcome(parsed(body))
-    return status == HTTPStatus.NOT_IMPLEMENTED or (told is not None and not told.transient)
+    """Whether a 5xx is the server's final answer for a file."""
+    issues = outcome(parsed(body))
+    return status == HTTPStatus.NOT_IMPLEMENTED or (issues is not None and not issues.transient)
 
 
 def broken(status: int, body: bytes) -> bool:
-    """Whether a 5xx may be the fault of one file alone, if the server brings others."""
+    """Whether a 5xx may concern one file alone, where the server delivers others."""
     bare = outcome(parsed(body)) is None and status == HTTPStatus.INTERNAL_SERVER_ERROR
     return bare or refused(status, body)
 
 
 async def save(answer: Download, path: Path, limit: int = LARGEST_PAGE) -> None:
-    """Write a body to a file, which is there as a whole and durably, or not at all.
+    """Write a body to a file durably; the file is complete or absent.
 
     Raises:
         DownloadError: if it breaks off.
@@ -223,8 +309,20 @@ async def save(answer: Download, path: Path, limit: int = LARGEST_PAGE) -> None:
     except ArchiveError as error:
         raise ServiceError(f"An answer of the exchange is larger than {limit >> 20} MiB.") from error
     except DamagedError as error:
-        raise ServiceError("An answer of the exchange is packed, and damaged.") from error
+        raise ServiceError("An answer of the exchange is compressed, and damaged.") from error
     publish(part, path)
+
+
+def _convert_to_json(path: Path) -> None:
+    """Replace a resource in XML by the same in JSON; any other file stays as it is."""
+    with path.open("rb") as file:
+        if file.read(_HEAD).lstrip()[:1] != b"<":
+            return
+    resource = resource_of(path.read_bytes())
+    if resource is not None:
+        part = path.with_name(f"{path.name}.part")
+        part.write_text(json_of(resource), "utf-8")
+        publish(part, path)
 
 
 def publish(part: Path, path: Path) -> None:
@@ -235,11 +333,11 @@ def publish(part: Path, path: Path) -> None:
 
 
 async def decoded(answer: Download) -> AsyncIterator[bytes]:
-    """The body of an answer as it was before the server packed it.
+    """Yield the decoded body of an answer.
 
     Raises:
         DownloadError: if it breaks off.
-        DamagedError: if it is not packed as the server says.
+        DamagedError: if it is not encoded as its Content-Encoding says.
     """
     encoding = answer.headers.get("Content-Encoding", "identity").strip().lower()
     if encoding in ("identity", ""):
