@@ -1,4 +1,4 @@
-"""What every kind of archive is read as: members, each with its bytes in chunks or what is wrong with it."""
+"""The members of an archive of any kind: each with its bytes in chunks, or what is wrong with it."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ class NotAnArchiveError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What is decided about a member before a byte of it is unpacked."""
+    """The outcome of a member that is known before it is unpacked."""
 
     outcome: Outcome
     reason: str
@@ -44,7 +44,7 @@ class Member:
     """ISO 8601 date, None where the archive does not know."""
     verdict: Verdict | None = None
     settled: Verdict | None = None
-    """What is decided of it although its bytes are kept."""
+    """The outcome of a member whose bytes are kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +53,6 @@ class Opened:
 
     members: Iterable[Member]
     more: Callable[[], int] = int
-    """How many members were not even listed, since there are too many. Asked after `members` ended."""
+    """How many members were not listed, since there are too many. Call after `members` has ended."""
     damaged: Callable[[], bool] = bool
-    """Whether files may be missing. Asked after `members` ended."""
+    """Whether files may be missing. Call after `members` has ended."""

@@ -1,24 +1,25 @@
-"""Names of members: in which encoding they are written, which are unsafe, and how they are shown to people.
+"""Names of members: their encoding, which of them are unsafe, and how they are displayed.
 
-No name ever becomes a path; unsafe ones are refused all the same, since nobody packs them by accident.
+No name becomes a path; unsafe ones are refused all the same, since nobody packs them by accident.
 """
 
 import hashlib
 import re
 import unicodedata
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterator, Sequence
 from pathlib import PurePosixPath
 from typing import Final
 
 from docpipe.archive.member import Verdict
-from docpipe.archive.zipdirectory import Entry, extras
+from docpipe.archive.zipdirectory import Entry
 from docpipe.model import Outcome
 
 LONGEST: Final = 300
-"""Characters of a name as it is shown."""
+"""Characters of a displayed name."""
+_GUESSED_BY: Final = 2**20
+"""Bytes of names from which their encoding is guessed; guessing takes seconds per megabyte."""
 _UTF8: Final = 0x800
-_UNICODE_PATH: Final = 0x7075
 _LITTER: Final = frozenset({".ds_store", "thumbs.db", "desktop.ini", "ehthumbs.db"})
 _DRIVE: Final = re.compile(r"[A-Za-z]:")
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
@@ -28,21 +29,29 @@ _EAST_ASIAN: Final = re.compile("[\u3005-\u3007\u3041-\u30ff\u3400-\u9fff]+")
 _PLAUSIBLE: Final = ["cp1250", "cp1251", "cp866", "cp1253", "gb18030", "big5", "euc_jp", "cp949"]
 
 
-def decoded(entries: Iterable[Entry]) -> list[str]:
-    """The names of an archive's entries, in order; an archive has one encoding for all that name none."""
-    known = [_declared(entry) for entry in entries]
-    unknown = b"\n".join(name for name in known if isinstance(name, bytes))
-    encoding = _guessed(unknown) if unknown else "utf-8"
-    return [name.decode(encoding, "replace") if isinstance(name, bytes) else name for name in known]
+def decoded(entries: Sequence[Entry]) -> Iterator[str]:
+    """The names of an archive's entries, in order; one encoding holds for all that declare none."""
+    unknown, size = [], 0
+    for entry in entries:
+        name = _declared(entry)
+        if isinstance(name, bytes):
+            size += len(name)
+            if size > _GUESSED_BY:
+                break
+            unknown.append(name)
+    encoding = _guessed(b"\n".join(unknown)) if unknown else "utf-8"
+    for entry in entries:
+        name = _declared(entry)
+        yield name.decode(encoding, "replace") if isinstance(name, bytes) else name
 
 
 def _declared(entry: Entry) -> str | bytes:
-    """The name, or its bytes where nothing says how to read them."""
+    """The name, or its bytes where no encoding is declared."""
     if entry.flags & _UTF8:
         return entry.raw_name.decode("utf-8", "replace")
-    for kind, data in extras(entry.extra):
-        if kind == _UNICODE_PATH and data[1:5] == zlib.crc32(entry.raw_name).to_bytes(4, "little"):
-            return data[5:].decode("utf-8", "replace")
+    data = entry.unicode_path
+    if data and data[1:5] == zlib.crc32(entry.raw_name).to_bytes(4, "little"):
+        return data[5:].decode("utf-8", "replace")
     try:
         return entry.raw_name.decode("utf-8")  # many packers write it without the flag
     except UnicodeDecodeError:
@@ -50,7 +59,7 @@ def _declared(entry: Entry) -> str | bytes:
 
 
 def _guessed(names: bytes) -> str:
-    """By what names of documents look like: general guessers were wrong on half of the samples this short."""
+    """Guess the encoding by what names of documents look like: general guessers fail on short texts."""
     runs = re.findall(rb"[\x80-\xff]+", names)
     if all(_WESTERN_437.fullmatch(run) for run in runs):
         return "cp437"
@@ -63,8 +72,8 @@ def _guessed(names: bytes) -> str:
         return "cp1252"
     from charset_normalizer import from_bytes  # noqa: PLC0415 - rarely needed, and it takes 20 ms to load
 
-    found = from_bytes(names, cp_isolation=_PLAUSIBLE).best()
-    return "cp437" if found is None else found.encoding
+    best = from_bytes(names, cp_isolation=_PLAUSIBLE).best()
+    return "cp437" if best is None else best.encoding
 
 
 def slashed(name: str) -> str:
@@ -89,8 +98,8 @@ def verdict(name: str) -> Verdict | None:
     return None
 
 
-def shown(name: str) -> str:
-    """The name for people: no control characters or marks of direction, and not longer than `LONGEST`."""
+def display_name(name: str) -> str:
+    """The name to display: no control characters or direction marks, at most `LONGEST` characters."""
     plain = "".join(
         " "
         if letter.isspace()

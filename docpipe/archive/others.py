@@ -1,7 +1,8 @@
-"""TAR and GZIP inside of an archive, as members."""
+"""TAR, GZIP, BZIP2 and XZ inside of an archive, as members."""
 
+import re
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import IO, BinaryIO, Final, cast
 
@@ -17,38 +18,63 @@ from docpipe.archive.member import (
     Opened,
     Verdict,
 )
-from docpipe.archive.unpack import CUT_SHORT, DAMAGED, gunzip
+from docpipe.archive.unpack import CUT_SHORT, DAMAGED, bunzip2, gunzip, unxz
 from docpipe.model import Outcome
 
 _GZIP: Final = b"\x1f\x8b\x08"
+_BZIP2: Final = re.compile(rb"BZh[1-9](?:1AY&SY|\x17rE8P\x90)")
+_XZ: Final = b"\xfd7zXZ\0"
 HEAD: Final = 512
-"""Bytes of a file that tell what kind of archive it is; a TAR has headers of so many."""
+"""Bytes of a file that identify its kind of archive; the size of a TAR header."""
 _LARGEST_HEADER: Final = 2**20
-"""Bytes that may be read from one member to the next: long names, attributes, the map of a sparse file."""
-
-
-def is_gzip(head: bytes) -> bool:
-    """Whether a file is packed with gzip, by its first bytes, as many as HEAD or all."""
-    return head.startswith(_GZIP)
+"""Bytes that may be read between two members: long names, attributes, the map of a sparse file."""
+_DAMAGE: Final = (tarfile.TarError, ValueError, OverflowError, EOFError, RecursionError)
+"""What tarfile raises for hostile bytes; it calls itself for each header that describes the next one."""
+SPARSE: Final = "A sparse file, which is larger than it looks, as in archives made to do harm."
 
 
 def is_tar(head: bytes) -> bool:
-    """Whether a file is a TAR of this century, by its first bytes; older ones cannot be told from text."""
-    return head[257:262] == b"ustar"
+    """Whether a file is a TAR by its first HEAD bytes: its mark or, in older ones, the sum of its header."""
+    if head[257:262] == b"ustar":
+        return True
+    try:
+        return bool(tarfile.TarInfo.frombuf(head[:HEAD], "utf-8", "replace").name)
+    except (tarfile.HeaderError, ValueError):
+        return False
 
 
-def open_gzip(file: BinaryIO, name: str) -> Opened:
-    """The one file that is packed with gzip; `name` is that of the packed one."""
+def is_packed(head: bytes) -> bool:
+    """Whether a file is one that gzip, bzip2 or xz packed, by its first bytes, as many as HEAD or all."""
+    return _packer(head) is not None
+
+
+def _packer(head: bytes) -> "tuple[Callable[[Iterator[bytes]], Iterator[bytes]], tuple[str, ...]] | None":
+    """What unpacks a single packed file, and the suffixes of such files."""
+    if head.startswith(_GZIP):
+        return gunzip, (".tgz", ".gz")
+    if _BZIP2.match(head):
+        return bunzip2, (".tbz2", ".tbz", ".bz2")
+    return (unxz, (".txz", ".xz")) if head.startswith(_XZ) else None
+
+
+def open_packed(file: BinaryIO, name: str) -> Opened:
+    """The one file packed with gzip, bzip2 or xz; `name` is that of the packed file.
+
+    Raises: NotAnArchiveError.
+    """
+    file.seek(0)
+    packer = _packer(file.read(HEAD))
+    if packer is None:
+        raise NotAnArchiveError
+    unpacked, endings = packer
     stem = name.rsplit("/", 1)[-1]
-    lower = stem.lower()
-    if lower.endswith(".tgz"):
-        inner = stem[:-4] + ".tar"
-    elif lower.endswith(".gz") and len(stem) > len(".gz"):
-        inner = stem[:-3]
-    else:
-        inner = "unpacked"
+    inner = "unpacked"
+    for ending in endings:
+        if stem.lower().endswith(ending) and len(stem) > len(ending):
+            inner = stem[: -len(ending)] + (".tar" if ending.startswith(".t") else "")
+            break
     packed = file.seek(0, 2)
-    return Opened([Member(inner, 0, lambda: gunzip(_blocks(file)), packed=packed)])
+    return Opened([Member(inner, 0, lambda: unpacked(_blocks(file)), packed=packed)])
 
 
 def _blocks(file: BinaryIO) -> Iterator[bytes]:
@@ -58,12 +84,20 @@ def _blocks(file: BinaryIO) -> Iterator[bytes]:
 
 
 class _Metered:
-    """A file that gives no more than `left` bytes: tarfile would take headers of any size into memory."""
+    """A file that yields at most `left` bytes: tarfile would load headers of any size."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
+        self._size = file.seek(0, 2)
         self.left = _LARGEST_HEADER
-        self.seek, self.tell = file.seek, file.tell
+        self.tell = file.tell
+        file.seek(0)
+
+    def seek(self, position: int) -> int:
+        """Go to a place in the file; sizes that headers claim lead beyond it."""
+        if not 0 <= position <= self._size:
+            raise tarfile.ReadError("a member beyond the end")
+        return self._file.seek(position)
 
     def read(self, size: int = -1) -> bytes:
         if not 0 <= size <= self.left:
@@ -83,7 +117,7 @@ class _Tar:
         try:
             # A _Metered has what tarfile uses of a file. Nothing is to be closed: it owns no file.
             self._tar = tarfile.open(fileobj=cast("IO[bytes]", self._file), mode="r:")  # noqa: SIM115
-        except (tarfile.TarError, ValueError, OverflowError, EOFError) as error:
+        except _DAMAGE as error:
             raise NotAnArchiveError from error
 
     def members(self) -> Iterator[Member]:
@@ -104,7 +138,7 @@ class _Tar:
             if info is None:  # tarfile ends at what is no header as it does at the end
                 self._file.seek(self._tar.offset)
                 self.damaged = bool(self._file.read(HEAD).strip(b"\0"))
-        except (tarfile.TarError, ValueError, OverflowError, EOFError):
+        except _DAMAGE:
             self.damaged = True
             return None
         self._tar.members.clear()  # type: ignore[attr-defined] # not in typeshed; tarfile remembers all members
@@ -132,7 +166,7 @@ class _Tar:
                     raise BadMemberError(CUT_SHORT)
                 left -= len(block)
                 yield block
-        except (tarfile.TarError, ValueError, OverflowError) as error:
+        except _DAMAGE as error:
             raise BadMemberError(CUT_SHORT) from error
 
 
@@ -151,6 +185,8 @@ def _verdict(info: tarfile.TarInfo) -> Verdict | None:
         return Verdict(Outcome.REFUSED, LINK)
     if not info.isreg():
         return Verdict(Outcome.REFUSED, DEVICE)
+    if info.issparse():
+        return Verdict(Outcome.REFUSED, SPARSE)
     return names.verdict(info.name) or (None if info.size else Verdict(Outcome.IGNORED, EMPTY))
 
 

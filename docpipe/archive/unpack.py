@@ -1,4 +1,4 @@
-"""Unpacking in small pieces, whatever the method: a bomb never has more than a block in memory."""
+"""Decompression in small pieces, for every method: a bomb never has more than a block in memory."""
 
 import bz2
 import lzma
@@ -36,7 +36,7 @@ def unpack(raw: Iterator[bytes], method: int) -> Iterator[bytes]:
 
 
 def inflate(raw: Iterator[bytes], wbits: int = -zlib.MAX_WBITS) -> Iterator[bytes]:
-    """What deflate packed; `wbits` as zlib has it."""
+    """Decompress deflate; `wbits` as zlib has it."""
     machine = zlib.decompressobj(wbits)
     try:
         for block in raw:
@@ -54,7 +54,7 @@ def inflate(raw: Iterator[bytes], wbits: int = -zlib.MAX_WBITS) -> Iterator[byte
 
 
 def gunzip(raw: Iterator[bytes]) -> Iterator[bytes]:
-    """What gzip packed: one stream or several in a row, and whatever else follows is not looked at."""
+    """Decompress gzip: one stream or several in a row; what follows them is ignored."""
     machine, fresh, any_yet = zlib.decompressobj(zlib.MAX_WBITS | 16), True, False
     try:
         for block in raw:
@@ -87,6 +87,43 @@ def _feed(machine: _Decompressor, raw: Iterator[bytes]) -> Iterator[bytes]:
             return
 
 
+def bunzip2(raw: Iterator[bytes]) -> Iterator[bytes]:
+    """Decompress bzip2: one stream or several in a row, as parallel packers write."""
+    yield from _streams(bz2.BZ2Decompressor, b"BZh", raw)
+
+
+def unxz(raw: Iterator[bytes]) -> Iterator[bytes]:
+    """Decompress xz: one stream or several in a row, with padding between them."""
+    yield from _streams(
+        lambda: lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=2 * _LARGEST_DICTIONARY), b"\xfd7zXZ\0", raw
+    )
+
+
+def _streams(
+    fresh: "Callable[[], bz2.BZ2Decompressor | lzma.LZMADecompressor]", magic: bytes, raw: Iterator[bytes]
+) -> Iterator[bytes]:
+    """Decompress the streams; what follows the last is ignored."""
+    machine, any_yet, begun = fresh(), False, False
+    for block in raw:
+        rest = block
+        while rest or (begun and not machine.needs_input):
+            if any_yet and not begun:
+                rest = rest.lstrip(b"\0")
+                if not rest.startswith(magic[: len(rest)]):
+                    return
+            try:
+                chunk = machine.decompress(rest, BLOCK)
+            except (OSError, EOFError, ValueError, lzma.LZMAError) as error:  # bz2 says OSError for bad data
+                raise BadMemberError(DAMAGED) from error
+            begun, rest = bool(begun or rest), b""
+            yield chunk
+            if machine.eof:
+                rest = machine.unused_data
+                machine, any_yet, begun = fresh(), True, False
+    if begun or not any_yet:
+        raise BadMemberError(CUT_SHORT)
+
+
 def _bunzip2(raw: Iterator[bytes]) -> Iterator[bytes]:
     machine = bz2.BZ2Decompressor()
     yield from _feed(machine, raw)
@@ -102,7 +139,7 @@ def _unxz(raw: Iterator[bytes]) -> Iterator[bytes]:
 
 
 def _unlzma(raw: Iterator[bytes]) -> Iterator[bytes]:
-    """LZMA as ZIP has it: a header of 4 bytes and its properties, and not always a mark at the end."""
+    """Decompress LZMA as ZIP has it: a header of 4 bytes and its properties, and not always an end mark."""
     head = next(raw, b"")
     if len(head) < 9 or head[2:4] != b"\5\0" or head[4] >= 9 * 5 * 5:  # noqa: PLR2004 - APPNOTE 5.8
         raise BadMemberError(DAMAGED)

@@ -1,11 +1,10 @@
-"""The directory of a ZIP, and what can be recovered where it is damaged (APPNOTE.TXT 6.3.10).
+"""Reads the directory of a ZIP, and recovers members where it is damaged (APPNOTE.TXT 6.3.10).
 
 The standard library's zipfile refuses an archive as a whole for one bad record, decodes names by guess, and
 unpacks bzip2 and LZMA without a bound; hence this.
 """
 
 import struct
-from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import BinaryIO, Final
 
@@ -24,6 +23,14 @@ _EMPTY_DEFLATED: Final = 2
 """Bytes of nothing, deflated; some packers deflate folders too."""
 _FULL_32: Final = 0xFFFF_FFFF
 _HAS_DESCRIPTOR: Final = 0x8
+LONGEST_NAME: Final = 4_096
+"""Bytes of a name; of a longer one only the beginning is kept."""
+_LARGEST_NAMES: Final = 2**24
+"""Bytes of all names that are kept, with their Unicode forms."""
+_LARGEST_DIRECTORY: Final = 2**26
+"""Bytes of a directory that are read; 10,000 files with long names take a tenth."""
+_ZIP64: Final = 1
+UNICODE_PATH: Final = 0x7075
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +50,17 @@ class Entry:
     """Marked as a folder under DOS."""
     stamp: int = 0
     """The day of its last change, as DOS writes it."""
-    extra: bytes = b""
+    unicode_path: bytes = b""
+    """The extra field with the name in UTF-8."""
+
+    @property
+    def name_is_too_long(self) -> bool:
+        """Whether `raw_name` is only the beginning of a name."""
+        return len(self.raw_name) > LONGEST_NAME
 
     @property
     def is_folder(self) -> bool:
-        """A folder bears no bytes; what claims to be one and does is a file that wants to hide."""
+        """Whether it is a folder, which has no bytes; a "folder" with bytes is a file that hides."""
         named = self.raw_name.endswith((b"/", b"\\"))
         return not self.size and self.packed <= _EMPTY_DEFLATED and (self.folder or named)
 
@@ -59,6 +72,17 @@ class Directory:
     entries: list[Entry] = field(default_factory=list)
     more: int = 0
     damaged: bool = False
+    kept: int = 0
+    """Bytes of names."""
+
+    def add(self, entry: Entry, most: int) -> bool:
+        """Keep an entry if there is room; return whether it was kept."""
+        kept = self.kept + len(entry.raw_name) + len(entry.unicode_path)
+        if len(self.entries) >= most or kept > _LARGEST_NAMES:
+            return False
+        self.entries.append(entry)
+        self.kept = kept
+        return True
 
 
 def read(file: BinaryIO, most: int) -> Directory:
@@ -71,8 +95,8 @@ def read(file: BinaryIO, most: int) -> Directory:
     if listed is not None and not listed.damaged and not _is_anothers(file, listed, most):
         _mend(file, size, listed, most)
         return listed
-    found = _recovered(file, size, most)
-    best = found if listed is None or len(found.entries) >= len(listed.entries) else listed
+    recovered = _recovered(file, size, most)
+    best = recovered if listed is None or len(recovered.entries) >= len(listed.entries) else listed
     if not best.entries:
         raise NotAnArchiveError
     best.damaged = True
@@ -80,9 +104,9 @@ def read(file: BinaryIO, most: int) -> Directory:
 
 
 def _is_anothers(file: BinaryIO, directory: Directory, most: int) -> bool:
-    """Whether a directory is that of an archive inside of this one, whose own was cut off.
+    """Whether a directory belongs to an archive inside this one, whose own directory was cut off.
 
-    It is when members stand in front of the first that it lists, and it does not know them.
+    It does when unlisted members precede the first that it lists.
     """
     first = min((entry.offset for entry in directory.entries), default=0)
     if not first or _local_header(file, 0) is None:
@@ -108,27 +132,27 @@ def _local_header(file: BinaryIO, offset: int) -> tuple[int, ...] | None:
 
 
 def _mend(file: BinaryIO, size: int, directory: Directory, most: int) -> None:
-    """Where the directory points to the wrong place, go by the local header of the same name.
+    """Where the directory points to the wrong place, use the local header of the same name.
 
-    Some packers forget that they wrote data descriptors, and all offsets after the first are off.
+    Some packers do not count the data descriptors they write, so all offsets after the first are wrong.
     """
     lost = [index for index, entry in enumerate(directory.entries) if not _is_there(file, size, entry)]
     if not lost:
         return
     by_name: dict[bytes, list[Entry]] = {}
-    for found in reversed(_recovered(file, size, most).entries):
-        by_name.setdefault(found.raw_name, []).append(found)
+    for local in reversed(_recovered(file, size, most).entries):
+        by_name.setdefault(local.raw_name, []).append(local)
     for index in lost:
         entry = directory.entries[index]
         if same := by_name.get(entry.raw_name):
-            found = same.pop()
+            local = same.pop()
             directory.entries[index] = replace(
                 entry,
-                method=found.method,
-                crc=entry.crc if found.crc is None else found.crc,
-                packed=found.packed,
-                size=found.size or entry.size,
-                offset=found.offset,
+                method=local.method,
+                crc=entry.crc if local.crc is None else local.crc,
+                packed=local.packed,
+                size=local.size or entry.size,
+                offset=local.offset,
             )
 
 
@@ -182,8 +206,8 @@ def _end_64(file: BinaryIO, end: _End) -> _End | None:
     locator = file.read(_LOCATOR_64.size)
     if not locator.startswith(b"PK\x06\x07"):
         return None
-    _, _, told, _ = _LOCATOR_64.unpack(locator)
-    for position in (told, at - _END_RECORD_64.size):
+    _, _, claimed, _ = _LOCATOR_64.unpack(locator)
+    for position in (claimed, at - _END_RECORD_64.size):
         if 0 <= position < at:
             file.seek(position)
             record = file.read(_END_RECORD_64.size)
@@ -197,7 +221,8 @@ def _records(file: BinaryIO, end: _End, shift: int, most: int) -> tuple[Director
     """The records from where the directory should begin, and how many there are."""
     directory, count = Directory(), 0
     file.seek(end.offset + shift)
-    while file.tell() < end.position:
+    last = min(end.position, end.offset + shift + _LARGEST_DIRECTORY)
+    while file.tell() < last:
         header = file.read(_CENTRAL_HEADER.size)
         if len(header) < _CENTRAL_HEADER.size or not header.startswith(_CENTRAL):
             break
@@ -209,10 +234,11 @@ def _records(file: BinaryIO, end: _End, shift: int, most: int) -> tuple[Director
         entry = _of_record(fields, rest, shift)
         if entry.is_folder:
             continue  # it takes no place among the files
-        if len(directory.entries) < most:
-            directory.entries.append(entry)
-        else:
+        if not directory.add(entry, most):
             directory.more += 1
+    if last <= file.tell() < end.position:
+        directory.more += 1  # at least
+        count = end.count  # it is too large, not damaged
     return directory, count
 
 
@@ -221,7 +247,7 @@ def _of_record(fields: tuple[int, ...], rest: bytes, shift: int) -> Entry:
     raw_extra = rest[name : name + extra]
     size, packed, offset = _widened(raw_extra, (size, packed, offset))
     return Entry(
-        raw_name=rest[:name],
+        raw_name=rest[: min(name, LONGEST_NAME + 1)],
         flags=flags,
         method=method,
         crc=crc,
@@ -231,22 +257,24 @@ def _of_record(fields: tuple[int, ...], rest: bytes, shift: int) -> Entry:
         mode=attributes >> 16,
         folder=made >> 8 in (0, 10, 11) and bool(attributes & 0x10),
         stamp=day,
-        extra=raw_extra,
+        unicode_path=_field(raw_extra, UNICODE_PATH)[: LONGEST_NAME + 5],
     )
 
 
-def extras(raw: bytes) -> Iterator[tuple[int, bytes]]:
-    """The extra fields of an entry; a damaged tail is left out."""
+def _field(extra: bytes, wanted: int) -> bytes:
+    """The first of an entry's extra fields of one kind; a damaged tail is left out."""
     at = 0
-    while at + 4 <= len(raw):
-        kind, length = struct.unpack_from("<2H", raw, at)
-        yield kind, raw[at + 4 : at + 4 + length]
+    while at + 4 <= len(extra):
+        kind, length = struct.unpack_from("<2H", extra, at)
+        if kind == wanted:
+            return extra[at + 4 : at + 4 + length]
         at += 4 + length
+    return b""
 
 
 def _widened(extra: bytes, numbers: tuple[int, ...]) -> tuple[int, ...]:
     """Numbers that did not fit into 32 bits, from the ZIP64 field."""
-    wide = next((data for kind, data in extras(extra) if kind == 1), b"")
+    wide = _field(extra, _ZIP64)
     widened, at = [], 0
     for number in numbers:
         if number == _FULL_32 and at + 8 <= len(wide):
@@ -258,7 +286,7 @@ def _widened(extra: bytes, numbers: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def _recovered(file: BinaryIO, size: int, most: int) -> Directory:
-    """What the local headers tell. A member of unknown length ends at the next signature."""
+    """The members by their local headers. A member of unknown length ends at the next signature."""
     directory, at = Directory(), 0
     while (next_at := _find(file, at, LOCAL)) is not None:
         at = next_at
@@ -266,33 +294,32 @@ def _recovered(file: BinaryIO, size: int, most: int) -> Directory:
         if header is None:  # cut short
             break
         _, _, flags, method, _, day, crc, packed, length, name, extra = header
-        raw_name, raw_extra = file.read(name), file.read(extra)
+        raw_name, raw_extra = file.read(name)[: LONGEST_NAME + 1], file.read(extra)
         length, packed = _widened(raw_extra, (length, packed))
         start = at + _LOCAL_HEADER.size + name + extra
-        told: int | None = crc
+        checksum: int | None = crc
         if flags & _HAS_DESCRIPTOR and not packed:
-            packed, told, length = _until_signature(file, start, size)
+            packed, checksum, length = _until_signature(file, start, size)
         elif start + packed > size:
             packed, _, length = _until_signature(file, start, size)
-        entry = Entry(raw_name, flags, method, told, packed, length, at, stamp=day, extra=raw_extra)
-        if not entry.is_folder:
-            if len(directory.entries) == most:
-                directory.more = 1  # at least; counting on would take a hostile file's time
-                break
-            directory.entries.append(entry)
+        path = _field(raw_extra, UNICODE_PATH)[: LONGEST_NAME + 5]
+        entry = Entry(raw_name, flags, method, checksum, packed, length, at, stamp=day, unicode_path=path)
+        if not entry.is_folder and not directory.add(entry, most):
+            directory.more = 1  # at least; counting on would take a hostile file's time
+            break
         at = max(start + packed, at + len(LOCAL))
     return directory
 
 
 def _until_signature(file: BinaryIO, start: int, size: int) -> tuple[int, int | None, int]:
-    """Packed size, checksum and size of a member that does not know them itself."""
+    """Packed size, checksum and size of a member whose header lacks them."""
     end = _find(file, start, _DESCRIPTOR, LOCAL, _CENTRAL, _END)
     if end is None:
         return max(0, size - start), None, 0
     file.seek(end)
-    found = file.read(16)
-    if found.startswith(_DESCRIPTOR) and len(found) == len(_DESCRIPTOR) + 12:
-        crc, _, length = struct.unpack_from("<3L", found, len(_DESCRIPTOR))
+    descriptor = file.read(16)
+    if descriptor.startswith(_DESCRIPTOR) and len(descriptor) == len(_DESCRIPTOR) + 12:
+        crc, _, length = struct.unpack_from("<3L", descriptor, len(_DESCRIPTOR))
         return end - start, crc, length
     return end - start, None, 0
 

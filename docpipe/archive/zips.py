@@ -36,7 +36,7 @@ _DOCUMENTS: Final = frozenset(
         "Index/Document.iwa",
     }
 )
-"""Members by which a ZIP is known as a document or a program: Office, Java, e-books, iWork."""
+"""Members that show that a ZIP is a document or a program: Office, Java, e-books, iWork."""
 _MIMETYPE: Final = b"mimetype"
 
 
@@ -73,8 +73,8 @@ def _members(file: BinaryIO, directory: Directory) -> Iterator[Member]:
     entries = directory.entries
     bodies = [body_offset(file, entry) for entry in entries]
     overlapping = _overlapping(entries, bodies)
-    told = names.decoded(entries)
-    for index, (entry, body, name) in enumerate(zip(entries, bodies, told, strict=True)):
+    decoded = names.decoded(entries)
+    for index, (entry, body, name) in enumerate(zip(entries, bodies, decoded, strict=True)):
         yield Member(
             name=name.rstrip("/\\"),
             size=entry.size,
@@ -91,6 +91,8 @@ def _verdict(entry: Entry, name: str, *, overlaps: bool) -> Verdict | None:
         return Verdict(Outcome.REFUSED, LINK)
     if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
         return Verdict(Outcome.REFUSED, DEVICE)
+    if entry.name_is_too_long:
+        return Verdict(Outcome.REFUSED, "Its name is too long.")
     return names.verdict(name) or _verdict_of_bytes(entry, overlaps=overlaps)
 
 
@@ -107,22 +109,22 @@ def _verdict_of_bytes(entry: Entry, *, overlaps: bool) -> Verdict | None:
 
 
 def _overlapping(entries: list[Entry], bodies: list[int | None]) -> set[int]:
-    """Which entries share bytes with another; of entries that are the same, the first is let pass."""
+    """Which entries share bytes with another; of identical entries, the first is accepted."""
     spans = sorted(
         (entry.offset, body + entry.packed, index)
         for index, (entry, body) in enumerate(zip(entries, bodies, strict=True))
         if body is not None
     )
-    found: set[int] = set()
+    overlapping: set[int] = set()
     widest: tuple[int, int, int] | None = None
     for span in spans:
         if widest is not None and span[0] < widest[1]:
-            found.add(span[2])
+            overlapping.add(span[2])
             if span[:2] != widest[:2]:
-                found.add(widest[2])
+                overlapping.add(widest[2])
         if widest is None or span[1] > widest[1]:
             widest = span
-    return found
+    return overlapping
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +159,7 @@ class _Body:
 
 
 def _day(stamp: int) -> str | None:
-    """A DOS date; packers that know none write the first day of 1980."""
+    """A DOS date as ISO 8601; packers without a date write the first day of 1980."""
     try:
         day = date(1980 + (stamp >> 9), stamp >> 5 & 15, stamp & 31)
     except ValueError:

@@ -6,15 +6,15 @@
 
 Why not the standard library's pools: one killed child breaks all of `concurrent.futures`, and the
 forkserver of multiprocessing imports `__main__` again and is the parent of the children, so that a
-parent-death signal never tells them of the main process. Here every process has a parent that knows
-it, a socket of its own, and a session of its own; a death is one child's death.
+parent-death signal never reports the death of the main process. Here every process has a socket and a session
+of its own, and its parent supervises it; a death affects one child.
 
-Nobody outlives the main process. It holds the only other end of the control socket: when it dies,
+No process outlives the main process. It holds the only other end of the control socket: when it dies,
 however it dies, the nursery reads the end of file, kills every worker's process group and leaves.
 If the nursery is what dies, workers are killed by the kernel (PR_SET_PDEATHSIG) and their groups by
 the main process. Only if both are killed in the same instant may a program started by a worker
 finish on its own. Where there is no prctl and no /proc (other systems than Linux) the sockets still
-tell everybody of a death; the memory watch and the fence around stray grandchildren are missing.
+report a death; the memory watch and the fence around stray grandchildren are missing.
 
 Nothing is imported here: a worker loads of docpipe only `docpipe.workers.nursery` with its helpers
 and what the target needs.

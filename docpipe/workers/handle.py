@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import itertools
 import json
 import os
 import re
@@ -13,10 +12,12 @@ import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import structlog
 
+from docpipe.workers.answers import Reply, read_reply
+from docpipe.workers.rooms import Room
 from docpipe.workers.wire import (
     BORN,
     FORK,
@@ -27,7 +28,6 @@ from docpipe.workers.wire import (
     MESSAGE_SIZE,
     READY,
     UNBORN,
-    Answer,
     Message,
     Orders,
 )
@@ -38,9 +38,12 @@ PATIENCE_S: Final = 5.0
 """Seconds for a kill to be confirmed; a nursery that needs longer is stuck, and is killed itself."""
 _STOP_S: Final = 0.8  # seconds for a nursery to kill everybody and leave
 _READ: Final = 65536
-_SECRETS: Final = re.compile(
-    r"^(DOCPIPE|AWS|AZURE|GOOGLE)_|TOKEN|SECRET|PASSW|CREDENTIAL|_KEY", re.IGNORECASE
+_PASSED_ON: Final = re.compile(
+    r"PATH|LANG|LANGUAGE|LC_[A-Z_]+|TZ|TMPDIR|TESSDATA_PREFIX|LD_LIBRARY_PATH"
+    # What Python itself needs to find its library, and to treat it as its user wants.
+    r"|PYTHON(HOME|PLATLIBDIR|USERBASE|NOUSERSITE|UTF8|DONTWRITEBYTECODE|PYCACHEPREFIX)"
 )
+"""Variables that workers get, by their whole names. Any other may hold a secret."""
 _ONE_THREAD: Final = ("OMP_NUM_THREADS", "OMP_THREAD_LIMIT", "RAYON_NUM_THREADS", "TOKIO_WORKER_THREADS")
 
 
@@ -54,34 +57,37 @@ class Death:
     """Bytes: the most memory it ever held."""
     reason: str = ""
     """Where there is no code: why, in a few words."""
+    error: OSError | None = None
+    """Where it was never born: what the system answered."""
 
 
 class Worker:
     """One worker process, from its order to its death."""
 
-    __slots__ = ("_asking", "_connection", "_nursery", "born", "gone", "jobs", "number")
+    __slots__ = ("_asking", "_connection", "_nursery", "born", "gone", "jobs", "number", "room")
 
-    def __init__(self, nursery: "Nursery", number: int, connection: socket.socket) -> None:
+    def __init__(self, nursery: "Nursery", number: int, connection: socket.socket, room: Room) -> None:
         loop = asyncio.get_running_loop()
         self._nursery = nursery
         self._connection = connection
         self._asking = False
         self.number = number
+        self.room = room
         self.born: asyncio.Future[int] = loop.create_future()
         """Its process id, which is also the id of its group and session."""
         self.gone: asyncio.Future[Death] = loop.create_future()
         self.jobs = 0
 
-    async def ask(self, job: bytes) -> Answer | None:
-        """Hand in a framed job; None if it is not answered: the worker is dead, or talks nonsense."""
+    async def ask(self, job: bytes) -> Reply | None:
+        """Send a framed job; None without a valid answer: the worker is dead, or answers invalid frames."""
         loop = asyncio.get_running_loop()
         self.jobs += 1
         self._asking = True
         try:
             await loop.sock_sendall(self._connection, job)
             (length,) = LENGTH.unpack(await self._read(LENGTH.size))
-            return Answer(**json.loads(await self._read(length))) if length <= MAX_FRAME else None
-        except (OSError, EOFError, ValueError, TypeError):
+            return read_reply(await self._read(length)) if length <= MAX_FRAME else None
+        except (OSError, EOFError):
             return None
         finally:
             self._asking = False
@@ -120,10 +126,23 @@ class Worker:
 class Nursery:
     """A nursery process and the workers that live. Make it with a running loop; `stop` it in the end."""
 
-    def __init__(self, target: str, preload: str | None, memory: int, timeout: float) -> None:
+    def __init__(
+        self,
+        target: str,
+        preload: str | None,
+        memory: int,
+        timeout: float,
+        rooms: Path,
+        *,
+        confined: bool = True,
+        programs: bool = True,
+    ) -> None:
         ours, theirs = socket.socketpair()
         ours.settimeout(0)
-        orders = Orders(os.getpid(), theirs.fileno(), target, preload, memory, timeout)
+        root = str(rooms.resolve())
+        orders = Orders(
+            os.getpid(), theirs.fileno(), target, preload, memory, timeout, root, confined, programs
+        )
         with theirs:
             try:
                 # Returns within milliseconds, at exec. Its standard error stays ours, for import errors;
@@ -140,7 +159,6 @@ class Nursery:
                 ours.close()
                 raise
         self._control = ours
-        self._numbers = itertools.count(1)
         self._living: dict[int, Worker] = {}
         self.ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.over: asyncio.Task[None] = asyncio.create_task(self._listen(), name="nursery")
@@ -148,15 +166,19 @@ class Nursery:
         self.lost = False
         """Whether it can be asked for nothing more."""
 
-    def fork(self) -> Worker:
+    def fork(self, number: int, room: Room) -> Worker:
         """Order a worker, which is there when its `born` is done; it failed when its `gone` is.
+
+        Args:
+            number: of the worker; never used twice.
+            room: its room, made.
 
         Raises:
             OSError: no descriptors are left, or the nursery is dead.
         """
         ours, theirs = socket.socketpair()
         ours.settimeout(0)
-        worker = Worker(self, next(self._numbers), ours)
+        worker = Worker(self, number, ours, room)
         with theirs:
             try:
                 socket.send_fds(self._control, [Message(FORK, worker.number).pack()], [theirs.fileno()])
@@ -168,7 +190,7 @@ class Nursery:
         return worker
 
     def kill(self, number: int) -> None:
-        """Ask for a worker's death; one that is dead already is left in peace."""
+        """Request the death of a worker; no effect on a dead one."""
         if self.lost:
             return  # it is on its way out, and kills everybody or lets the kernel do so
         try:
@@ -185,7 +207,7 @@ class Nursery:
         """End the nursery and everybody in it, within about a second."""
         self.lost = True
         with contextlib.suppress(OSError):
-            self._control.shutdown(socket.SHUT_WR)  # it still tells of deaths until it leaves
+            self._control.shutdown(socket.SHUT_WR)  # it still reports deaths until it exits
         await asyncio.wait({self.over}, timeout=_STOP_S)
         if not self.over.done():
             self.abandon()
@@ -214,7 +236,9 @@ class Nursery:
         elif message.op == BORN:
             self._living[message.number].born.set_result(message.value)
         elif message.op == UNBORN:
-            self._living.pop(message.number).bury(Death(None, reason=os.strerror(message.value)))
+            reason = os.strerror(message.value)
+            error = OSError(message.value, reason)
+            self._living.pop(message.number).bury(Death(None, reason=reason, error=error))
         elif message.op == GONE:
             self._living.pop(message.number).bury(Death(message.value, message.peak))
 
@@ -230,8 +254,16 @@ class Nursery:
         self._living.clear()
 
 
+async def first_of(*futures: asyncio.Future[Any], within: float) -> None:
+    """Wait until one is done, or for so many seconds."""
+    await asyncio.wait(futures, timeout=within, return_when=asyncio.FIRST_COMPLETED)
+
+
 def _environment(ours: Mapping[str, str]) -> dict[str, str]:
-    """What workers, who read hostile documents, may know: no secrets. One thread for each library."""
-    known = {name: value for name, value in ours.items() if not _SECRETS.search(name)}
+    """The environment of workers: without secrets, since they read hostile documents. One thread a library.
+
+    Without HOME, too: it names the user, and workers need nothing there.
+    """
+    known = {name: value for name, value in ours.items() if _PASSED_ON.fullmatch(name)}
     paths = os.pathsep.join(path or str(Path.cwd()) for path in sys.path)
     return known | dict.fromkeys(_ONE_THREAD, "1") | {"PYTHONPATH": paths}

@@ -1,18 +1,22 @@
 """Conversion inside the process: for `--debug`, where breakpoint() has to work, and for simulations."""
 
 import asyncio
-import errno
+import hashlib
 import importlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Self
+from pathlib import Path
+from typing import Any, Self
 
 from docpipe.errors import WorkerCrashedError
 from docpipe.gates.line import Slots
 from docpipe.model import Clock, Json, Ticket, Wait, WaitKind
+from docpipe.util.fsync import sync_file, sync_folder
+from docpipe.workers.answers import Answer, take_converted
 from docpipe.workers.pool import PoolState
-from docpipe.workers.wire import Answer
+from docpipe.workers.rooms import EMBEDDED, empty
+from docpipe.workers.wire import PASSING
 
 
 class InlineWorkers:
@@ -39,6 +43,9 @@ class InlineWorkers:
         """As of `Workers`."""
         return self._slots.line.place(ticket)
 
+    def forget(self, run_id: str) -> None:
+        """As of `Workers`: nothing is kept of runs."""
+
     async def run(self, job: Json, ticket: Ticket) -> Json:
         """As of `Workers`."""
         return (await self.ask(job, ticket)).value
@@ -48,17 +55,52 @@ class InlineWorkers:
 
         Raises:
             WorkerCrashedError: the target raised an exception.
-            OSError: there was no room on the disk for what the target writes.
+            OSError: the machine did not let the target work; see `wire.PASSING`.
         """
         async with self._slots.hold(ticket, Wait(WaitKind.CONVERSION, "", self._clock())):
             loop = asyncio.get_running_loop()
             began = time.monotonic()
             try:
-                value = await loop.run_in_executor(self._thread, self._target, job)
+                value = await loop.run_in_executor(self._thread, self._work, job)
             except OSError as error:
-                if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                if error.errno in PASSING:
                     raise
                 raise WorkerCrashedError("The converter stopped unexpectedly.") from error
             except Exception as error:
                 raise WorkerCrashedError("The converter stopped unexpectedly.") from error
-            return Answer(ok=True, value=value, seconds=time.monotonic() - began)
+            return Answer(value, seconds=time.monotonic() - began)
+
+    def _work(self, job: Json) -> Json:
+        """The job done; of a conversion, its files are on the disk."""
+        if not (isinstance(job, dict) and "folder" in job):
+            return self._target(job)
+        folder = Path(job["folder"])
+        empty(folder)
+        value, _ = take_converted(self._target(job), _Here(), folder)
+        return value
+
+
+class _Here:
+    """Files that are in place: a target in this process needs no room, and is trusted."""
+
+    def take(self, outputs: list[str], embedded: int, folder: Path) -> list[dict[str, Any]]:
+        """As of `Room`, in place."""
+        for name in outputs:
+            sync_file(folder / name)
+        inner = [_described(folder, f"{EMBEDDED}/{number:03d}") for number in range(1, embedded + 1)]
+        if inner:
+            sync_folder(folder / EMBEDDED)
+        sync_folder(folder)
+        return inner
+
+    def clear(self, outputs: Iterable[str], embedded: int = 0) -> bool:  # noqa: ARG002 -- as of `Room`
+        """Nothing to remove: the files are in place."""
+        return True
+
+
+def _described(folder: Path, file: str) -> dict[str, Any]:
+    path = folder / file
+    sync_file(path)
+    with path.open("rb") as opened:
+        digest = hashlib.file_digest(opened, "sha256").hexdigest()
+    return {"file": file, "size": path.stat().st_size, "sha256": digest}

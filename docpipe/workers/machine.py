@@ -33,7 +33,7 @@ def usable_cpus(*, root: Path = _ROOT, cpus: int | None = None) -> int:
 
 
 def usable_memory(*, root: Path = _ROOT) -> int | None:
-    """Bytes of memory that this process and its workers may use; None where nothing tells."""
+    """Bytes of memory that this process and its workers may use; None where it is unknown."""
     return min([*_machine_memory(root), *_memory_limits(root)], default=None)
 
 

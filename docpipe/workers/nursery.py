@@ -15,9 +15,21 @@ import socket
 import sys
 from typing import Final
 
-from docpipe.workers import child, proc
-from docpipe.workers.sandbox import cut_network
-from docpipe.workers.wire import BORN, FORK, GONE, KILL, MESSAGE_SIZE, READY, UNBORN, Message, Orders
+from docpipe.workers import child, confinement, landlock, limits, proc
+from docpipe.workers.seccomp import refuse_calls, refuse_programs
+from docpipe.workers.wire import (
+    BORN,
+    FORK,
+    GONE,
+    KILL,
+    MESSAGE_SIZE,
+    OWN,
+    READY,
+    UNBORN,
+    Message,
+    Orders,
+    room_name,
+)
 
 _PARENT_DIED: Final = signal.SIGUSR1  # not SIGTERM: service managers send that to everybody
 _LAST_RESORT_S: Final = 3
@@ -28,6 +40,9 @@ class _Nursery:
         self._orders = orders
         self._control = control
         self._target = target
+        there = proc.user_threads()
+        self._processes = there and there + limits.SPARE_PROCESSES
+        self._libraries = confinement.libraries()
         self._pids: dict[int, int] = {}  # of living workers, by their number
         # A signal's number arrives here as a byte, so that one poll sees requests and deaths.
         self._signals, self._signalled = socket.socketpair()
@@ -79,20 +94,26 @@ class _Nursery:
             return
         if pid == 0:
             try:
-                self._become_worker(mother, connection)
+                self._become_worker(mother, connection, number)
             finally:
                 os._exit(os.EX_SOFTWARE)
         self._pids[number] = pid
         self._send(Message(BORN, number, pid))
 
-    def _become_worker(self, mother: int, connection: socket.socket) -> None:
+    def _become_worker(self, mother: int, connection: socket.socket, number: int) -> None:
         signal.set_wakeup_fd(-1)
-        for number in (signal.SIGCHLD, _PARENT_DIED):
-            signal.signal(number, signal.SIG_DFL)
+        for unheard in (signal.SIGCHLD, _PARENT_DIED):
+            signal.signal(unheard, signal.SIG_DFL)
         for end in (self._control, self._signals, self._signalled):
             end.close()
-        child.settle(mother, self._orders.memory)
-        child.live(connection, self._target, self._orders.timeout)
+        peak = child.settle(mother, self._orders.memory, self._processes)
+        room = f"{self._orders.rooms}/{room_name(number)}"
+        child.move_in(f"{room}/{OWN}")
+        if self._orders.confined:
+            landlock.confine(confinement.allowed(self._libraries, room))
+        if not self._orders.programs:
+            refuse_programs()
+        child.live(connection, self._target, self._orders.timeout, peak)
         os._exit(0)
 
     def _reap(self) -> None:
@@ -107,7 +128,7 @@ class _Nursery:
                 break
             if (number := numbers.pop(pid, None)) is None:
                 continue
-            # While the group has members its number is not given to others; without, nobody is hit.
+            # While the group has members its number is not reused; without members the signal has no effect.
             _kill(pid, leader=False)
             del self._pids[number]
             self._send(Message(GONE, number, os.waitstatus_to_exitcode(status), usage.ru_maxrss * 1024))
@@ -116,7 +137,7 @@ class _Nursery:
             _kill(stray)
 
     def end(self) -> None:
-        """Kill everybody, and wait until nobody is left."""
+        """Kill all workers, and wait until none is left."""
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
         signal.alarm(_LAST_RESORT_S)  # for a process that hangs in the kernel
@@ -146,16 +167,18 @@ def _find(target: str) -> child.Target:
 
 
 def main() -> None:
-    """Run a nursery as told by the command line."""
+    """Run a nursery with the settings of the command line."""
     orders = Orders(**json.loads(sys.argv[1]))
     child.die_with_parent(_PARENT_DIED, orders.parent)
     child.adopt_orphans()
+    limits.set_dumpable(dumpable=False)  # a worker that could write to it would rule all later workers
+    limits.drop_capabilities()
     # Ctrl-C, and a stop or reload that goes to all of a service's processes, are for the main process:
     # it closes the socket when it is done with us. Programs that workers start ignore them as well.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     os.environ.pop("PYTHONPATH", None)  # it brought us here; programs that workers start have their own
-    cut_network()
+    refuse_calls()
     os.set_inheritable(orders.control, False)  # noqa: FBT003 - positional-only
     if orders.preload:
         importlib.import_module(orders.preload)
@@ -167,7 +190,7 @@ def main() -> None:
     try:
         nursery.run()
     except ConnectionError:
-        pass  # the main process went while it was being told something
+        pass  # the main process died during the message
     finally:
         nursery.end()
 

@@ -1,28 +1,41 @@
-"""The pool: jobs stand in line, and run one at a time in a worker that can be killed alone."""
+"""The pool: jobs wait in a line, and run one at a time in a worker that can be killed alone."""
 
 import asyncio
 import errno
+import itertools
 import os
+import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final, Self, TypeVar
 
 import structlog
 
 from docpipe.errors import WorkerCrashedError, WorkerError, WorkerMemoryError, WorkerTimeoutError
-from docpipe.gates.line import Slots
-from docpipe.model import Clock, Json, Ticket, Wait, WaitKind
+from docpipe.gates.line import SharedSlots
+from docpipe.gates.local_trouble import wait_out
+from docpipe.model import Clock, Json, Ticket, Wait
 from docpipe.workers import proc
-from docpipe.workers.handle import PATIENCE_S, Death, Nursery, Worker
-from docpipe.workers.wire import Answer, frame
+from docpipe.workers.answers import Answer, Reply
+from docpipe.workers.budget import Budget, span
+from docpipe.workers.budget import size as size_of
+from docpipe.workers.confinement import missing
+from docpipe.workers.errands import Conversions, Errand
+from docpipe.workers.failures import FinalError, LostError
+from docpipe.workers.handle import PATIENCE_S, Death, Nursery, Worker, first_of
+from docpipe.workers.rooms import MisfitError, Room, remove_tree
+from docpipe.workers.wire import PASSING, frame
 
+_T = TypeVar("_T")
 log = structlog.get_logger(__name__)
 
 RECYCLE_JOBS: Final = 100
-"""A worker is replaced after so many jobs: what libraries leak goes with it."""
+"""Jobs after which a worker is replaced, because libraries leak memory."""
 RECYCLE_BYTES: Final = 300 * 2**20
-"""A worker that still holds so much after a job is replaced."""
+"""Resident memory after a job from which a worker is replaced."""
 
 _WATCH_S: Final = 0.05  # how often memory is looked at
 _START_S: Final = 60.0  # for the imports of a nursery, and for a fork
@@ -30,12 +43,10 @@ _DATA_SHARE: Final = 0.9  # of the limit: what a worker may allocate; the rest i
 _FULL: Final = 0.45
 """Of the limit. A worker that broke down holding more was out of memory: an allocation that is refused
 can be as large as all that is held (a list that doubles), and libraries answer it with an abort."""
+_FULL_DISK: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
+_PASSING: Final = PASSING | {errno.EMFILE}
 _MAX_LOSSES: Final = 3  # how often a job may lose its worker without any fault of its own
 _SIGALRM: Final = 14
-
-
-class _LostError(Exception):
-    """There is no worker, and the document has nothing to do with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +69,12 @@ class Workers:
         timeout: limit of one job in seconds of real time, whatever clock the loop has.
         clock: what tickets are stamped with.
         tries: how often a job whose worker did not survive it is begun, each time in a fresh worker.
+        rooms: a folder for the rooms of workers, best on the disk of what is converted; None for one of
+            the system's temporary folders.
+        confined: whether workers reach nothing but their rooms and the libraries they run on, as far as the
+            kernel can see to it; see `confinement.missing`.
+        budget: seconds that all jobs of one run may keep workers busy; None for any.
+        errand: what the jobs are.
     """
 
     def __init__(
@@ -70,21 +87,34 @@ class Workers:
         timeout: float,
         clock: Clock = time.time,
         tries: int = 2,
+        rooms: Path | None = None,
+        confined: bool = True,
+        budget: float | None = None,
+        errand: Errand | None = None,
     ) -> None:
+        self._errand = errand or Conversions()
         self._target = target
         self._preload = preload
         self._memory = memory
         self._timeout = timeout
         self._clock = clock
         self._tries = tries
-        self._slots = Slots(size, clock)
+        self._slots = SharedSlots(size, clock)
+        self._budget = Budget(budget)
         self._idle: list[Worker] = []
         self._running: set[asyncio.Task[Answer]] = set()
         self._nursery: Nursery | None = None
         self._birth = asyncio.Lock()
         self._closed = False
+        self._numbers = itertools.count(1)
+        self._rooms = rooms and rooms.resolve()
+        self._confined = confined
+        self._own_rooms = rooms is None
+        self._living_in: set[Room] = set()
 
     async def __aenter__(self) -> Self:
+        for gap in missing() if self._confined else ():
+            log.warning("workers_not_kept_from", what=gap)
         return self
 
     async def __aexit__(
@@ -93,13 +123,20 @@ class Workers:
         await self.close()
 
     async def close(self) -> None:
-        """Kill everybody, in about a second at most; calls of `run` that are under way are cancelled."""
+        """Kill all workers, in about a second at most; calls of `run` that are under way are cancelled."""
         self._closed = True
         for task in self._running:
             task.cancel()
         if self._nursery is not None:
             await self._nursery.stop()
         await asyncio.gather(*self._running, return_exceptions=True)
+        await asyncio.to_thread(self._remove_rooms)
+
+    def _remove_rooms(self) -> None:
+        for room in self._living_in:
+            room.remove()
+        if self._own_rooms and self._rooms is not None:
+            remove_tree(self._rooms)
 
     def snapshot(self) -> PoolState:
         """How many places there are, are taken, and how many jobs wait for one."""
@@ -108,6 +145,10 @@ class Workers:
     def place(self, ticket: Ticket) -> int | None:
         """Place in line, 1 for the next, None when the ticket does not wait here."""
         return self._slots.line.place(ticket)
+
+    def forget(self, run_id: str) -> None:
+        """Forget a finished run: if it starts again, it has its whole budget of time again."""
+        self._budget.forget(run_id)
 
     async def run(self, job: Json, ticket: Ticket) -> Json:
         """What the target returned for a job. Raises as `ask`."""
@@ -123,110 +164,185 @@ class Workers:
             WorkerCrashedError: every try ended with the death of the worker, or the target raised an
                 exception. An exception is not tried again: the worker was well, and the next one would
                 raise the same; but it is replaced, for what the exception may have left behind.
-            WorkerTimeoutError: the last try took longer than the limit.
-            OSError: there was no room on the disk for what the target writes.
+            WorkerTimeoutError: it took longer than the limit, or its run has no time left: not tried again.
+            OSError: the machine did not let the target work, for instance by a full disk; see `wire.PASSING`.
             WorkerMemoryError: the last try needed more than the limit, or raised MemoryError.
-            TypeError, ValueError: the job is not JSON.
+            TypeError, ValueError: the job is not JSON, once its files are brought.
             CancelledError: the pool was closed meanwhile.
         """
         if self._closed:
             raise RuntimeError("the pool of workers is closed")
         # A task of its own, so that close() can cancel it without cancelling all that its caller does.
-        task = asyncio.create_task(self._in_turn(frame(job), ticket))
+        task = asyncio.create_task(self._in_turn(job, ticket))
         self._running.add(task)
         task.add_done_callback(self._running.discard)
         return await task
 
-    async def _in_turn(self, job: bytes, ticket: Ticket) -> Answer:
-        async with self._slots.hold(ticket, Wait(WaitKind.CONVERSION, "", self._clock())):
+    async def _in_turn(self, job: Json, ticket: Ticket) -> Answer:
+        async with self._slots.hold(ticket, Wait(self._errand.wait, "", self._clock())):
+            self._budget.check(ticket.run_id)
             return await self._run(job, ticket)
 
-    async def _run(self, job: bytes, ticket: Ticket) -> Answer:
+    async def _run(self, job: Json, ticket: Ticket) -> Answer:
         tries = losses = 0
         while True:
             try:
-                answer = await self._try(job, fresh=tries > 0)
+                return await self._try(job, ticket, fresh=tries > 0)
+            except FinalError as error:
+                raise error.error from error
             except WorkerError as error:
                 tries += 1
                 log.warning("worker_failed", run_id=ticket.run_id, attempt=tries, reason=str(error))
-                if tries >= self._tries:
+                # A document that reached its time limit would reach it again.
+                if tries >= self._tries or isinstance(error, WorkerTimeoutError):
                     raise
-            except _LostError as error:
+            except LostError as error:
+                if error.trouble is not None:  # a fault of the machine, not of the document
+                    await wait_out(error.trouble, ticket, "converter", self._clock)
+                    continue
                 losses += 1
                 log.warning("worker_lost", run_id=ticket.run_id, times=losses, reason=str(error))
                 if losses >= _MAX_LOSSES:
-                    raise WorkerCrashedError(f"The converter could not be started ({error}).") from error
-                await asyncio.sleep(0.1 * losses)  # what the system lacks may come back
-            else:
-                if answer.ok:
-                    return answer
-                if answer.errno in (errno.ENOSPC, errno.EDQUOT):
-                    raise OSError(answer.errno, os.strerror(answer.errno))
-                log.warning("worker_raised", run_id=ticket.run_id, error=answer.error, where=answer.where)
-                raise WorkerCrashedError(
-                    f"The converter stopped unexpectedly ({answer.error} in {answer.where})."
-                )
+                    raise WorkerCrashedError(
+                        f"{self._errand.words.worker} could not be started ({error})."
+                    ) from error
+                await asyncio.sleep(0.1 * losses)  # the system may recover
 
-    async def _try(self, job: bytes, *, fresh: bool) -> Answer:
+    async def _try(self, job: Json, ticket: Ticket, *, fresh: bool) -> Answer:
         """One try. A worker whose job was not answered well is dead when this returns."""
         worker = await self._hire(fresh=fresh)
-        keep = False
+        keep, moves = False, self._errand.has_files(job)
         try:
-            answer = await self._watch(worker, job)
-            if not answer.ok and (answer.error == "MemoryError" or self._was_full(answer.peak)):
-                raise self._overweight()
-            worn = worker.jobs >= RECYCLE_JOBS or answer.resident >= RECYCLE_BYTES
-            keep = answer.ok and not worn and not answer.left
-            return answer
+            here = await self._moved(self._errand.put, worker.room, job) if moves else job
+            with self._budget.spend(ticket.run_id):
+                reply = await self._watch(worker, frame(here))
+            if not reply.ok:
+                raise self._refusal(reply, ticket)
+            try:
+                returned = self._errand.answered(reply.value, worker.room, job)
+                if not returned.alive:
+                    await worker.end()
+                value, keep = await self._moved(returned.take) if moves else returned.take()
+            except MisfitError as error:
+                raise WorkerCrashedError(
+                    f"{self._errand.words.worker} returned an invalid answer."
+                ) from error
+            keep = keep and returned.alive and not _worn(worker)
+            return Answer(value, reply.peak, reply.seconds)
         finally:
             if keep:
                 self._idle.append(worker)
             else:
-                await worker.end()
+                await self._end(worker)
+
+    async def _moved(self, work: Callable[..., _T], *args: Any) -> _T:
+        """What moves a job's files into a room or out of it, in a thread.
+
+        Raises:
+            OSError: the disk is full.
+            FinalError: they cannot be moved.
+        """
+        try:
+            return await asyncio.to_thread(work, *args)
+        except OSError as error:
+            if error.errno in _PASSING:
+                raise
+            reason = self._errand.words.transfer.format(error.strerror)
+            raise FinalError(WorkerCrashedError(reason)) from error
+
+    def _refusal(self, reply: Reply, ticket: Ticket) -> Exception:
+        """Why a target raised an exception."""
+        if reply.error == "MemoryError" or self._was_full(reply.peak):
+            return self._overweight()
+        if reply.errno in PASSING:
+            return OSError(reply.errno, os.strerror(reply.errno))
+        log.warning("worker_raised", run_id=ticket.run_id, error=reply.error, where=reply.where)
+        reason = self._stopped(f"{reply.error} in {reply.where}")
+        return FinalError(WorkerCrashedError(reason))
+
+    async def _end(self, worker: Worker) -> None:
+        """End a worker, and its room with it."""
+        await worker.end()
+        await asyncio.to_thread(worker.room.remove)
+        self._living_in.discard(worker.room)
 
     async def _hire(self, *, fresh: bool) -> Worker:
-        """A living worker; a new one if none is idle. Whoever holds a slot finds a place for it."""
+        """A living worker; a new one if none is idle. Whoever holds a slot finds a place for it.
+
+        Raises:
+            OSError: the disk is full.
+        """
         while self._idle and not fresh:
             worker = self._idle.pop()
             if not worker.gone.done():
                 return worker
+            await self._end(worker)
         async with self._birth:  # one after the other: a crowd of requests could fill the socket
+            nursery = await self._open()
+            number = next(self._numbers)
             try:
-                worker = (await self._open()).fork()
+                worker = nursery.fork(number, await asyncio.to_thread(self._room, number))
             except OSError as error:
-                raise _LostError(error.strerror or str(error)) from error
+                if error.errno in _FULL_DISK:
+                    raise
+                raise LostError(error.strerror or str(error), error) from error
             try:
-                await _first(worker.born, worker.gone, within=_START_S)
+                await first_of(worker.born, worker.gone, within=_START_S)
             except asyncio.CancelledError:
-                await worker.end()
+                await self._end(worker)
                 raise
             if not worker.born.done():
-                raise _LostError((await worker.end()).reason or "no answer")
+                await self._end(worker)
+                death = worker.gone.result()
+                raise LostError(death.reason or "no answer", death.error)
             return worker
+
+    def _room(self, number: int) -> Room:
+        if self._rooms is None:
+            raise RuntimeError("there is a folder for rooms once there is a nursery")
+        if not self._rooms.exists():
+            self._rooms.mkdir(mode=0o700)
+            self._own_rooms = True
+        room = Room(self._rooms, number)
+        self._living_in.add(room)
+        room.make()
+        return room
 
     async def _open(self) -> Nursery:
         """The nursery, ready; a new one if there is none or it died."""
         if self._nursery is not None and self._nursery.lost:
             await asyncio.wait({self._nursery.over})  # then nothing of it lives any more
         if self._nursery is None or self._nursery.lost:
-            self._nursery = Nursery(
-                self._target, self._preload, int(self._memory * _DATA_SHARE), self._timeout
-            )
+            if self._rooms is None:
+                self._rooms = Path(tempfile.mkdtemp(prefix="docpipe-workers-"))
+            try:
+                memory = int(self._memory * _DATA_SHARE)
+                self._nursery = Nursery(
+                    self._target,
+                    self._preload,
+                    memory,
+                    self._timeout,
+                    self._rooms,
+                    confined=self._confined,
+                    programs=self._errand.programs,
+                )
+            except OSError as error:
+                raise LostError(error.strerror or str(error), error) from error
         nursery = self._nursery
-        await _first(nursery.ready, nursery.over, within=_START_S)
+        await first_of(nursery.ready, nursery.over, within=_START_S)
         if not nursery.ready.done():
             nursery.abandon()
-            raise _LostError("its parent process could not be started")
+            raise LostError("its parent process could not be started")
         return nursery
 
-    async def _watch(self, worker: Worker, job: bytes) -> Answer:
-        """The worker's answer; raises as soon as it is dead, over its time or over its memory."""
+    async def _watch(self, worker: Worker, job: bytes) -> Reply:
+        """The worker's reply; raises as soon as it is dead, over its time or over its memory."""
         pid = worker.born.result()
         deadline = time.monotonic() + self._timeout
         reply = asyncio.create_task(worker.ask(job))
         try:
             while True:
-                await _first(reply, worker.gone, within=_WATCH_S)
+                await first_of(reply, worker.gone, within=_WATCH_S)
                 if reply.done() or worker.gone.done():
                     await asyncio.wait({reply}, timeout=PATIENCE_S)  # the socket closes when it is dead
                     if reply.done() and (answer := reply.result()) is not None:
@@ -234,42 +350,45 @@ class Workers:
                     raise self._cause(await worker.end())
                 if time.monotonic() > deadline:
                     raise self._overtime()
-                if proc.family_resident(pid) > self._memory:
+                processes, held = proc.family(pid)
+                if processes > proc.CROWD:
+                    raise WorkerCrashedError(
+                        f"{self._errand.words.worker} was stopped: it started too many programs."
+                    )
+                if held > self._memory:
                     raise self._overweight()
         finally:
             reply.cancel()
             await asyncio.wait({reply})
 
     def _cause(self, death: Death) -> Exception:
-        """Why a worker died that nobody killed."""
+        """The error for a worker that died by itself."""
         if death.code is None:
-            return _LostError(death.reason)
-        if death.code == -_SIGALRM:  # its own alarm: this process was too busy to look
+            return LostError(death.reason)
+        if death.code == -_SIGALRM:  # its own alarm: this process was too busy to watch it
             return self._overtime()
         if self._was_full(death.peak):
             return self._overweight()
         how = f"signal {-death.code}" if death.code < 0 else f"exit status {death.code}"
-        return WorkerCrashedError(f"The converter stopped unexpectedly ({how}).")
+        return WorkerCrashedError(self._stopped(how))
+
+    def _stopped(self, how: str) -> str:
+        return f"{self._errand.words.worker} stopped unexpectedly ({how})."
 
     def _was_full(self, peak: int) -> bool:
         return peak > self._memory * _FULL
 
     def _overtime(self) -> WorkerTimeoutError:
-        return WorkerTimeoutError(f"The conversion took longer than {_span(self._timeout)}.")
+        return WorkerTimeoutError(self._errand.words.time.format(span(self._timeout)))
 
     def _overweight(self) -> WorkerMemoryError:
-        return WorkerMemoryError(f"The document needs more than {_size(self._memory)} of memory.")
+        return WorkerMemoryError(self._errand.words.memory.format(size_of(self._memory)))
 
 
-async def _first(*futures: asyncio.Future[Any], within: float) -> None:
-    """Wait until one is done, or for so many seconds."""
-    await asyncio.wait(futures, timeout=within, return_when=asyncio.FIRST_COMPLETED)
+def _worn(worker: Worker) -> bool:
+    """Whether a worker should be replaced: it did many jobs, holds much memory, or left programs running.
 
-
-def _size(count: int) -> str:
-    unit, name = (2**30, "GiB") if count >= 2**30 else (2**20, "MiB")
-    return f"{count / unit:.4g} {name}"
-
-
-def _span(seconds: float) -> str:
-    return f"{seconds / 60:.4g} min" if seconds >= 60 else f"{seconds:.4g} s"  # noqa: PLR2004 - a minute
+    Measured from outside: a hostile document may control what a worker reports of itself.
+    """
+    pid = worker.born.result()
+    return worker.jobs >= RECYCLE_JOBS or proc.resident(pid) >= RECYCLE_BYTES or bool(proc.children(pid))

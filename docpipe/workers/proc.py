@@ -1,9 +1,12 @@
-"""What Linux says of processes in /proc; on other systems these know nothing and say so with 0 or []."""
+"""Processes as Linux describes them in /proc; on other systems the functions return 0 or []."""
 
+import contextlib
 import os
 from pathlib import Path
 from typing import Final
 
+CROWD: Final = 64
+"""More processes than these are none that a converter has reason to start."""
 _PAGE: Final = os.sysconf("SC_PAGE_SIZE")
 
 
@@ -29,9 +32,17 @@ def resident(pid: int) -> int:
         return 0
 
 
-def family_resident(pid: int) -> int:
-    """Bytes that a process and all its descendants hold; pages they share are counted for each."""
-    return resident(pid) + sum(map(family_resident, children(pid)))
+def family(pid: int) -> tuple[int, int]:
+    """How many processes a process and its descendants are, and the bytes they hold.
+
+    Pages they share are counted for each. Of a crowd beyond `CROWD` only the beginning is looked at.
+    """
+    waiting, count, held = [pid], 0, 0
+    while waiting and count < CROWD:
+        one = waiting.pop()
+        count, held = count + 1, held + resident(one)
+        waiting += children(one)
+    return count + len(waiting), held
 
 
 def threads() -> int:
@@ -42,12 +53,46 @@ def threads() -> int:
         return 0
 
 
-def forget_peak() -> None:
+def user_threads() -> int:
+    """How many threads the user of this process has on this machine, 0 if that is unknown.
+
+    RLIMIT_NPROC counts them. Source: proc_pid_status(5).
+    """
+    mine, count = os.getuid(), 0
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            status = (folder / "status").read_text("ascii", "replace")
+        except OSError:  # it ended meanwhile
+            continue
+        facts = dict(line.split(":", 1) for line in status.splitlines() if ":" in line)
+        if int(facts.get("Uid", "-1").split()[0]) == mine:
+            count += int(facts.get("Threads", "1"))
+    return count
+
+
+def open_peak() -> int:
+    """A descriptor for `forget_peak`, which stays usable when the file itself is out of reach; -1 without."""
+    try:
+        return os.open("/proc/self/clear_refs", os.O_WRONLY | os.O_CLOEXEC)
+    except OSError:
+        return -1
+
+
+def forget_peak(descriptor: int) -> None:
     """Let this process's peak of memory (ru_maxrss) start anew.
 
     Source: proc_pid_clear_refs(5), the value 5.
     """
-    _write("/proc/self/clear_refs", b"5")
+    with contextlib.suppress(OSError):
+        os.write(descriptor, b"5")
+
+
+def leave_no_memory_in_cores() -> None:
+    """Should a core be written all the same, as where it is piped to a program, no memory is in it.
+
+    Programs that this process starts inherit it. Source: core(5).
+    """
+    _write("/proc/self/coredump_filter", b"0")
 
 
 def offer_to_oom_killer() -> None:

@@ -1,9 +1,10 @@
-"""What the three kinds of process say to each other.
+"""The messages between the three kinds of process.
 
 Over the control socket: `Message`s of one size, so that a descriptor always arrives with the request it
 belongs to. Over a worker's own socket: frames, four bytes of length (big-endian) and that much JSON.
 """
 
+import errno
 import json
 import struct
 from dataclasses import dataclass
@@ -17,16 +18,32 @@ UNBORN: Final = b"u"  # nursery to main: it could not be forked; value is the er
 GONE: Final = b"g"  # nursery to main: it is dead and reaped; value is its exit code, -n for signal n
 
 LENGTH: Final = struct.Struct("!I")
-MAX_FRAME: Final = 64 * 2**20
-"""Bytes. An answer is a small object; a longer one comes from a worker that lost its mind."""
+MAX_FRAME: Final = 16 * 2**20
+"""Bytes of a frame. An answer is a small object; a longer one is invalid."""
 
 _MESSAGE: Final = struct.Struct("!cIqQ")
 MESSAGE_SIZE: Final = _MESSAGE.size
 
 
+PASSING: Final = frozenset(
+    {
+        errno.ENOSPC,
+        errno.EDQUOT,
+        errno.EAGAIN,
+        errno.ENFILE,
+        errno.ESTALE,
+        errno.ENOTCONN,
+        errno.EROFS,
+        errno.EIO,
+    }
+)
+"""What keeps a worker from its work and is no fault of the document. Others can be: a worker has limits of
+its own for memory (ENOMEM) and open files (EMFILE), and its sandbox refuses the network (EACCES)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Orders:
-    """What the main process wants of a nursery; one JSON object on the command line."""
+    """The settings of a nursery; one JSON object on its command line."""
 
     parent: int
     """Process id of the main process."""
@@ -40,6 +57,12 @@ class Orders:
     """RLIMIT_DATA of a worker in bytes."""
     timeout: float
     """Seconds for one job."""
+    rooms: str
+    """The folder in which each worker has its room."""
+    confined: bool
+    """Whether workers are kept to their rooms, as far as the kernel can do it."""
+    programs: bool
+    """Whether workers may start processes and threads."""
 
 
 class Message(NamedTuple):
@@ -62,26 +85,14 @@ class Message(NamedTuple):
         return cls(*_MESSAGE.unpack(data))
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What a worker answers to a job. Sizes are bytes."""
+GIVEN: Final = "in"
+OWN: Final = "own"
+TEMPORARY: Final = "tmp"
 
-    ok: bool
-    value: Any = None
-    """What the target returned."""
-    error: str = ""
-    """The type of the exception it raised. Not its text, which may quote the document."""
-    where: str = ""
-    errno: int = 0
-    """Of an OSError: a full disk is not the document's fault."""
-    resident: int = 0
-    """What the worker holds after the job."""
-    peak: int = 0
-    """What it held at most during the job."""
-    seconds: float = 0.0
-    """How long the job took in the worker."""
-    left: int = 0
-    """How many programs that it started still run."""
+
+def room_name(number: int) -> str:
+    """The folder of a worker, by its number; in it GIVEN, and OWN with TEMPORARY in it, as of `rooms`."""
+    return f".worker-{number}"
 
 
 def frame(value: Any) -> bytes:
@@ -90,7 +101,19 @@ def frame(value: Any) -> bytes:
     Raises:
         TypeError, ValueError: it is not JSON, or longer than MAX_FRAME.
     """
-    body = json.dumps(value).encode()
+    return _framed(json.dumps(value).encode())
+
+
+def answer_frame(value: Any) -> bytes:
+    """The same for an answer: what is no Unicode, as names in old mails, becomes question marks.
+
+    Raises:
+        TypeError, ValueError: as above.
+    """
+    return _framed(json.dumps(value, allow_nan=False, ensure_ascii=False).encode(errors="replace"))
+
+
+def _framed(body: bytes) -> bytes:
     if len(body) > MAX_FRAME:
         raise ValueError(f"{len(body)} bytes are too many for one message")
     return LENGTH.pack(len(body)) + body
