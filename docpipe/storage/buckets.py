@@ -1,4 +1,4 @@
-"""An object store as a tree of names; obstore itself tries again, since nobody else waits for this."""
+"""An object store as a tree of names; obstore itself retries, since there is no gate here."""
 
 import hashlib
 from collections.abc import Callable, Iterator
@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Final, TypeVar
 import obstore
 from obstore import exceptions
 
-from docpipe.storage.attempts import told_once
-from docpipe.storage.names import TEMPORARY
+from docpipe.storage.attempts import error_without_retry
+from docpipe.storage.names import FLEET, TEMPORARY
 from docpipe.storage.tree import Listing
 
 if TYPE_CHECKING:
@@ -28,7 +28,8 @@ class BucketTree:
 
     def patients(self) -> list[str]:
         """See Tree."""
-        return sorted(_made(lambda: obstore.list_with_delimiter(self._store))["common_prefixes"])
+        folders = _made(lambda: obstore.list_with_delimiter(self._store))["common_prefixes"]
+        return sorted(name for name in folders if not name.startswith(FLEET))
 
     def strays(self) -> list[str]:
         """See Tree."""
@@ -37,13 +38,13 @@ class BucketTree:
 
     def listing(self, patient: str) -> Listing:
         """See Tree."""
-        found, start = Listing(), f"{patient}/"
+        listing, start = Listing(), f"{patient}/"
         for item in _made(lambda: obstore.list(self._store, start).collect()):
             path = item["path"].removeprefix(start)
-            found.files[path] = item["size"]
+            listing.files[path] = item["size"]
             parts = path.split("/")
-            found.folders.update("/".join(parts[:depth]) for depth in range(1, len(parts)))
-        return found
+            listing.folders.update("/".join(parts[:depth]) for depth in range(1, len(parts)))
+        return listing
 
     def exists(self, path: str) -> bool:
         """See Tree."""
@@ -94,4 +95,4 @@ def _made(request: Callable[[], _T]) -> _T:
     try:
         return request()
     except (FileNotFoundError, exceptions.BaseError) as error:
-        raise told_once(error) from error
+        raise error_without_retry(error) from error

@@ -6,59 +6,53 @@ mend.
 """
 
 import asyncio
-import contextlib
 import errno
 import functools
 import os
 import shutil
-import stat
 import sys
 import threading
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from docpipe.errors import StateError
 from docpipe.model import Ticket
-from docpipe.storage.madefolders import MadeFolders
-from docpipe.storage.names import (
-    CHUNK,
-    METADATA,
-    TEMPORARY,
-    folder_name,
-    inner_path,
-    plain,
-    sizes_of,
-    to_json,
-)
+from docpipe.storage.folderfiles import FolderFiles, read_if_there, size_of, stored_metadata
+from docpipe.storage.names import CHUNK, TEMPORARY, folder_name, inner_path, plain
+from docpipe.storage.opening import open_file
 from docpipe.storage.tree import FolderTree
-from docpipe.util.fsync import make_folder, sync_folder, write_all
+from docpipe.util.fsync import make_folder
 
 _LOCKS: Final = 64
-_PRIVATE: Final = 0o600
-_NO_LINK: Final = frozenset(
-    {errno.EXDEV, errno.EPERM, errno.EACCES, errno.EMLINK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP}
-)
+_PROBE: Final = "probe"
+"""What `check` writes; no document has a file of this name."""
 
 _T = TypeVar("_T")
 
 
 class FolderStorage:
-    """Keeps documents and reports in a folder: a `Storage`. Its methods leave the work to a thread.
+    """Keeps documents and reports in a folder: a `Storage`. Its methods work in threads.
 
     Args:
         root: the folder; made when it is needed.
-        executor: whose threads do the work.
+        executor: whose threads read and write.
         name: of a patient's folder, for an id; never the same for two.
+        shared: whether other processes, on other machines too, write to it at the same time.
     """
 
     def __init__(
-        self, root: Path, executor: Executor | None = None, name: Callable[[str], str] = folder_name
+        self,
+        root: Path,
+        executor: Executor | None = None,
+        name: Callable[[str], str] = folder_name,
+        *,
+        shared: bool = False,
     ) -> None:
         self._root = root.absolute()
         self.folder_of = name
-        self._folders = MadeFolders(self._root)
+        self._files = FolderFiles(self._root, shared=shared)
         self._executor = executor
         # Two runs of one patient may hold the same document; the second waits and writes it again. Taken in
         # the thread: a coroutine that is cancelled lets go of everything while its thread still writes.
@@ -74,10 +68,10 @@ class FolderStorage:
         return FolderTree(self._root)
 
     async def close(self) -> None:
-        """Nothing is held between calls."""
+        """Nothing is open between calls."""
 
     async def check(self) -> None:
-        """Make the folder if need be, and try it.
+        """Create the folder if it is missing, and write a file to it.
 
         Raises: StateError when it cannot be written.
         """
@@ -88,11 +82,14 @@ class FolderStorage:
 
     def _try(self) -> None:
         make_folder(self._root)
-        probe = self._root / f"{TEMPORARY}check-{os.getpid()}"
+        folder = self._root / f"{TEMPORARY}check-{os.getpid()}"
         try:
-            _write(probe, b"docpipe")
+            make_folder(folder)
+            self._files.write(folder, {_PROBE: b"docpipe"})
+            if read_if_there(folder / _PROBE) != b"docpipe":
+                raise OSError(errno.EIO, "it does not give back what was written")
         finally:
-            probe.unlink(missing_ok=True)
+            shutil.rmtree(folder, ignore_errors=True)
 
     def key(self, patient_id: str, document_id: str) -> str:
         """Where a document lies, relative to the storage."""
@@ -119,7 +116,7 @@ class FolderStorage:
 
         def work() -> dict[str, int]:
             with self._only_one(folder):
-                return _put(self._folders, folder, files, metadata)
+                return self._files.put(folder, files, metadata)
 
         sizes = await self._in_thread(work)
         return {"key": self.key(patient_id, document_id), "files": sizes}
@@ -132,7 +129,7 @@ class FolderStorage:
     ) -> dict[str, Any] | None:
         """See Storage."""
         folder = self._folder(patient_id, document_id=document_id)
-        return await self._in_thread(lambda: _found(folder))
+        return await self._in_thread(lambda: stored_metadata(folder))
 
     async def get_document_file(
         self,
@@ -143,7 +140,7 @@ class FolderStorage:
     ) -> bytes | None:
         """See Storage."""
         path = self._folder(patient_id, document_id=document_id) / plain(name)
-        return await self._in_thread(lambda: _read(path))
+        return await self._in_thread(lambda: read_if_there(path))
 
     async def put_run_files(
         self,
@@ -157,7 +154,7 @@ class FolderStorage:
 
         def work() -> None:
             with self._only_one(folder):
-                _put_files(self._folders, folder, files)
+                self._files.put_files(folder, files)
 
         await self._in_thread(work)
 
@@ -170,7 +167,7 @@ class FolderStorage:
     ) -> bytes | None:
         """See Storage."""
         path = self._folder(patient_id, run_id=run_id) / plain(name)
-        return await self._in_thread(lambda: _read(path))
+        return await self._in_thread(lambda: read_if_there(path))
 
     async def size(
         self, patient_id: str, name: str, *, document_id: str | None = None, run_id: str | None = None
@@ -180,7 +177,7 @@ class FolderStorage:
         Raises: ValueError for a name that no file here can have; OSError when the storage cannot be read.
         """
         path = self._folder(patient_id, document_id=document_id, run_id=run_id) / plain(name)
-        return await self._in_thread(lambda: _size(path))
+        return await self._in_thread(lambda: size_of(path))
 
     async def read(
         self,
@@ -197,7 +194,7 @@ class FolderStorage:
         Raises: ValueError for a name that no file here can have; OSError when it cannot be read.
         """
         path = self._folder(patient_id, document_id=document_id, run_id=run_id) / plain(name)
-        file = await self._in_thread(lambda: open(path, "rb", opener=_no_link))  # noqa: SIM115 -- closed below
+        file = await open_file(path, self._executor)
         try:
             await self._in_thread(functools.partial(file.seek, start))
             left = sys.maxsize if end is None else end - start
@@ -216,127 +213,6 @@ class FolderStorage:
         return await asyncio.get_running_loop().run_in_executor(self._executor, work)
 
 
-def _put(
-    folders: MadeFolders, folder: Path, files: Mapping[str, Path], metadata: Mapping[str, Any]
-) -> dict[str, int]:
-    """Files, then the metadata that makes them a document, then whatever does not belong to it removed."""
-    names = [plain(name) for name in files]
-    if METADATA in names:
-        raise ValueError(f"{METADATA} is written by the storage")
-    empty = folders.make(folder)
-    if not empty:
-        _sweep(folder)
-        with contextlib.suppress(
-            FileNotFoundError
-        ):  # a crash from here on must not show old and new files as one
-            (folder / METADATA).unlink()
-            sync_folder(folder)
-    sizes = {name: _copy(source, folder / (TEMPORARY + name)) for name, source in files.items()}
-    for name in names:
-        (folder / (TEMPORARY + name)).replace(folder / name)
-    sync_folder(folder)
-    _write_whole(folder, {METADATA: to_json({**metadata, "files": sizes})})
-    if not empty:
-        _remove_others(folder, {*names, METADATA})
-    return sizes
-
-
-def _put_files(folders: MadeFolders, folder: Path, files: Mapping[str, bytes]) -> None:
-    """The last of them once the others have their names on the disk."""
-    items = [(plain(name), data) for name, data in files.items()]
-    if not folders.make(folder):
-        _sweep(folder)
-    for some in filter(None, (items[:-1], items[-1:])):
-        _write_whole(folder, dict(some))
-
-
-def _write_whole(folder: Path, files: Mapping[str, bytes]) -> None:
-    for name, data in files.items():
-        _write(folder / (TEMPORARY + name), data)
-    for name in files:
-        (folder / (TEMPORARY + name)).replace(folder / name)
-    sync_folder(folder)
-
-
-def _found(folder: Path) -> dict[str, Any] | None:
-    data = _read(folder / METADATA)
-    if data is None or (told := sizes_of(data)) is None:
-        return None
-    metadata, sizes = told
-    return metadata if all(_size(folder / name) == size for name, size in sizes.items()) else None
-
-
-def _size(path: Path) -> int | None:
-    try:
-        found = path.lstat()
-    except FileNotFoundError:
-        return None
-    return found.st_size if stat.S_ISREG(found.st_mode) else None
-
-
-def _read(path: Path) -> bytes | None:
-    try:
-        return path.read_bytes()
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-
-
-def _copy(source: Path, target: Path) -> int:
-    """Bring a file to the folder and to the disk: by a second name for it where that can be, else copied."""
-    if not stat.S_ISREG(source.lstat().st_mode):  # a converter that was taken over could leave a link
-        raise OSError(errno.EINVAL, "not a regular file", str(source))
-    try:
-        os.link(source, target, follow_symlinks=False)
-    except OSError as error:
-        if error.errno not in _NO_LINK:
-            raise
-        target.unlink(missing_ok=True)
-        with source.open("rb") as read, open(target, "xb", opener=_private) as written:
-            shutil.copyfileobj(read, written, 2**20)
-    file = os.open(target, os.O_RDONLY | os.O_NOFOLLOW)
-    try:
-        found = os.fstat(file)
-        if stat.S_IMODE(found.st_mode) != _PRIVATE:
-            os.fchmod(file, _PRIVATE)
-        os.fsync(file)
-    finally:
-        os.close(file)
-    return found.st_size
-
-
-def _write(path: Path, data: bytes) -> None:
-    file = _private(str(path), os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-    try:
-        write_all(file, data)
-        os.fsync(file)
-    finally:
-        os.close(file)
-
-
-def _no_link(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NOFOLLOW)
-
-
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags, _PRIVATE)
-
-
-def _sweep(folder: Path) -> None:
-    """What a crash left half-written; nobody else writes here meanwhile."""
-    _remove((entry for entry in os.scandir(folder) if entry.name.startswith(TEMPORARY)), folder)
-
-
-def _remove_others(folder: Path, names: set[str]) -> None:
-    """Files of an earlier conversion that this one did not make."""
-    _remove((entry for entry in os.scandir(folder) if entry.name not in names), folder)
-
-
-def _remove(entries: Iterable["os.DirEntry[str]"], folder: Path) -> None:
-    for entry in list(entries):
-        if not entry.is_dir(follow_symlinks=False):
-            (folder / entry.name).unlink(missing_ok=True)
-
-
 def _cause_and_cure(root: Path, error: OSError) -> str:
     cures = {
         errno.EACCES: "give the user that runs docpipe the right to write there",
@@ -347,7 +223,7 @@ def _cause_and_cure(root: Path, error: OSError) -> str:
         errno.ENOTDIR: "a part of the path is a file; move that away",
         errno.EEXIST: "a part of the path is a file; move that away",
     }
-    cure = cures.get(error.errno or 0, "see that it can be written")
+    cure = cures.get(error.errno or 0, "check its permissions and its disk")
     return (
         f"The storage folder {root} cannot be written ({error.strerror}): {cure}, "
         "or name another folder as storage.url."

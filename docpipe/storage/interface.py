@@ -1,4 +1,4 @@
-"""What a storage of documents and reports offers, whatever keeps them.
+"""The interface of a storage of documents and reports.
 
     {patient}/{document id}/    original.<ext>, document.pdf, text.md, thumbnail.png, metadata.json
     {patient}/runs/{run id}/    manifest.json, report.html, report.json
@@ -18,29 +18,29 @@ from docpipe.storage.tree import Tree
 class Storage(Protocol):
     """Keeps documents and reports.
 
-    Given a `ticket`, a method waits for as long as the storage is down, and the ticket shows that; without
-    one it tries once. Where it says no more, a method raises OSError, whose `strerror` is for people, when
-    the storage cannot be read or written; it may be repeated.
+    With a `ticket`, a method waits while the storage is down, and the ticket's `wait` says so; without one it
+    makes one attempt. Where no other error is named, a method raises OSError, whose `strerror` is for people,
+    when the storage cannot be read or written; the call may be repeated.
     """
 
     @property
     def folder(self) -> Path | None:
-        """The folder that it is, None where it is none."""
+        """The folder, None for an object store."""
 
     async def check(self) -> None:
-        """Try whether it can be written.
+        """Check that it can be written.
 
-        Raises: StateError with cause and cure when it cannot; UnreachableError where time may mend that.
+        Raises: StateError with cause and cure when it cannot; UnreachableError where that may pass.
         """
 
     def tree(self) -> Tree:
-        """All that it holds, for whoever looks through it in a thread.
+        """All that it holds, for reading in a thread.
 
         Raises: ConfigError if it cannot be opened.
         """
 
     async def close(self) -> None:
-        """Give up what it holds."""
+        """Close connections."""
 
     def folder_of(self, patient_id: str) -> str:
         """The name of a patient's folder; two patients never share one."""
@@ -59,15 +59,15 @@ class Storage(Protocol):
         metadata: Mapping[str, Any],
         ticket: Ticket | None = None,
     ) -> dict[str, Any]:
-        """Store a document with its metadata; what was there of it before is replaced.
+        """Store a document with its metadata, in place of an earlier version.
 
         Args:
             patient_id: whose it is.
             document_id: its id.
-            files: what to store by the name it is to have. They stay where they are, and may share their
-                bytes on the disk with the storage from now on: they must not be changed in place.
+            files: the files to store, by their names there. They stay where they are, and may share their
+                bytes on the disk with the storage afterwards: they must not be changed in place.
             metadata: plain JSON; the names and sizes of the files are added to it as `files`.
-            ticket: who asks.
+            ticket: of the caller.
 
         Returns: {"key", "files": {name: bytes}}.
         """
@@ -87,7 +87,7 @@ class Storage(Protocol):
     ) -> None:
         """Store files of a run, such as its reports, by name, in place of earlier ones.
 
-        The last of them takes its place once all others have: whoever finds it finds them.
+        The last one is written after the others: its presence shows that they are there.
         """
 
     async def get_run_file(

@@ -1,4 +1,4 @@
-"""Folders that are made as they are needed, and are on the disk with their names."""
+"""Creates folders when they are needed, and syncs their names to the disk."""
 
 import threading
 from collections import OrderedDict

@@ -11,6 +11,8 @@ from urllib.parse import quote
 METADATA: Final = "metadata.json"
 RUNS: Final = "runs"
 TEMPORARY: Final = ".tmp-"
+FLEET: Final = ".fleet"
+"""What machines of a fleet leave for each other; no patient's folder begins with a dot."""
 CHUNK: Final = 256 * 1024
 """Bytes that are read at a time."""
 _SAFE: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,98}[A-Za-z0-9_-])?")

@@ -1,8 +1,7 @@
 """The storage in an object store: S3 and what speaks like it, Google Cloud Storage, Azure Blob, memory.
 
-A document is written so that nothing half of it is ever found: its old metadata are taken away, its files are
-written, a list of what is there is compared with what was meant, and the metadata come last, only where
-none are there meanwhile. Whoever is interrupted leaves files that nobody finds, and repeats.
+A document is never visible in part: its old metadata are removed, its files are written and listed, and the
+metadata come last, only where there are none. Files without metadata count as absent, and are written again.
 """
 
 import asyncio
@@ -33,6 +32,7 @@ from docpipe.storage.names import (
     sizes_of,
     to_json,
 )
+from docpipe.storage.opening import no_link, open_file
 from docpipe.storage.stores import open_store
 from docpipe.storage.urls import Bucket
 
@@ -41,14 +41,14 @@ if TYPE_CHECKING:
     from obstore.store import ObjectStore
 
 PART: Final = 5 * 2**20
-"""Bytes of a part; what is larger is sent in parts, two at a time."""
+"""Bytes of a part; larger files are sent in parts, two at a time."""
 _PARTS_AT_ONCE: Final = 2
 _READ: Final = 4 * 2**20
-"""Bytes that one request reads."""
+"""Bytes read by one request."""
 _RETRIES: Final = 5
-"""Where obstore itself tries again."""
+"""Retries of obstore itself, where no gate makes them."""
 _ROUNDS: Final = 5
-"""So often a document is written anew because somebody else writes it at the same time."""
+"""How often a document is written again because another process writes it at the same time."""
 _TYPES: Final[Mapping[str, str]] = {
     ".pdf": "application/pdf",
     ".md": "text/markdown; charset=utf-8",
@@ -57,6 +57,8 @@ _TYPES: Final[Mapping[str, str]] = {
     ".html": "text/html; charset=utf-8",
 }
 _BYTES: Final = "application/octet-stream"
+_PROBE: Final = "probe"
+"""Name and content of the file that `check` writes."""
 
 
 class ObjectStorage:
@@ -64,7 +66,7 @@ class ObjectStorage:
 
     Args:
         store: of obstore, with the prefix applied.
-        bucket: what it is, for people.
+        bucket: its description, for people.
         attempts: makes the requests.
         name: of a patient's folder, for an id; never the same for two.
     """
@@ -86,7 +88,7 @@ class ObjectStorage:
 
     @property
     def folder(self) -> None:
-        """It is none."""
+        """None: it is an object store."""
         return
 
     def tree(self) -> BucketTree:
@@ -95,21 +97,40 @@ class ObjectStorage:
         return BucketTree(store, str(self.bucket))
 
     async def close(self) -> None:
-        """Connections end with the store."""
+        """Do nothing: connections end with the store."""
 
     async def check(self) -> None:
-        """Write a small object, and take it away again."""
-        path = f"{TEMPORARY}check-{os.getpid()}"
+        """Write, list, complete and read a small document, and remove it again.
+
+        Raises:
+            StateError: if the store refuses a step, or does not keep what was written.
+            UnreachableError: if it cannot be reached.
+        """
+        folder = f"{TEMPORARY}check-{os.getpid()}"
         try:
-            await self._put(path, b"docpipe", None)
-            await self._delete([path], None)
+            try:
+                await self._try_document(folder)
+            finally:
+                await self._delete([f"{folder}/{name}" for name in (METADATA, _PROBE)], None)
         except BucketError as error:
             raise StateError(f"The storage {self.bucket} cannot be written: {error.strerror}.") from error
         except OSError as error:
             raise UnreachableError(
-                f"The storage {self.bucket} cannot be reached: {error.strerror or 'no such bucket'}; "
+                f"The storage {self.bucket} cannot be reached: "
+                f"{error.strerror or 'no such bucket or container'}; "
                 "see its address in storage.url and storage.options."
             ) from error
+
+    async def _try_document(self, folder: str) -> None:
+        data = _PROBE.encode()
+        tag = (await self._put(f"{folder}/{_PROBE}", data, None))["e_tag"]
+        listed = await self._list(folder, None)
+        if _PROBE not in listed or not _is_same_version(listed[_PROBE][1], tag):
+            raise BucketError(errno.EIO, "its list does not show what was just written")
+        if not await self._complete(folder, data, None) or not await self._complete(folder, data, None):
+            raise BucketError(errno.EIO, "it does not keep what is written only where nothing is")
+        if await self._get(f"{folder}/{_PROBE}", None) != data:
+            raise BucketError(errno.EIO, "it does not give back what was written")
 
     def key(self, patient_id: str, document_id: str) -> str:
         """Where a document lies, relative to the storage."""
@@ -149,12 +170,12 @@ class ObjectStorage:
                     continue
                 if await self._complete(folder, to_json({**metadata, "files": sizes}), ticket):
                     return {"key": folder, "files": sizes}
-        raise OSError(errno.EBUSY, "another docpipe writes the same document over and over")
+        raise BucketError(errno.EBUSY, "another docpipe keeps writing the same document: end one of them")
 
     async def _put_files(
         self, folder: str, files: Mapping[str, Path], ticket: Ticket | None
     ) -> dict[str, int] | None:
-        """Write the files of a document in place of what is there; None where somebody else writes them."""
+        """Write the files of a document over those there; None where another process writes them too."""
         await self._delete([f"{folder}/{METADATA}"], ticket)
         try:
             async with asyncio.TaskGroup() as group:
@@ -165,36 +186,36 @@ class ObjectStorage:
         except BaseExceptionGroup as errors:
             raise errors.exceptions[0] from None
         put = {name: task.result() for name, task in tasks.items()}
-        found = await self._list(folder, ticket)
+        listed = await self._list(folder, ticket)
         for name, (size, tag) in put.items():
-            if name not in found or (tag is not None and found[name][1] not in (None, tag)):
+            if name not in listed or not _is_same_version(listed[name][1], tag):
                 return None
-            if found[name][0] != size:
-                raise OSError(errno.EIO, f"the store keeps another size of {name} than was written")
-        if others := [f"{folder}/{name}" for name in found.keys() - put.keys() - {METADATA}]:
+            if listed[name][0] != size:
+                raise BucketError(errno.EIO, f"the store keeps another size of {name} than was written")
+        if others := [f"{folder}/{name}" for name in listed.keys() - put.keys() - {METADATA}]:
             await self._delete(others, ticket)  # of an earlier conversion
         return {name: size for name, (size, _) in put.items()}
 
-    async def _complete(self, folder: str, told: bytes, ticket: Ticket | None) -> bool:
-        """Write the metadata; whether they are there, and not those of somebody else."""
+    async def _complete(self, folder: str, metadata: bytes, ticket: Ticket | None) -> bool:
+        """Write the metadata; return whether those stored are these, and not another process's."""
         path = f"{folder}/{METADATA}"
         try:
-            await self._put(path, told, ticket, create=self._conditional)
+            await self._put(path, metadata, ticket, create=self._conditional)
         except exceptions.AlreadyExistsError:  # by another docpipe, or by an attempt whose answer was lost
-            return await self._get(path, ticket) == told
+            return await self._get(path, ticket) == metadata
         return True
 
     async def find_document(
         self, patient_id: str, document_id: str, ticket: Ticket | None = None
     ) -> dict[str, Any] | None:
-        """See Storage; costs one request where it is not there, and two where it is."""
+        """See Storage. Costs one request where the document is absent, two where it is stored."""
         folder = self._path(patient_id, document_id=document_id)
         data = await self._get(f"{folder}/{METADATA}", ticket)
-        if data is None or (told := sizes_of(data)) is None:
+        if data is None or (parsed := sizes_of(data)) is None:
             return None
-        metadata, sizes = told
-        found = await self._list(folder, ticket) if sizes else {}
-        there = all(name in found and found[name][0] == size for name, size in sizes.items())
+        metadata, sizes = parsed
+        listed = await self._list(folder, ticket) if sizes else {}
+        there = all(name in listed and listed[name][0] == size for name, size in sizes.items())
         return metadata if there else None
 
     async def get_document_file(
@@ -239,7 +260,7 @@ class ObjectStorage:
         start: int = 0,
         end: int | None = None,
     ) -> AsyncIterator[bytes]:
-        """See Storage; in ranges of one and the same version, however slowly they are taken."""
+        """See Storage. Reads ranges of one version, however slowly the caller consumes them."""
         path = self._path(patient_id, plain(name), document_id=document_id, run_id=run_id)
         tag = None
         if end is None:
@@ -305,7 +326,7 @@ class ObjectStorage:
 
         async def request() -> "PutResult":
             # Opened for each attempt: one that was broken off has read some of it.
-            with await asyncio.to_thread(open, source, "rb", opener=_no_link) as file:
+            with await open_file(source) as file:
                 if size <= PART:
                     data = await asyncio.to_thread(file.read)
                     return await obstore.put_async(
@@ -327,7 +348,9 @@ class ObjectStorage:
         try:
             put: PutResult = await self._attempts.make("PUT", request, ticket)
         except FileNotFoundError as error:
-            raise BucketError(errno.ENXIO, "there is no such bucket; see storage.url") from error
+            raise BucketError(
+                errno.ENXIO, "there is no such bucket or container: check storage.url"
+            ) from error
         return put
 
     async def _delete(self, paths: list[str], ticket: Ticket | None) -> None:
@@ -344,24 +367,30 @@ class ObjectStorage:
         async def request() -> Any:
             return await obstore.list(self.store, f"{folder}/").collect_async()
 
-        found = await self._attempts.make("LIST", request, ticket)
-        return {item["path"].removeprefix(f"{folder}/"): (item["size"], item["e_tag"]) for item in found}
+        objects = await self._attempts.make("LIST", request, ticket)
+        return {item["path"].removeprefix(f"{folder}/"): (item["size"], item["e_tag"]) for item in objects}
 
 
 def _attributes(path: str, sha256: str) -> "Attributes":
-    """The type for whoever looks into the bucket, and the checksum; nothing that tells of a patient."""
+    """Media type and checksum; nothing about a patient."""
     suffix = os.path.splitext(path)[1]  # noqa: PTH122 -- a key is no path of this machine
     return {"Content-Type": _TYPES.get(suffix, _BYTES), "sha256": sha256}
+
+
+def _is_same_version(listed: str | None, put: str | None) -> bool:
+    """Whether the tag in a list is that of a PUT, as far as the store gives tags.
+
+    Azure gives them with quotation marks in headers, and without in lists; weak ones compare as strong ones.
+    """
+    if listed is None or put is None:
+        return True
+    return listed.removeprefix("W/").strip('"') == put.removeprefix("W/").strip('"')
 
 
 def _looked_at(path: Path) -> tuple[int, str]:
     """Size and SHA-256 of a file; a converter that was taken over could leave a link."""
     if not stat.S_ISREG(path.lstat().st_mode):
         raise OSError(errno.EINVAL, "not a regular file", str(path))
-    with open(path, "rb", opener=_no_link) as file:
+    with open(path, "rb", opener=no_link) as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
         return os.fstat(file.fileno()).st_size, digest
-
-
-def _no_link(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NOFOLLOW)

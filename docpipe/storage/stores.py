@@ -1,4 +1,4 @@
-"""The stores of obstore, made from what the configuration says; obstore is loaded by whoever needs it."""
+"""Makes stores of obstore from the configuration; obstore is imported on first use."""
 
 import configparser
 from collections.abc import Callable
@@ -25,7 +25,7 @@ def open_store(bucket: Bucket, *, retries: int = 0) -> "ObjectStore":
 
     Args:
         bucket: what to open.
-        retries: how often obstore itself tries again. Where a gate does that, not at all.
+        retries: of obstore itself; 0 where a gate retries.
 
     Raises:
         ConfigError: if obstore is missing, or an option cannot be used.
@@ -65,14 +65,14 @@ def open_store(bucket: Bucket, *, retries: int = 0) -> "ObjectStore":
             made["credential_provider"] = credentials_from(Path(bucket.options["credentials_file"]))
         return store.S3Store(bucket.name, config=config, **made)  # type: ignore[arg-type]  # likewise
     except (exceptions.BaseError, ValueError, OSError) as error:
-        told = str(error).partition("\n")[0][:200]
-        raise ConfigError(f"storage.options: the store cannot be opened: {told}") from None
+        reason = str(error).partition("\n")[0][:200]
+        raise ConfigError(f"storage.options: the store cannot be opened: {reason}") from None
 
 
 def _client(bucket: Bucket) -> "ClientConfig":
     options = bucket.options
     client: ClientConfig = {
-        # Said out loud, for otherwise AWS_ALLOW_HTTP and its like would count.
+        # Always given, or AWS_ALLOW_HTTP and the like would decide.
         "allow_http": bool(options.get("allow_http")),
         "allow_invalid_certificates": False,
         "connect_timeout": timedelta(seconds=CONNECT_S),
@@ -90,7 +90,7 @@ def _client(bucket: Bucket) -> "ClientConfig":
 
 
 def credentials_from(path: Path) -> Callable[[], Any]:
-    """Reads the keys of S3 from a file as AWS' tools have it, again every few minutes: they may be changed.
+    """Reads the keys of S3 from a credentials file of AWS, again every few minutes: they may be rotated.
 
     [default]
     aws_access_key_id = ...

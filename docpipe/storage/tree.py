@@ -1,4 +1,4 @@
-"""A storage as a tree of names, for whoever looks through all of it: plain functions, called in a thread.
+"""A storage as a tree of names, for reading all of it: plain functions, called in a thread.
 
 A path is written with slashes, from the patient's folder down.
 """
@@ -11,13 +11,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from docpipe.storage.names import TEMPORARY
+from docpipe.storage.names import FLEET, TEMPORARY
 from docpipe.util.fsync import sync_folder
 
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """What lies in a patient's folder, by path from there; links are not told of."""
+    """What lies in a patient's folder, by path from there, without links."""
 
     folders: set[str] = field(default_factory=set)
     files: dict[str, int] = field(default_factory=dict)
@@ -40,7 +40,7 @@ class Tree(Protocol):
         """The folders of patients, in order."""
 
     def strays(self) -> list[str]:
-        """What a crash has left at the top."""
+        """Temporary files that a crash left at the top."""
 
     def listing(self, patient: str) -> Listing:
         """All of a patient's."""
@@ -55,13 +55,13 @@ class Tree(Protocol):
         """In hex digits, of a file of any size."""
 
     def copy(self, path: str, target: Path) -> None:
-        """Make a file that shares nothing with the stored one."""
+        """Copy a file, sharing no bytes on the disk."""
 
     def remove(self, path: str) -> None:
-        """Take a file, or a folder with all that is in it, away."""
+        """Remove a file, or a folder with its content."""
 
     def where(self, path: str = "") -> str:
-        """For people."""
+        """A path for people."""
 
 
 class FolderTree:
@@ -78,7 +78,7 @@ class FolderTree:
             return sorted(
                 entry.name
                 for entry in entries
-                if entry.is_dir(follow_symlinks=False) and not entry.name.startswith(TEMPORARY)
+                if entry.is_dir(follow_symlinks=False) and not entry.name.startswith((TEMPORARY, FLEET))
             )
 
     def strays(self) -> list[str]:
@@ -89,19 +89,19 @@ class FolderTree:
 
     def listing(self, patient: str) -> Listing:
         """See Tree."""
-        found, top = Listing(), self._root / patient
+        listing, top = Listing(), self._root / patient
         for folder, inner, files in os.walk(top):
             here = os.path.relpath(folder, top)
             start = "" if here == os.curdir else f"{here}/"
-            found.folders.update(f"{start}{name}" for name in inner if not Path(folder, name).is_symlink())
+            listing.folders.update(f"{start}{name}" for name in inner if not Path(folder, name).is_symlink())
             for name in files:
                 try:
                     seen = os.lstat(os.path.join(folder, name))  # noqa: PTH118 -- of each file there is
                 except FileNotFoundError:
                     continue
                 if stat.S_ISREG(seen.st_mode):
-                    found.files[f"{start}{name}"] = seen.st_size
-        return found
+                    listing.files[f"{start}{name}"] = seen.st_size
+        return listing
 
     def exists(self, path: str) -> bool:
         """See Tree."""

@@ -1,4 +1,4 @@
-"""What `storage.url` and `storage.options` say, checked; nothing is opened or loaded here.
+"""Parses and checks `storage.url` and `storage.options`; nothing is opened here.
 
 folder, file:///folder, s3://bucket/prefix, gs://bucket/prefix, az://container/prefix, memory://
 """
@@ -87,7 +87,6 @@ _OPTIONS: Final[Mapping[str, Mapping[str, Callable[[Any], Any]]]] = MappingProxy
         "memory": {},
     }
 )
-SCHEMES: Final = ("file", *_OPTIONS)
 FILES: Final = (
     "ca_file",
     "credentials_file",
@@ -100,7 +99,7 @@ FILES: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
-    """A bucket or container with what is said of it. `scheme` is s3, gs, az or memory."""
+    """A bucket or container with its options. `scheme` is s3, gs, az or memory."""
 
     scheme: str
     name: str
@@ -147,7 +146,7 @@ def _checked(scheme: str, options: Mapping[str, Any], base: Path) -> dict[str, A
         if name not in known:
             if _SECRET.search(name):
                 raise ConfigError(
-                    f"storage.options.{name}: secrets do not stand here; give {_SECRETS_IN_ENV[scheme]}."
+                    f"storage.options.{name}: secrets do not belong here; use {_SECRETS_IN_ENV[scheme]}."
                 )
             has = f"has {', '.join(known)}" if known else "has none"
             raise ConfigError(f"storage.options.{name}: there is no such option; {scheme}:// {has}.")

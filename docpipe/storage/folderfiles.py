@@ -1,0 +1,206 @@
+"""How files come into a folder of the storage: whole, on the disk, and by several processes at once."""
+
+import contextlib
+import errno
+import os
+import random
+import shutil
+import stat
+import time
+import uuid
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from docpipe.storage.madefolders import MadeFolders
+from docpipe.storage.names import METADATA, TEMPORARY, plain, sizes_of, to_json
+from docpipe.util.fsync import sync_folder, write_all
+
+_PRIVATE: Final = 0o600
+_NO_LINK: Final = frozenset(
+    {errno.EXDEV, errno.EPERM, errno.EACCES, errno.EMLINK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP}
+)
+_ROUNDS: Final = 8
+"""How often a document is written again because another process writes it at the same time."""
+_PAUSE_S: Final = 0.02
+"""At most so long, doubled each time, it waits before: two that write in step would never agree."""
+_LEFT_S: Final = 86_400.0
+"""A temporary file that is older belongs to no process any more, whatever the clocks of machines say."""
+
+
+class FolderFiles:
+    """Writes files under other names, brings them to the disk, and renames them. Several threads may use it.
+
+    Args:
+        root: of the storage.
+        shared: whether other processes write there, too. Then no two use the same temporary name, what one is
+            writing is not removed by another as left behind, and each looks at a document afterwards that two
+            write at once: whoever wrote the metadata last sees whether the files are its own.
+    """
+
+    def __init__(self, root: Path, *, shared: bool) -> None:
+        self._folders = MadeFolders(root)
+        self._shared = shared
+
+    def put(self, folder: Path, files: Mapping[str, Path], metadata: Mapping[str, Any]) -> dict[str, int]:
+        """Write the files of a document, then the metadata that completes it; returns the files' sizes.
+
+        Raises:
+            OSError: as the disk has it; or another process kept writing the same document.
+        """
+        for name in files:
+            if plain(name) == METADATA:
+                raise ValueError(f"{METADATA} is written by the storage")
+        for again in range(_ROUNDS):
+            if again:
+                time.sleep(random.uniform(0, _PAUSE_S * 2**again))
+            statuses = self._put(folder, files)
+            sizes = {name: status.st_size for name, status in statuses.items()}
+            data = to_json({**metadata, "files": sizes})
+            self.write(folder, {METADATA: data})
+            if not self._shared or _are_ours(folder, statuses, data):
+                return sizes
+        raise OSError(errno.EBUSY, "another docpipe keeps writing the same document: end one of them")
+
+    def _put(self, folder: Path, files: Mapping[str, Path]) -> dict[str, os.stat_result]:
+        empty = self._folders.make(folder) and not self._shared
+        if not empty:
+            self._sweep(folder)
+            with contextlib.suppress(FileNotFoundError):
+                # A crash from here on must not show old and new files as one.
+                (folder / METADATA).unlink()
+                sync_folder(folder)
+        parts = {name: folder / self._temporary(name) for name in files}
+        statuses = {name: _copy(source, parts[name]) for name, source in files.items()}
+        for name, part in parts.items():
+            part.replace(folder / name)
+        if not empty:
+            # Of an earlier conversion; and a link is not renamed to another one of the same file.
+            own = {part.name for part in parts.values()}
+            _remove(e for e in _others(folder, files) if not e.name.startswith(TEMPORARY) or e.name in own)
+        sync_folder(folder)
+        return statuses
+
+    def put_files(self, folder: Path, files: Mapping[str, bytes]) -> None:
+        """Write the files, the last one once the names of the others are on the disk."""
+        items = [(plain(name), data) for name, data in files.items()]
+        if not self._folders.make(folder):
+            self._sweep(folder)
+        for some in filter(None, (items[:-1], items[-1:])):
+            self.write(folder, dict(some))
+
+    def write(self, folder: Path, files: Mapping[str, bytes]) -> None:
+        """Write small files, each whole."""
+        parts = {name: folder / self._temporary(name) for name in files}
+        for name, data in files.items():
+            _write(parts[name], data)
+        for name, part in parts.items():
+            part.replace(folder / name)
+        sync_folder(folder)
+
+    def _temporary(self, name: str) -> str:
+        return f"{TEMPORARY}{uuid.uuid4().hex[:16]}-{name}" if self._shared else TEMPORARY + name
+
+    def _sweep(self, folder: Path) -> None:
+        """Remove what a crash left half-written; the folder's lock is held, as far as it goes."""
+        before = time.time() - _LEFT_S
+        left = [entry for entry in os.scandir(folder) if entry.name.startswith(TEMPORARY)]
+        _remove(entry for entry in left if not self._shared or _is_older(entry, before))
+
+
+def _are_ours(folder: Path, statuses: Mapping[str, os.stat_result], metadata: bytes) -> bool:
+    """Whether the files and the metadata there are those just written, and not another process's."""
+    if read_if_there(folder / METADATA) != metadata:
+        return False
+    for name, status in statuses.items():
+        try:
+            here = (folder / name).lstat()
+        except FileNotFoundError:
+            return False
+        if _identity(here) != _identity(status):
+            return False
+    return True
+
+
+def _identity(status: os.stat_result) -> tuple[int, int, int]:
+    return status.st_ino, status.st_size, status.st_mtime_ns
+
+
+def stored_metadata(folder: Path) -> dict[str, Any] | None:
+    """The metadata of a document whose files are all there, with their sizes."""
+    data = read_if_there(folder / METADATA)
+    if data is None or (parsed := sizes_of(data)) is None:
+        return None
+    metadata, sizes = parsed
+    return metadata if all(size_of(folder / name) == size for name, size in sizes.items()) else None
+
+
+def size_of(path: Path) -> int | None:
+    """The size of a plain file, None where there is none."""
+    try:
+        status = path.lstat()
+    except FileNotFoundError:
+        return None
+    return status.st_size if stat.S_ISREG(status.st_mode) else None
+
+
+def read_if_there(path: Path) -> bytes | None:
+    """The bytes of a file, None where there is none."""
+    try:
+        return path.read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
+def _copy(source: Path, target: Path) -> os.stat_result:
+    """Bring a file to the folder and to the disk: as a hard link where possible, else as a copy."""
+    if not stat.S_ISREG(source.lstat().st_mode):  # a converter that was taken over could leave a link
+        raise OSError(errno.EINVAL, "not a regular file", str(source))
+    try:
+        os.link(source, target, follow_symlinks=False)
+    except OSError as error:
+        if error.errno not in _NO_LINK:
+            raise
+        target.unlink(missing_ok=True)
+        with source.open("rb") as read, open(target, "xb", opener=_private) as written:
+            shutil.copyfileobj(read, written, 2**20)
+    file = os.open(target, os.O_RDONLY | os.O_NOFOLLOW)
+    try:
+        status = os.fstat(file)
+        if stat.S_IMODE(status.st_mode) != _PRIVATE:
+            os.fchmod(file, _PRIVATE)
+        os.fsync(file)
+    finally:
+        os.close(file)
+    return status
+
+
+def _write(path: Path, data: bytes) -> None:
+    file = _private(str(path), os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    try:
+        write_all(file, data)
+        os.fsync(file)
+    finally:
+        os.close(file)
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, _PRIVATE)
+
+
+def _others(folder: Path, files: Mapping[str, Path]) -> "Iterator[os.DirEntry[str]]":
+    """What lies there beside these files and their metadata."""
+    return (entry for entry in list(os.scandir(folder)) if entry.name not in {*files, METADATA})
+
+
+def _is_older(entry: "os.DirEntry[str]", before: float) -> bool:
+    try:
+        return entry.stat(follow_symlinks=False).st_ctime < before
+    except FileNotFoundError:  # another process has just renamed it
+        return False
+
+
+def _remove(entries: "Iterator[os.DirEntry[str]]") -> None:
+    for entry in entries:
+        if not entry.is_dir(follow_symlinks=False):
+            Path(entry.path).unlink(missing_ok=True)
