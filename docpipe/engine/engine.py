@@ -1,7 +1,6 @@
 """Runs: submits, admits in order, resumes, retries, cancels and stops them."""
 
 import asyncio
-import heapq
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -9,24 +8,22 @@ from typing import Final, Self, TypeVar
 
 import structlog
 
-from docpipe.checkpoints import StoredRun
-from docpipe.engine.pipeline import Ending, give_up, retrieve
+from docpipe.checkpoints import Statement, StoredRun
+from docpipe.engine.admission import Admission, urgency
+from docpipe.engine.pipeline import Ending, conclude
 from docpipe.engine.ports import Activities, ActivityLog, Checkpoints
 from docpipe.engine.restart import comes_before, restart_point
 from docpipe.engine.run import ActiveRun, Change, Listener
-from docpipe.errors import DocpipeError, UsageError
+from docpipe.errors import UsageError
 from docpipe.gates.line import waiting
 from docpipe.model import Activity, Clock, RunIds, RunState, Ticket, Wait, WaitKind
-from docpipe.runtime.logs import place_of
 
 __all__ = ["Change", "Engine", "Listener"]
 
 log = structlog.get_logger(__name__)
 
-ADMITTED: Final = 64
-"""Runs admitted that have not searched yet; more would only wait for the search quota."""
 STOP_S: Final = 8.0
-"""How long running activities may take to end when docpipe stops."""
+"""Seconds that running activities may take to end when docpipe stops."""
 _NOTE_S: Final = 1.0
 _SLICE: Final = 1000
 """Runs handled in one turn of the loop."""
@@ -34,7 +31,7 @@ _T = TypeVar("_T")
 
 
 class Engine:
-    """Runs patients. Use as an async context manager; `stop` makes it end early, resumable."""
+    """Runs the pipeline for patients. Use as an async context manager; stopped runs can be resumed."""
 
     def __init__(
         self,
@@ -48,21 +45,21 @@ class Engine:
         paused: float | None = None,
         until: Activity | None = None,
     ) -> None:
-        """Set up; nothing runs yet.
+        """Set up; no run starts yet.
 
         Args:
-            checkpoints: what survives the process.
+            checkpoints: the database of runs and their checkpoints.
             activity_log: gets a line at the start and finish of every activity.
-            activities: what runs do.
+            activities: the ten activities.
             clock: the wall clock.
             ids: makes run ids.
-            refresh: updates what tickets say of their places in line.
+            refresh: updates the places in line of all tickets.
             paused: when a pause started, None if not paused.
             until: the last activity that may start; runs stop before the next one, and can be resumed.
         """
         self.checkpoints = checkpoints
         self.activity_log = activity_log
-        checkpoints.write_first(activity_log.write)
+        checkpoints.before_commit(activity_log.write)
         self.clock = clock
         self.stopping = False
         self.runs: dict[str, ActiveRun] = {}
@@ -71,11 +68,7 @@ class Engine:
         self._activities = activities
         self._ids = ids
         self._refresh = refresh
-        self._queue: list[tuple[float, int, StoredRun]] = []
-        self._order = itertools.count()
-        self._given_up: set[str] = set()
-        """Cancelled runs, so that a caller who read them before the cancellation does not enqueue them."""
-        self._starting: set[str] = set()
+        self._admission = Admission()
         self._tasks: set[asyncio.Task[None]] = set()
         self._cancelled: set[asyncio.Task[None]] = set()
         self._idle = asyncio.Event()
@@ -107,7 +100,12 @@ class Engine:
     @property
     def waiting(self) -> int:
         """How many runs wait for admission."""
-        return len(self._queue)
+        return self._admission.waiting
+
+    @property
+    def queued(self) -> list[StoredRun]:
+        """The runs that wait for admission, in their order."""
+        return self._admission.queued
 
     # Pausing
 
@@ -117,10 +115,10 @@ class Engine:
         return None if self._paused is None else self._paused.since
 
     def pause(self, since: float | None = None) -> None:
-        """Begin no run and no activity until `unpause`; what is in progress ends.
+        """Start no run and no activity until `unpause`; running activities end.
 
         Args:
-            since: when the pause started, if before this process.
+            since: when the pause started, if that was before this process.
         """
         if self._paused is None:
             self._paused = Wait(WaitKind.PAUSE, "", self.clock() if since is None else since)
@@ -143,22 +141,33 @@ class Engine:
             with waiting(ticket, self._paused):
                 await self._unpaused.wait()
 
-    # Beginning and ending
+    # Starting and ending runs
 
     async def submit(self, patient_ids: Iterable[str], priority: int = 0) -> list[StoredRun]:
         """Add a run for each patient; a patient with an unfinished run keeps that one."""
         return [run for run, _ in await self.accept(patient_ids, priority)]
 
-    async def accept(self, patient_ids: Iterable[str], priority: int = 0) -> list[tuple[StoredRun, bool]]:
-        """Like `submit`, with whether each run is new. Every run is durable when this returns."""
+    async def accept(
+        self, patient_ids: Iterable[str], priority: int = 0, note: Statement | None = None
+    ) -> list[tuple[StoredRun, bool]]:
+        """Like `submit`, with whether each run is new. Every run is durable when this returns.
+
+        Args:
+            patient_ids: whose runs; an unfinished run of lower priority is raised to this one.
+            priority: of these runs.
+            note: what the checkpoint database notes in the same transaction.
+        """
         wanted: dict[str, str] = {}
-        for some in _slices(patient_ids):
-            wanted |= {patient_id: self._ids.new() for patient_id in some}
+        for ids in _slices(patient_ids):
+            wanted |= {patient_id: self._ids.new() for patient_id in ids}
             await asyncio.sleep(0)
-        runs = await self.checkpoints.create_runs(wanted, priority)
+        runs = await self.checkpoints.create_runs(wanted, priority, note)
         accepted: list[tuple[StoredRun, bool]] = []
         for part in _slices(runs):
             accepted += [(run, run.run_id == wanted[run.patient_id]) for run in part]
+            for run in part:
+                if (active := self.runs.get(run.run_id)) is not None:  # its next activities go first
+                    active.stored = replace(active.stored, priority=run.priority)
             self._enqueue(part)
             await asyncio.sleep(0)
         return accepted
@@ -169,7 +178,7 @@ class Engine:
         if patient_ids:
             wanted = set(patient_ids)
             runs = [run for run in runs if run.patient_id in wanted]
-        await self._enqueue_all(await asyncio.to_thread(sorted, runs, key=_urgency))
+        await self._enqueue_all(await asyncio.to_thread(sorted, runs, key=urgency))
         return runs
 
     async def retry(self, run_id: str, wanted: Activity | None = None) -> StoredRun:
@@ -179,7 +188,7 @@ class Engine:
             UsageError: if there is no such run, it cannot be retried, or its patient has an unfinished run.
         """
         run = await self._stored(run_id)
-        if run.state.finished and (task := self._task_of(run_id)):  # it still cleans up
+        if run.state.finished and (task := self._task_of(run_id)):  # it is still cleaning up
             await asyncio.wait([task])
         first = restart_point(run, await self.checkpoints.steps(run_id), wanted)
         await self.checkpoints.retry_run(run, first)
@@ -188,30 +197,28 @@ class Engine:
             raise UsageError(
                 f"Patient {run.patient_id} has another run, which is unfinished: resume or cancel that first."
             )
-        self._given_up.discard(run_id)
+        self._admission.readmit(run_id)
         log.info("run_retried", run_id=run_id, activity=first, retries=again.retries)
         self._enqueue([again])
         return again
 
     async def cancel(self, run_id: str) -> StoredRun:
-        """Cancel a run: it stops where it is, and then only updates its task.
+        """Cancel a run: it stops, and then only updates its task.
 
-        That update is part of the run: `wait` waits for it, a crash or a stop leaves it to `resume`. A run
-        that has ended stays as it is.
+        That update is part of the run: `wait` waits for it, and after a crash or a stop `resume` makes it. A
+        run that has ended is not changed.
 
         Returns:
-            The run as it stands when its own work has stopped.
+            The run once its own work has stopped.
 
         Raises:
             UsageError: if there is no such run.
         """
-        self._given_up.add(run_id)
+        self._admission.withdraw(run_id)
         await self.checkpoints.cancel_run(run_id)
-        self._queue = [entry for entry in self._queue if entry[2].run_id != run_id]
-        heapq.heapify(self._queue)
         if task := self._task_of(run_id):
-            under_way = self.runs.get(run_id)
-            if under_way is None or not (under_way.ending or under_way.gives_up):
+            active = self.runs.get(run_id)
+            if active is None or not (active.ending or active.gives_up):
                 self._cancel(task)
                 await asyncio.wait([task])
         run = await self._stored(run_id)
@@ -229,40 +236,45 @@ class Engine:
         return runs[0]
 
     async def _enqueue_all(self, runs: Iterable[StoredRun]) -> None:
-        """Enqueue in slices: there may be 100,000, and the loop must not be held up."""
-        for some in _slices(runs):
-            self._enqueue(some)
+        """Enqueue in slices: there may be 100,000, and the loop must not be blocked."""
+        for part in _slices(runs):
+            self._enqueue(part)
             await asyncio.sleep(0)
 
     def _enqueue(self, runs: Iterable[StoredRun]) -> None:
         for run in runs:
             if run.state is RunState.CANCELLING:  # needs no admission: it does not search
                 self._begin(run)
-            elif run.run_id not in self._given_up:
-                heapq.heappush(self._queue, (_urgency(run), next(self._order), run))
+            elif run.run_id not in self.runs and not self._admission.is_holding(run.run_id):
+                self._admission.add(run)
         self._admit()
 
     def _admit(self) -> None:
-        """Start runs in order while fewer than `ADMITTED` have not searched yet."""
-        while self._queue and len(self._starting) < ADMITTED and not self.stopping and not self._paused:
-            self._begin(heapq.heappop(self._queue)[2])
+        """Start queued runs while admissions are free."""
+        while not (self.stopping or self._paused) and (run := self._admission.next()) is not None:
+            self._begin(run)
 
     def _begin(self, run: StoredRun) -> None:
-        if run.run_id in self.runs or run.run_id in self._starting or self.stopping:
+        if run.run_id in self.runs or self._admission.is_holding(run.run_id) or self.stopping:
             return
-        self._starting.add(run.run_id)
+        if not self._tasks:
+            # From now on something may be spent; while idle nothing is noted.
+            self.checkpoints.ledger.note_alive()
+        self._admission.hold(run.run_id)
         task = asyncio.create_task(self._run(run), name=run.run_id)
         self._tasks.add(task)
         task.add_done_callback(self._ended)
         self._idle.clear()
 
     def release_admission(self, run_id: str) -> None:
-        """Free the admission place of a run that has searched, and admit the next run."""
-        self._starting.discard(run_id)
+        """Free the admission of a run that has searched, and admit the next run."""
+        self._admission.release(run_id)
         self._admit()
 
     def _ended(self, task: asyncio.Task[None]) -> None:
-        """Clean up here, not at the end of `_run`: a task cancelled before it first runs never gets there."""
+        """Clean up after a task. Not in `_run`: a task cancelled before its first step never executes it."""
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("run_not_ended", run_id=task.get_name(), cure="docpipe resume", exc_info=error)
         self._tasks.discard(task)
         self._cancelled.discard(task)
         self.runs.pop(task.get_name(), None)
@@ -276,42 +288,32 @@ class Engine:
         if run.gives_up or run.results(Activity.SEARCH):
             self.release_admission(run.id)
         self.runs[run.id] = run
-        if stored.state is RunState.QUEUED:  # thousands that are resumed have begun already
+        if stored.state is RunState.QUEUED:  # a resumed run has started already
             self.checkpoints.start_run(run.id)
-        ending = await self._outcome(run)
+        ending = await conclude(run, self._activities)
         run.ending = True
         await asyncio.shield(self._finish(run, ending))
 
-    async def _outcome(self, run: ActiveRun) -> Ending:
-        """A failure becomes an outcome here; only cancellation passes."""
-        try:
-            return await (give_up if run.gives_up else retrieve)(run, self._activities)
-        except DocpipeError as error:
-            message = str(error)
-        except Exception as error:
-            log.exception("run_broken", run_id=run.id)
-            message = f"docpipe itself failed ({place_of(error)}): please report this."
-        created = run.steps.get((Activity.CREATE_TASK, ""))
-        task_id = created.result.get("task_id") if created is not None and created.result else None
-        return Ending(RunState.CANCELLED if run.gives_up else RunState.FAILED, {}, task_id, message)
-
     async def _finish(self, run: ActiveRun, ending: Ending) -> None:
         await self.checkpoints.finish_run(run.id, ending.state, ending.counts, ending.task_id, ending.error)
-        await self._activities.clear_spool(run.id)
+        try:
+            await self._activities.clear_spool(run.id)
+        except Exception:  # the next start removes the files; the run has ended anyway
+            log.exception("spool_not_cleared", run_id=run.id)
         log.info("run_finished", run_id=run.id, state=ending.state, **ending.counts)
         self.notify(Change(run.id, run.patient_id, None, outcome=ending.state))
 
     async def wait(self) -> None:
-        """Return when every run has ended or stopped."""
+        """Wait until every run has ended or stopped."""
         await self._idle.wait()
 
     async def stop(self, grace: float = STOP_S) -> None:
-        """Start nothing new, let activities end within `grace` seconds, then cancel them; all can resume."""
+        """Start nothing new, let activities end within `grace` seconds, then cancel them, resumable."""
         self.stopping = True
         now = asyncio.get_running_loop().time
         deadline = now() + grace
         while self._tasks:
-            if now() >= deadline:  # a full disk must not hold up the stop
+            if now() >= deadline:  # a full disk must not delay the stop
                 self.checkpoints.give_up()
                 self.activity_log.give_up()
             for task in self._tasks - self._cancelled:
@@ -334,10 +336,10 @@ class Engine:
         while True:
             await asyncio.sleep(_NOTE_S)
             if self.runs:
-                self.checkpoints.note_alive()
+                self.checkpoints.ledger.note_alive()
                 self._refresh()
-            for some in _slices(list(self.runs.values())):
-                for run in some:
+            for part in _slices(list(self.runs.values())):
+                for run in part:
                     self._note(run)
                 await asyncio.sleep(0)
 
@@ -348,11 +350,7 @@ class Engine:
             self.checkpoints.note_doing(run.id, run.doing())
 
 
-def _urgency(run: StoredRun) -> float:
-    return Ticket(run.run_id, run.priority).urgency(run.created_at)
-
-
 def _slices(many: Iterable[_T]) -> Iterator[list[_T]]:
     rest = iter(many)
-    while some := list(itertools.islice(rest, _SLICE)):
-        yield some
+    while part := list(itertools.islice(rest, _SLICE)):
+        yield part

@@ -3,25 +3,25 @@
 from collections import Counter, deque
 from typing import Final
 
+from docpipe.api import shapes
 from docpipe.checkpoints.listing import Hour, Listing
 from docpipe.engine.engine import Engine
 from docpipe.engine.run import Change, current_waits
+from docpipe.engine.throughput import HOUR_S, Throughput
 from docpipe.gates import Quota
-from docpipe.model import Activity, Json, RunState, WaitKind
-from docpipe.util.times import iso
+from docpipe.model import Activity, RunState, WaitKind
 
-_DAY_S: Final = 24 * 3600.0
-_HOUR_S: Final = 3600.0
-_FRESH_S: Final = 60.0
 _LOOK_BACK_S: Final = 900.0
 _ENOUGH: Final = 5
 """At least this many runs have to end within `_LOOK_BACK_S` before their pace is used."""
-_HELD_UP: Final = (WaitKind.OUTAGE, WaitKind.PAUSE, WaitKind.DISK)
+_HELD_UP: Final = (WaitKind.OUTAGE, WaitKind.PAUSE, WaitKind.DISK, WaitKind.LOCAL, WaitKind.QUOTA_STORE)
 _NO_BOTTLENECK: Final = (WaitKind.POLL, WaitKind.RETRY)
 _NAMES: Final = {
     WaitKind.DOWNLOAD: "downloads",
     WaitKind.CONVERSION: "workers",
     WaitKind.DISK: "disk",
+    WaitKind.LOCAL: "machine",
+    WaitKind.QUOTA_STORE: "quota store",
     WaitKind.PAUSE: "pause",
 }
 
@@ -38,8 +38,7 @@ class Pace:
         self._ended: deque[float] = deque(maxlen=1000)
         self._searched: dict[str, float] = {}
         self._after_search: deque[float] = deque(maxlen=100)
-        self._past: tuple[float, float, list[Hour]] | None = None
-        """The hours that are over, when they were looked at, and in which hour that was."""
+        self._throughput = Throughput(listing)
 
     def changed(self, change: Change) -> None:
         """A run went on."""
@@ -51,37 +50,28 @@ class Pace:
             if (searched := self._searched.pop(change.run_id, None)) is not None:
                 self._after_search.append(now - searched)
 
-    async def summary(self) -> dict[str, Json]:
+    async def summary(self) -> shapes.Summary:
         """Counts, throughput, and when all should be done."""
         now = self._clock()
         counts = await self._listing.counts()
-        hours = await self._hours(now)
+        hours = await self._throughput.hours(now)
         unfinished = sum(number for state, number in counts.items() if not state.finished)
         to_go = self.to_go(unfinished)
-        return {
-            "counts": {state.value: counts.get(state, 0) for state in RunState},
-            "throughput": _by_hour(hours, now),
-            "expected_end": None if to_go is None else iso(now + to_go),
-            "bottleneck": self._bottleneck()[1],
-        }
+        return shapes.Summary(
+            counts={state.value: counts.get(state, 0) for state in RunState},
+            throughput=_by_hour(hours, now),
+            expected_end=None if to_go is None else shapes.moment(now + to_go),
+            bottleneck=self._bottleneck()[1],
+        )
 
     def to_go(self, unfinished: int) -> float | None:
-        """Seconds until so many runs should be done; None where that cannot be told, as in an outage."""
+        """Seconds until so many runs should be done; None where that is unknown, as in an outage."""
         kind, _ = self._bottleneck()
         if kind in _HELD_UP or not unfinished:
             return None
         now = self._clock()
         end = self._end(unfinished, kind, now)
         return None if end is None else end - now
-
-    async def _hours(self, now: float) -> list[Hour]:
-        """What ended in the last 24 hours; those that are over are looked at once a minute."""
-        this_hour = now // _HOUR_S * _HOUR_S
-        if self._past is None or now >= self._past[0] + _FRESH_S or this_hour != self._past[1]:
-            hours = await self._listing.ended_since(now - _DAY_S)
-            self._past = now, this_hour, [hour for hour in hours if hour.start < this_hour]
-            return hours
-        return self._past[2] + await self._listing.ended_since(this_hour)
 
     def _bottleneck(self) -> tuple[WaitKind | None, str | None]:
         """What most runs wait for."""
@@ -107,7 +97,7 @@ class Pace:
         if kind is WaitKind.QUOTA and rate is not None:
             engine = self._engine
             before = sum(1 for run in engine.runs.values() if not run.results(Activity.SEARCH))
-            left = (engine.waiting + before) * rate.per / rate.n
+            left = max(0.0, self._searches.expected(engine.waiting + before) - now)
             rest = sum(self._after_search) / len(self._after_search) if self._after_search else 0.0
             return now + left + rest
         since = max(self._began, now - _LOOK_BACK_S)
@@ -117,19 +107,19 @@ class Pace:
         return now + unfinished * (now - since) / lately
 
 
-def _by_hour(hours: list[Hour], now: float) -> list[dict[str, Json]]:
+def _by_hour(hours: list[Hour], now: float) -> list[shapes.Hour]:
     """Each of the last 24 hours, the present one included."""
     by_start = {hour.start: hour for hour in hours}
-    last = now // _HOUR_S * _HOUR_S
+    last = now // HOUR_S * HOUR_S
     hours_view = []
     for number in range(23, -1, -1):
-        start = last - number * _HOUR_S
+        start = last - number * HOUR_S
         hour = by_start.get(start)
         hours_view.append(
-            {
-                "hour": iso(start),
-                "finished": hour.runs if hour else 0,
-                "documents": hour.documents if hour else 0,
-            }
+            shapes.Hour(
+                hour=shapes.moment(start),
+                finished=hour.runs if hour else 0,
+                documents=hour.documents if hour else 0,
+            )
         )
     return hours_view

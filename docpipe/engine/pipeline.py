@@ -1,25 +1,55 @@
 """The pipeline of one patient, from the database row to the report on the task, as plain awaits.
 
-`run.do` is the engine's: it replays what has a checkpoint, and checkpoints what has none.
+`run.do` belongs to the engine: it returns the checkpoint of an activity, or does it and makes the checkpoint.
 """
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, TypeVar
 
+import msgspec
+import structlog
+from msgspec.structs import replace
+
+from docpipe.engine import budget
+from docpipe.engine import files as files_of
 from docpipe.engine.ports import Activities
-from docpipe.errors import RunError, ServiceError
-from docpipe.model import Activity, Json, Outcome, RunState
+from docpipe.errors import DocpipeError, ServiceError
+from docpipe.model import OUTCOMES, Activity, Outcome, Patient, RunState
+from docpipe.results.files import (
+    Appended,
+    Archive,
+    Converted,
+    Digest,
+    Member,
+    Stored,
+    Task,
+    Updated,
+)
+from docpipe.results.report import (
+    ArchiveFacts,
+    Entry,
+    Facts,
+    History,
+    PatientFacts,
+    RunFacts,
+)
+from docpipe.results.search import Ready, Search
+from docpipe.runtime.logs import place_of
+
+log = structlog.get_logger(__name__)
 
 SEARCHES: Final = 4
 """A search that expires is started again, at most three times."""
 RETRIED: Final = "in_progress"
 """The status of a task whose finished run is retried."""
-_NOT_KEPT: Final = (Outcome.DUPLICATE, Outcome.IGNORED, Outcome.REFUSED)
+_NOT_STORED: Final = "The run stopped before this document was stored."
 CONCURRENT_DOCUMENTS: Final = 32
 """Documents of one run in progress at the same time; most of them wait for a worker."""
+
+_T = TypeVar("_T")
 
 
 class Run(Protocol):
@@ -30,40 +60,46 @@ class Run(Protocol):
         """The run's ULID."""
 
     @property
+    def gives_up(self) -> bool:
+        """Whether it is cancelled: nothing is retrieved any more, and the task gets to know."""
+
+    @property
     def patient_id(self) -> str:
         """Whose documents are retrieved."""
 
     async def do(
         self,
         activity: Activity,
-        work: Callable[..., Awaitable[Json]],
-        *args: Json,
+        work: Callable[..., Awaitable[_T]],
+        *args: Any,
+        kind: type[_T],
         item: str = "",
-        about: Json = None,
-        valid: Callable[[Json], bool] | None = None,
-    ) -> Json:
+        about: Mapping[str, object] | None = None,
+        valid: Callable[[_T], bool] | None = None,
+    ) -> _T:
         """Do an activity once: run `work(step, *args)`, or return the result of an earlier attempt.
 
         Args:
             activity: its name.
-            work: what it does.
-            args: what it is given.
-            item: which document or attempt, if the activity is done several times.
-            about: what the activity log may say of the arguments.
-            valid: whether what an earlier result points to is still there; if not, it is done again.
+            work: the coroutine function that does it.
+            args: its arguments after the step.
+            kind: the type of its result, which a checkpoint is decoded to.
+            item: the document or search, if the activity is done several times.
+            about: the arguments for the activity log, without personal data.
+            valid: whether the files of an earlier result still exist; if not, the activity is repeated.
         """
 
     def is_repeating(self, activity: Activity) -> bool:
         """Whether this is a retry of a finished run that repeats this activity."""
 
-    def results(self, activity: Activity) -> dict[str, Json]:
-        """The results of an activity so far, by item."""
+    def results(self, activity: Activity) -> dict[str, Any]:
+        """The results of an activity so far, by item, as checkpoints hold them."""
 
     def may_have_started(self, activity: Activity) -> bool:
         """Whether an activity may have had its effect."""
 
-    def history(self) -> Json:
-        """What the report says of the run so far: {"started", "timeline": [...], "waits": [...]}."""
+    def history(self) -> History:
+        """The activities and waits of the run so far, for its report."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,57 +115,140 @@ class Ending:
 async def retrieve(run: Run, activities: Activities) -> Ending:
     """Retrieve, convert, store and report the documents of one patient.
 
+    Once there is a task, any error that stops the run is reported to it, including unexpected errors and
+    refusals by the tracker; report and manifest are then written for the documents so far.
+
     Raises:
         RunError: if the patient is unknown, or the run has no task to report to.
     """
-    patient = await run.do(Activity.GET_PATIENT, activities.get_patient, run.patient_id)
-    task = await run.do(Activity.CREATE_TASK, activities.create_task, run.id, run.patient_id)
-    task_id = task["task_id"]
+    patient = await run.do(Activity.GET_PATIENT, activities.get_patient, run.patient_id, kind=Patient)
+    task = await run.do(Activity.CREATE_TASK, activities.create_task, run.id, run.patient_id, kind=Task)
     if run.is_repeating(Activity.UPDATE_STATUS):  # trackers may refuse to move a task that has ended
-        update = (task_id, RETRIED, "The retrieval is tried again.")
-        await run.do(Activity.UPDATE_STATUS, activities.update_status, *update, item="again")
+        update = (task.task_id, RETRIED, "The retrieval is tried again.")
+        await _tried(
+            run, Activity.UPDATE_STATUS, activities.update_status, *update, kind=Updated, item="again"
+        )
     archive, files, error = None, [], None
     try:
         archive = await _archive(run, activities, patient)
-        files = await _documents(run, activities, archive["members"])
-        await activities.release(run.id, archive)
-    except RunError as stopped:
-        error = str(stopped)
-    counts = dict(Counter(file["outcome"] for file in files))
+        files = await _documents(run, activities, archive.members, patient)
+        await activities.release(run.id, archive.release)
+    except Exception as stopped:  # noqa: BLE001 -- an unexpected error is reported like any other
+        error = reason_of(stopped, run.id)
+        archive, files = _so_far(run)
+    return await _reported(run, activities, _facts(run, patient, task, archive, files), error)
+
+
+async def _reported(run: Run, activities: Activities, facts: Facts, error: str | None) -> Ending:
+    """Update the task, write the report and append it; each is tried even if the one before failed."""
+    counts, task_id = files_of.counts(facts.documents), facts.run.task_id
     state = _final_state(counts, error)
     update = (task_id, state, _note(counts, error))
-    status_result = await run.do(Activity.UPDATE_STATUS, activities.update_status, *update)
-    facts = _facts(run, patient, task, archive, files) | {"counts": counts}
-    facts["run"] |= {"state": state, "error": error, "problem": status_result["problem"]}
-    report = await run.do(Activity.REPORT, activities.report, facts)
-    again = run.is_repeating(Activity.APPEND_REPORT)
-    append_result = await run.do(Activity.APPEND_REPORT, activities.append_report, task_id, report, again)
-    problem = status_result["problem"] or append_result["problem"]
+    updating = activities.update_status
+    status, refused = await _tried(run, Activity.UPDATE_STATUS, updating, *update, kind=Updated)
+    problem = status.problem if status else None
+    error = error or refused
+    about = replace(facts.run, state=_final_state(counts, error), error=error, problem=problem)
+    history = run.history()
+    facts = replace(facts, run=about, counts=counts, timeline=history.timeline, waits=history.waits)
+    report, failed = await _tried(run, Activity.REPORT, activities.report, facts, kind=Digest)
+    error = error or failed
+    if report is not None:
+        append = (task_id, report, run.is_repeating(Activity.APPEND_REPORT))
+        appending = activities.append_report
+        appended, refused = await _tried(run, Activity.APPEND_REPORT, appending, *append, kind=Appended)
+        error = error or refused
+        problem = problem or (appended.problem if appended else None)
+    state = _final_state(counts, error)
     if problem and state is RunState.COMPLETED:
         state = RunState.COMPLETED_WITH_ERRORS
     return Ending(state, counts, task_id, error or problem)
 
 
+async def _tried(
+    run: Run,
+    activity: Activity,
+    work: Callable[..., Awaitable[_T]],
+    *args: Any,
+    kind: type[_T],
+    item: str = "",
+) -> tuple[_T | None, str | None]:
+    """Return an activity's result and None, or None and the reason for its failure."""
+    try:
+        return await run.do(activity, work, *args, kind=kind, item=item), None
+    except Exception as error:  # noqa: BLE001 -- the next activities are tried anyway
+        return None, reason_of(error, run.id)
+
+
+async def conclude(run: Run, activities: Activities) -> Ending:
+    """Run the pipeline to its end; an error becomes an outcome here, only cancellation passes."""
+    try:
+        return await (give_up if run.gives_up else retrieve)(run, activities)
+    except Exception as error:  # noqa: BLE001 -- `reason_of` logs unexpected errors
+        message = reason_of(error, run.id)
+    created = run.results(Activity.CREATE_TASK).get("")
+    state = RunState.CANCELLED if run.gives_up else RunState.FAILED
+    return Ending(state, counts_so_far(run), created and created["task_id"], message)
+
+
+def reason_of(error: Exception, run_id: str) -> str:
+    """Describe an error that stopped a run in a sentence; an unexpected one is logged with its place."""
+    if isinstance(error, DocpipeError):
+        return str(error)
+    log.error("run_broken", run_id=run_id, exc_info=error)
+    return f"docpipe itself failed ({place_of(error)}): please report this."
+
+
+def counts_so_far(run: Run) -> dict[str, int]:
+    """Count the files of a stopped run by outcome."""
+    return files_of.counts(_so_far(run)[1])
+
+
+def _results(run: Run, activity: Activity, kind: type[_T]) -> dict[str, _T]:
+    """The results of an activity so far, by item."""
+    return msgspec.convert(run.results(activity), dict[str, kind])  # type: ignore[valid-type]  # a type by construction
+
+
+def _so_far(run: Run) -> tuple[Archive | None, list[Entry]]:
+    """Return the archive, if there is one, and its files; those that are not stored count as failed."""
+    archives = [done for done in _results(run, Activity.DOWNLOAD, Archive).values() if not done.expired]
+    if not archives:
+        return None, []
+    converted = _results(run, Activity.CONVERT, Converted)
+    stored = _results(run, Activity.STORE, Stored)
+
+    def as_entry(item: str, member: Member, done: Converted | None) -> Entry:
+        if done is not None and item in stored:
+            return files_of.stored_entry(member, done, stored[item].key)
+        if files_of.is_settled(member):
+            return files_of.entry(member)
+        return files_of.entry(replace(member, outcome=Outcome.FAILED, reason=_NOT_STORED))
+
+    files = [as_entry(*file) for file in files_of.walk(archives[-1].members, converted, within=stored)]
+    return archives[-1], files
+
+
 async def give_up(run: Run, activities: Activities) -> Ending:
     """Set the task of a cancelled run to cancelled, if it has one. Stored documents stay.
 
-    A task that may have been requested is created first: a request still on its way would leave a task in
-    progress for ever.
+    A task that may have been requested is created first: a request still under way could leave a task in
+    progress for good.
 
     Raises:
         RunError: if the task cannot be updated.
     """
     stored = run.results(Activity.STORE)
-    converted = run.results(Activity.CONVERT)
-    counts = dict(Counter(converted[item]["outcome"] for item in stored if item in converted))
-    for search in run.results(Activity.SEARCH).values():
-        await activities.release(run.id, search)
+    converted = _results(run, Activity.CONVERT, Converted)
+    counts = dict(Counter(converted[item].outcome for item in stored if item in converted))
+    for search in _results(run, Activity.SEARCH, Search).values():
+        await activities.release(run.id, search.status)
     if not run.may_have_started(Activity.CREATE_TASK):
         return Ending(RunState.CANCELLED, counts, None, None)
-    task = await run.do(Activity.CREATE_TASK, activities.create_task, run.id, run.patient_id)
-    update = (task["task_id"], RunState.CANCELLED, _note_of_cancel(len(stored)))
-    status_result = await run.do(Activity.UPDATE_STATUS, activities.update_status, *update, item="cancelled")
-    return Ending(RunState.CANCELLED, counts, task["task_id"], status_result["problem"])
+    task = await run.do(Activity.CREATE_TASK, activities.create_task, run.id, run.patient_id, kind=Task)
+    update = (task.task_id, RunState.CANCELLED, _note_of_cancel(len(stored)))
+    updating = activities.update_status
+    status = await run.do(Activity.UPDATE_STATUS, updating, *update, kind=Updated, item="cancelled")
+    return Ending(RunState.CANCELLED, counts, task.task_id, status.problem)
 
 
 def _note_of_cancel(kept: int) -> str:
@@ -137,18 +256,18 @@ def _note_of_cancel(kept: int) -> str:
     return f"Cancelled; {stay} in the storage." if kept else "Cancelled; no document was stored."
 
 
-async def _archive(run: Run, activities: Activities, patient: Json) -> Json:
+async def _archive(run: Run, activities: Activities, patient: Patient) -> Archive:
     """Search until there is an archive, and extract it."""
     for search_number in range(1, SEARCHES + 1):
         item = "" if search_number == 1 else str(search_number)
+        number = {"search": search_number}
         search = await run.do(
-            Activity.SEARCH, activities.search, patient, item=item, about={"search": search_number}
+            Activity.SEARCH, activities.search, patient, kind=Search, item=item, about=number
         )
-        about = {"search_id": search["search_id"]}
-        ready = await run.do(
-            Activity.CHECK_STATUS, activities.wait_until_ready, search, patient, item=item, about=about
-        )
-        if ready["state"] == "expired":
+        about = {"search_id": search.search_id}
+        polling = (activities.wait_until_ready, search, patient)
+        ready = await run.do(Activity.CHECK_STATUS, *polling, kind=Ready, item=item, about=about)
+        if ready.expired:
             continue
         archive = await run.do(
             Activity.DOWNLOAD,
@@ -156,29 +275,30 @@ async def _archive(run: Run, activities: Activities, patient: Json) -> Json:
             run.id,
             search,
             ready,
+            kind=Archive,
             item=item,
             about=about,
             valid=activities.extracted(run.id),
         )
-        if archive["state"] != "expired":
+        if not archive.expired:
             return archive
     raise ServiceError(
-        f"The exchange let the search expire {SEARCHES} times before its archive could be had."
+        f"The search expired at the exchange {SEARCHES} times before its archive was downloaded."
     )
 
 
-async def _documents(run: Run, activities: Activities, members: Sequence[Json]) -> list[Json]:
+async def _documents(
+    run: Run, activities: Activities, members: Sequence[Member], patient: Patient
+) -> list[Entry]:
     """Convert and store every member that is a document; returns every file with its outcome."""
-    seen: dict[str, str] = {
-        m["id"]: m["path"] for m in members if m["file"] and m["outcome"] not in _NOT_KEPT
-    }
-    siblings = [member["path"] for member in members if member["file"]]
+    seen = files_of.seen(members)
     places = asyncio.Semaphore(CONCURRENT_DOCUMENTS)
+    left = budget.of_run(members, _results(run, Activity.CONVERT, Converted))
 
-    async def one(item: str, member: Json) -> list[Json]:
-        if member["outcome"] in _NOT_KEPT or (member["outcome"] is not None and not member["file"]):
-            return [_entry(member)]
-        about = {"document_id": member["id"], "size": member["size"]}
+    async def one(item: str, member: Member) -> list[Entry]:
+        if files_of.is_settled(member):
+            return [files_of.entry(member)]
+        about = {"document_id": member.id, "size": member.size}
         place = (run.patient_id, run.id, item)
         async with places:
             done = await run.do(
@@ -186,21 +306,23 @@ async def _documents(run: Run, activities: Activities, members: Sequence[Json]) 
                 activities.convert,
                 place,
                 member,
-                siblings,
+                patient,
+                kind=Converted,
                 item=item,
                 about=about,
                 valid=activities.converted(run.id, item),
             )
-            put = await run.do(Activity.STORE, activities.store, place, member, done, item=item, about=about)
-        parts = [_unless_seen(part, seen) for part in done["embedded"]]
+            storing = (activities.store, place, member, done)
+            put = await run.do(Activity.STORE, *storing, kind=Stored, item=item, about=about)
+        parts = files_of.parts(left, seen, item, member, done)
         embedded = await _each(one(f"{item}.{number}", part) for number, part in enumerate(parts, 1))
-        return [_entry(member, done, put["key"]), *(file for files in embedded for file in files)]
+        return [files_of.stored_entry(member, done, put.key), *(file for files in embedded for file in files)]
 
     groups = await _each(one(f"{number:05d}", member) for number, member in enumerate(members, 1))
     return [file for files in groups for file in files]
 
 
-async def _each(work: Any) -> list[list[Json]]:
+async def _each(work: Any) -> list[list[Entry]]:
     """Await all concurrently; the first error cancels the others and is raised as it is."""
     try:
         async with asyncio.TaskGroup() as group:
@@ -208,50 +330,6 @@ async def _each(work: Any) -> list[list[Json]]:
     except BaseExceptionGroup as errors:
         raise errors.exceptions[0] from None
     return [task.result() for task in tasks]
-
-
-def _unless_seen(part: Json, seen: dict[str, str]) -> Json:
-    """A document within a document; a duplicate where the same bytes are there already."""
-    first = seen.setdefault(part["id"], part["path"])
-    if first == part["path"]:
-        return {"outcome": None, "reason": None, "told": {}, **part}
-    return {**part, "outcome": Outcome.DUPLICATE, "reason": None, "duplicate_of": first}
-
-
-def _entry(member: Json, done: Json | None = None, key: str | None = None) -> Json:
-    """One file in the manifest and the report."""
-    entry = {
-        name: member.get(name)
-        for name in (
-            "path",
-            "id",
-            "size",
-            "sha256",
-            "outcome",
-            "reason",
-            "duplicate_of",
-            "parent",
-            "derived_from",
-        )
-    }
-    if done is None:
-        return entry
-    metadata = done["metadata"]
-    declared = member["told"]
-    return entry | {
-        "outcome": done["outcome"],
-        "reason": done["reason"],
-        "media_type": done["media_type"],
-        "title": metadata.get("title") or declared.get("title"),
-        "author": metadata.get("author") or declared.get("author"),
-        "date": metadata.get("date") or declared.get("created"),
-        **{name: metadata.get(name) for name in ("custodian", "loinc", "language", "pages", "words", "ocr")},
-        "warnings": metadata.get("warnings") or [],
-        "key": key,
-        "original": f"original{done['extension']}",
-        "outputs": done["outputs"],
-        "reused": done["reused"],
-    }
 
 
 def _final_state(counts: dict[str, int], error: str | None) -> RunState:
@@ -266,18 +344,21 @@ def _note(counts: dict[str, int], error: str | None) -> str:
     """The sentence that the care team sees beside the status."""
     if error is not None:
         return error
-    outcomes = ", ".join(f"{counts[outcome]} {outcome}" for outcome in Outcome if counts.get(outcome))
+    outcomes = ", ".join(f"{counts[each]} {OUTCOMES[each]}" for each in Outcome if counts.get(each))
     return f"Documents: {outcomes}." if outcomes else "The exchange holds no documents for this patient."
 
 
-def _facts(run: Run, patient: Json, task: Json, archive: Json | None, files: list[Json]) -> dict[str, Any]:
-    history = run.history()
-    about = {"run_id": run.id, "patient_id": run.patient_id, "task_id": task["task_id"]}
-    return {
-        "run": about | {"started": history["started"]},
-        "patient": patient,
-        "archive": archive and {"size": archive["size"], "sha256": archive["sha256"]},
-        "documents": files,
-        "timeline": history["timeline"],
-        "waits": history["waits"],
-    }
+def _facts(run: Run, patient: Patient, task: Task, archive: Archive | None, files: list[Entry]) -> Facts:
+    """Collect the facts of a run once its documents are stored or it was stopped."""
+    about = RunFacts(
+        run_id=run.id,
+        patient_id=run.patient_id,
+        task_id=task.task_id,
+        started=run.history().started,
+    )
+    return Facts(
+        run=about,
+        patient=msgspec.convert(patient, PatientFacts, from_attributes=True),
+        archive=ArchiveFacts(size=archive.size, sha256=archive.sha256) if archive else None,
+        documents=files,
+    )

@@ -1,115 +1,88 @@
-"""What the engine needs of the world. There are two of each: the real one, and what `plan` makes up."""
+"""The engine's interfaces to activities, log and checkpoints. Each has two implementations: the real one, and
+that of `plan`.
+"""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Protocol
 
-from docpipe.checkpoints import StoredRun, StoredStep
+from docpipe.checkpoints import Statement, StoredRun, StoredStep
 from docpipe.gates import Ledger
-from docpipe.model import Activity, Json, RunState, Step
+from docpipe.model import Activity, Patient, RunState, Step
+from docpipe.results.files import Appended, Archive, Converted, Digest, Member, Stored, Task, Updated
+from docpipe.results.report import Facts
+from docpipe.results.search import Ready, Search
 from docpipe.runtime.activity_log import Entry
 
 
 class Activities(Protocol):
     """The ten activities; see activities.Activities."""
 
-    async def get_patient(self, step: Step, patient_id: str) -> Json:
+    async def get_patient(self, step: Step, patient_id: str) -> Patient:
         """GetPatientFromDB."""
 
-    async def create_task(self, step: Step, run_id: str, patient_id: str) -> Json:
+    async def create_task(self, step: Step, run_id: str, patient_id: str) -> Task:
         """TaskTracker_Create."""
 
-    async def search(self, step: Step, patient: Json) -> Json:
+    async def search(self, step: Step, patient: Patient) -> Search:
         """DocEx_Search."""
 
-    async def wait_until_ready(self, step: Step, search: Json, patient: Json) -> Json:
+    async def wait_until_ready(self, step: Step, search: Search, patient: Patient) -> Ready:
         """DocEx_CheckStatus."""
 
-    async def download_and_extract(self, step: Step, run_id: str, search: Json, ready: Json) -> Json:
+    async def download_and_extract(self, step: Step, run_id: str, search: Search, ready: Ready) -> Archive:
         """DocEx_DownloadAndExtract."""
 
-    def extracted(self, run_id: str) -> Callable[[Json], bool]:
-        """Whether what a checkpoint of the extraction points to is still there."""
+    def extracted(self, run_id: str) -> Callable[[Archive], bool]:
+        """Make a check that the files of an extraction still exist."""
 
     async def convert(
-        self, step: Step, place: tuple[str, str, str], member: Json, siblings: list[str]
-    ) -> Json:
+        self, step: Step, place: tuple[str, str, str], member: Member, patient: Patient | None = None
+    ) -> Converted:
         """ConvertFile."""
 
-    def converted(self, run_id: str, item: str) -> Callable[[Json], bool]:
-        """Whether what a checkpoint of a conversion points to is still there."""
+    def converted(self, run_id: str, item: str) -> Callable[[Converted], bool]:
+        """Make a check that the files of a conversion still exist."""
 
-    async def store(self, step: Step, place: tuple[str, str, str], member: Json, done: Json) -> Json:
+    async def store(self, step: Step, place: tuple[str, str, str], member: Member, done: Converted) -> Stored:
         """PutToStorage."""
 
-    async def update_status(self, step: Step, task_id: str, state: str, note: str) -> Json:
+    async def update_status(self, step: Step, task_id: str, state: str, note: str) -> Updated:
         """TaskTracker_UpdateStatus."""
 
-    async def report(self, step: Step, facts: Json) -> Json:
+    async def report(self, step: Step, facts: Facts) -> Digest:
         """GenerateReport."""
 
-    async def append_report(self, step: Step, task_id: str, made: Json, again: Json) -> Json:
+    async def append_report(self, step: Step, task_id: str, made: Digest, again: bool) -> Appended:
         """TaskTracker_AppendReport."""
 
-    async def release(self, run_id: str, search: Json) -> None:
+    async def release(self, run_id: str, address: str | None) -> None:
         """Let the exchange delete what it keeps for a search."""
 
     async def clear_spool(self, run_id: str) -> None:
-        """Remove what a finished run left in the spool."""
+        """Remove the files of a finished run from the spool."""
 
 
 class ActivityLog(Protocol):
-    """Told of every activity; see activity_log.ActivityLog."""
+    """Notes every activity; see activity_log.ActivityLog."""
 
     def start(self, entry: Entry) -> None:
-        """An activity begins."""
+        """Note that an activity starts."""
 
     def finish(self, entry: Entry, duration: float, outcome: str) -> None:
-        """An activity is over."""
+        """Note that an activity ended."""
 
     def write(self) -> None:
-        """Hand all lines until now to the operating system."""
+        """Pass all lines so far to the operating system."""
 
     async def flush(self) -> None:
-        """The same, from the event loop."""
+        """Like `write`, from the event loop."""
 
     def give_up(self) -> None:
-        """Wait for room on a full disk no more."""
+        """Stop waiting for a full disk."""
 
 
-class Checkpoints(Ledger, Protocol):
-    """What survives the process; see checkpoints.Checkpoints."""
-
-    async def create_runs(self, run_ids: Mapping[str, str], priority: int) -> list[StoredRun]:
-        """Add queued runs."""
-
-    def start_run(self, run_id: str) -> None:
-        """Note that the run has begun."""
-
-    async def finish_run(
-        self, run_id: str, state: RunState, counts: dict[str, int], task_id: str | None, error: str | None
-    ) -> None:
-        """Set how the run ended."""
-
-    async def cancel_run(self, run_id: str) -> None:
-        """Note that a run is to be cancelled."""
-
-    async def retry_run(self, run: StoredRun, activity: Activity) -> None:
-        """Forget the checkpoints of a finished run from an activity on, and queue it again."""
-
-    def note_doing(self, run_id: str, doing: Json) -> None:
-        """Note what the run is at."""
-
-    def begin_step(self, run_id: str, activity: str, item: str) -> None:
-        """Note a try of an activity."""
-
-    def save_step(self, run_id: str, activity: str, item: str, state: Json) -> Awaitable[None]:
-        """Keep what a later try has to know."""
-
-    def note_step(self, run_id: str, activity: str, item: str, state: Json) -> None:
-        """Keep what a later try would like to know."""
-
-    def finish_step(self, run_id: str, activity: str, item: str, result: Json) -> Awaitable[None]:
-        """Set the checkpoint of an activity."""
+class GrantLedger(Ledger, Protocol):
+    """What quotas remember across restarts; see checkpoints.ledger.GrantLedger."""
 
     def note_alive(self) -> None:
         """Note that this process lives."""
@@ -117,20 +90,65 @@ class Checkpoints(Ledger, Protocol):
     async def begin_life(self) -> None:
         """The same, before this process spends anything."""
 
+    def end_life(self) -> None:
+        """Note that this process stops, and that all it spent is noted."""
+
+
+class Checkpoints(Protocol):
+    """The durable state of runs; see checkpoints.Checkpoints."""
+
+    @property
+    def ledger(self) -> GrantLedger:
+        """What quotas remember across restarts."""
+
+    async def create_runs(
+        self, run_ids: Mapping[str, str], priority: int, note: Statement | None = None
+    ) -> list[StoredRun]:
+        """Add queued runs."""
+
+    def start_run(self, run_id: str) -> None:
+        """Note that the run has started."""
+
+    async def finish_run(
+        self, run_id: str, state: RunState, counts: dict[str, int], task_id: str | None, error: str | None
+    ) -> None:
+        """Set how the run ended."""
+
+    async def cancel_run(self, run_id: str) -> None:
+        """Mark a run as being cancelled."""
+
+    async def retry_run(self, run: StoredRun, activity: Activity) -> None:
+        """Delete the checkpoints of a finished run from an activity on, and queue it again."""
+
+    def note_doing(self, run_id: str, doing: object) -> None:
+        """Note the position of a run, None between steps."""
+
+    def begin_step(self, run_id: str, activity: str, item: str) -> None:
+        """Note an attempt at an activity."""
+
+    def save_step(self, run_id: str, activity: str, item: str, state: object) -> Awaitable[None]:
+        """Save the state of a step durably."""
+
+    def note_step(self, run_id: str, activity: str, item: str, state: object) -> None:
+        """Save the state of a step soon."""
+
+    def finish_step(self, run_id: str, activity: str, item: str, result: object) -> Awaitable[None]:
+        """Set the checkpoint of an activity."""
+
     async def pauses(self) -> dict[str, float]:
-        """What is paused, and since when."""
+        """Return the paused services, with the time each pause started."""
 
     async def steps(self, run_id: str) -> list[StoredStep]:
-        """Every activity of the run that was begun."""
+        """Return every activity of the run that was started."""
 
     async def unfinished(self) -> list[StoredRun]:
-        """Runs that are not finished, oldest first."""
+        """Return the unfinished runs, oldest first."""
 
     async def runs(self, run_ids: Sequence[str]) -> list[StoredRun]:
-        """These runs, in this order."""
+        """Return these runs, in this order."""
 
-    def write_first(self, work: Callable[[], None]) -> None:
-        """Call this before each transaction: it writes what has to be on its way before that is."""
+    def before_commit(self, work: Callable[[], None]) -> None:
+        """Call `work` before each transaction."""
 
     def give_up(self) -> None:
-        """Wait for room on a full disk no more."""
+        """Stop waiting for a full disk."""

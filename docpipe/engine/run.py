@@ -1,21 +1,28 @@
-"""One run in progress: replays the checkpoints of its activities, and checkpoints what has none."""
+"""One run in progress: replays the checkpoints of its activities, and makes the missing ones."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, TypeVar
 
-from docpipe.checkpoints import StoredRun, StoredStep
+import msgspec
+from msgspec import Struct
+
+from docpipe.checkpoints import Position, StoredRun, StoredStep, is_redacted
+from docpipe.engine.past import history_of
 from docpipe.engine.ports import ActivityLog, Checkpoints
-from docpipe.engine.restart import ERROR, comes_before, failed, failure
+from docpipe.engine.restart import comes_before, failed, failure, failure_in
 from docpipe.engine.wait_history import WaitHistory
 from docpipe.errors import RunError
-from docpipe.model import Activity, Clock, Json, RunState, Ticket, Wait
+from docpipe.gates.line import waiting
+from docpipe.gates.local_trouble import trouble_of, wait_out
+from docpipe.model import Activity, Clock, RunState, Ticket, Wait
+from docpipe.results.report import History
 from docpipe.runtime.activity_log import Entry
+from docpipe.sources.polling import Polls
 
 
-class Change(NamedTuple):  # two for each activity, and a tuple is made in a third of the time
+class Change(NamedTuple):  # two per activity, and a tuple is made in a third of the time
     """An event for listeners: an activity starts or ends, or a run ends."""
 
     run_id: str
@@ -25,14 +32,17 @@ class Change(NamedTuple):  # two for each activity, and a tuple is made in a thi
     item: str = ""
     outcome: str | None = None
     """None when the activity starts."""
-    result: Json = None
+    result: Any = None
+    """The checkpoint of an activity that ended, as JSON."""
 
 
 Listener = Callable[[Change], None]
+_T = TypeVar("_T")
+_S = TypeVar("_S", bound=Struct)
 
 
 class RunHost(Protocol):
-    """What a run needs of its engine."""
+    """The part of the engine that a run uses."""
 
     checkpoints: Checkpoints
     activity_log: ActivityLog
@@ -42,13 +52,13 @@ class RunHost(Protocol):
         """Call the listeners."""
 
     def release_admission(self, run_id: str) -> None:
-        """The run has searched: its place among admitted runs is free."""
+        """Free the admission of a run that has searched."""
 
     async def wait_until_allowed(self, ticket: Ticket, activity: Activity) -> None:
-        """Return when an activity may start: at once, unless docpipe is paused.
+        """Wait until an activity may start: at once unless docpipe is paused.
 
         Raises:
-            CancelledError: if it may no longer start in this process; activities that are running end.
+            CancelledError: if it may no longer start in this process.
         """
 
 
@@ -62,26 +72,45 @@ class ActiveStep:
     attempt: int
     started: float
     ticket: Ticket
-    state: Json | None
+    state: object
+    """The latest: a Struct, or the JSON that an earlier process saved; None if there is none."""
     entry: Entry = field(init=False)
     """Its lines in the activity log."""
 
     @property
     def key(self) -> str:
         """See model.Step."""
-        retries = self.run.stored.retries  # the key of an earlier time would bring its answer back
+        retries = self.run.stored.retries  # with the old key a service would repeat its old answer
         words = (self.run.id, self.activity, self.item, f"retry{retries}" if retries else "")
         return ":".join(filter(None, words))
 
-    async def save(self, state: Json) -> None:
+    def saved(self, kind: type[_S]) -> _S | None:
+        """See model.Step."""
+        if self.state is None or isinstance(self.state, kind):
+            return self.state
+        return msgspec.convert(self.state, kind)
+
+    @property
+    def progress(self) -> float | None:
+        """The part of a search that is done, as the exchange reports it; None for other activities."""
+        polls = self.saved(Polls) if self.activity is Activity.CHECK_STATUS else None
+        return polls.progress if polls is not None else None
+
+    async def save(self, state: Struct) -> None:
         """See model.Step."""
         self.state = state
         await self.run.engine.checkpoints.save_step(self.run.id, self.activity, self.item, state)
 
-    def note(self, state: Json) -> None:
+    def note(self, state: Struct) -> None:
         """See model.Step."""
         self.state = state
         self.run.engine.checkpoints.note_step(self.run.id, self.activity, self.item, state)
+
+    async def until(self, when: float, wait: Wait) -> None:
+        """See model.Step."""
+        if (left := when - self.run.engine.clock()) > 0:
+            with waiting(self.ticket, wait):
+                await asyncio.sleep(left)
 
 
 @dataclass(slots=True, eq=False)
@@ -99,7 +128,7 @@ class ActiveRun:
     waited: WaitHistory = field(init=False)
 
     def __post_init__(self) -> None:
-        self.waited = WaitHistory(self.stored.doing.get("waited"))
+        self.waited = WaitHistory(self.stored.doing.waited if self.stored.doing else ())
 
     @property
     def id(self) -> str:
@@ -113,46 +142,63 @@ class ActiveRun:
 
     @property
     def current(self) -> ActiveStep | None:
-        """The step that started first of those that have not ended, None between steps."""
+        """The oldest step that has not ended, None between steps."""
         return next(iter(self.active.values()), None)
 
     @property
     def gives_up(self) -> bool:
-        """Whether the run is being cancelled: all that is left is to update the task."""
+        """Whether the run is being cancelled: it only updates its task."""
         return self.stored.state is RunState.CANCELLING
 
     async def do(
         self,
         activity: Activity,
-        work: Callable[..., Awaitable[Json]],
-        *args: Json,
+        work: Callable[..., Awaitable[_T]],
+        *args: Any,
+        kind: type[_T],
         item: str = "",
-        about: Json = None,
-        valid: Callable[[Json], bool] | None = None,
-    ) -> Json:
+        about: Mapping[str, object] | None = None,
+        valid: Callable[[_T], bool] | None = None,
+    ) -> _T:
         """See pipeline.Run.do."""
         past = self.steps.get((activity, item))
         if past is not None and past.result is not None:
-            if failed(past.result):
-                raise RunError(past.result[ERROR])
-            if valid is None or self._all_stored or valid(past.result):
-                return past.result
+            if (failure_then := failure_in(past.result)) is not None:
+                raise RunError(failure_then.error)
+            if self._is_replayable(activity, past.result):
+                replayed = msgspec.convert(past.result, kind)
+                if valid is None or self._all_stored or valid(replayed):
+                    return replayed
         step = await self._start(activity, item, past, about)
-        result, outcome = None, "ok"
+        kept: object = None
+        outcome = "ok"
         try:
-            result = await work(step, *args)
+            result = await self._attempted(step, work, *args)
+            kept = msgspec.to_builtins(result)
         except RunError as error:
-            outcome, result = "failed", failure(error)
+            outcome, kept = "failed", failure(error)
             raise
         except BaseException as error:
             outcome = "stopped" if isinstance(error, asyncio.CancelledError) else "failed"
             raise
         finally:
-            await self._finish(step, outcome, result)
+            await self._finish(step, outcome, kept)
         return result
 
-    async def _start(self, activity: Activity, item: str, past: StoredStep | None, about: Json) -> ActiveStep:
-        """Before each attempt: wait until it may start, then log and publish that it does."""
+    async def _attempted(self, step: ActiveStep, work: Callable[..., Awaitable[_T]], *args: Any) -> _T:
+        """Do the work; repeat it after a trouble of this machine that passes, such as a full disk."""
+        while True:
+            try:
+                return await work(step, *args)
+            except Exception as error:
+                if (trouble := trouble_of(error)) is None:
+                    raise
+            await wait_out(trouble, step.ticket, "spool", self.engine.clock)
+
+    async def _start(
+        self, activity: Activity, item: str, past: StoredStep | None, about: Mapping[str, object] | None
+    ) -> ActiveStep:
+        """Start an attempt: wait until it may start, then log and publish it."""
         engine = self.engine
         step = ActiveStep(
             run=self,
@@ -175,10 +221,10 @@ class ActiveRun:
         engine.notify(Change(self.id, self.patient_id, activity, item))
         return step
 
-    async def _finish(self, step: ActiveStep, outcome: str, result: Json) -> None:
-        """After each attempt: the finish line of the log, then the checkpoint of a result or an error.
+    async def _finish(self, step: ActiveStep, outcome: str, result: object) -> None:
+        """End an attempt: write its line of the log, then the checkpoint of its result or error.
 
-        There is no await between the two, so that a cancellation cannot separate them.
+        No await stands between the two, so that a cancellation cannot separate them.
         """
         engine, activity, item = self.engine, step.activity, step.item
         del self.active[activity, item]
@@ -195,12 +241,16 @@ class ActiveRun:
         first = self.stored.retried_from
         return first is not None and comes_before(first, activity)
 
+    def _is_replayable(self, activity: Activity, result: object) -> bool:
+        """Whether a checkpoint is complete enough: the end of a run removes personal data."""
+        return not is_redacted(result) or (self._all_stored and activity is Activity.CHECK_STATUS)
+
     @property
     def _all_stored(self) -> bool:
-        """Whether a retry starts after all documents were stored, and so needs nothing of the spool."""
+        """Whether a retry starts after all documents were stored, and so needs no file of the spool."""
         return self.stored.retried_from is not None and not self.is_repeating(Activity.STORE)
 
-    def results(self, activity: Activity) -> dict[str, Json]:
+    def results(self, activity: Activity) -> dict[str, Any]:
         """See pipeline.Run.results."""
         steps = (step for step in self.steps.values() if step.activity == activity)
         return {step.item: step.result for step in steps if step.result and not failed(step.result)}
@@ -210,96 +260,48 @@ class ActiveRun:
         past = self.steps.get((activity, ""))
         return past is not None and (past.state is not None or past.result is not None)
 
-    def _remember(self, step: ActiveStep, result: Json) -> None:
+    def _remember(self, step: ActiveStep, result: object) -> None:
         if step.activity is Activity.SEARCH:
             self.engine.release_admission(self.id)
         self.steps[step.activity, step.item] = StoredStep(
             step.activity, step.item, step.attempt, step.started, self.engine.clock(), None, result
         )
 
-    def history(self) -> Json:
+    def history(self) -> History:
         """See pipeline.Run.history."""
-        timeline = [
-            {
-                "activity": past.activity,
-                "item": past.item,
-                "attempts": past.attempts,
-                "started": _iso(past.started_at),
-                "finished": None if past.finished_at is None else _iso(past.finished_at),
-                "outcome": "failed" if failed(past.result) else "ok",
-                **self._polls(past),
-            }
-            for past in sorted(self.steps.values(), key=lambda step: (step.started_at, step.item))
-        ]
         now = self.engine.clock()
-        waits = [
-            span | {"since": _iso(span["since"]), "until": _iso(span["until"] or now)}
-            for span in self.waited.spans
-        ]
-        started = self.stored.started_at or now
-        return {"started": _iso(started), "timeline": timeline, "waits": waits}
-
-    def _polls(self, past: StoredStep) -> dict[str, Json]:
-        """When a search was polled, as far back as that is kept."""
-        search = self.steps.get((Activity.SEARCH, past.item))
-        result = past.result
-        if (
-            past.activity != Activity.CHECK_STATUS
-            or search is None
-            or failed(search.result)
-            or failed(result)
-        ):
-            return {}
-        if search.result is None or result is None:
-            return {}
-        end = past.finished_at or self.engine.clock()  # the times kept are rounded
-        return {"polls": [_iso(min(search.result["at"] + after, end)) for after in result.get("asked", ())]}
+        return history_of(self.stored.started_at or now, self.steps, self.waited.spans, now)
 
     def position(self) -> tuple[Any, ...]:
-        """The current step and what it waits for, to compare with those of a second ago."""
+        """The current step and its wait, to compare with those of a second ago."""
         step = self.current
         wait = step and step.ticket.wait
-        return (step, *((wait.kind, wait.what, wait.place, round(wait.until or 0)) if wait else ()))
+        moved = step and step.ticket.transfer and step.ticket.transfer.received
+        return (step, moved, *((wait.kind, wait.what, wait.place, round(wait.until or 0)) if wait else ()))
 
     def note_wait(self) -> None:
-        """Add what the run waits for now to its wait history."""
+        """Add the current wait of the run to its wait history."""
         step = self.current
         wait = None if step is None else step.ticket.wait
         self.waited.note(step.activity if step else "", wait, self.engine.clock())
 
-    def doing(self) -> Json:
-        """The current step as JSON, with the wait history, for a process that resumes the run."""
+    def doing(self) -> Position | None:
+        """The current step with the wait history, for a process that resumes the run; None between steps."""
         step = self.current
         if step is None:
-            return {}
-        wait = _wait_as_json(step.ticket.wait)
-        doing = {"activity": step.activity, "since": step.started, "wait": wait}
-        if self.waited.spans:
-            doing["waited"] = self.waited.spans
-        if step.activity is Activity.CHECK_STATUS and step.state:
-            doing["progress"] = step.state["progress"]
-        return doing
-
-
-def _wait_as_json(wait: Wait | None) -> Json:
-    """A wait as JSON. dataclasses.asdict would copy each value deeply, for every run every second."""
-    if wait is None:
-        return None
-    return {
-        "kind": wait.kind,
-        "what": wait.what,
-        "since": wait.since,
-        "until": wait.until,
-        "place": wait.place,
-    }
-
-
-def _iso(when: float) -> str:
-    return datetime.fromtimestamp(when, UTC).isoformat(timespec="milliseconds")
+            return None
+        return Position(
+            activity=step.activity,
+            since=step.started,
+            wait=step.ticket.wait,
+            waited=self.waited.spans,
+            progress=step.progress,
+            transfer=step.ticket.transfer,
+        )
 
 
 def current_waits(runs: Iterable[ActiveRun]) -> Iterator[tuple[ActiveRun, Wait]]:
-    """What each of these runs waits for now, where it waits."""
+    """Yield the runs that wait, each with its current wait."""
     for run in runs:
         step = run.current
         if step is not None and step.ticket.wait is not None:

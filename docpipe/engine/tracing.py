@@ -5,10 +5,9 @@ OTEL_EXPORTER_OTLP_ENDPOINT (or OTEL_EXPORTER_OTLP_TRACES_ENDPOINT) names a coll
 of a patient.
 
 A run's ULID has as many bits as a trace's id, and becomes it. So a run that is resumed in another process
-goes on in the same trace, and whoever has the id of a run finds its trace.
+continues in the same trace, and whoever has the id of a run finds its trace.
 """
 
-import asyncio
 import contextlib
 import hashlib
 import os
@@ -19,6 +18,7 @@ import structlog
 
 from docpipe import __version__
 from docpipe.engine.engine import Change, Engine
+from docpipe.engine.exporting import check_protocol, heard, shut_down
 from docpipe.gates import Attempt
 from docpipe.model import RunState
 
@@ -29,7 +29,6 @@ if TYPE_CHECKING:  # the extra may be missing, and costs time to load
 log = structlog.get_logger(__name__)
 
 _SWITCHES: Final = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
-_LAST_S: Final = 3.0
 _CROCKFORD: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _OFF: Final = ("true", "1")
 
@@ -53,15 +52,15 @@ async def traced(
         log.warning("no_traces", cure="install docpipe[otel]")
         yield
         return
+    check_protocol(env)
     traces = Traces(engine, provider)
     engine.listeners.append(traces.changed)
     observers.append(traces.attempted)
-    try:
-        yield
-    finally:
-        # Sends what is left; a collector that is down must not hold up the end for long.
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(asyncio.to_thread(provider.shutdown), _LAST_S)
+    with heard() as complaints:
+        try:
+            yield
+        finally:
+            await shut_down(provider, complaints)
 
 
 def _provider() -> "TracerProvider":

@@ -1,39 +1,47 @@
-"""What a run has waited for so far: spans of time, kept with the run so that its report can tell of them."""
+"""The wait history of a run: spans of time, kept with the run for its report."""
 
+from collections.abc import Iterable
 from typing import Final
 
-from docpipe.model import Json, Wait
+from msgspec.structs import replace
+
+from docpipe.checkpoints import Span
+from docpipe.model import Wait
 
 MOST: Final = 40
-"""Of the spans, the last so many are kept."""
+"""Spans kept; older ones are dropped."""
 _CLOSE_S: Final = 2.0
-"""Two waits for the same with less between them are one: between two questions there is an answer."""
+"""Two waits for the same thing with a shorter gap are one: between two polls lies an answer."""
 
 
 class WaitHistory:
-    """The spans of one run: {"activity", "kind", "what", "since", "until"}, in seconds since the epoch."""
+    """The spans of one run.
+
+    Args:
+        spans: those of an earlier process; one that lasted when the process ended has no end.
+    """
 
     __slots__ = ("spans",)
 
-    def __init__(self, spans: Json = None) -> None:
-        """Go on from what an earlier process knew; what was waited for when it ended has no end."""
-        self.spans: list[Json] = [dict(span) for span in spans or ()]
+    def __init__(self, spans: Iterable[Span] = ()) -> None:
+        self.spans = [replace(span) for span in spans]
 
     def note(self, activity: str, wait: Wait | None, now: float) -> None:
-        """Note what the run waits for from now on, if anything."""
+        """Note what the run waits for from now on, None if it does not wait."""
         last = self.spans[-1] if self.spans else None
         if wait is None:
-            if last is not None and last["until"] is None:
-                last["until"] = now
+            if last is not None and last.until is None:
+                last.until = now
             return
-        about = {"activity": activity, "kind": wait.kind, "what": wait.what}
-        if last is not None and about.items() <= last.items() and _continues(last, wait):
-            last["until"] = None
+        if last is not None and _is_continued(last, activity, wait):
+            last.until = None
             return
         self.note(activity, None, now)
-        self.spans.append(about | {"since": wait.since, "until": None})
+        self.spans.append(Span(activity=activity, kind=wait.kind, what=wait.what, since=wait.since))
         del self.spans[:-MOST]
 
 
-def _continues(last: Json, wait: Wait) -> bool:
-    return last["until"] is None or wait.since - last["until"] < _CLOSE_S
+def _is_continued(last: Span, activity: str, wait: Wait) -> bool:
+    if (last.activity, last.kind, last.what) != (activity, wait.kind, wait.what):
+        return False
+    return last.until is None or wait.since - last.until < _CLOSE_S

@@ -11,6 +11,7 @@ import contextlib
 import math
 import os
 import threading
+from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
@@ -20,6 +21,7 @@ import structlog
 
 from docpipe.errors import StateError
 from docpipe.model import Clock, Json
+from docpipe.util.fsync import sync_folder, write_all
 from docpipe.util.json import to_json
 
 log = structlog.get_logger(__name__)
@@ -35,17 +37,30 @@ COLUMNS: Final = (
     "duration_s",
     "outcome",
 )
+CURRENT: Final = "activity_log.csv"
+"""The file that is written; others are put aside."""
 _HEAD: Final = ",".join(COLUMNS) + "\r\n"
 ROTATE_BYTES: Final = 64 * 2**20
 """A file of this size is put aside."""
 _RETRY_FULL_S: Final = 5.0
+_FORMULA: Final = (
+    "=",
+    "+",
+    "-",
+    "@",
+    "\N{FULLWIDTH EQUALS SIGN}",
+    "\N{FULLWIDTH PLUS SIGN}",
+    "\N{FULLWIDTH HYPHEN-MINUS}",
+    "\N{FULLWIDTH COMMERCIAL AT}",
+)
+"""What spreadsheets take for the beginning of a formula; behind an apostrophe it is text."""
 _TAIL_BYTES: Final = 64 * 1024
 
 
 class Entry:
     """Which try of which activity; `args` bears no names and no birth dates."""
 
-    __slots__ = ("activity", "attempt", "patient", "run_id", "told")
+    __slots__ = ("activity", "args", "attempt", "patient", "run_id")
 
     def __init__(self, run_id: str, patient_id: str, activity: str, attempt: int, args: Json) -> None:
         self.run_id = run_id
@@ -53,8 +68,8 @@ class Entry:
         self.attempt = attempt
         if not patient_id.isprintable():  # a line break would cut the record
             patient_id = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in patient_id)
-        self.patient = _quoted(patient_id)
-        self.told = _quoted(to_json(args)) if args else "{}"
+        self.patient = _quoted(f"'{patient_id}" if patient_id.startswith(_FORMULA) else patient_id)
+        self.args = _quoted(to_json(args)) if args else "{}"
 
 
 def _quoted(text: str) -> str:
@@ -81,7 +96,7 @@ class ActivityLog:
         Raises:
             StateError: if it cannot be opened.
         """
-        self._path = folder / "activity_log.csv"
+        self._path = folder / CURRENT
         self._clock = clock
         self._lines: list[str] = []
         self._rest = b""
@@ -122,7 +137,7 @@ class ActivityLog:
         at = _timestamp(int(self._clock() * 1000))
         self._lines.append(
             f"{at},{entry.run_id},{entry.patient},{entry.activity},{event},"
-            f"{entry.attempt},{entry.told},{duration},{outcome}\r\n"
+            f"{entry.attempt},{entry.args},{duration},{outcome}\r\n"
         )
 
     def write(self) -> None:
@@ -144,21 +159,21 @@ class ActivityLog:
 
     async def flush(self) -> None:
         """Return when all lines until now are handed to the operating system, or were given up."""
-        told = False
+        warned = False
         while True:
             try:
                 return await asyncio.to_thread(self.write)
             except OSError as error:
-                if not told:
+                if not warned:
                     log.warning("activity_log_not_written", reason=error.strerror)
-                told = True
+                warned = True
                 if self._given_up.is_set():
                     return None
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._given_up.wait(), _RETRY_FULL_S)
 
     def _rotate(self) -> None:
-        """Put the file aside and begin another; where that cannot be, this one is gone on with."""
+        """Rename the file and begin another; if that fails, this one stays in use."""
         stamp = datetime.fromtimestamp(self._clock(), UTC).strftime("%Y%m%dT%H%M%SZ")
         aside, new = self._path.with_name(f"activity_log-{stamp}.csv"), self._path.with_suffix(".new")
         self._size = 0  # tried again when as much again is written
@@ -177,6 +192,38 @@ class ActivityLog:
         os.close(self._file)
         self._file = file
 
+    async def remove(self, is_about: Callable[[bytes], bool]) -> int:
+        """Write the file anew without some lines, durably; returns how many they were.
+
+        Raises:
+            OSError: the disk is full or broken; the file is as it was.
+        """
+
+        def work() -> int:
+            self.write()
+            with self._writing:
+                lines = self._path.read_bytes().splitlines(keepends=True)
+                kept = [line for line in lines if not is_about(line)]
+                if len(kept) < len(lines):
+                    self._replace(b"".join(kept))
+                return len(lines) - len(kept)
+
+        return await asyncio.to_thread(work)
+
+    def _replace(self, content: bytes) -> None:
+        new = self._path.with_suffix(".new")
+        file = os.open(new, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o600)
+        try:
+            write_all(file, content)
+            os.fsync(file)
+            new.rename(self._path)
+        except OSError:
+            os.close(file)
+            raise
+        os.close(self._file)
+        self._file, self._size = file, len(content)
+        sync_folder(self._path.parent)
+
     async def prune(self, before: float) -> int:
         """Remove files that were put aside before then (seconds since the epoch); returns how many."""
 
@@ -190,7 +237,7 @@ class ActivityLog:
 
 
 def _age(path: Path) -> float:
-    """When it was put aside, as its name says; never, where it says nothing."""
+    """When the file was rotated, from its name; infinity for other names."""
     try:
         return datetime.strptime(path.stem, "activity_log-%Y%m%dT%H%M%SZ").replace(tzinfo=UTC).timestamp()
     except ValueError:

@@ -1,4 +1,4 @@
-"""What the process holds in memory, tokens and patients' data, stays there when it crashes."""
+"""Keeps tokens and patients' data in the memory of the process, also when it crashes."""
 
 import contextlib
 import resource
@@ -8,7 +8,7 @@ _PR_SET_DUMPABLE: Final = 4  # <linux/prctl.h>
 
 
 def keep_memory_private() -> None:
-    """Leave no core file, and let no other process of the same user look into this one.
+    """Write no core file, and refuse access to the memory to other processes of the same user.
 
     The limit alone would not do: the kernel ignores it where cores are piped to a program (core(5)).
     """

@@ -1,6 +1,8 @@
 """How Python is set in processes that hold many runs: its collector of cyclic garbage, and its threads."""
 
+import contextlib
 import gc
+import resource
 import sys
 from typing import Final
 
@@ -10,16 +12,29 @@ _OLD: Final = 200
 _SWITCH_S: Final = 0.0005
 
 
-def settle() -> None:
+def allow_many_files() -> None:
+    """Raise the soft limit of open files to the hard one.
+
+    The soft one is low for the sake of programs that use `select`, which docpipe does not: see
+    https://0pointer.net/blog/file-descriptor-limits.html.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        with contextlib.suppress(OSError, ValueError):  # macOS has a lower limit that it does not report
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def tune_interpreter() -> None:
     """Leave alone what is loaded by now, look at old objects seldom, and let threads take turns sooner.
 
     As Python comes, it looks at all objects each time that they have grown by a quarter: while 100,000 runs
-    are read, a dozen times, and nothing else goes on for 100 ms each. Young garbage is collected as before;
+    are read, a dozen times, and nothing else runs for 100 ms each. Young garbage is collected as before;
     what is no longer young is looked at in portions that take 10 ms.
 
     A thread that comes back from SQLite or the disk waits for the interpreter until the event loop has had it
     for 5 ms, as Python comes, and a transaction comes back several times.
     """
+    allow_many_files()
     gc.collect()
     gc.freeze()
     gc.set_threshold(_YOUNG, _MIDDLE, _OLD)

@@ -1,6 +1,7 @@
-"""Logs: lines for people where a terminal looks on, JSON otherwise, on standard error.
+"""Logs on standard error: lines for people on a terminal, JSON otherwise.
 
 The text of an exception may quote a patient's record: only its type and place are logged, unless debugging.
+Addresses are logged without signatures, tokens and logins.
 """
 
 import contextlib
@@ -9,9 +10,13 @@ import os
 import sys
 import traceback
 from collections.abc import Callable, Iterator, MutableMapping
-from typing import Any
+from typing import Any, Final
 
 import structlog
+
+from docpipe.util.redact import without_secrets
+
+_WORDS: Final = 200
 
 
 def configure(*, debug: bool = False, quiet: bool = False, plain: bool = False) -> None:
@@ -20,7 +25,7 @@ def configure(*, debug: bool = False, quiet: bool = False, plain: bool = False) 
     Args:
         debug: everything, with the texts of exceptions.
         quiet: warnings only, as on a terminal, where progress is shown instead.
-        plain: lines for people also where no terminal looks on; else JSON.
+        plain: lines for people also without a terminal.
     """
     terminal = sys.stderr.isatty()
     level = logging.DEBUG if debug else logging.WARNING if quiet or terminal else logging.INFO
@@ -30,9 +35,13 @@ def configure(*, debug: bool = False, quiet: bool = False, plain: bool = False) 
         # The usual formatter shows the values of local variables, and those are patients.
         plainly = structlog.dev.plain_traceback
         last = [structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=plainly)]
-    if debug:  # what libraries say, asyncio above all: it quotes whole tasks
-        told = "%(asctime)s [%(levelname)-8s] %(name)s: %(message).240s"
-        logging.basicConfig(level=logging.WARNING, format=told, datefmt="%H:%M:%S", stream=sys.stderr)
+    if debug:  # messages of libraries; asyncio quotes whole tasks
+        layout = "%(asctime)s [%(levelname)-8s] %(name)s: %(message).240s"
+        logging.basicConfig(level=logging.WARNING, format=layout, datefmt="%H:%M:%S", stream=sys.stderr)
+        for handler in logging.getLogger().handlers:
+            handler.setFormatter(_Redacted(handler.formatter))
+    else:  # without a handler Python would print them whole
+        logging.getLogger().handlers[:] = [_Forwarded(logging.WARNING)]
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
@@ -47,6 +56,31 @@ def configure(*, debug: bool = False, quiet: bool = False, plain: bool = False) 
     )
 
 
+class _Redacted(logging.Formatter):
+    """Lines of libraries, without secrets in addresses."""
+
+    def __init__(self, lines: logging.Formatter | None) -> None:
+        super().__init__()
+        self._lines = lines or logging.Formatter()
+
+    def format(self, record: logging.LogRecord) -> str:
+        """As the formatter has it, but for the secrets."""
+        return without_secrets(self._lines.format(record))
+
+
+class _Forwarded(logging.Handler):
+    """Warnings of libraries as lines of docpipe's own log: their first words, and nothing that is quoted."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Log one."""
+        error = record.exc_info[1] if record.exc_info else None
+        details = {"error": place_of(error)} if error is not None else {}
+        words = str(record.msg).partition("\n")[0][:_WORDS]
+        log = structlog.get_logger("docpipe")
+        write = log.error if record.levelno >= logging.ERROR else log.warning
+        write("library_warned", library=record.name, words=words, **details)
+
+
 class _Lines:
     """As much of a logger as the filtering logger uses."""
 
@@ -54,20 +88,20 @@ class _Lines:
         self._write = write
 
     def msg(self, message: str) -> None:
-        self._write(message)
+        self._write(without_secrets(message))
 
     log = debug = info = warn = warning = error = critical = fatal = exception = msg
 
 
 def _to_standard_error(message: str) -> None:
-    """A pipe that nobody reads any more, or a full disk behind it, must not stop the work that is told of."""
+    """Write a line; a closed pipe or a full disk must not stop the work."""
     with contextlib.suppress(OSError, ValueError):
         print(message, file=sys.stderr, flush=True)  # noqa: T201 -- this is where logs go
 
 
 @contextlib.contextmanager
 def written_by(write: Callable[[str], None], without: frozenset[str] = frozenset()) -> Iterator[None]:
-    """Hand log lines to somebody else meanwhile, such as a view that moves; some events not at all."""
+    """Send log lines to `write` meanwhile, such as to a live view; drop the events in `without`."""
     before = structlog.get_config()
 
     def kept(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

@@ -1,4 +1,4 @@
-"""What a docpipe that runs for months clears away by itself. Documents are never touched."""
+"""Retention: removal of old finished runs and logs. Documents are never removed."""
 
 import asyncio
 import contextlib
@@ -7,7 +7,7 @@ from typing import Final
 
 import structlog
 
-from docpipe.checkpoints import Checkpoints, prune
+from docpipe.checkpoints import Checkpoints, believed, prune
 from docpipe.errors import StateError
 from docpipe.model import Clock
 from docpipe.runtime.activity_log import ActivityLog
@@ -22,7 +22,7 @@ EVERY_S: Final = 3600.0
 async def tidied(
     checkpoints: Checkpoints, activity_log: ActivityLog, keep: float | None, clock: Clock
 ) -> AsyncIterator[None]:
-    """Once an hour, forget what is older than `keep` seconds: finished runs, and logs that were put aside."""
+    """Once an hour, remove finished runs and rotated logs that are older than `keep` seconds."""
     if keep is None:
         yield
         return
@@ -37,10 +37,10 @@ async def tidied(
 async def _forever(checkpoints: Checkpoints, activity_log: ActivityLog, keep: float, clock: Clock) -> None:
     await asyncio.sleep(FIRST_S)
     while True:
-        before = clock() - keep
         try:
+            before = await believed(checkpoints, clock()) - keep
             await prune(checkpoints, before)
             await activity_log.prune(before)
         except (OSError, StateError) as error:
-            log.warning("not_tidied", reason=str(error))
+            log.warning("retention_failed", reason=str(error))
         await asyncio.sleep(EVERY_S)

@@ -1,10 +1,11 @@
 """The state folder: private, and owned by one process at a time."""
 
 import fcntl
-import json
 import os
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
+
+import msgspec
 
 from docpipe.errors import StateError
 from docpipe.util.fsync import make_folder
@@ -45,17 +46,17 @@ class StateFolder:
             os.close(self._lock)
             raise InUseError(
                 f"The state folder {self.path} is in use by {holder(self.path)}: wait for it or stop it. "
-                "`docpipe status` can look on meanwhile."
+                "`docpipe status` shows its runs meanwhile."
             ) from error
         os.ftruncate(self._lock, 0)
-        os.write(self._lock, json.dumps({"pid": os.getpid()}).encode())
+        os.write(self._lock, msgspec.json.encode(_Lock(os.getpid())))
         return self
 
     def announce(self, address: str) -> None:
-        """Write into the lock where this process can be talked to."""
-        told = json.dumps({"pid": os.getpid(), "address": address}).encode()
-        os.pwrite(self._lock, told, 0)
-        os.ftruncate(self._lock, len(told))
+        """Write the address of the service into the lock file."""
+        content = msgspec.json.encode(_Lock(os.getpid(), address))
+        os.pwrite(self._lock, content, 0)
+        os.ftruncate(self._lock, len(content))
 
     def __exit__(self, *_: object) -> None:
         os.ftruncate(self._lock, 0)
@@ -63,25 +64,31 @@ class StateFolder:
 
 
 def holder(folder: Path) -> str:
-    """Who holds the lock, in words."""
-    told = _told(folder)
-    if "pid" not in told:
+    """The process that holds the lock, in words."""
+    lock = _read_lock(folder)
+    if lock.pid is None:
         return "another process"
-    return f"process {told['pid']}" + (f", a service at {told['address']}" if "address" in told else "")
+    return f"process {lock.pid}" + (f", a service at {lock.address}" if lock.address else "")
 
 
 def address(folder: Path) -> str | None:
-    """Where the service that holds the lock can be talked to; None where there is none."""
-    told = _told(folder).get("address")
-    return told if isinstance(told, str) and in_use(folder) else None
+    """The address of the service that holds the lock; None if no service does."""
+    lock = _read_lock(folder)
+    return lock.address if lock.address and in_use(folder) else None
 
 
-def _told(folder: Path) -> dict[str, Any]:
+class _Lock(msgspec.Struct, frozen=True):
+    """The content of the lock file: which process holds it, and where its service listens."""
+
+    pid: int | None = None
+    address: str | None = None
+
+
+def _read_lock(folder: Path) -> _Lock:
     try:
-        told = json.loads((folder / "lock").read_bytes())
-    except (OSError, ValueError):
-        return {}
-    return told if isinstance(told, dict) else {}
+        return msgspec.json.decode((folder / "lock").read_bytes(), type=_Lock)
+    except (OSError, msgspec.DecodeError):
+        return _Lock()
 
 
 def in_use(folder: Path) -> bool:
@@ -91,7 +98,7 @@ def in_use(folder: Path) -> bool:
     except OSError:
         return False
     try:
-        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)  # for no longer than it takes to let go of it
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)  # released at once
     except BlockingIOError:
         return True
     finally:

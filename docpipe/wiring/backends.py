@@ -1,6 +1,7 @@
-"""Where patients come from and where documents go, as the configuration says."""
+"""The patients database and the storage that the configuration names."""
 
 import contextlib
+import hashlib
 import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -12,6 +13,7 @@ from docpipe.gates import Gate
 from docpipe.gates.line import Slots
 from docpipe.patients import PatientDatabase, checked
 from docpipe.storage import Bucket, FolderStorage, Storage, folder_name, folder_or_bucket, hashed_names
+from docpipe.storage.blobs import Blobs, FolderBlobs
 
 
 def storage_folder(config: Config) -> Path | None:
@@ -36,16 +38,45 @@ def open_storage(config: Config, gate: Gate | None = None) -> Storage:
     """
     place, name = _place(config), _naming(config)
     if isinstance(place, Path):
-        return FolderStorage(place, name=name)
-    # Whoever has a folder does not pay for obstore.
+        shared = bool(config.fleet.redis or config.fleet.temporal)
+        return FolderStorage(place, name=name, shared=shared)
+    # obstore is imported only for buckets.
     from docpipe.storage.stores import open_store  # noqa: PLC0415
 
-    store = open_store(place)  # tells what is missing
+    store = open_store(place)  # raises if a package or option is missing
     from docpipe.storage.attempts import SLOTS, Attempts  # noqa: PLC0415
     from docpipe.storage.objects import ObjectStorage  # noqa: PLC0415
 
     clock = time.time if gate is None else gate.service.clock
     return ObjectStorage(store, place, Attempts(gate, Slots(SLOTS, clock)), name)
+
+
+def open_blobs(config: Config, gate: Gate | None = None) -> Blobs:
+    """Small files that machines of a fleet leave for each other; see `open_storage`."""
+    place = _place(config)
+    if isinstance(place, Path):
+        return FolderBlobs(place)
+    from docpipe.storage.stores import open_store  # noqa: PLC0415 -- only for buckets
+
+    store = open_store(place)
+    from docpipe.storage.attempts import SLOTS, Attempts  # noqa: PLC0415 -- likewise
+    from docpipe.storage.bucketblobs import BucketBlobs  # noqa: PLC0415 -- likewise
+
+    clock = time.time if gate is None else gate.service.clock
+    return BucketBlobs(store, Attempts(gate, Slots(SLOTS, clock)), config.storage.url)
+
+
+def index_path(config: Config) -> Path:
+    """The database of the search index: in the storage folder, or in the state folder for a bucket.
+
+    Raises:
+        ConfigError: if `storage.url` cannot be used.
+    """
+    folder = storage_folder(config)
+    if folder is not None:
+        return folder / ".search.db"
+    place = hashlib.sha256(config.storage.url.encode()).hexdigest()[:8]  # another bucket has another index
+    return config.state_dir / f"search-{place}.db"
 
 
 def _place(config: Config) -> Path | Bucket:

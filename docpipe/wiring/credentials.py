@@ -1,4 +1,4 @@
-"""How services are reached, and what is shown to them, as the configuration says."""
+"""Transports and credentials that the configuration names."""
 
 from dataclasses import dataclass
 
@@ -13,12 +13,12 @@ from docpipe.http import (
     OAuth2,
     Proof,
     SignedAssertion,
+    TlsFiles,
     TransportMap,
     TransportSettings,
     bearer,
     loaded,
     origin_of,
-    tls,
 )
 from docpipe.model import Clock
 from docpipe.wiring.gates import Gates
@@ -33,7 +33,7 @@ class Access:
 
 
 def open_access(config: Config, http: Http, gates: Gates, clock: Clock) -> Access:
-    """The credentials that the configuration names; no server is asked for a token yet.
+    """The credentials that the configuration names; no token is requested yet.
 
     Raises:
         ConfigError: if they make no sense together, or a key cannot be used.
@@ -60,6 +60,8 @@ def open_ways(config: Config) -> TransportMap:
         ConfigError: if a file cannot be used.
     """
     own: dict[str, TransportSettings] = {}
+    if config.notify.url:
+        own[origin_of(config.notify.url)] = _to_receiver(config)
     remotes = (("tasktracker", config.tasktracker), ("docex", config.docex))
     for section, remote in remotes:
         if remote.token_url:
@@ -68,6 +70,18 @@ def open_ways(config: Config) -> TransportMap:
         if remote.base_url != FAKE:
             own[origin_of(remote.base_url)] = _transport(config, section, remote, with_certificate=True)
     return TransportMap(own, _transport(config, "docex", config.docex, with_certificate=False))
+
+
+def _to_receiver(config: Config) -> TransportSettings:
+    """The way to the receiver of notifications."""
+    notify = config.notify
+    try:
+        tls = TlsFiles(config.folder / notify.ca_file, None, None) if notify.ca_file else None
+    except OSError as error:
+        raise ConfigError(f"notify: {error.filename} cannot be read: {error.strerror}.") from error
+    except ValueError as error:
+        raise ConfigError(f"notify: {error}.") from error
+    return TransportSettings(tls, notify.proxy, "")
 
 
 def _transport(config: Config, section: str, remote: Remote, *, with_certificate: bool) -> TransportSettings:
@@ -83,7 +97,7 @@ def _transport(config: Config, section: str, remote: Remote, *, with_certificate
     if ca is None and certificate is None:
         return TransportSettings(None, remote.proxy, login)
     try:
-        return TransportSettings(tls(ca, certificate, key), remote.proxy, login)
+        return TransportSettings(TlsFiles(ca, certificate, key), remote.proxy, login)
     except OSError as error:
         raise ConfigError(f"{section}: {error.filename} cannot be read: {error.strerror}.") from error
     except ValueError as error:
@@ -91,7 +105,7 @@ def _transport(config: Config, section: str, remote: Remote, *, with_certificate
 
 
 def grant_of(section: str, remote: Remote, clock: Clock) -> Grant | None:
-    """Who asks which server for tokens; None where the section names no such server.
+    """The OAuth 2.0 grant of a section; None if it names no token server.
 
     Raises:
         ConfigError: as above.
@@ -111,7 +125,9 @@ def grant_of(section: str, remote: Remote, clock: Clock) -> Grant | None:
 def _proof(section: str, remote: Remote, clock: Clock) -> Proof:
     secret, key = remote.client_secret, remote.client_assertion_key
     if secret is not None and key is None:
-        return ClientSecret(secret)
+        return ClientSecret(secret, remote.client_auth)
+    if remote.client_auth and key is not None:
+        raise ConfigError(f"{section}.client_auth is for client_secret: an assertion is always in the form.")
     if key is None or secret is not None:
         raise ConfigError(f"{section}: give either client_secret or client_assertion_key (or their files).")
     try:

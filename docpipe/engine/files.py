@@ -1,0 +1,101 @@
+"""The files of a run as the pipeline goes through them: which are settled, and how the manifest has each."""
+
+from collections import Counter
+from collections.abc import Container, Iterator, Mapping, Sequence
+from typing import Final
+
+from msgspec.structs import replace
+
+from docpipe.engine.budget import Budget, of_run
+from docpipe.model import Outcome
+from docpipe.results.files import Converted, Member
+from docpipe.results.report import Entry
+
+_NOT_KEPT: Final = (Outcome.DUPLICATE, Outcome.IGNORED, Outcome.REFUSED)
+
+
+def counts(files: Sequence[Entry]) -> dict[str, int]:
+    """How many files have each outcome."""
+    return dict(Counter(file.outcome for file in files))
+
+
+def seen(members: Sequence[Member]) -> dict[str | None, str]:
+    """The name under which each document of an archive came first, by its id."""
+    return {member.id: member.path for member in members if member.file and member.outcome not in _NOT_KEPT}
+
+
+def is_settled(member: Member) -> bool:
+    """Whether what becomes of a file is decided without converting it."""
+    return member.outcome in _NOT_KEPT or (member.outcome is not None and not member.file)
+
+
+def parts(
+    left: Budget, first_paths: dict[str | None, str], item: str, member: Member, done: Converted
+) -> list[Member]:
+    """The documents in a converted document, as members of their own."""
+    inner = left.parts(item, member.path, done.embedded)
+    return [part if part.outcome else _unless_seen(part, first_paths) for part in inner]
+
+
+def _unless_seen(part: Member, first_paths: dict[str | None, str]) -> Member:
+    """A document within a document; a duplicate where the same bytes are there already."""
+    first = first_paths.setdefault(part.id, part.path)
+    if first == part.path:
+        return part
+    return replace(part, outcome=Outcome.DUPLICATE, duplicate_of=first)
+
+
+def walk(
+    members: Sequence[Member], converted: Mapping[str, Converted], within: Container[str] | None = None
+) -> Iterator[tuple[str, Member, Converted | None]]:
+    """Every file of an archive with what is in it, by item, in order; with its conversion, if there is one.
+
+    Duplicates and what is beyond the budget are there as the pipeline has them. Where `within` is given, only
+    the documents in these items are gone through.
+    """
+    left, first_paths = of_run(members, converted), seen(members)
+
+    def one(item: str, member: Member) -> Iterator[tuple[str, Member, Converted | None]]:
+        done = None if is_settled(member) else converted.get(item)
+        yield item, member, done
+        if done is not None and (within is None or item in within):
+            for number, part in enumerate(parts(left, first_paths, item, member, done), 1):
+                yield from one(f"{item}.{number}", part)
+
+    for number, member in enumerate(members, 1):
+        yield from one(f"{number:05d}", member)
+
+
+def entry(member: Member) -> Entry:
+    """A file in the manifest and the report."""
+    return Entry(
+        path=member.path,
+        id=member.id,
+        size=member.size,
+        sha256=member.sha256,
+        outcome=member.outcome or Outcome.FAILED,
+        reason=member.reason,
+        duplicate_of=member.duplicate_of,
+        parent=member.parent,
+        derived_from=member.derived_from,
+    )
+
+
+def stored_entry(member: Member, done: Converted, key: str | None) -> Entry:
+    """The same of a document that is converted; `key` where it is stored."""
+    metadata, declared = done.metadata, member.declared
+    return replace(
+        entry(member),
+        outcome=done.outcome,
+        reason=done.reason,
+        media_type=done.media_type,
+        title=metadata.get("title") or declared.title,
+        author=metadata.get("author") or declared.author,
+        date=metadata.get("date") or declared.created,
+        **{name: metadata.get(name) for name in ("custodian", "loinc", "language", "pages", "words", "ocr")},
+        warnings=metadata.get("warnings") or [],
+        key=key,
+        original=f"original{done.extension}",
+        outputs=done.outputs,
+        reused=done.reused,
+    )
