@@ -1,16 +1,15 @@
-"""The configuration: config.toml, and environment variables over it.
+"""The configuration: one dataclass per section, one field per key.
 
-One dataclass a section, one field a key; a field's metadata holds what parses its value. A key that
-is unknown, a value that is bad, are refused with the key's name and what would be right.
+A field's metadata holds its parser and its description in the documentation.
 """
 
-import os
-import tomllib
-from collections.abc import Callable, Mapping
-from dataclasses import Field, dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from docpipe.config.fleet import Fleet
+from docpipe.config.key import key as _key
+from docpipe.config.notify import Notify
 from docpipe.config.parsing import (
     Secret,
     choice,
@@ -24,6 +23,7 @@ from docpipe.config.parsing import (
     parse_languages,
     parse_login,
     parse_memory,
+    parse_networks,
     parse_options,
     parse_origins,
     parse_prefix_key,
@@ -34,46 +34,78 @@ from docpipe.config.parsing import (
     parse_switch,
     parse_text,
     parse_workers,
-    read_stripped,
 )
-from docpipe.errors import ConfigError
+from docpipe.config.schedule import Schedule
 from docpipe.model import Rate
 
-
-def _key(parse: Callable[[Any], Any], default: Any = None, *, about: str, in_file: bool = False) -> Any:
-    """A key. What is `in_file` may be secret, and be given as `<key>_file` instead: a file with it."""
-    hidden = in_file or parse in (parse_options, parse_proxy)  # passwords get where they should not
-    metadata = {"parse": parse, "about": about, "in_file": in_file, "hidden": hidden}
-    return field(default=default, repr=not hidden, metadata=metadata)
+EVEN: Final = "even"
 
 
 @dataclass(frozen=True, slots=True)
 class Remote:
-    """What both services have."""
+    """The keys of both services."""
 
     base_url: str = _key(
-        parse_base_url, "", about="address of the service; `fake` starts one inside", in_file=True
+        parse_base_url,
+        "",
+        about="address of the service; `fake` starts one inside",
+        in_file=True,
+        example='"https://service.example"',
     )
-    token: Secret | None = _key(
-        parse_secret, about="bearer token; better given by `token_file`", in_file=True
-    )
+    token: Secret | None = _key(parse_secret, about="bearer token", in_file=True, example='"..."')
     token_url: str = _key(
-        parse_address, "", about="where an OAuth2 server gives tokens, instead of `token`", in_file=True
+        parse_address,
+        "",
+        about="token endpoint of an OAuth2 server (client credentials) or its `.well-known` document, "
+        "instead of `token`",
+        in_file=True,
+        example='"https://login.example/token"',
     )
-    client_id: str = _key(parse_text, "", about="who docpipe is for that server", in_file=True)
-    client_secret: Secret | None = _key(parse_secret, about="the secret that goes with it", in_file=True)
+    client_id: str = _key(parse_text, "", about="OAuth2 client id", in_file=True, example='"docpipe"')
+    client_secret: Secret | None = _key(
+        parse_secret, about="OAuth2 client secret", in_file=True, example='"..."'
+    )
+    client_auth: str = _key(
+        choice("", "basic", "post"),
+        "",
+        about="where the secret is sent: `basic`, in a header, or `post`, in the form; by default as the "
+        "`.well-known` document wants it, without one in a header",
+        example='"post"',
+    )
     client_assertion_key: Secret | None = _key(
         parse_private_key,
-        about="or the private key (PEM or JWK) that signs assertions: RS384 or ES384",
+        about="or the private key (PEM or JWK, RS384 or ES384) for assertions; extra `docpipe[oauth2]`",
         in_file=True,
+        example='"..."',
     )
-    key_id: str = _key(parse_text, "", about="the `kid` of that key, where it does not say so itself")
-    scope: str = _key(parse_text, "", about="scopes to ask for, with blanks between")
-    ca_file: str = _key(parse_text, "", about="certificates (PEM) to trust beside the system's")
-    client_cert_file: str = _key(parse_text, "", about="the certificate (PEM) that docpipe shows")
-    client_key_file: str = _key(parse_text, "", about="its private key, where it stands in another file")
-    proxy: str = _key(parse_proxy, "", about="the HTTP proxy that leads there")
-    proxy_login: Secret | None = _key(parse_login, about="`user:password` for it", in_file=True)
+    key_id: str = _key(parse_text, "", about="the `kid` of that key, if not the JWK's own", example='"key-1"')
+    scope: str = _key(parse_text, "", about="OAuth2 scopes, separated by spaces", example='"system/*.read"')
+    ca_file: str = _key(
+        parse_text,
+        "",
+        about="certificates (PEM) to trust besides the system's",
+        example='"/etc/docpipe/ca.pem"',
+    )
+    client_cert_file: str = _key(
+        parse_text,
+        "",
+        about="client certificate (PEM) of docpipe, for mTLS",
+        example='"/etc/docpipe/client.pem"',
+    )
+    client_key_file: str = _key(
+        parse_text, "", about="its private key, if in another file", example='"/run/secrets/client-key"'
+    )
+    proxy: str = _key(
+        parse_proxy, "", about="HTTP proxy to the service", example='"http://proxy.example:3128"'
+    )
+    proxy_login: Secret | None = _key(
+        parse_login, about="`user:password` for the proxy", in_file=True, example='"user:password"'
+    )
+    allow_http: bool = _key(
+        parse_switch,
+        default=False,
+        about="credentials, and links of an https exchange, may go over plain http",
+    )
     timeout: float = _key(parse_duration, 30.0, about="longest wait for one answer")
     max_retry_after: float = _key(parse_duration, 300.0, about="longest Retry-After that is obeyed")
 
@@ -82,18 +114,41 @@ class Remote:
 class Docex(Remote):
     """The DocumentExchange."""
 
-    kind: str = _key(choice("docex", "fhir"), "docex", about="what the exchange speaks")
+    kind: str = _key(
+        choice("docex", "fhir"),
+        "docex",
+        about="protocol of the exchange: `docex`, or `fhir` for a FHIR R4 server",
+    )
     fhir_mode: str = _key(
-        choice("auto", "documents", "export"), "auto", about="how documents are found at a FHIR server"
+        choice("auto", "documents", "export"),
+        "auto",
+        about="how documents are found at a FHIR server: `documents`, `export`, or `auto` for both in turn",
     )
     patient_system: str | None = _key(
-        parse_text, about="system in which patients' ids are identifiers at a FHIR server"
+        parse_text,
+        about="identifier system of the patient ids at a FHIR server; without it they are logical ids",
+        example='"urn:oid:1.2.3"',
     )
     search_rate: Rate | None = _key(parse_rate, Rate(10, 60), about="quota of new searches")
-    status_rate: Rate | None = _key(parse_rate, Rate(10, 1), about="quota of questions after searches")
+    status_rate: Rate | None = _key(parse_rate, Rate(10, 1), about="quota of status polls")
+    spacing: str = _key(
+        choice("burst", EVEN),
+        "burst",
+        about="how both quotas are used: `burst`, as they come free (a fresh `10/min` sends ten at once), "
+        "or `even` (one every 6 s)",
+    )
     max_downloads: int = _key(integer(1, 1000), 4, about="archives downloaded at the same time")
     archive_origins: tuple[str, ...] = _key(
-        parse_origins, (), about="other origins that archives may come from; empty allows any"
+        parse_origins,
+        (),
+        about="other origins that archives may come from; empty: any public address, and where base_url is",
+        example='["https://files.example"]',
+    )
+    attachment_patience: float = _key(
+        parse_duration,
+        900.0,
+        about="how long another origin than base_url's may not answer before its documents have failed, "
+        "at a FHIR server",
     )
 
 
@@ -106,17 +161,36 @@ class Tasktracker(Remote):
 
 @dataclass(frozen=True, slots=True)
 class Patients:
-    """Where patients are looked up."""
+    """The patients database."""
 
     url: str = _key(
-        parse_text, "", about="SQLAlchemy URL; default `patients.db` in the state folder", in_file=True
+        parse_text,
+        "",
+        about="SQLAlchemy URL; default `patients.db` in the state folder; `fake` for invented patients",
+        in_file=True,
+        example='"postgresql://reader@db.example/clinic"',
     )
-    table: str = _key(parse_text, "", about="the table or view, with its schema; default `patients`")
+    table: str = _key(
+        parse_text, "", about="table or view, with its schema; default `patients`", example='"clinic.people"'
+    )
     columns: tuple[tuple[str, str], ...] = _key(
-        parse_columns, (), about='what its columns are called: {given = "first_name"}'
+        parse_columns,
+        (),
+        about='names of its columns; "": there is none',
+        example='{ given = "first_name", sex = "" }',
     )
-    query: str = _key(parse_text, "", about="instead of a table: a query with `:id`")
-    list_query: str = _key(parse_text, "", about="beside it: a query that gives the `id` of everybody")
+    query: str = _key(
+        parse_text,
+        "",
+        about="instead of a table: a query with `:id`",
+        example='"SELECT * FROM people WHERE id = :id"',
+    )
+    list_query: str = _key(
+        parse_text,
+        "",
+        about="a query that gives the `id` of every patient, for `run --all` and `patients list`",
+        example='"SELECT id FROM people"',
+    )
     pool: int = _key(integer(1, 64), 5, about="connections at the same time")
     timeout: float = _key(parse_duration, 30.0, about="longest wait for one answer")
     connect_timeout: float = _key(parse_duration, 10.0, about="longest wait for a connection")
@@ -124,32 +198,47 @@ class Patients:
 
 @dataclass(frozen=True, slots=True)
 class Storage:
-    """Where documents and reports are kept."""
+    """The storage of documents and reports."""
 
     url: str = _key(
         parse_text,
         "data/storage",
-        about="a folder, or s3://, gs:// or az:// with a bucket and a prefix",
+        about="a folder, or `s3://`, `gs://` or `az://` with a bucket and a prefix",
         in_file=True,
     )
     options: tuple[tuple[str, Any], ...] = _key(
-        parse_options, (), about="of an object store, such as its endpoint and region"
+        parse_options, (), about="options of an object store", example='{ endpoint = "https://s3.example" }'
     )
     patient_prefix: str = _key(
-        choice("id", "hash"), "id", about="how patients' folders are named: by id, or by a keyed hash of it"
+        choice("id", "hash"),
+        "id",
+        about="how patients' folders are named: `id`, or `hash` for a keyed hash of it",
     )
-    prefix_key: Secret | None = _key(parse_prefix_key, about="key of that hash", in_file=True)
+    prefix_key: Secret | None = _key(
+        parse_prefix_key, about="key of that hash, 32 characters or more", in_file=True, example='"..."'
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """Full-text search in stored documents."""
+
+    index: bool = _key(
+        parse_switch,
+        default=True,
+        about="keep an index of the text of stored documents, for `docpipe search` and the page",
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What docpipe itself remembers."""
+    """The state folder."""
 
     dir: str = _key(parse_text, "data/state", about="folder of checkpoints, lock, spool and activity_log.csv")
     keep: float | None = _key(
         parse_keep,
         90 * 86400.0,
-        about="how long the checkpoints of finished runs are kept; `forever`: always",
+        about="how long checkpoints of finished runs are kept, or `forever`",
     )
 
 
@@ -162,42 +251,66 @@ class Convert:
     )
     memory: int = _key(parse_memory, 2**30, about="most memory for one document")
     timeout: float = _key(parse_duration, 300.0, about="longest time for one document")
-    ocr: bool = _key(
-        parse_switch, default=True, about="whether scans are read, where something is installed for it"
+    budget: float = _key(
+        parse_duration, 6 * 3600.0, about="longest time of workers for all documents of one patient"
     )
+    ocr: bool = _key(parse_switch, default=True, about="OCR scanned pages, if an engine is installed")
     languages: tuple[str, ...] = _key(
         parse_languages, ("eng",), about="languages of scans, as tesseract names them: `eng+spa`"
+    )
+    libreoffice: bool = _key(
+        parse_switch,
+        default=True,
+        about="LibreOffice opens old office files and draws document.pdf, if it is installed",
     )
 
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """Where `docpipe serve` listens."""
+    """The web service of `docpipe serve`."""
 
     host: str = _key(parse_text, "127.0.0.1", about="address to listen on")
     port: int = _key(integer(0, 65535), 8080, about="port to listen on")
-    token: Secret | None = _key(parse_secret, about="token that callers have to show", in_file=True)
+    token: Secret | None = _key(
+        parse_secret,
+        about='token that callers have to send; unset: docpipe makes one; "none": everybody may call',
+        in_file=True,
+        example='"..."',
+    )
     hosts: tuple[str, ...] = _key(
-        parse_hosts, (), about="other host names under which callers may address it"
+        parse_hosts,
+        (),
+        about="other host names under which callers may address it",
+        example='["docpipe.example"]',
+    )
+    trusted_proxies: tuple[str, ...] = _key(
+        parse_networks,
+        (),
+        about="addresses or networks of proxies whose X-Forwarded-For names the caller",
+        example='["10.0.0.5", "10.1.0.0/16"]',
     )
 
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """The whole configuration; `source` is the file it was read from, if any."""
+    """The configuration; `source` is the file it was read from, if any."""
 
     docex: Docex = field(default_factory=Docex)
     tasktracker: Tasktracker = field(default_factory=Tasktracker)
     patients: Patients = field(default_factory=Patients)
     storage: Storage = field(default_factory=Storage)
+    search: Search = field(default_factory=Search)
     state: State = field(default_factory=State)
     convert: Convert = field(default_factory=Convert)
     service: Service = field(default_factory=Service)
+    schedule: tuple[Schedule, ...] = ()
+    notify: Notify = field(default_factory=Notify)
+    fleet: Fleet = field(default_factory=Fleet)
     source: Path | None = None
 
     @property
     def folder(self) -> Path:
-        """Where relative paths start: the folder of the file, else the working directory."""
+        """The folder that relative paths start from: that of the file, else the working directory."""
         return self.source.parent if self.source else Path.cwd()
 
     @property
@@ -211,145 +324,15 @@ SECTIONS: Final[dict[str, type[Any]]] = {
     "tasktracker": Tasktracker,
     "patients": Patients,
     "storage": Storage,
+    "search": Search,
     "state": State,
     "convert": Convert,
     "service": Service,
+    "schedule": Schedule,
+    "notify": Notify,
+    "fleet": Fleet,
 }
+REPEATED: Final = frozenset({"schedule"})
+"""Sections that may stand several times, as `[[schedule]]`."""
 SERVICES: Final = ("docex", "tasktracker")
-"""Sections that have to have an address, and whose secrets only those who speak with them read."""
-ENV_PREFIX: Final = "DOCPIPE_"
-_IN_FILE: Final = "_file"
-
-
-def load(path: Path | None, env: Mapping[str, str] | None = None, *, services: bool = True) -> Config:
-    """Read the configuration.
-
-    Args:
-        path: the file; None for ./config.toml, which may then be missing.
-        env: the environment, `os.environ` if not given.
-        services: whether the services are needed, so that their addresses have to be there.
-
-    Raises:
-        ConfigError: with the key's name and what would be right.
-    """
-    env = os.environ if env is None else env
-    file = path or Path("config.toml")
-    raw: dict[str, Any] | None = None
-    try:
-        raw = tomllib.loads(file.read_text("utf-8"))
-    except FileNotFoundError as error:
-        if path is not None:
-            raise ConfigError(
-                f"There is no configuration file {file}: name another with --config, or copy the "
-                "repository's config.toml."
-            ) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{file} is not valid TOML: {error}.") from error
-    except OSError as error:
-        raise ConfigError(f"{file} cannot be read: {error.strerror}.") from error
-    values = _overlaid(_from_file(raw or {}, file), env)
-    source = None if raw is None else file.absolute()
-    folder = Config(source=source).folder
-    parsed = {
-        section: _parse_section(section, given, folder, read=services or section not in SERVICES)
-        for section, given in values.items()
-    }
-    config = Config(**parsed, source=source)
-    if services:
-        _refuse_missing(config)
-    return config
-
-
-_Given = dict[str, tuple[str, Any]]  # key: (how the user names it, value)
-
-
-def _from_file(raw: Mapping[str, Any], file: Path) -> dict[str, _Given]:
-    for section, table in raw.items():
-        if not isinstance(table, dict):
-            raise ConfigError(
-                f"{file}: `{section}` stands outside a section; sections are {_names(SECTIONS)}."
-            )
-    return {
-        section: {key: (f"{section}.{key}", value) for key, value in table.items()}
-        for section, table in raw.items()
-    }
-
-
-def _overlaid(values: dict[str, _Given], env: Mapping[str, str]) -> dict[str, _Given]:
-    """The environment over the file, also where one names a value and the other the file that holds it."""
-    over: dict[str, _Given] = {}
-    for name, value in env.items():
-        if name.startswith(ENV_PREFIX) and "__" in name and value:
-            section, _, key = name.removeprefix(ENV_PREFIX).lower().partition("__")
-            over.setdefault(section, {})[key] = (name, value)
-    for section, given in over.items():
-        under = values.setdefault(section, {})
-        for key in given:
-            under.pop(key.removesuffix(_IN_FILE), None)
-            under.pop(key + _IN_FILE, None)
-        under.update(given)
-    return values
-
-
-def _parse_section(section: str, given: _Given, folder: Path, *, read: bool) -> Any:
-    """The section's values; those in files are left out unless they are to be `read`."""
-    if section not in SECTIONS:
-        shown = next(iter(given.values()))[0] if given else section
-        raise ConfigError(f"{shown}: there is no section `{section}`; sections are {_names(SECTIONS)}.")
-    known: dict[str, Field[Any]] = {f.name: f for f in fields(SECTIONS[section])}
-    parsed = {}
-    for key, (shown, value) in given.items():
-        name = key.removesuffix(_IN_FILE)
-        if key not in known and name in known and known[name].metadata["in_file"]:
-            if name in given:
-                raise ConfigError(f"{shown} and {given[name][0]} say the same thing: give one of them.")
-            if read:
-                parsed[name] = _from_its_file(known[name], shown, value, folder)
-        elif key not in known:
-            raise ConfigError(f"{shown}: there is no such key; [{section}] has {_keys(known)}.")
-        else:
-            parsed[key] = _parsed(known[key], shown, value)
-    return SECTIONS[section](**parsed)
-
-
-def _parsed(key: Field[Any], shown: str, value: Any) -> Any:
-    try:
-        return key.metadata["parse"](value)
-    except ValueError as error:
-        told = "the given value" if key.metadata["hidden"] else repr(value)
-        raise ConfigError(f"{shown}: {told} cannot be used; it has to be {error}.") from error
-
-
-def _from_its_file(key: Field[Any], shown: str, path: Any, folder: Path) -> Any:
-    """The value that a file holds; a secret remembers the file, to be read anew after a rotation."""
-    if not isinstance(path, str) or not path:
-        raise ConfigError(f"{shown}: it has to be the path of a file.")
-    file = folder / path
-    try:
-        value = key.metadata["parse"](read_stripped(file))
-    except OSError as error:
-        raise ConfigError(f"{shown}: {path} cannot be read: {error.strerror}.") from error
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{shown}: {path} is not a text in UTF-8.") from error
-    except ValueError as error:
-        raise ConfigError(f"{shown}: {path} has to hold {error}.") from error
-    return Secret(value.reveal(), file, key.metadata["parse"]) if isinstance(value, Secret) else value
-
-
-def _refuse_missing(config: Config) -> None:
-    for name in SERVICES:
-        if not getattr(config, name).base_url:
-            raise ConfigError(
-                f"{name}.base_url is missing: set it in config.toml or as DOCPIPE_{name.upper()}__BASE_URL "
-                '("fake" starts a fake service inside).'
-            )
-
-
-def _names(items: Mapping[str, Any]) -> str:
-    return ", ".join(items)
-
-
-def _keys(known: Mapping[str, Field[Any]]) -> str:
-    return ", ".join(
-        f"{name} ({name}_file)" if key.metadata["in_file"] else name for name, key in known.items()
-    )
+"""Sections that need a base_url; their secrets are read only by commands that call the services."""

@@ -1,8 +1,9 @@
-"""The values of the configuration: from a TOML value, or the text of an environment variable, to a typed one.
+"""Parsers of the configuration's values: from TOML, or the text of an environment variable, to a typed value.
 
-Each function raises ValueError with what would be right, for the sentence "it has to be …".
+Each raises ValueError with a description of valid values, which completes the sentence "it has to be …".
 """
 
+import ipaddress
 import re
 from collections.abc import Callable
 from dataclasses import fields
@@ -13,19 +14,19 @@ from urllib.parse import urlsplit
 from docpipe.model import Patient, Rate
 
 FAKE: Final = "fake"
-"""A base_url of this word starts the fake service inside."""
+"""A base_url with this value starts a fake service inside docpipe."""
 
 _UNITS_S: Final = {"s": 1, "sec": 1, "min": 60, "h": 3600, "hour": 3600, "d": 86400, "day": 86400}
 _UNITS_B: Final = {"b": 1, "kib": 2**10, "mib": 2**20, "gib": 2**30, "kb": 10**3, "mb": 10**6, "gb": 10**9}
 
 
 class Secret:
-    """A text that no print, log or traceback shows.
+    """A text that is hidden from prints, logs and tracebacks.
 
     Args:
         text: the secret.
-        file: where it was read from, if it was.
-        parse: reads the file's text anew.
+        file: the file it was read from, if any.
+        parse: parses the file's text when it is read again.
     """
 
     __slots__ = ("_parse", "_text", "file")
@@ -41,15 +42,15 @@ class Secret:
         return "Secret(***)"
 
     def reveal(self) -> str:
-        """The text itself, for the one place that needs it."""
+        """Return the text, for the code that sends it."""
         return self._text
 
     def again(self) -> "Secret":
-        """The secret as its file holds it now; without a file, as it is.
+        """Read the secret again from its file; without a file, return it unchanged.
 
         Raises:
             OSError: if the file cannot be read.
-            ValueError: if it holds nothing that can be used.
+            ValueError: if the file has no valid value.
         """
         if self.file is None:
             return self
@@ -57,11 +58,11 @@ class Secret:
 
 
 def read_stripped(file: Path) -> str:
-    """The text of a file without white space around it, as container secrets have it.
+    """Read the text of a file without surrounding white space: container secrets may end in a line break.
 
     Raises:
         OSError: if it cannot be read.
-        ValueError: if it is no text.
+        ValueError: if it is not UTF-8.
     """
     return file.read_text("utf-8").strip()
 
@@ -103,7 +104,7 @@ def parse_memory(value: Any) -> int:
 
 
 def integer(low: int, high: int) -> Callable[[Any], int]:
-    """A reader of whole numbers within two bounds."""
+    """Make a parser of whole numbers from `low` to `high`."""
 
     def parse(value: Any) -> int:
         if (
@@ -161,7 +162,7 @@ def parse_switch(value: Any) -> bool:
 
 
 def parse_languages(value: Any) -> tuple[str, ...]:
-    """Read languages as tesseract names them."""
+    """Read languages by tesseract's names."""
     if not isinstance(value, str) or not re.fullmatch(r"[A-Za-z]\w{1,40}(\+[A-Za-z]\w{1,40})*", value):
         raise ValueError('names as of tesseract --list-langs, such as "eng" or "eng+spa"')
     return tuple(dict.fromkeys(value.split("+")))
@@ -194,6 +195,15 @@ def parse_hosts(value: Any) -> tuple[str, ...]:
     return tuple(item.strip().lower() for item in items)
 
 
+def parse_networks(value: Any) -> tuple[str, ...]:
+    """Read a list of IP addresses and networks, or a text with commas between them."""
+    items = value.split(",") if isinstance(value, str) else value
+    try:
+        return tuple(str(ipaddress.ip_network(item.strip(), strict=False)) for item in items)
+    except (AttributeError, TypeError, ValueError):
+        raise ValueError('a list of addresses or networks such as ["10.0.0.5", "10.1.0.0/16"]') from None
+
+
 def parse_keep(value: Any) -> float | None:
     """Read a time, or "forever"."""
     return None if value == "forever" else parse_duration(value)
@@ -204,13 +214,13 @@ def parse_options(value: Any) -> tuple[tuple[str, Any], ...]:
     if isinstance(value, dict) and all(isinstance(item, str | bool | int | float) for item in value.values()):
         return tuple(value.items())
     items = [item.partition("=") for item in value.split(",")] if isinstance(value, str) else []
-    if not items or not all(name.strip() and found and text.strip() for name, found, text in items):
+    if not items or not all(name.strip() and sign and text.strip() for name, sign, text in items):
         raise ValueError('a table such as {region = "eu-central-1"}, or a text "region=eu-central-1"')
     return tuple((name.strip(), text.strip()) for name, _, text in items)
 
 
 def choice(*words: str) -> Callable[[Any], str]:
-    """A reader of one of a few words."""
+    """Make a parser that accepts one of a few words."""
 
     def parse(value: Any) -> str:
         if value not in words:
@@ -223,7 +233,7 @@ def choice(*words: str) -> Callable[[Any], str]:
 def parse_prefix_key(value: Any) -> Secret:
     """Read the key of a keyed hash."""
     secret = parse_secret(value)
-    if len(secret.reveal()) < 32:  # noqa: PLR2004 -- as many as the digits of the hash
+    if len(secret.reveal()) < 32:  # noqa: PLR2004 -- the length of the hash
         raise ValueError("at least 32 characters, such as of `openssl rand -hex 32`")
     return secret
 
@@ -244,7 +254,7 @@ def parse_secret(value: Any) -> Secret:
 
 
 def parse_address(value: Any) -> str:
-    """Read the address of a server that docpipe talks to beside a service."""
+    """Read the address of a server other than a service, such as a token endpoint."""
     parts = urlsplit(str(value))
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.fragment:
         raise ValueError('an address such as "https://login.example/token"')
@@ -253,8 +263,49 @@ def parse_address(value: Any) -> str:
     return str(value)
 
 
+def parse_redis(value: Any) -> str:
+    """Read the address of a Redis or Valkey."""
+    parts = urlsplit(str(value))
+    if parts.scheme not in ("redis", "rediss") or not parts.hostname or parts.fragment:
+        raise ValueError('an address such as "redis://redis.example:6379/0", or rediss:// for TLS')
+    return str(value)
+
+
+def parse_host_port(value: Any) -> str:
+    """Read the address of a server as host and port."""
+    match = re.fullmatch(r"(?:[A-Za-z0-9_.-]+|\[[0-9A-Fa-f:]+\]):(\d{1,5})", str(value))
+    if match is None or not 0 < int(match[1]) < 2**16:
+        raise ValueError('a host and a port, such as "temporal.example:7233"')
+    return str(value)
+
+
+def parse_web_address(value: Any) -> str:
+    """Read the address of a web page."""
+    parts = urlsplit(str(value))
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+        raise ValueError('an address such as "https://temporal.example"')
+    return str(value).rstrip("/")
+
+
+def parse_keys(value: Any) -> Secret:
+    """Read keys of AES-SIV, with white space between them."""
+    keys = parse_text(value).split()
+    if not keys or not all(re.fullmatch(r"[0-9A-Fa-f]{128}", key) for key in keys):
+        raise ValueError("keys of 128 hex digits, one a line, such as of `openssl rand -hex 64`")
+    if len({key.lower() for key in keys}) < len(keys):
+        raise ValueError("each key once")
+    return Secret("\n".join(keys), parse=parse_keys)
+
+
+def parse_prefix(value: Any) -> str:
+    """Read the name of a fleet, with which its keys begin."""
+    if not re.fullmatch(r"[A-Za-z0-9_.-]{1,64}", str(value)):
+        raise ValueError("1 to 64 letters, digits, dots, hyphens or underscores")
+    return str(value)
+
+
 def parse_private_key(value: Any) -> Secret:
-    """Read a private key, whose form is looked at where it is used."""
+    """Read a private key; its form is checked when it is used."""
     return Secret(parse_text(value))
 
 
