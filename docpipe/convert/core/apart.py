@@ -1,4 +1,4 @@
-"""A piece of work in a process of its own, for libraries that abort: the rest of the document survives."""
+"""Run a function in a forked process, for libraries that abort: the rest of the document survives."""
 
 import os
 import threading
@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 
 class ApartError(Exception):
-    """The work did not come to its end."""
+    """The forked process raised or died."""
 
 
 def apart(work: Callable[[], bytes]) -> bytes:

@@ -1,4 +1,4 @@
-"""What every reader takes and gives: a source, and its content."""
+"""The input and the output of every reader: a source, and its content."""
 
 import json
 import time
@@ -16,7 +16,7 @@ class UnreadableError(DocpipeError):
 
 
 class NothingToReadError(DocpipeError):
-    """The document is sound, but has nothing that a converter could show; it is kept as it is."""
+    """The document is sound but has no content to convert; it is stored as it is."""
 
 
 class MissingExtraError(NothingToReadError):
@@ -29,7 +29,7 @@ class MissingExtraError(NothingToReadError):
 
 
 class Siblings(Collection[str]):
-    """Names that are read from a JSON file when somebody asks for them, which few documents do."""
+    """Names that are read from a JSON file at the first access; few documents need them."""
 
     def __init__(self, file: str | None) -> None:
         self._file = file
@@ -50,7 +50,7 @@ class Siblings(Collection[str]):
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One document to read. Its name and declared type come from others: hints, never to be trusted."""
+    """One document to read. Its name and declared type come from the sender: hints, never trusted."""
 
     path: Path
     media_type: str
@@ -73,7 +73,7 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What a document says of itself. Dates are ISO 8601, as exact as the document is."""
+    """Metadata that the document itself contains. Dates are ISO 8601, as precise as in the document."""
 
     title: str | None = None
     date: str | None = None
@@ -95,7 +95,7 @@ class Embedded:
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What a reader found in a document."""
+    """The content of a document, as a reader returns it."""
 
     blocks: tuple[Block, ...]
     pdf: Path | bytes | None = None
@@ -103,6 +103,8 @@ class Content:
     facts: Facts = field(default_factory=Facts)
     embedded: tuple[Embedded, ...] = ()
     warnings: tuple[str, ...] = ()
+    undrawn: tuple[str, ...] = ()
+    """Warnings that hold only where the PDF is set from the blocks: of what it does not show then."""
     claimed: str | None = None
     """The PDF/A level the original claims, such as `PDF/A-1b`."""
     proven: str | None = None

@@ -1,62 +1,22 @@
-"""What a file is, by looking at it. The declared type and the name are hints for what looks like plain text.
+"""The type of a file by its content. The declared type and the name are hints for plain text.
 
-No library knows CDA, FHIR JSON or HL7 v2, hence this ladder; what it does not know is asked of `filetype`.
-The standard library alone is imported here, since the main process asks too. Nothing here raises for bad
-input.
+No library detects CDA, FHIR JSON or HL7 v2, hence these rules; `filetype` decides where none of them applies.
+Only the standard library is imported here, since the main process uses this module too. Nothing here raises
+for bad input.
 """
 
 import io
 import re
-import zipfile
+import unicodedata
+from collections import Counter
+from operator import itemgetter
 from pathlib import Path
 from typing import Final
 
-from docpipe.convert.core.kinds import CDA, DOCX, EMPTY, ENCRYPTED_OFFICE, UNKNOWN, XLSB, ZIP
+from docpipe.convert.core import containers, magics
+from docpipe.convert.core.kinds import CDA, EMPTY, UNKNOWN
 
-HEAD: Final = 65_536
-"""Bytes looked at, apart from the directory of a ZIP."""
-_OFFICE: Final = "application/vnd.openxmlformats-officedocument."
-_ZIPS: Final = (
-    ("word/", DOCX),
-    ("xl/", _OFFICE + "spreadsheetml.sheet"),
-    ("ppt/", _OFFICE + "presentationml.presentation"),
-)
-_OFFICE_NAMES: Final = ((".xlsx", _ZIPS[1][1]), (".pptx", _ZIPS[2][1]))
-# Names of streams, as they stand in the directory; first those of files that may hold the others whole.
-_OLE: Final = (
-    ("__substg1.0_", "application/vnd.ms-outlook"),
-    ("__properties_version1.0", "application/vnd.ms-outlook"),
-    ("WordDocument", "application/msword"),
-    ("EncryptedPackage", ENCRYPTED_OFFICE),
-    ("Workbook", "application/vnd.ms-excel"),
-    ("Book", "application/vnd.ms-excel"),
-    ("PowerPoint Document", "application/vnd.ms-powerpoint"),
-)
-_MAGICS: Final = (
-    (b"\xff\xd8\xff", "image/jpeg"),
-    (b"\x89PNG\r\n\x1a\n", "image/png"),
-    (b"GIF87a", "image/gif"),
-    (b"GIF89a", "image/gif"),
-    (b"II*\0", "image/tiff"),
-    (b"MM\0*", "image/tiff"),
-    (b"II+\0", "image/tiff"),
-    (b"MM\0+", "image/tiff"),
-    (b"\0\0\0\x0cjP  \r\n\x87\n", "image/jp2"),
-    (b"\xff\x4f\xff\x51", "image/jp2"),
-    (b"\x1f\x8b", "application/gzip"),
-    (b"BZh", "application/x-bzip2"),
-    (b"\x78\x9f\x3e\x22", "application/vnd.ms-tnef"),
-    (b"7z\xbc\xaf\x27\x1c", "application/x-7z-compressed"),
-    (b"\xfd7zXZ\0", "application/x-xz"),
-    (b"Rar!\x1a\x07", "application/vnd.rar"),
-)
-# DICOM without its preamble: the first elements are of group 2 or 8, with their type or without.
-_BARE_DICOM: Final = re.compile(
-    rb"[\x02\x08]\0[\0-\x30]\0(?:(?:UL|CS|UI|DA|TM|SH|LO)[\0-\x80]\0|OB\0\0\x02\0\0\0)"
-    rb"|[\x02\x08]\0\0\0(?:UL)?\x04\0"
-    rb"|\x08\0[\x01-\x30]\0[\x02-\x40]\0\0\0[\x20-\x7e]"
-    rb"|\0\x08\0[\0-\x30](?:UL|CS|UI|DA|TM|SH|LO)\0",
-)
+HEAD: Final = containers.HEAD
 _BOMS: Final = (
     (b"\xef\xbb\xbf", "utf-8"),
     (b"\xff\xfe\0\0", "utf-32-le"),
@@ -64,7 +24,7 @@ _BOMS: Final = (
     (b"\xff\xfe", "utf-16-le"),
     (b"\xfe\xff", "utf-16-be"),
 )
-# What may stand before the root of XML: blanks, the declaration and instructions, comments, a document type.
+# What may precede the root of XML: blanks, the declaration and instructions, comments, a document type.
 _PROLOG: Final = re.compile(
     r"(?:\s+|<\?.*?\?>|<!--.*?-->|<!DOCTYPE[^<>\[]*(?:\[.*?\]\s*)?>)*", re.DOTALL | re.IGNORECASE
 )
@@ -105,98 +65,70 @@ def detect(file: Path | str | bytes, name: str = "", declared: str | None = None
     Raises: OSError when a path cannot be read; nothing for what is in it.
     """
     if isinstance(file, bytes):
-        head = file[:HEAD]
+        head, size = file[:HEAD], len(file)
     else:
         with Path(file).open("rb") as opened:
-            head = opened.read(HEAD)
+            head, size = opened.read(HEAD), opened.seek(0, io.SEEK_END)
     if not head:
         return EMPTY
     return (
-        _by_magic(head)
-        or _by_container(file, head, name.lower())
-        or _by_text(head, name.lower(), (declared or "").lower())
+        magics.by_magic(head, size)
+        or containers.by_container(file, head, name.lower())
+        or _by_content(head, name.lower(), (declared or "").lower())
         or _by_library(head)
     )
 
 
-def _by_magic(head: bytes) -> str | None:  # noqa: PLR0911 - a ladder: one rung, one return
-    if head[128:132] == b"DICM":
-        return "application/dicom"
-    if b"%PDF-" in head[:1024]:
+def detect_by_head(file: Path, name: str = "", declared: str | None = None) -> str:
+    """Likewise for the main process: by a bounded amount of memory, and without unpacking more than a head.
+
+    Where the directory of a container lies behind its head, less may be known of it.
+    """
+    with file.open("rb") as opened:
+        head, size = opened.read(HEAD), opened.seek(0, io.SEEK_END)
+    if not head:
+        return EMPTY
+    return (
+        magics.by_magic(head, size)
+        or (
+            containers.of_ole(file)
+            if head.startswith(containers.OLE_MARK)
+            else containers.by_container(head, head, name.lower())
+        )
+        or _by_content(head, name.lower(), (declared or "").lower())
+        or _by_library(head)
+    )
+
+
+def _by_content(head: bytes, name: str, declared: str) -> str | None:
+    """The type of a text, of raw bytes behind a text's first lines, or of a PDF behind what is neither."""
+    kind = _by_text(head, name, declared)
+    if kind is None and (start := _LINES.match(head)) and (behind := _by_text(start[0], name, declared)):
+        kind = behind if behind in _WITH_BYTES else None
+    if kind in {None, "text/plain"} and _is_late_pdf(head, is_text=kind is not None):
         return "application/pdf"
-    for magic, media_type in _MAGICS:
-        if head.startswith(magic):
-            return media_type
-    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
-        return "image/webp"
-    if head[:2] == b"BM" and head[6:10] == bytes(4) and head[14:18] in _BMP_HEADERS:
-        return "image/bmp"
-    if head[4:8] == b"ftyp" and head[8:12] in {b"heic", b"heix", b"mif1", b"msf1", b"heim", b"heis"}:
-        return "image/heic"
-    if head[257:262] == b"ustar":
-        return "application/x-tar"
-    return "application/dicom" if _BARE_DICOM.match(head) else None
+    return kind
 
 
-_BMP_HEADERS: Final = {size.to_bytes(4, "little") for size in (12, 16, 40, 52, 56, 64, 108, 124)}
+def _is_late_pdf(head: bytes, *, is_text: bool) -> bool:
+    """Whether a PDF begins behind rubbish, other than lines of a header; a text may merely mention one."""
+    at = head[:1024].find(magics.PDF)
+    if at < 0:
+        return False
+    before = head[:at].strip(b"\0 \t\r\n\xef\xbb\xbf")
+    if not before:
+        return True
+    if _HEADER_LINE.match(before):
+        return False
+    return not is_text or re.search(rb"%PDF-\d\.\d\s.*?\d \d obj\b", head[at:], re.DOTALL) is not None
 
 
-def _by_container(file: Path | str | bytes, head: bytes, name: str) -> str | None:
-    if head.startswith(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"):
-        return _of_ole(file)
-    if head.startswith((b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08")):
-        return _of_zip(file, head, name)
-    return None
-
-
-def _of_ole(file: Path | str | bytes) -> str:
-    """The directory may lie anywhere in the file, but its names are plain UTF-16."""
-    data = file if isinstance(file, bytes) else Path(file).read_bytes()
-    for name, media_type in _OLE:
-        if name.encode("utf-16-le") in data:
-            return media_type
-    return "application/x-ole-storage"
-
-
-_PACKED: Final = r"application/(?:epub\+zip|vnd\.oasis\.opendocument\.[a-z.-]+)"
-_SELF_TOLD: Final = (  # where a package says what it is
-    ("mimetype", rf"\A\s*({_PACKED})\s*\Z"),
-    ("META-INF/manifest.xml", rf'full-path="/"[^<>]*?media-type="({_PACKED})"'),
-    ("META-INF/manifest.xml", rf'media-type="({_PACKED})"[^<>]*?full-path="/"'),
+_LINES: Final = re.compile(rb"(?:[\t\x0b\x20-\x7e\x80-\xff]*\r?[\n\r])+")
+_HEADER_LINE: Final = re.compile(rb"[!-9;-~]{1,80}:[ \t]*[^\n]*(?:\n|$)")
+_WITH_BYTES: Final = frozenset(
+    {CDA, "message/rfc822", "application/mbox", "multipart/related", "application/hl7-v2"}
 )
-
-
-def _of_zip(file: Path | str | bytes, head: bytes, name: str) -> str:
-    broken = False
-    try:
-        with zipfile.ZipFile(io.BytesIO(file) if isinstance(file, bytes) else file) as opened:
-            names = set(opened.namelist())
-            for place, pattern in _SELF_TOLD:
-                if place in names and opened.getinfo(place).file_size < HEAD:
-                    told = opened.read(place).decode("utf-8", "replace")
-                    if found := re.search(pattern, told):
-                        return found[1]
-    except Exception:  # noqa: BLE001 - a broken directory raises a dozen types; its head may still tell
-        names, broken = _local_names(head), True
-    names = {inside.replace("\\", "/") for inside in names}
-    if "[Content_Types].xml" in names or "_rels/.rels" in names:
-        if "xl/workbook.bin" in names:
-            return XLSB
-        for prefix, media_type in _ZIPS:
-            if any(inside.startswith(prefix) for inside in names):
-                return media_type
-        if broken:  # cut off before its first telling name
-            return next((kind for end, kind in _OFFICE_NAMES if name.endswith(end)), DOCX)
-    return ZIP
-
-
-def _local_names(head: bytes) -> set[str]:
-    """Names in the local headers of a ZIP that lost its directory."""
-    names = set()
-    for found in re.finditer(rb"PK\x03\x04.{22}(..)..", head, re.DOTALL):
-        length = int.from_bytes(found[1], "little")
-        names.add(head[found.end() : found.end() + length].decode("utf-8", "replace"))
-    return names
+"""What may hold raw bytes behind its first lines: attachments without an encoding."""
 
 
 def _by_text(head: bytes, name: str, declared: str) -> str | None:  # noqa: PLR0911 - likewise
@@ -211,11 +143,9 @@ def _by_text(head: bytes, name: str, declared: str) -> str | None:  # noqa: PLR0
     if start[:1] in {"{", "["}:
         return _of_json(start)
     if re.search(r"<(?:[\w.-]+:)?ClinicalDocument[\s>]", start[:1024]):
-        return CDA  # behind what somebody's script wrote in front of it
-    if re.match(r"(?:MSH|FHS|BHS)([^\w\s])[^\w\s]", start):
-        return "application/hl7-v2"
-    if mail := _of_mail(start.replace("\r\n", "\n"), name, declared):
-        return mail
+        return CDA  # behind a line that a script wrote before it
+    if known := _by_lines(start.replace("\r\n", "\n"), name, declared):
+        return known
     if name.endswith((".csv", ".tsv")) or declared.startswith(("text/csv", "text/tab-separated-values")):
         return "text/csv"
     if name.endswith((".html", ".htm")) or declared.startswith("text/html"):
@@ -223,13 +153,22 @@ def _by_text(head: bytes, name: str, declared: str) -> str | None:  # noqa: PLR0
     return "text/plain"
 
 
+def _by_lines(start: str, name: str, declared: str) -> str | None:
+    """The type of a text by how its lines begin: HL7, a calendar entry or card, a mail."""
+    if re.match(r"(?:MSH|FHS|BHS)([^\w\s])[^\w\s]", start):
+        return "application/hl7-v2"
+    if card := re.match(r"BEGIN:V(CALENDAR|CARD)\s*[\r\n]", start, re.IGNORECASE):
+        return "text/calendar" if card[1].upper() == "CALENDAR" else "text/vcard"
+    return _of_mail(start, name, declared)
+
+
 def _of_mail(text: str, name: str, declared: str) -> str | None:
-    """The type of a message, a mailbox or a page saved as one; None for what is none of these."""
+    """The type of a message, a mailbox or a page saved as one; None for any other text."""
     if _ENVELOPE.match(text):
         return "application/mbox"
     fields: dict[str, str] = {}
     at = re.match(r"(?:[0-9]{1,10}[ \t]*\n)?", text).end()  # type: ignore[union-attr]  # it matches nothing too
-    while len(fields) < 100 and (field := _FIELD.match(text, at)):  # noqa: PLR2004 - enough to tell
+    while len(fields) < 100 and (field := _FIELD.match(text, at)):  # noqa: PLR2004 - enough to decide
         fields.setdefault(field[1].lower(), field[2].strip())
         at = field.end()
     hinted = (
@@ -254,12 +193,31 @@ def peek(head: bytes) -> str | None:
     for bom, encoding in _BOMS:
         if head.startswith(bom):
             return head[len(bom) :].decode(encoding, "replace")
+    head = unpadded(head)
     if wide := utf16(head):
         return head.decode(wide, "replace")
-    odd = len(head) - len(head.translate(None, _CONTROLS))
-    if odd > _FEW * len(head):
+    text = unfilled(head)
+    switches = b"\x0e\x0f" if b"\x1b$" in text else b""  # between sets of characters (ISO 2022)
+    odd = len(text) - len(text.translate(None, bytes(set(_CONTROLS) - set(switches))))
+    if odd > _FEW * len(text) or not text:
         return None
-    return head.decode("utf-8", "replace")
+    return text.decode("utf-8", "replace")
+
+
+def unpadded(data: bytes) -> bytes:
+    """Bytes without the zeros that fill up a block before or behind a text; two bytes stay two bytes."""
+    begin = (len(data) - len(data.lstrip(b"\0"))) // 2 * 2
+    data = data[begin:]
+    end = len(data.rstrip(b"\0"))
+    return data[: end + end % 2]
+
+
+def unfilled(text: bytes) -> bytes:
+    """A text of single bytes without zeros around it, and with a line's end for those that fill a block."""
+    return _FILLING.sub(b"\n", text.strip(b"\0"))
+
+
+_FILLING: Final = re.compile(rb"\0{8,}")
 
 
 def utf16(head: bytes) -> str | None:
@@ -270,7 +228,39 @@ def utf16(head: bytes) -> str | None:
     even, odd = sample[0::2].count(0) / len(sample) * 2, sample[1::2].count(0) / len(sample) * 2
     if odd > _NUL_SHARE and even < odd / 10:
         return "utf-16-le"
-    return "utf-16-be" if even > _NUL_SHARE and odd < even / 10 else None
+    if even > _NUL_SHARE and odd < even / 10:
+        return "utf-16-be"
+    for lane, encoding in ((1, "utf-16-le"), (0, "utf-16-be")):
+        high = sample[lane::2]
+        if high.translate(None, _LOW_ROWS) == b"" and len(high.translate(None, b"\0")) > 0:
+            return encoding if _is_in_script(sample.decode(encoding, "ignore")) else None
+    return None
+
+
+_MOSTLY: Final = 0.9
+_LOW_ROWS: Final = bytes([*range(8), 0x0E, 0x20])
+"""The upper halves of letters of Greek, Cyrillic, Hebrew, Arabic and Thai, and of punctuation."""
+
+
+_SCRIPTS: Final = frozenset({0x03, 0x04, 0x05, 0x06, 0x0E})
+"""The rows that have those letters."""
+_LETTERS: Final = 4
+"""Letters that prove a script: fewer may be arbitrary bytes, such as 01 02 03 04."""
+
+
+def _is_in_script(text: str) -> bool:
+    """Whether a text has words of one of these scripts, with Latin among them perhaps, and nothing else."""
+    rows = Counter(ord(letter) >> 8 for letter in text if letter.isalpha() and letter > "\xff")
+    row, number = max(rows.items(), key=itemgetter(1), default=(0, 0))
+    one = row in _SCRIPTS and number >= _LETTERS and number >= _MOSTLY * rows.total()
+    return one and _is_words(text)
+
+
+def _is_words(text: str) -> bool:
+    """Whether a text has nothing but letters, marks, digits, blanks and punctuation."""
+    return bool(text) and all(
+        unicodedata.category(letter)[0] in "LMNPZS" or letter in "\t\r\n" for letter in text
+    )
 
 
 def _of_markup(text: str) -> str:  # noqa: PLR0911 - likewise

@@ -1,13 +1,16 @@
 """Bytes to text, in whatever encoding."""
 
+import base64
 import codecs
 import re
-from dataclasses import dataclass
+import unicodedata
+from dataclasses import dataclass, replace
 from typing import Final
 
-from charset_normalizer import from_bytes
+from chardet import detect
 
-from docpipe.convert.core.detect import utf16
+from docpipe.convert.core.detect import unfilled, unpadded, utf16
+from docpipe.convert.core.western import is_ebcdic, western
 
 _BOMS: Final = (
     (codecs.BOM_UTF8, "utf-8"),
@@ -16,15 +19,9 @@ _BOMS: Final = (
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
-# charset-normalizer chooses among these. Of short Latin texts it takes cp1252 for cp1250 or Big5 ("38°C"
-# comes out as "38蚓"), so those are told by how bytes beyond ASCII stand: alone in Latin words, in runs in
-# other scripts.
-_PLAUSIBLE: Final = [
-    "cp1252", "cp1250", "cp1251", "cp866", "koi8_r", "cp850", "shift_jis", "gb18030", "big5", "euc_kr",
-]  # fmt: skip
 _LATIN: Final = frozenset({"iso8859-1", "ascii", "latin_1", "iso8859_1"})
 _WIDE: Final = frozenset({"unicode", "utf-16", "utf16", "ucs-2", "iso-10646-ucs-2"})
-# Names that mean more than they say, as browsers know (WHATWG Encoding).
+# Names that stand for a superset of their encoding, as in browsers (WHATWG Encoding).
 _WIDER: Final = {
     "gb2312": "gb18030", "gbk": "gb18030", "shift_jis": "cp932", "euc_kr": "cp949",
     "big5": "big5hkscs", "iso8859-9": "cp1254", "iso8859-11": "cp874", "tis-620": "cp874",
@@ -35,13 +32,36 @@ _NAMES: Final = {
 }  # fmt: skip
 _SAMPLE: Final = 200_000
 _RUNS: Final = re.compile(rb"[\x80-\xff]+")
-_LATIN_RUN: Final = 2.0
-_LATIN_SHARE: Final = 0.35
-_A_FEW: Final = 6
-# Central European letters, as cp1252 misreads them: inside of words, or together in one text.
-_NOT_WESTERN: Final = re.compile(r"(?<=[a-z])[¹³¿º](?=[a-z])|ø(?=.*[ìèùò])|[ìèùò](?=.*ø)", re.DOTALL)
 _MOSTLY: Final = 6
+_WESTERN: Final = frozenset({"iso8859-1", "iso8859-15", "cp1252", "latin-1", "ascii", "hp-roman8"})
+_SURE: Final = 0.25
+"""The confidence of chardet from which its answer counts against what reads well in cp1252."""
+# Encodings of mainframes, and obsolete ones that short texts are mistaken for.
+_UNLIKELY: Final = (
+    "utf-7", "cp1140", "cp424", "cp500", "cp875", "cp1026", "cp273", "hp-roman8", "mac-latin2", "mac-iceland",
+    "mac-turkish", "mac-greek", "cp1006", "ptcp154", "kz1048", "koi8-t", "cp856", "cp864", "cp1125", "johab",
+    "iso8859-3", "iso8859-4", "iso8859-10", "iso8859-14", "iso8859-16", "cp860", "cp861", "cp863", "cp865",
+)  # fmt: skip
+# What Western text in cp1252 does not have: signs within words, capitals behind small letters, and what a
+# micro sign, a degree sign or a half of DOS and the Macintosh look like.
+_NOT_WESTERN: Final = re.compile(
+    r"(?<=[^\W\d_])[\u0080-\u009f¡-©«-¶¸¹»-¿×÷†‡‰‹›ˆ˜„”“…•‚](?=[^\W\d_])"  # noqa: RUF001 - signs
+    r"|[a-zß-öø-ÿ][À-ÖØ-ÞŠŽŒŸ]|\d ?[¡ø](?:[CF]?\b|$)|(?<=\d )æ(?=\w)|\bæ(?:g|mol|l|L|m|U|kat)\b|\ufffd"
+    r"|\b[ñŠ]\b"
+    r"|(?<![«\w])[¬«](?= ?(?:tab|cp|ml))|[ýðþÝÞ]|õ|ã(?![oes]|\b)|\w\w[ntcdgpz]ã\b"
+    r"|ì(?=\w)|[a-z][¹³º¿](?=[a-z])"
+    r"|ø(?=.*[ìèùò])|[ìèùò](?=.*ø)|(?<=\w)[ƒžŸ]",
+    re.DOTALL,
+)
+_STATEFUL: Final = ("iso2022", "hz", "utf-7")
+_SHIFTED: Final = re.compile(rb"\+([A-Za-z0-9/]{3,})-")
+_BASE_64: Final = 6
+"""Bits of a character of base 64."""
+_HZ: Final = re.compile(rb"~\{(?:[\x21-\x77][\x21-\x7e]){2,}~\}")
 UNSURE = "some characters could not be read"
+GUESSED = (
+    "the character encoding is not declared and was guessed; compare special characters with the original"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +71,13 @@ class Decoded:
     text: str
     encoding: str
     lossy: bool = False
+    guessed: bool = False
+    """Whether the encoding was guessed from the text alone."""
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Warnings for people."""
+        return (*((UNSURE,) if self.lossy else ()), *((GUESSED,) if self.guessed else ()))
 
 
 def decode(data: bytes, declared: str | None = None) -> Decoded:
@@ -58,28 +85,66 @@ def decode(data: bytes, declared: str | None = None) -> Decoded:
     for bom, encoding in _BOMS:
         if data.startswith(bom):
             return _given(data[len(bom) :], encoding)
+    data = unpadded(data)
     if wide := utf16(data):
         return _given(data, wide)
-    for likely in ("utf-8", known(declared)):
+    data = unfilled(data)
+    label = known(declared)
+    switching = label if label and label.startswith(_STATEFUL) else _switching(data)
+    for likely in (switching, "utf-8", label):  # text with switches is ASCII, and so UTF-8, too
         if likely and _decodes(data, likely):
-            return Decoded(data.decode(likely), likely)
-    return _given(data, _guess(data))
+            unmarked = likely == "utf-7" and label != likely
+            return Decoded(data.decode(likely), likely, guessed=unmarked)
+    guess = _guess(data)
+    return replace(_given(data, guess), guessed=guess != "utf-8")
+
+
+def _switching(data: bytes) -> str | None:
+    """The encoding of text of 7 bits that switches between sets of characters, None for others."""
+    if b"\x1b$" in data and _RUNS.search(data) is None:
+        return "iso2022_kr" if b"\x1b$)C" in data else "iso2022_jp_ext"
+    if _RUNS.search(data) is not None:
+        return None
+    return "hz" if _HZ.search(data) else "utf-7" if _is_utf_7(data[:_SAMPLE]) else None
+
+
+def _is_utf_7(data: bytes) -> bool:
+    """Whether what stands between plus and minus signs are letters and signs beyond ASCII, more than once and
+    each time: `+ALU-` is a micro sign in UTF-7, `AST+ALT-` is not.
+    """
+    passages = _SHIFTED.findall(data)
+    return len(passages) > 1 and all(map(_is_shifted, passages))
+
+
+def _is_shifted(passage: bytes) -> bool:
+    bits = len(passage) * 6
+    try:
+        whole = base64.b64decode(passage + b"A" * (-len(passage) % 4))
+        text = whole[: bits // 16 * 2].decode("utf-16-be")
+    except (ValueError, UnicodeError):
+        return False
+    left = int.from_bytes(base64.b64decode(b"A" * (-len(passage) % 4) + passage), "big") % 2 ** (bits % 16)
+    return (
+        not left
+        and bits % 16 < _BASE_64
+        and all(each > "\x7f" and unicodedata.category(each)[0] in "LSMNP" for each in text)
+    )
 
 
 def known(label: str | None) -> str | None:
-    """A declared encoding as Python calls it, None for what is none. Latin 1 means cp1252, as on the web."""
+    """Python's name of a declared encoding, None for an unknown one. Latin 1 means cp1252, as on the web."""
     if not label:
         return None
     label = label.strip().strip("\"'").lower()
-    if label in _WIDE:  # it said so in bytes that are not wide, else they had been recognised
+    if label in _WIDE:  # the bytes are not wide, else they would have been recognised
         return None
     try:
-        found = codecs.lookup(_NAMES.get(label, label))
+        codec = codecs.lookup(_NAMES.get(label, label))
     except (LookupError, ValueError):
         return None
-    if not found._is_text_encoding:  # noqa: SLF001 - nothing else keeps rot13, zlib and the like out
+    if not codec._is_text_encoding:  # noqa: SLF001 - the only way to exclude rot13, zlib and the like
         return None
-    return "cp1252" if found.name in _LATIN else _WIDER.get(found.name, found.name)
+    return "cp1252" if codec.name in _LATIN else _WIDER.get(codec.name, codec.name)
 
 
 def charset_of(media_type: str | None) -> str | None:
@@ -105,24 +170,28 @@ def _guess(data: bytes) -> str:
     lost = len(sample) - len(sample.decode("utf-8", "ignore").encode())
     if high - lost >= _MOSTLY * lost:
         return "utf-8"  # of which a few characters are damaged
-    if _is_latin(sample):
-        return _of_latin(sample)
-    best = from_bytes(sample, cp_isolation=_PLAUSIBLE).best()
-    return best.encoding if best else "cp1252"
+    if is_ebcdic(sample):
+        return "cp037"
+    answer = detect(sample, exclude_encodings=_UNLIKELY, compat_names=False, no_match_encoding="cp1252")
+    encoding = known(answer["encoding"]) or "cp1252"
+    reads_well = _decodes(sample, "cp1252") and not _NOT_WESTERN.search(sample.decode("cp1252"))
+    if reads_well and (high < _A_FEW or answer["confidence"] < _SURE or encoding in _WESTERN):
+        return "cp1252"
+    if page := _polish(sample, encoding) or western(sample, encoding):
+        return page
+    if encoding in _WESTERN:
+        return "cp1252" if _decodes(sample, "cp1252") or encoding == "ascii" else encoding
+    return encoding
 
 
-def _is_latin(sample: bytes) -> bool:
-    runs = [len(run) for run in _RUNS.findall(sample)]
-    letters = sum(65 <= byte & ~32 <= 90 for byte in sample)  # noqa: PLR2004 - A to Z
-    if sum(runs) < _A_FEW:
-        return True
-    return sum(runs) <= _LATIN_RUN * len(runs) and sum(runs) < _LATIN_SHARE * (letters + sum(runs))
+def _polish(sample: bytes, encoding: str) -> str:
+    """The encoding of Polish that is taken for another of its family, empty for other text."""
+    return "cp1250" if encoding == "iso8859-2" and _POLISH.search(sample.decode(encoding)) else ""
 
 
-def _of_latin(sample: bytes) -> str:
-    if not _decodes(sample, "cp1252") or _NOT_WESTERN.search(sample.decode("cp1252")):
-        return "cp1250" if _decodes(sample, "cp1250") else "cp1252"
-    return "cp1252"
+_A_FEW: Final = 3
+_POLISH: Final = re.compile("[łŁżŻęĘ].*[šŠ]|[šŠ].*[łŁżŻęĘ]", re.DOTALL)
+"""Letters of Polish beside one that it does not have: in cp1250 that one is ą."""
 
 
 def _decodes(data: bytes, encoding: str) -> bool:

@@ -1,6 +1,6 @@
-"""The table of types: what each is called, its extension, and who reads it. A new type is a row here.
+"""The table of types: the name, the extension and the reader of each. A new type is a row here.
 
-Standard library only: the main process asks too.
+Standard library only: the main process uses it too.
 """
 
 from collections.abc import Mapping
@@ -11,6 +11,8 @@ from typing import Final
 ZIP: Final = "application/zip"
 CDA: Final = "application/hl7-cda+xml"
 DOCX: Final = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
+XLSX: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+PPTX: Final = "application/vnd.openxmlformats-officedocument.presentationml.presentation"
 ENCRYPTED_OFFICE: Final = "application/vnd.ms-office.encrypted"
 XLSB: Final = "application/vnd.ms-excel.sheet.binary.macroenabled.12"
 EMPTY: Final = "application/x-empty"
@@ -25,12 +27,15 @@ class Kind:
     """As in "this is ...", with its article."""
     extension: str
     reader: str | None = None
-    """The module in this package whose `read` takes a Source and gives Content; None: kept as it is."""
+    """The module whose `read` takes a Source and returns Content; None: stored as it is."""
     advice: str = "there is no converter for it yet"
 
 
 _OPENED = "archives inside an archive are opened where it is unpacked"
+_FOREIGN: Final = "docpipe cannot open such archives; unpack it with another program"
 _OLD: Final = "it cannot be converted; open it with LibreOffice or Microsoft Office"
+_FOREIGN_OFFICE: Final = "it cannot be converted; open it with LibreOffice"
+_SUN: Final = "application/vnd.sun.xml."
 _ODF: Final = "application/vnd.oasis.opendocument."
 
 KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
@@ -44,10 +49,18 @@ KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
         "image/gif": Kind("a GIF picture", ".gif", "from_image"),
         "image/webp": Kind("a WebP picture", ".webp", "from_image"),
         "image/jp2": Kind("a JPEG 2000 picture", ".jp2", "from_image"),
+        "image/avif": Kind("an AVIF picture", ".avif", "from_image"),
+        "image/x-portable-bitmap": Kind("a PBM picture", ".pbm", "from_image"),
+        "image/x-portable-graymap": Kind("a PGM picture", ".pgm", "from_image"),
+        "image/x-portable-pixmap": Kind("a PPM picture", ".ppm", "from_image"),
+        "image/x-tga": Kind("a TGA picture", ".tga", "from_image"),
+        "image/x-pcx": Kind("a PCX picture", ".pcx", "from_image"),
         "text/html": Kind("a web page", ".html", "from_html"),
         "text/rtf": Kind("an RTF text", ".rtf", "from_rtf"),
         DOCX: Kind("a Word document", ".docx", "from_docx"),
         "text/plain": Kind("a plain text", ".txt", "from_text"),
+        "text/calendar": Kind("a calendar entry", ".ics", "from_card"),
+        "text/vcard": Kind("a contact card", ".vcf", "from_card"),
         "text/csv": Kind("a table in CSV", ".csv", "from_text"),
         "application/xml": Kind("an XML file", ".xml", "from_xml"),
         ENCRYPTED_OFFICE: Kind("an encrypted Office document", ".docx", "from_docx"),
@@ -60,18 +73,24 @@ KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
         "application/mbox": Kind("a mailbox", ".mbox", "from_mail"),
         "multipart/related": Kind("a saved web page (MHTML)", ".mht", "from_mail"),
         "application/vnd.ms-outlook": Kind("an Outlook message", ".msg", "from_msg"),
-        "application/vnd.ms-tnef": Kind("an Outlook attachment (TNEF)", ".dat"),
+        "application/vnd.ms-tnef": Kind("an Outlook attachment (TNEF)", ".dat", "from_tnef"),
         "application/msword": Kind("an old Word document", ".doc", None, _OLD),
         "application/vnd.ms-excel": Kind("an old Excel workbook", ".xls", None, _OLD),
         "application/vnd.ms-powerpoint": Kind("an old PowerPoint presentation", ".ppt", None, _OLD),
         XLSB: Kind("a binary Excel workbook", ".xlsb", None, _OLD),
+        "application/vnd.wordperfect": Kind("a WordPerfect document", ".wpd", None, _FOREIGN_OFFICE),
+        "application/vnd.ms-works": Kind("a Microsoft Works document", ".wps", None, _FOREIGN_OFFICE),
+        "application/vnd.visio": Kind("a Visio drawing", ".vsd", None, _FOREIGN_OFFICE),
+        "application/x-mspublisher": Kind("a Publisher document", ".pub", None, _FOREIGN_OFFICE),
+        "image/emf": Kind("a Windows drawing (EMF)", ".emf", None, _FOREIGN_OFFICE),
+        "image/wmf": Kind("a Windows drawing (WMF)", ".wmf", None, _FOREIGN_OFFICE),
+        _SUN + "writer": Kind("an OpenOffice.org text", ".sxw", None, _FOREIGN_OFFICE),
+        _SUN + "calc": Kind("an OpenOffice.org spreadsheet", ".sxc", None, _FOREIGN_OFFICE),
+        _SUN + "impress": Kind("an OpenOffice.org presentation", ".sxi", None, _FOREIGN_OFFICE),
+        _SUN + "draw": Kind("an OpenOffice.org drawing", ".sxd", None, _FOREIGN_OFFICE),
         "application/x-ole-storage": Kind("an old Office file", ".ole"),
-        "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": Kind(
-            "an Excel workbook", ".xlsx", "from_xlsx"
-        ),
-        "application/vnd.openxmlformats-officedocument.presentationml.presentation": Kind(
-            "a PowerPoint presentation", ".pptx", "from_pptx"
-        ),
+        XLSX: Kind("an Excel workbook", ".xlsx", "from_xlsx"),
+        PPTX: Kind("a PowerPoint presentation", ".pptx", "from_pptx"),
         _ODF + "text": Kind("an OpenDocument text", ".odt", "from_odf"),
         _ODF + "text-template": Kind("an OpenDocument text", ".ott", "from_odf"),
         _ODF + "text-master": Kind("an OpenDocument text", ".odm", "from_odf"),
@@ -83,15 +102,21 @@ KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
         _ODF + "graphics": Kind("an OpenDocument drawing", ".odg", "from_odf"),
         _ODF + "flat": Kind("an OpenDocument file", ".fodt", "from_odf"),
         "application/epub+zip": Kind("an e-book", ".epub"),
-        "image/svg+xml": Kind("an SVG drawing", ".svg"),
-        "image/heic": Kind("a HEIC picture", ".heic"),
+        "image/svg+xml": Kind("an SVG drawing", ".svg", "from_svg"),
+        "image/heic": Kind("a HEIC picture", ".heic", "from_heic"),
+        "application/applefile": Kind(
+            "a file that macOS keeps beside another one (AppleDouble)",
+            ".bin",
+            None,
+            "it has no text",
+        ),
         ZIP: Kind("a ZIP archive", ".zip", None, _OPENED),
         "application/gzip": Kind("a GZIP archive", ".gz", None, _OPENED),
         "application/x-tar": Kind("a TAR archive", ".tar", None, _OPENED),
-        "application/x-7z-compressed": Kind("a 7-Zip archive", ".7z"),
-        "application/vnd.rar": Kind("a RAR archive", ".rar"),
-        "application/x-bzip2": Kind("a BZIP2 archive", ".bz2"),
-        "application/x-xz": Kind("an XZ archive", ".xz"),
+        "application/x-7z-compressed": Kind("a 7-Zip archive", ".7z", None, _FOREIGN),
+        "application/vnd.rar": Kind("a RAR archive", ".rar", None, _FOREIGN),
+        "application/x-bzip2": Kind("a BZIP2 archive", ".bz2", None, _OPENED),
+        "application/x-xz": Kind("an XZ archive", ".xz", None, _OPENED),
         EMPTY: Kind("an empty file", ".bin"),
         UNKNOWN: Kind("of an unknown type", ".bin"),
     }

@@ -1,4 +1,4 @@
-"""A message, whatever it was kept in: its header, its body as blocks, and what came with it."""
+"""An e-mail of any format: its header, its body as blocks, and its attachments."""
 
 import base64
 import hashlib
@@ -35,10 +35,10 @@ class Letter:
         """The message as a document."""
         author = next((value for name, value in self.header if name == "From"), None)
         names = [part.name for part in self.attachments]
-        shown = [*self.header, *([("Attachments", ", ".join(names))] if names else [])]
+        rows = [*self.header, *([("Attachments", ", ".join(names))] if names else [])]
         blocks: list[Block] = [Heading(1, " ".join(tidy(self.subject).split()))] if tidy(self.subject) else []
-        if shown:
-            blocks.append(Paragraph("\n".join(f"{name}: {' '.join(value.split())}" for name, value in shown)))
+        if rows:
+            blocks.append(Paragraph("\n".join(f"{name}: {' '.join(value.split())}" for name, value in rows)))
         return Content(
             blocks=(*blocks, *self.blocks),
             facts=Facts(
@@ -51,7 +51,7 @@ class Letter:
 
 
 def iso_date(text: str) -> str | None:
-    """The date of a message's header, None where it is none."""
+    """The date of a message's header, None where it cannot be parsed."""
     try:
         when = parsedate_to_datetime(re.sub(r"\s+", " ", text).strip())
     except (TypeError, ValueError, IndexError, OverflowError):
@@ -77,7 +77,7 @@ def file_name(text: str, otherwise: str) -> str:
 def as_eml(
     header: Iterable[tuple[str, str]], body: bytes, body_type: str, attachments: Iterable[Embedded]
 ) -> bytes:
-    """A message as a file of its own (RFC 5322), for messages that had none: the same bytes each time."""
+    """A message as a file (RFC 5322), for messages of other formats: the same bytes each time."""
     parts = [(body_type, "", body)]
     parts += [(part.declared or "application/octet-stream", part.name, part.data) for part in attachments]
     digest = hashlib.sha256(b"\0".join(data for _, _, data in parts)).hexdigest()[:32]
@@ -88,10 +88,10 @@ def as_eml(
         safe = re.sub(r"[^\w.+-]", "", kind.partition(";")[0].strip().replace("/", "__"), flags=re.ASCII)
         charset = "; charset=utf-8" if kind.startswith("text/") and not name else ""
         # Base64 is not allowed for messages, but read by everything, and keeps the bytes as they are.
-        told = f"Content-Type: {safe.replace('__', '/')}{charset}\r\nContent-Transfer-Encoding: base64\r\n"
+        fields = f"Content-Type: {safe.replace('__', '/')}{charset}\r\nContent-Transfer-Encoding: base64\r\n"
         if name:
-            told += f'Content-Disposition: attachment; filename="{_encoded(name)}"\r\n'
-        out.append(f"--{digest}\r\n{told}\r\n".encode("ascii", "replace") + base64.encodebytes(data))
+            fields += f'Content-Disposition: attachment; filename="{_encoded(name)}"\r\n'
+        out.append(f"--{digest}\r\n{fields}\r\n".encode("ascii", "replace") + base64.encodebytes(data))
     out.append(f"--{digest}--\r\n".encode("ascii"))
     return b"\r\n".join(out)
 

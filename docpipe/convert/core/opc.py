@@ -55,7 +55,7 @@ class Package:
             self._archive.close()
 
     def has(self, name: str) -> bool:
-        """Whether there is such a part."""
+        """Whether the package has the part."""
         return _key(name) in self._names
 
     def names(self) -> list[str]:
@@ -90,13 +90,13 @@ class Package:
 
         Raises: UnreadableError; while it is read, what zipfile raises.
         """
-        found = self._names.get(_key(name), name)
+        stored = self._names.get(_key(name), name)
         if self._archive is None:
-            if found not in self._salvaged:
+            if stored not in self._salvaged:
                 raise UnreadableError("The file is cut short.")
-            return io.BytesIO(self._salvaged[found])
+            return io.BytesIO(self._salvaged[stored])
         try:
-            return self._archive.open(found)
+            return self._archive.open(stored)
         except RuntimeError as error:
             raise UnreadableError("The document needs a password.") from error
         except Exception as error:
@@ -171,21 +171,21 @@ class Package:
         ]
 
     def facts(self) -> Facts:
-        """What the document's properties say."""
+        """The document's properties."""
         core = self.related("", "core-properties")
-        said = {} if core is None else {local(element): tidy(element.text or "") for element in core}
+        properties = {} if core is None else {local(element): tidy(element.text or "") for element in core}
         return Facts(
-            title=said.get("title") or None,
-            author=said.get("creator") or None,
-            date=iso_date(said.get("modified")) or iso_date(said.get("created")),
-            language=said.get("language") or None,
+            title=properties.get("title") or None,
+            author=properties.get("creator") or None,
+            date=iso_date(properties.get("modified")) or iso_date(properties.get("created")),
+            language=properties.get("language") or None,
         )
 
 
 def iso_date(text: str | None) -> str | None:
-    """A date of XML Schema, None for what is none."""
-    found = re.match(r"\d{4}(-\d\d(-\d\d(T\d\d:\d\d(:\d\d)?(\.\d+)?(Z|[+-]\d\d:\d\d)?)?)?)?$", text or "")
-    return found[0] if found else None
+    """A date of XML Schema, None for anything else."""
+    match = re.match(r"\d{4}(-\d\d(-\d\d(T\d\d:\d\d(:\d\d)?(\.\d+)?(Z|[+-]\d\d:\d\d)?)?)?)?$", text or "")
+    return match[0] if match else None
 
 
 def _recovered(data: bytes) -> Element | None:

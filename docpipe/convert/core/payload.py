@@ -1,4 +1,4 @@
-"""Documents that stand in others as base64, packed or not, whatever is claimed of them."""
+"""Documents within others, in base64, compressed or not, whatever the sender declares."""
 
 import base64
 import re
@@ -16,13 +16,13 @@ UNDECODED: Final = "an embedded document could not be decoded"
 ELSEWHERE: Final = "the content is a separate file that this document refers to"
 MISSING: Final = "the document refers to a separate file that the archive lacks"
 _WINDOWS: Final = (-zlib.MAX_WBITS, zlib.MAX_WBITS, zlib.MAX_WBITS | 16)
-"""Deflate bare, as zlib, as gzip: writers who claim `compression="DF"` do any of them, or none."""
+"""Deflate bare, as zlib, as gzip: senders that declare `compression="DF"` use any of them, or none."""
 _PHRASE: Final = 64
 _OTHER: Final = re.compile(r"[^A-Za-z0-9+/]")
 
 
 def looks_encoded(text: str) -> bool:
-    """Whether a text is base64 that does not say so: long, and without blanks within its lines."""
+    """Whether a text is undeclared base64: long, and without blanks within its lines."""
     content = text.strip()
     if len(content) < _PHRASE:
         return False

@@ -1,6 +1,6 @@
-"""PDF/A: what a file claims to be, and what it can be shown to be.
+"""PDF/A: the level that a file claims, and the level that can be proven.
 
-pikepdf's validator denies what it does not know, so that a denial may be wrong, but an approval is not.
+pikepdf's validator rejects what it does not know: a rejection may be wrong, an approval is not.
 """
 
 import io
@@ -28,10 +28,13 @@ def archived(pdf: bytes) -> tuple[bytes, str | None]:
             pikepdf.pdfa.prepare(opened, "2b")
             metadata = opened.Root.Metadata  # bears the time of this moment, and is to be the same each time
             metadata.write(_METADATA_DATE.sub(rb"\g<1>1970-01-01T00:00:00+00:00", metadata.read_bytes()))
-            pikepdf.pdfa.save(opened, out, "2b", repair=False, deterministic_id=True)
+            settings = pikepdf.pdfa.resolve_save_kwargs("2b", deterministic_id=True)
+            # To memory: pikepdf.pdfa.save writes a temporary file, and QPDF aborts on a full disk.
+            opened.save(out, **settings)
     except (pikepdf.pdfa.PdfaError, pikepdf.PdfError, ValueError):
         return pdf, None
-    return out.getvalue(), PROVEN
+    report = pikepdf.pdfa.validate_written(io.BytesIO(out.getvalue()), "2b")
+    return (out.getvalue(), PROVEN) if report.passed else (pdf, None)
 
 
 def claimed(pdf: pikepdf.Pdf) -> str | None:

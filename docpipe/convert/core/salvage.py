@@ -18,7 +18,7 @@ _CHUNK: Final = 65_536
 def salvaged(path: Path) -> dict[str, bytes]:
     """The parts by name, as far as each can be unpacked; nothing where the file is no ZIP."""
     data = path.read_bytes()
-    found: dict[str, bytes] = {}
+    parts: dict[str, bytes] = {}
     left = _LARGEST
     at = 0
     while left > 0 and (header := _LOCAL.search(data, at)):
@@ -42,12 +42,12 @@ def salvaged(path: Path) -> dict[str, bytes]:
             continue
         left -= len(content)
         if content:
-            found.setdefault(name, content)
-    return found
+            parts.setdefault(name, content)
+    return parts
 
 
 def _inflated(data: bytes, at: int, most: int) -> tuple[bytes, int]:
-    """What comes out before the end, and where that is; nothing of what is damaged: it may be wrong."""
+    """The bytes up to the end, and the position of the end; nothing of a damaged part, which may be wrong."""
     out = bytearray()
     unpacker = zlib.decompressobj(-15)
     try:

@@ -5,8 +5,7 @@ here.
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
 from typing import Final
 
 from docpipe.convert.core.blocks import (
@@ -21,47 +20,17 @@ from docpipe.convert.core.blocks import (
     flat,
     tidy,
 )
+from docpipe.convert.core.colours import flags_behind
+from docpipe.convert.core.marks import plain
+from docpipe.convert.core.treeflags import flags
+from docpipe.convert.core.treelists import is_ordered, labels
+from docpipe.convert.core.treelook import Look, shift, shifted
+from docpipe.convert.core.treenode import AFTER, BEFORE, DEEPEST, SILENT, Node
+from docpipe.convert.core.treeparts import choice, field, formula, gauge, state
+from docpipe.convert.core.treetables import Parts, grid, is_layout, without_gaps
 
-DEEPEST: Final = 90
-"""Elements nested deeper than this flow into their ancestor at this depth; browsers stop at 512."""
+__all__ = ["DEEPEST", "HIDDEN", "Flow", "Node"]
 
-
-@dataclass(slots=True)
-class Node:
-    """An element: its tag in lower case as HTML calls it, attributes, and children in order."""
-
-    tag: str
-    attributes: Mapping[str, str] = field(default_factory=dict)
-    children: "list[Node | str]" = field(default_factory=list)
-
-    def find(self, *tags: str) -> "Iterator[Node]":
-        """Descendants with one of the tags, in document order."""
-        stack: list[Node | str] = [self]
-        while stack:
-            node = stack.pop()
-            if isinstance(node, Node):
-                if node.tag in tags and node is not self:
-                    yield node
-                stack.extend(reversed(node.children))
-
-    def text(self) -> str:
-        """All text within, blanks collapsed."""
-        parts: list[str] = []
-        stack: list[Node | str] = [self]
-        while stack:
-            node = stack.pop()
-            if isinstance(node, str):
-                parts.append(node)
-            else:
-                stack.extend(reversed(node.children))
-        return " ".join(clean("".join(parts)).split())
-
-
-_SILENT: Final = {
-    "script", "style", "head", "template", "noscript", "object", "embed", "iframe", "applet", "svg", "math",
-    "canvas", "audio", "video", "col", "colgroup", "meta", "link", "base", "param", "source", "track",
-    "map", "area", "frame", "frameset", "title", "datalist",
-}  # fmt: skip
 _BLOCK: Final = {
     "p", "div", "section", "article", "header", "footer", "main", "aside", "nav", "address", "blockquote",
     "center", "dl", "dt", "dd", "fieldset", "form", "figure", "figcaption", "details", "summary", "hr",
@@ -69,17 +38,16 @@ _BLOCK: Final = {
     "hgroup", "search", "dialog", "noframes",
 }  # fmt: skip
 _HEADING: Final = re.compile("h([1-6])")
-SUPERSCRIPTS: Final = str.maketrans("0123456789+-()", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁽⁾")
-RAISED: Final = re.compile(r"[0-9+()-]{1,6}")
-_WIDEST: Final = 200
-"""Columns that a cell may claim to span."""
+_AS_IT_STANDS: Final = {"pre", "textarea", "listing", "xmp", "plaintext"}
+HIDDEN: Final = 'text that the page does not show is marked as "hidden"'
+"""The warning for text that the page does not show."""
 
 
 class Flow:
     """Reads a tree into blocks.
 
     Args:
-        label: what stands for a picture, given its element; empty for nothing.
+        label: the replacement for a picture, given its element; empty for none.
         keep_lines: whether newlines in text may be meant as such, as they are by writers of CDA who put
             typewritten notes into an element (a printer's newlines are followed by an indent).
     """
@@ -87,25 +55,54 @@ class Flow:
     def __init__(self, label: Callable[[Node], str] | None = None, *, keep_lines: bool = False) -> None:
         self._label = label or _alternative
         self._keep_lines = keep_lines
+        self._look = Look()
+        self._labelled: frozenset[str] = frozenset()
+        self.hid = False
+        """Whether some text was marked as hidden."""
+
+    def page(self, node: Node) -> tuple[Block, ...]:
+        """The blocks of a whole page."""
+        linked = any("stylesheet" in each.attributes.get("rel", "").lower() for each in node.find("link"))
+        self._look = Look(backed=linked)  # what sheets elsewhere put behind the text is not known
+        self._labelled = frozenset(each.attributes.get("for", "") for each in node.find("label"))
+        return self.blocks(node)
 
     def blocks(self, node: Node) -> tuple[Block, ...]:
         """The blocks of everything within the element."""
         out = _Out()
-        self._children(node, out)
+        self._within(node, out)
         out.end_paragraph()
+        self.hid = self.hid or out.hid
         return tuple(out.blocks)
+
+    def _within(self, node: Node, out: "_Out") -> None:
+        """The children of an element, in its look."""
+        before = self._look
+        for above in node.above:
+            self._look = self._look.of(above.tag, above.attributes)
+        self._look = self._look.of(node.tag, node.attributes)
+        try:
+            self._write(node.attributes.get(BEFORE, ""), out)
+            self._children(node, out)
+            self._write(node.attributes.get(AFTER, ""), out)
+        finally:
+            self._look = before
 
     def _children(self, node: Node, out: "_Out") -> None:
         before: Node | None = None
         for child in node.children:
             if isinstance(child, str):
-                out.say(self._words(child))
+                self._write(self._words(child), out)
                 before = None
                 continue
             if before is not None and before.tag == child.tag == "content":
-                out.say(" ")  # two pieces of content that touch are two words
+                self._write(" ", out)  # two pieces of content that touch are two words
             self._element(child, out)
             before = child
+
+    def _write(self, text: str, out: "_Out") -> None:
+        look = self._look
+        out.write(look.write(text), hidden=look.hidden, colour=look.colour)
 
     def _words(self, text: str) -> str:
         if self._keep_lines and text.strip().count("\n") > 1:
@@ -116,107 +113,233 @@ class Flow:
 
     def _element(self, node: Node, out: "_Out") -> None:
         tag = node.tag
-        if tag in _SILENT:
+        if tag in SILENT:
             return
         if tag == "br":
-            out.say("\n")
-        elif found := _HEADING.fullmatch(tag):
-            out.add(Heading(int(found[1]), node.text()))
-        elif tag in {"ul", "ol", "menu", "dir"}:
-            out.add(self._list(node))
-        elif tag == "table":
-            for block in self._table(node):
+            out.write("\n")
+        elif match := _HEADING.fullmatch(tag):
+            out.add(Heading(int(match[1]), self._line(node)))
+        elif tag in {"ul", "ol", "menu", "dir", "table"}:
+            for block in self._in_look(node, self._table if tag == "table" else self._list):
                 out.add(block)
-        elif tag in {"pre", "textarea", "listing", "xmp", "plaintext"}:
-            out.add(Preformatted(clean(_raw(node))))
+        elif tag in _AS_IT_STANDS:
+            out.add(Preformatted(self._line(node, as_it_stands=True)))
         elif tag in _BLOCK:
             out.end_paragraph()
-            self._children(node, out)
+            self._ticked(node, out)
+            self._within(node, out)
             out.end_paragraph()
         else:
+            self._ticked(node, out)
             self._inline(node, out)
 
-    def _inline(self, node: Node, out: "_Out") -> None:
+    def _ticked(self, node: Node, out: "_Out") -> None:
+        if box := state(node):
+            self._write(f" {box} ", out)
+
+    def _in_look(self, node: Node, read: "Callable[[Node], Iterator[Block]]") -> list[Block]:
+        before = self._look
+        self._look = before.of(node.tag, node.attributes)
+        try:
+            return list(read(node))
+        finally:
+            self._look = before
+
+    def _inline(self, node: Node, out: "_Out") -> None:  # noqa: C901 - a table: one tag, one line
         match node.tag:
             case "img":
                 if label := self._label(node):
-                    out.say(f" [{label}] ")
+                    self._write(f" [{label}] ", out)
             case "input":
-                out.say(_field(node))
-            case "sup":
-                text = node.text()
-                # 10 to the 9th must not become 109.
-                out.say(text.translate(SUPERSCRIPTS) if RAISED.fullmatch(text) else text)
+                self._write(field(node, self._labelled), out)
+            case "select":
+                self._write(choice(node, self._labelled), out)
+            case "math":
+                self._write(formula(node), out)
+            case "meter" | "progress":
+                self._write(f" {gauge(node)} ", out)
+            case "svg":
+                self._drawing(node, out)
+            case "tspan" if {"x", "y", "dy"} & node.attributes.keys():
+                out.write(" ")  # it is placed elsewhere
+                self._within(node, out)
             case "q":
-                out.say("“")
-                self._children(node, out)
-                out.say("”")
+                self._write("“", out)
+                self._within(node, out)
+                self._write("”", out)
+            case "rt":
+                self._write("(", out)
+                self._within(node, out)
+                self._write(")", out)
             case _:
-                self._children(node, out)
+                self._run(node, out)
 
-    def _list(self, node: Node) -> Listing:
-        items: list[tuple[Block, ...]] = []
-        loose = Node("li")
+    def _run(self, node: Node, out: "_Out") -> None:
+        """An element within a line; a raised one is written as a whole: 10 to the 9th must not become 109."""
+        if node.tag in {"sup", "sub", "super"} or {"style", "stylecode"} & node.attributes.keys():
+            text = node.text()
+            if text and (direction := shift(node.tag, node.attributes, text)):
+                inner = _Out()
+                self._within(node, inner)
+                line = inner.line()
+                out.write(shifted(line, direction))
+                return
+        self._within(node, out)
+
+    def _drawing(self, node: Node, out: "_Out") -> None:
+        """The texts of an SVG, each one as a line; its title where it has none."""
+        inner = _Out()
+        self._texts(node, inner)
+        if text := tidy(inner.text()):
+            self.hid = self.hid or inner.hid
+            out.write(f"\n{text}\n")
+        elif name := next((each.text() for each in node.find("title", "desc")), ""):
+            out.write(f" [picture: {name}] ")
+
+    def _texts(self, node: Node, out: "_Out") -> None:
+        before = self._look
+        self._look = before.of(node.tag, node.attributes)
         for child in node.children:
-            if isinstance(child, Node) and child.tag == "li":
-                items.append(self.blocks(child))
-            elif isinstance(child, Node) and child.tag == "caption":
-                items.insert(0, self.blocks(child))
-            elif isinstance(child, Node) or child.strip():
-                loose.children = [child]
-                items.append(self.blocks(loose))
-        try:
-            start = int(node.attributes.get("start", "1"))
-        except ValueError:
-            start = 1
-        full = tuple(item for item in items if item)
-        return Listing(full, max(0, min(start, 99_999_999)) if node.tag == "ol" else None)
+            if isinstance(child, str) or child.tag in {"title", "desc", "metadata", *SILENT}:
+                continue
+            if child.tag in {"text", "foreignobject"}:
+                out.write(self._line(child) + "\n")
+            else:
+                self._texts(child, out)
+        self._look = before
+
+    def _line(self, node: Node, *, as_it_stands: bool = False) -> str:
+        """The text of an element, in one line or with its own lines and blanks."""
+        out = _Out()
+        if as_it_stands:
+            self._as_it_stands(node, out)
+            self.hid = self.hid or out.hid
+            return clean(out.text())
+        self._within(node, out)
+        self.hid = self.hid or out.hid
+        return " ".join(out.line().split())
+
+    def _as_it_stands(self, node: Node, out: "_Out") -> None:
+        before = self._look
+        self._look = before.of(node.tag, node.attributes)
+        for child in node.children:
+            if isinstance(child, str):
+                self._write(child, out)
+            elif child.tag == "br":
+                out.write("\n")
+            elif child.tag not in SILENT:
+                self._as_it_stands(child, out)
+        self._look = before
+
+    def _list(self, node: Node) -> Iterator[Block]:
+        items: list[list[Block]] = []
+        elements: list[Node | None] = []
+        for child in node.children:
+            if isinstance(child, Node) and child.tag == "caption":
+                yield from self.blocks(child)
+            elif isinstance(child, Node) and child.tag == "li":
+                items.append(list(self.blocks(child)))
+                elements.append(child)
+            elif loose := self.blocks(Node("li", {}, [child])):
+                if items and isinstance(child, Node):  # it belongs to the item before, as browsers show it
+                    items[-1] += loose
+                else:
+                    items.append(list(loose))
+                    elements.append(None)
+        kept = [at for at, item in enumerate(items) if item]
+        start, names = labels(node, elements) if is_ordered(node, elements) else (None, ())
+        if start is not None and not names and kept != list(range(len(kept))):
+            names = tuple(f"{start + at}." for at in range(len(items)))  # an empty item counts, too
+        yield Listing(tuple(tuple(items[at]) for at in kept), start, tuple(names[at] for at in kept if names))
 
     def _table(self, node: Node) -> Iterator[Block]:
-        parts = _Parts.of(node)
+        parts = Parts.of(node)
         for stray in parts.stray:
             yield from self.blocks(Node("div", {}, [stray]))
         rows = parts.head + parts.body
         if (
-            node.attributes.get("role", "").lower() in {"presentation", "none"}
-            or any(next(cell.find("table"), None) for row in rows for cell in row)
-            or (not parts.head and max(map(len, rows), default=0) < 2)  # noqa: PLR2004 - one column only lays out
+            is_layout(node, rows) or (not parts.head and max(map(len, rows), default=0) < 2)  # noqa: PLR2004 - one column only lays out
         ):
             for row in rows:
                 for cell in row:
                     yield from self.blocks(cell)
             return
-        width, head = _grid([[(self._cell(cell), cell) for cell in row] for row in parts.head])
-        width_, body = _grid([[(self._cell(cell), cell) for cell in row] for row in parts.body])
+        flagged = flags(parts.body)
+        width, head = grid([[(self._cell(cell), cell) for cell in row] for row in parts.head])
+        width_, body = grid(
+            [[(self._cell(cell, flagged.get(id(cell), "")), cell) for cell in row] for row in parts.body]
+        )
         width = max(width, width_)
         body = [row for row in body if any(row)]
         if not parts.head:
-            body = _without_gaps(even(body, width))
+            body = without_gaps(even(body, width))
             width = max(map(len, body), default=0)
-            if width == 1:  # what else there was, were gaps that lay it out
+            if width == 1:  # other columns only lay it out
                 yield from (Paragraph(row[0]) for row in body)
                 return
         if width and (body or any(map(any, head))):
             yield Table(even(head, width), even(body, width))
 
-    def _cell(self, cell: Node) -> str:
-        return flat(self.blocks(cell))
+    def _cell(self, cell: Node, flag: str = "") -> str:
+        text = flat(self.blocks(cell))
+        return f"{text} [{flag}]" if text and flag else text
 
 
 class _Out:
-    """Blocks so far, and the paragraph that is being said."""
+    """Blocks so far, and the runs of text of the paragraph that is being read."""
 
     def __init__(self) -> None:
         self.blocks: list[Block] = []
-        self._said: list[str] = []
+        self.hid = False
+        self._runs: list[tuple[str, bool]] = []
+        self._colours: list[str] = []
 
-    def say(self, text: str) -> None:
-        self._said.append(text)
+    def write(self, text: str, *, hidden: bool = False, colour: str = "") -> None:
+        if text:
+            self._runs.append((text, hidden))
+            self._colours.append("" if hidden else colour)
+
+    def _flagged(self) -> list[tuple[str, bool]]:
+        """The runs, with the names of colours behind passages that these flag."""
+        if not any(self._colours):
+            return self._runs
+        texts = [text for text, _ in self._runs]
+        flags = flags_behind([*zip(texts, self._colours, strict=True)])
+        return [
+            (f"{text.rstrip()} [{flag}]{text[len(text.rstrip()) :]}" if flag else text, hidden)
+            for (text, hidden), flag in zip(self._runs, flags, strict=True)
+        ]
+
+    def text(self) -> str:
+        """The runs so far, those that are hidden in brackets; they are taken."""
+        out, pending = [], ""
+        for text, hidden in self._flagged():
+            if hidden or (pending and not text.strip()):
+                pending += text
+                continue
+            out += [self._bracketed(pending), text]
+            pending = ""
+        out.append(self._bracketed(pending))
+        self._runs.clear()
+        self._colours.clear()
+        return "".join(out)
+
+    def _bracketed(self, text: str) -> str:
+        inner = text.strip()
+        if not plain(inner).strip():
+            return text
+        self.hid = True
+        before, _, after = text.partition(inner)
+        return f"{before}[hidden: {inner}]{after}"
+
+    def line(self) -> str:
+        """All blocks and runs as one text."""
+        self.end_paragraph()
+        return flat(self.blocks)
 
     def end_paragraph(self) -> None:
-        if text := tidy("".join(self._said)):
+        if text := tidy(self.text()):
             self.blocks.append(Paragraph(text))
-        self._said.clear()
 
     def add(self, block: Block) -> None:
         self.end_paragraph()
@@ -228,102 +351,6 @@ class _Out:
         self.blocks.append(block)
 
 
-@dataclass(slots=True)
-class _Parts:
-    """A table taken apart: the rows of its head and its body, and what stands where nothing should."""
-
-    head: list[list[Node]] = field(default_factory=list)
-    body: list[list[Node]] = field(default_factory=list)
-    stray: list[Node | str] = field(default_factory=list)
-
-    @classmethod
-    def of(cls, table: Node) -> "_Parts":
-        parts = cls()
-        for child in table.children:
-            parts._take(child, parts.body)
-        if not parts.head and len(parts.body) > 1 and all(cell.tag == "th" for cell in parts.body[0]):
-            parts.head.append(parts.body.pop(0))
-        return parts
-
-    def _take(self, child: Node | str, rows: list[list[Node]]) -> None:
-        if isinstance(child, str):
-            if child.strip():
-                self.stray.append(child)
-        elif child.tag in {"tbody", "tfoot", "thead"}:
-            for inner in child.children:
-                self._take(inner, self.head if child.tag == "thead" else rows)
-        elif child.tag == "tr":
-            row = []
-            for cell in child.children:
-                if isinstance(cell, Node) and cell.tag in {"td", "th"}:
-                    row.append(cell)
-                elif isinstance(cell, Node) or cell.strip():
-                    self.stray.append(cell)
-            rows.append(row)
-        elif child.tag not in _SILENT:
-            self.stray.append(child)
-
-
-def _grid(rows: list[list[tuple[str, Node]]]) -> tuple[int, list[list[str]]]:
-    """The rows with spans filled by empty cells: a text stands once, where it begins."""
-    grid: list[list[str]] = []
-    below: dict[int, int] = {}  # column: rows that a cell above still covers
-    for row in rows:
-        line: list[str] = []
-
-        def covered(line: list[str] = line) -> None:
-            while below.get(len(line), 0) > 0:
-                below[len(line)] -= 1
-                line.append("")
-
-        for text, cell in row:
-            covered()
-            down = _span(cell, "rowspan") - 1
-            for at in range(_span(cell, "colspan")):
-                if at and len(line) >= _WIDEST:
-                    break
-                if down:
-                    below[len(line)] = down
-                line.append("" if at else text)
-        covered()
-        grid.append(line)
-    return max(map(len, grid), default=0), grid
-
-
-def _without_gaps(rows: tuple[tuple[str, ...], ...]) -> list[list[str]]:
-    """The rows without the columns that are empty in all of them."""
-    used = [at for at, column in enumerate(zip(*rows, strict=True)) if any(column)]
-    return [[row[at] for at in used] for row in rows]
-
-
-def _span(cell: Node, which: str) -> int:
-    text = cell.attributes.get(which, "1").strip()
-    return min(max(int(text), 1), _WIDEST) if re.fullmatch("[0-9]{1,4}", text) else 1
-
-
 def _alternative(node: Node) -> str:
     text = tidy(node.attributes.get("alt", ""))
     return f"picture: {text}" if text else ""
-
-
-def _field(node: Node) -> str:
-    """What a form shows of a field that was filled in."""
-    kind = node.attributes.get("type", "text").lower()
-    if kind in {"checkbox", "radio"}:
-        return " ☑ " if "checked" in node.attributes else " ☐ "
-    return "" if kind in {"hidden", "password"} else f" {node.attributes.get('value', '')} "
-
-
-def _raw(node: Node) -> str:
-    """All text within, as it stands."""
-    parts: list[str] = []
-    stack: list[Node | str] = [node]
-    while stack:
-        top = stack.pop()
-        if isinstance(top, str):
-            parts.append(top)
-        elif top.tag == "br":
-            parts.append("\n")
-        elif top.tag not in _SILENT:
-            stack.extend(reversed(top.children))
-    return "".join(parts)

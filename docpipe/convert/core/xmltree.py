@@ -22,7 +22,7 @@ Element = etree._Element  # noqa: SLF001 - lxml has no public name for what it h
 
 MENDED: Final = "the XML was not well-formed and was mended; check it against the original"
 _LARGEST: Final = 300_000_000
-"""Bytes of XML that are parsed at all: a tree takes several times its file."""
+"""The largest XML in bytes: a tree takes several times its file."""
 _HEAD: Final = 65_536
 _MOST_PREFIXES: Final = 100
 _HUGE_NODE: Final = 10_000_000
@@ -77,7 +77,7 @@ def parse(data: bytes) -> Parsed:
 
 
 def _narrow(data: bytes) -> bytes:
-    """What is in UTF-16 or UTF-32 as UTF-8, whatever its declaration says; anything else as it is."""
+    """UTF-16 and UTF-32 as UTF-8, whatever the declaration says; anything else unchanged."""
     wide = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, codecs.BOM_UTF32_BE)) or utf16(data)
     if not wide:
         return data
@@ -104,7 +104,7 @@ def local(element: Element) -> str:
 
 
 def text_of(element: Element) -> str:
-    """All text within, as it stands."""
+    """All text within, unchanged."""
     return "".join(str(part) for part in element.itertext())
 
 
@@ -130,35 +130,37 @@ def _recovered(data: bytes) -> Element | None:
     first = _QNAME.search(data)
     if closed is None or first is None or closed[1] != first[1] or b"<!DOCTYPE" in data:
         return None
-    # Past an error libxml2 drops entities; they go through as characters that nobody uses.
-    text = re.sub(r"&(lt|amp|quot|gt|apos|#\w+);", lambda found: _hidden(found[0]), data.decode())
+    # Past an error libxml2 drops entities; they are replaced by private characters meanwhile.
+    text = re.sub(r"&(lt|amp|quot|gt|apos|#\w+);", lambda match: _masked(match[0]), data.decode())
     root = _root(text.encode(), huge=len(data) > _HUGE_NODE, recover=True)
     bare = re.sub(r"<!--.*?-->|<!\[CDATA\[|\]\]>|<[^<>]*>", "", text, flags=re.DOTALL)
     if root is None or "".join(text_of(root).split()) != "".join(bare.split()):
         return None
     for element in root.iter():
-        element.text, element.tail = _shown(element.text), _shown(element.tail)
+        element.text, element.tail = _unmasked(element.text), _unmasked(element.tail)
         for name, value in element.attrib.items():
-            if (shown := str(value).translate(_SHOWN)) != value:
-                with contextlib.suppress(ValueError):  # its prefix is not declared: nobody reads it
-                    element.set(name, shown)
+            if (unmasked := str(value).translate(_UNMASKED)) != value:
+                with contextlib.suppress(
+                    ValueError
+                ):  # its prefix is not declared: the attribute has no meaning
+                    element.set(name, unmasked)
     return root
 
 
-_HIDDEN: Final = {"&lt;": "\ue000", "&amp;": "\ue001", "&quot;": "\ue002", "&apos;": "\ue003"}
-_SHOWN: Final = str.maketrans({"\ue000": "<", "\ue001": "&", "\ue002": '"', "\ue003": "'"})
+_MASKED: Final = {"&lt;": "\ue000", "&amp;": "\ue001", "&quot;": "\ue002", "&apos;": "\ue003"}
+_UNMASKED: Final = str.maketrans({"\ue000": "<", "\ue001": "&", "\ue002": '"', "\ue003": "'"})
 
 
-def _hidden(entity: str) -> str:
+def _masked(entity: str) -> str:
     character = html.unescape(entity)
-    return _HIDDEN.get(entity) or _HIDDEN.get(f"&{_NAMES.get(character, '')};") or character
+    return _MASKED.get(entity) or _MASKED.get(f"&{_NAMES.get(character, '')};") or character
 
 
 _NAMES: Final = {"<": "lt", "&": "amp", '"': "quot", "'": "apos"}
 
 
-def _shown(text: str | None) -> str | None:
-    return text.translate(_SHOWN) if text else text
+def _unmasked(text: str | None) -> str | None:
+    return text.translate(_UNMASKED) if text else text
 
 
 def _root(data: bytes, *, huge: bool, recover: bool = False) -> Element:
@@ -184,7 +186,7 @@ def _refuse_hopeless(error: etree.XMLSyntaxError) -> None:
         raise UnreadableError("The XML is nested too deeply to be read.") from error
     if "amplification" in text or "entity reference loop" in text:
         raise UnreadableError("The XML is made to exhaust memory and was not opened.") from error
-    if "unknown error" in text:  # what libxml2 says when memory ran out
+    if "unknown error" in text:  # libxml2's message when memory runs out
         raise MemoryError
 
 
@@ -203,7 +205,7 @@ def _mended(data: bytes) -> bytes:
     text = _INVALID.sub("", text)
     text = text[max(text.find("<"), 0) :]
     text = re.sub(r"^<\?xml[^>]*>", "", text)  # it is UTF-8 from here on
-    head, rest = text[:_HEAD], text[_HEAD:]  # where else "<!DOCTYPE[" again and again would take forever
+    head, rest = text[:_HEAD], text[_HEAD:]  # a repeated "<!DOCTYPE[" would take forever in the whole
     text = (
         re.sub(r"<!DOCTYPE[^<>\[]*(\[.*?\]\s*)?>", "", head, count=1, flags=re.DOTALL | re.IGNORECASE) + rest
     )
@@ -213,16 +215,16 @@ def _mended(data: bytes) -> bytes:
     return _with_namespaces(_to_last_tag(text)).encode()
 
 
-def _entity(found: re.Match[str]) -> str:
-    number, name = found.groups()
+def _entity(match: re.Match[str]) -> str:
+    number, name = match.groups()
     if number:
         point = int(f"0{number}", 0) if number[0] in "xX" else int(number)
-        return "" if point > sys.maxunicode or _INVALID.match(chr(point)) else found[0]
+        return "" if point > sys.maxunicode or _INVALID.match(chr(point)) else match[0]
     if name in _PREDEFINED:
-        return found[0]
+        return match[0]
     if name and (character := html.entities.html5.get(f"{name};")):
         return character
-    return "&amp;" + found[0][1:]
+    return "&amp;" + match[0][1:]
 
 
 def _to_last_tag(text: str) -> str:
@@ -234,7 +236,7 @@ def _to_last_tag(text: str) -> str:
 
 
 def _with_namespaces(text: str) -> str:
-    used = {found[1] or found[2] for found in _PREFIX.finditer(text)} - {"xml", "xmlns"}
+    used = {match[1] or match[2] for match in _PREFIX.finditer(text)} - {"xml", "xmlns"}
     if len(used) > _MOST_PREFIXES:
         return text
     missing = sorted(prefix for prefix in used if f"xmlns:{prefix}" not in text)
