@@ -1,7 +1,7 @@
 """The layer of invisible text that makes a picture searchable.
 
-Each word is set in a font without shapes, stretched over its picture; the page itself is not touched, so that
-no pixel changes. The text stands before the page's own content, where no transformation is in force yet.
+Each word is set in a font without shapes, stretched over its picture; the page itself does not change. The
+text precedes the page's own content, where no transformation is in force yet.
 """
 
 import io
@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 import pikepdf
-from fontTools.fontBuilder import FontBuilder  # type: ignore[import-untyped]  # it bears no types
+from fontTools.fontBuilder import FontBuilder  # type: ignore[import-untyped]  # it has no types
 from fontTools.pens.ttGlyphPen import TTGlyphPen  # type: ignore[import-untyped]  # likewise
 
 from docpipe.convert.ocr.words import Line

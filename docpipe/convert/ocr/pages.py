@@ -1,4 +1,4 @@
-"""Reading those pages of a PDF that are pictures, one after the other, as long as there is time."""
+"""Read the pages of a PDF that are pictures, one after the other, as long as there is time."""
 
 import contextlib
 import io
@@ -15,14 +15,14 @@ import pypdfium2
 from PIL import Image, ImageStat
 
 from docpipe.convert.core.base import Source
-from docpipe.convert.ocr import rapid, tesseract
+from docpipe.convert.ocr import rapid, skew, tesseract
 from docpipe.convert.ocr.layer import Corner, Layer, Placed
 from docpipe.convert.ocr.words import Engine, OcrError, Reading, Word
 
 SHARE: Final = 0.6
-"""Of a document's time that reading may take; the rest is for saving, checking and the preview."""
+"""The share of a document's time for reading; the rest is for saving, checking and the preview."""
 LONGEST: Final = 60.0
-"""Seconds for one page: what takes longer is a drawing, a map or noise."""
+"""Seconds for one page: pages that take longer are drawings, maps or noise."""
 LAST: Final = 0.85
 """Of a document's time: when the page that is being read is given up."""
 _DPI: Final = 300.0
@@ -31,8 +31,10 @@ _MOST_PIXELS: Final = 9_500_000
 _LEAST_PIXELS: Final = 16
 _BLANK: Final = 3.0
 """Standard deviation of shades, of 255, below which a page is a blank sheet."""
+_AS_GOOD: Final = 0.95
+"""The share of the first reading's weight from which a second one by rows replaces it."""
 _GOOD: Final = 0.85
-"""A reading so certain needs no second look from another side."""
+"""The score from which a page is not read again in another orientation."""
 
 _TURNS: Final[Mapping[int, Callable[[Image.Image], Image.Image]]] = {
     0: lambda picture: picture,
@@ -60,6 +62,8 @@ class Read:
 
     texts: dict[int, str] = field(default_factory=dict)
     """By index; pages without text are missing."""
+    readings: dict[int, Reading] = field(default_factory=dict)
+    """The words of the same pages, with their places."""
     blank: list[int] = field(default_factory=list)
     """Pages that turned out to be empty sheets."""
     pending: list[int] = field(default_factory=list)
@@ -77,6 +81,7 @@ class Read:
 class _Placed:
     turn: int
     lines: tuple[Placed, ...]
+    reading: Reading
 
 
 def engine(languages: Sequence[str]) -> Engine | None:
@@ -117,15 +122,16 @@ def read(pdf: Path | bytes, pages: Sequence[Page], source: Source) -> Read:
                 continue
             try:
                 left = min(LONGEST, LAST * source.seconds - elapsed)
-                found = _read(document, page, reader, turn, left)
+                result = _read(document, page, reader, turn, left)
             except (OcrError, TimeoutError, pypdfium2.PdfiumError, ValueError, MemoryError):
                 done.failed.append(page.at)
                 continue
-            if found is None:
+            if result is None:
                 done.blank.append(page.at)
-            elif found[0]:
-                done.texts[page.at], placed[page.at] = found
+            elif result[0]:
+                done.texts[page.at], placed[page.at] = result
                 turn = placed[page.at].turn
+                done.readings[page.at] = placed[page.at].reading
     if placed:
         with contextlib.suppress(pikepdf.PdfError, ValueError):  # the text is there without its layer
             done.pdf = _searchable(pdf, placed)
@@ -135,7 +141,7 @@ def read(pdf: Path | bytes, pages: Sequence[Page], source: Source) -> Read:
 def _read(
     document: pypdfium2.PdfDocument, page: Page, reader: Engine, first: int, seconds: float
 ) -> tuple[str, _Placed] | None:
-    """The text of a page and where it stands; None of a page that is empty."""
+    """The text of a page with the positions of its words; None for an empty page."""
     until = time.monotonic() + seconds
     opened = document[page.at]
     try:
@@ -144,12 +150,16 @@ def _read(
         opened.close()
     if min(picture.size) < _LEAST_PIXELS or _is_blank(picture):
         return None
+    if degrees := skew.angle(picture):
+        picture, back = skew.straightened(picture, degrees)
+        place = _through(back, place)
     reading, turn = _upright(reader, picture, first, until)
+    reading = _with_rows(reader, _TURNS[turn](picture), reading, until)
     place = _turned(place, picture.size, turn)
     if page.known:
         reading = reading.only(lambda word: not _inside(place(*_middle(word)), page.known))
     if not reading.is_text():
-        return "", _Placed(0, ())
+        return "", _Placed(0, (), Reading())
     lines = tuple(
         (
             line,
@@ -160,7 +170,7 @@ def _read(
         )
         for line in reading.lines()
     )
-    return reading.text(), _Placed(turn, lines)
+    return reading.text(), _Placed(turn, lines, reading)
 
 
 Place = Callable[[float, float], Corner]
@@ -189,6 +199,11 @@ def _picture(page: Any) -> tuple[Image.Image, Place]:
     return picture, place
 
 
+def _through(back: Place, place: Place) -> Place:
+    """From a straightened picture over the crooked one to the page."""
+    return lambda x, y: place(*back(x, y))
+
+
 def _is_blank(picture: Image.Image) -> bool:
     return ImageStat.Stat(picture.reduce(2)).stddev[0] < _BLANK
 
@@ -209,8 +224,24 @@ def _upright(reader: Engine, picture: Image.Image, first: int, until: float) -> 
             if again.weight() > reading.weight() or (reading.sideways() and again.is_text()):
                 return again, (first + more) % 360
     except (OcrError, TimeoutError):
-        pass  # what was read as it stands is still there
+        pass  # the first reading remains
     return reading, first
+
+
+def _with_rows(reader: Engine, picture: Image.Image, reading: Reading, until: float) -> Reading:
+    """The reading; of a page with a table a second one by rows, completed by the words of the first."""
+    left = until - time.monotonic()
+    if not reading.is_text() or not reading.has_rows() or left <= 0:
+        return reading
+    try:
+        again = reader.read_rows(picture, left)
+    except (OcrError, TimeoutError):
+        return reading
+    if again is None or not again.is_text():
+        return reading
+    if again.weight() >= _AS_GOOD * reading.weight():
+        return again.completed(reading)
+    return reading.completed(again)
 
 
 def _turned(place: Place, size: tuple[int, int], turn: int) -> Place:

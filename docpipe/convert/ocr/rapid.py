@@ -1,6 +1,6 @@
-"""RapidOCR, for machines where nothing but pip installs: `docpipe[ocr]`. Slower than tesseract, and larger.
+"""RapidOCR, for machines where only pip can install: `docpipe[ocr]`. Slower and larger than tesseract.
 
-Its models come in its wheel; their paths are named here, since it would look for others in the network. Its
+Its models are in its wheel; their paths are given here, since it would download others. Its
 settings keep it below 1 GB: no classifier, small pictures for detection, one line at a time, one thread.
 """
 
@@ -33,7 +33,7 @@ _SETTINGS: Final = {
 }
 _LEAST_SCORE: Final = 0.5
 _UPRIGHT: Final = 0.9
-"""Letters of a page that stands on its head are read with less certainty than this."""
+"""Pages that are upside down have a lower score than this."""
 
 
 def installed() -> bool:
@@ -51,7 +51,7 @@ class Rapid:
     missing: tuple[str, ...] = ()
 
     def __init__(self) -> None:
-        os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # else it looks up its maker's host as it is imported
+        os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # else its import resolves its maker's host
         logging.getLogger("RapidOCR").setLevel(logging.CRITICAL + 1)
         try:
             package = importlib.import_module("rapidocr")
@@ -70,22 +70,25 @@ class Rapid:
         """As of Engine; it cannot be stopped, and so never raises TimeoutError."""
         del seconds
         try:
-            found = self._engine(self._array(picture.convert("RGB"))[:, :, ::-1])
+            result = self._engine(self._array(picture.convert("RGB"))[:, :, ::-1])
         except MemoryError:
             raise
         except Exception as error:
             raise OcrError("rapidocr failed") from error
-        if found is None or found.boxes is None or found.txts is None:
+        if result is None or result.boxes is None or result.txts is None:
             return Reading()
         lines = [
             (_box(corners), line)
-            for corners, text, score in zip(found.boxes, found.txts, found.scores, strict=True)
+            for corners, text, score in zip(result.boxes, result.txts, result.scores, strict=True)
             if score >= _LEAST_SCORE and (line := _words(text, _box(corners), float(score)))
         ]
         return Reading(tuple(_paragraphs(lines)))
 
+    def read_rows(self, picture: Image.Image, seconds: float) -> None:
+        """As of Engine: its lines are put together by their heights."""
+
     def turn(self, picture: Image.Image, reading: Reading, seconds: float) -> int:
-        """As of Engine: it reads lines that run up or down, but no letters that stand on their heads."""
+        """As of Engine: it reads lines that run up or down, but no letters that are upside down."""
         if not reading.sideways():
             return 180 if reading.score() < _UPRIGHT else 0
         sideways = self.read(picture.transpose(Image.Transpose.ROTATE_270), seconds)
@@ -115,10 +118,10 @@ def _words(text: str, box: _Box, score: float) -> Line:
     return tuple(words)
 
 
-def _paragraphs(found: list[tuple[_Box, Line]]) -> list[tuple[Line, ...]]:
-    """What stands on the same height is one line (cells of a table); a gap ends a paragraph."""
+def _paragraphs(lines: list[tuple[_Box, Line]]) -> list[tuple[Line, ...]]:
+    """Words of the same height are one line (cells of a table); a gap ends a paragraph."""
     rows: list[list[tuple[_Box, Line]]] = []
-    for box, line in sorted(found, key=lambda item: (item[0][1] + item[0][3]) / 2):
+    for box, line in sorted(lines, key=lambda item: (item[0][1] + item[0][3]) / 2):
         middle = (box[1] + box[3]) / 2
         if rows and rows[-1][0][0][1] < middle < rows[-1][0][0][3]:
             rows[-1].append((box, line))

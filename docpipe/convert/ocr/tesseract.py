@@ -1,5 +1,6 @@
 """The program tesseract, one process for each picture: over a pipe, without files."""
 
+import errno
 import io
 import os
 import re
@@ -17,20 +18,24 @@ from docpipe.convert.ocr.words import LEAST_SCORE, Line, OcrError, Reading, Word
 _LANGUAGE: Final = re.compile(r"[A-Za-z][A-Za-z0-9_/-]{0,40}")
 _WORD: Final = "5"
 _FIELDS: Final = 12
+_AUTOMATIC: Final = "3"
+"""Tesseract's page segmentation that finds columns and paragraphs, and takes columns of tables for such."""
+_ONE_BLOCK: Final = "6"
+"""That of one block of lines: it keeps each row of a table whole."""
 _CERTAIN: Final = 2.0
 """Of the orientation: below it, tesseract's own margin between the best and the next is worth nothing."""
 
 
 @cache
 def installed() -> tuple[str, frozenset[str]] | None:
-    """The version and languages of the tesseract that is on the path, None if there is none that works."""
+    """Version and languages of the tesseract on the path, None if none works."""
     program = shutil.which("tesseract")
     if program is None:
         return None
     try:
         version = _run([program, "--version"], b"", 20).decode("utf-8", "replace").split()
         listed = _run([program, "--list-langs"], b"", 20).decode("utf-8", "replace").splitlines()[1:]
-    except (OcrError, OSError):
+    except OcrError:
         return None
     return (version[1] if len(version) > 1 else "unknown"), frozenset(name.strip() for name in listed)
 
@@ -56,9 +61,16 @@ class Tesseract:
 
     def read(self, picture: Image.Image, seconds: float) -> Reading:
         """As of Engine."""
-        # Grey PNM needs no encoding, and its size says nothing of resolution, which is told beside it.
-        table = _ask(picture, seconds, "-l", self._languages, "--psm", "3", "--dpi", _dpi(picture), "tsv")
-        return _parsed(table)
+        return self._read(picture, seconds, _AUTOMATIC)
+
+    def read_rows(self, picture: Image.Image, seconds: float) -> Reading:
+        """As of Engine."""
+        return self._read(picture, seconds, _ONE_BLOCK)
+
+    def _read(self, picture: Image.Image, seconds: float, segmentation: str) -> Reading:
+        # Grey PNM needs no compression; it has no resolution, which is passed as an option.
+        options = ("-l", self._languages, "--psm", segmentation, "--dpi", _dpi(picture))
+        return _parsed(_ask(picture, seconds, *options, "tsv"))
 
     def turn(self, picture: Image.Image, reading: Reading, seconds: float) -> int:
         """As of Engine."""
@@ -66,11 +78,11 @@ class Tesseract:
         if not self._turns:
             return 0
         try:
-            told = _ask(picture, seconds, "-l", "osd", "--psm", "0", "--dpi", _dpi(picture))
+            report = _ask(picture, seconds, "-l", "osd", "--psm", "0", "--dpi", _dpi(picture))
         except OcrError:  # too few letters
             return 0
-        turn = re.search(r"^Rotate: (90|180|270)$", told, re.MULTILINE)
-        sure = re.search(r"^Orientation confidence: ([\d.]+)", told, re.MULTILINE)
+        turn = re.search(r"^Rotate: (90|180|270)$", report, re.MULTILINE)
+        sure = re.search(r"^Orientation confidence: ([\d.]+)", report, re.MULTILINE)
         return int(turn[1]) if turn and sure and float(sure[1]) >= _CERTAIN else 0
 
 
@@ -98,7 +110,9 @@ def _run(command: list[str], given: bytes, seconds: float) -> bytes:
         )
     except subprocess.TimeoutExpired as error:
         raise TimeoutError from error
-    except OSError as error:  # it is gone, or there is no room for another process
+    except OSError as error:
+        if error.errno in (errno.EAGAIN, errno.ENFILE):  # a machine at its limit: that passes
+            raise
         raise OcrError("tesseract could not be started") from error
     if done.returncode:
         raise OcrError(f"tesseract ended with {done.returncode}")
@@ -106,7 +120,7 @@ def _run(command: list[str], given: bytes, seconds: float) -> bytes:
 
 
 def _parsed(table: str) -> Reading:
-    """Tesseract's table: one row for each page, block, paragraph, line and word, told apart by its level."""
+    """Tesseract's table: one row for each page, block, paragraph, line and word, with its level."""
     paragraphs: dict[tuple[str, str], dict[str, list[Word]]] = {}
     for row in table.split("\n")[1:]:
         cells = row.split("\t", _FIELDS - 1)

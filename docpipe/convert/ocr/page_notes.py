@@ -1,12 +1,13 @@
-"""What is told of pages that were read by OCR, or were not."""
+"""Warnings and headings for pages that were read by OCR, or could not be."""
 
 from collections.abc import Collection, Iterable, Iterator
 
 from docpipe.convert.core.base import SCANNED
-from docpipe.convert.core.blocks import Block, Heading, Paragraph, tidy
+from docpipe.convert.core.blocks import Block, Heading, placeholder
 from docpipe.convert.ocr.pages import Read
 
 OCR = "text was read by OCR: check it against the picture"
+DOUBTFUL = "many words of {} of {} pages that were read by OCR are uncertain; check them against the picture"
 MARK = "(read by OCR)"
 _PICTURE = "This page is a picture. No text could be read from it."
 
@@ -15,6 +16,8 @@ def warnings(read: Read, asked: Collection[int]) -> Iterator[str]:
     """The warnings, `asked` being the pages whose text is missing without OCR."""
     if read.texts:
         yield OCR
+    if unsure := sum(reading.is_doubtful() for reading in read.readings.values()):
+        yield DOUBTFUL.format(unsure, len(read.readings))
     pending, failed = (len(set(some) & set(asked)) for some in (read.pending, read.failed))
     if asked and (not read.libraries or pending == len(asked)):
         yield SCANNED
@@ -31,19 +34,14 @@ def warnings(read: Read, asked: Collection[int]) -> Iterator[str]:
 
 def heading(at: int, *, ocr: bool) -> Block:
     """The heading of a page."""
-    return Heading(2, f"Page {at + 1} {MARK}" if ocr else f"Page {at + 1}")
-
-
-def paragraphs(text: str) -> list[Block]:
-    """What was read of a page."""
-    return [Paragraph(clean) for part in text.split("\n\n") if (clean := tidy(part))]
+    return Heading(2, f"Page {at + 1} {MARK}" if ocr else f"Page {at + 1}", own=True)
 
 
 def picture() -> Block:
-    """In place of the text of a page that has none."""
-    return Paragraph(_PICTURE)
+    """The replacement for the text of a page that has none."""
+    return placeholder(_PICTURE)
 
 
 def numbers(pages: Iterable[int]) -> tuple[int, ...]:
-    """Page numbers as people count."""
+    """Page numbers, from 1."""
     return tuple(at + 1 for at in sorted(pages))
