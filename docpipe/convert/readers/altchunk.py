@@ -11,7 +11,7 @@ from docpipe.convert.core.detect import detect
 from docpipe.convert.core.kinds import DOCX, kind_of
 from docpipe.convert.core.opc import Package
 
-_SHOWN: Final = frozenset(
+_READABLE: Final = frozenset(
     {"text/html", "text/plain", "text/rtf", "multipart/related", "message/rfc822", DOCX}
 )
 _MOST: Final = 50
@@ -41,14 +41,14 @@ class Chunks:
     def _read(self, data: bytes, name: str) -> tuple[Block, ...]:
         media_type = detect(data, name)
         reader = kind_of(media_type).reader
-        if reader is None or media_type not in _SHOWN or (media_type == DOCX and b"aFChunk" in data):
+        if reader is None or media_type not in _READABLE or (media_type == DOCX and b"aFChunk" in data):
             self._package.warnings.append(_LOST)
             return ()
         with tempfile.NamedTemporaryFile() as file:
             file.write(data)
             file.flush()
             source = Source(Path(file.name), media_type, name)
-            found: tuple[Block, ...] = (
+            blocks: tuple[Block, ...] = (
                 importlib.import_module(f"docpipe.convert.readers.{reader}").read(source).blocks
             )
-            return found
+            return blocks
