@@ -5,33 +5,15 @@ from typing import Final
 
 from docpipe.convert.core.base import Facts
 from docpipe.convert.core.blocks import Block, Heading, Listing, Paragraph, tidy
-from docpipe.convert.core.tree import DEEPEST, Flow, Node
+from docpipe.convert.core.tree import Flow, Node
 from docpipe.convert.core.xmltree import Element, local, words_of
-from docpipe.convert.readers.cdaentries import coded, entries
+from docpipe.convert.readers.cdaentries import entries, subject
+from docpipe.convert.readers.cdaheads import child, document, patients, person, restriction
 from docpipe.convert.readers.cdatime import date_of, period
+from docpipe.convert.readers.cdavalues import NULLS, coded
+from docpipe.convert.readers.narrative import footnotes, neutral
 
 LOINC: Final = "2.16.840.1.113883.6.1"
-_SEX: Final = {"M": "male", "F": "female", "UN": "undifferentiated"}
-_TAGS: Final = {  # of the narrative, as HTML calls them; what is not here keeps its name
-    "paragraph": "p",
-    "list": "ul",
-    "item": "li",
-    "linkhtml": "a",
-    "rendermultimedia": "img",
-    "footnoteref": "noscript",
-    "text": "div",
-    "title": "p",
-}
-
-
-# What HTML does not show, but is shown where CDA has it.
-_PLAIN: Final = frozenset(
-    {
-        "footnote", "template", "object", "embed", "iframe", "applet", "canvas", "audio", "video", "meta",
-        "link", "base", "param", "source", "track", "map", "area", "frame", "frameset", "datalist",
-        "input", "head",
-    }
-)  # fmt: skip
 SECTIONS: Final = {  # of C-CDA, by LOINC; for those that have neither title nor name
     "10154-3": "Chief complaint", "10157-6": "Family history", "10160-0": "Medications",
     "10164-2": "History of present illness", "10183-2": "Discharge medications",
@@ -50,22 +32,13 @@ SECTIONS: Final = {  # of C-CDA, by LOINC; for those that have neither title nor
 }  # fmt: skip
 
 
-def child(element: Element | None, *path: str) -> Element | None:
-    """The first descendant along a path of local names."""
-    for name in path:
-        if element is None:
-            return None
-        element = next((inner for inner in element if local(inner) == name), None)
-    return element
-
-
 def children(element: Element, name: str) -> Iterator[Element]:
     """Children with a local name."""
     return (inner for inner in element if local(inner) == name)
 
 
 def facts(root: Element) -> Facts:
-    """What the header says of the document itself."""
+    """The metadata of the header."""
     code = child(root, "code")
     language = child(root, "languageCode")
     return Facts(
@@ -91,30 +64,31 @@ def _loinc(code: Element | None) -> dict[str, str | None] | None:
     return None
 
 
-def header(root: Element, said: Facts) -> Iterator[Block]:
-    """The document's title and who is concerned, for people to read."""
-    if said.title:
-        yield Heading(1, said.title)
+def header(root: Element, stated: Facts) -> Iterator[Block]:
+    """The title, and the people and organizations of the header."""
+    if stated.title:
+        yield Heading(1, stated.title)
     lines = [
-        *(f"Patient: {person}" for person in _patients(root)),
-        *([f"Date: {said.date}"] if said.date else []),
-        *([f"Author: {said.author}"] if said.author else []),
-        *([f"Custodian: {said.custodian}"] if said.custodian else []),
+        *patients(root),
+        *([f"Date: {stated.date}"] if stated.date else []),
+        *([f"Author: {stated.author}"] if stated.author else []),
+        *([f"Custodian: {stated.custodian}"] if stated.custodian else []),
     ]
-    if said.loinc:
-        lines.append(f"Type: {said.loinc['display'] or 'LOINC'} (LOINC {said.loinc['code']})")
-    lines += _concerned(root)
+    if stated.loinc:
+        lines.append(f"Type: {stated.loinc['display'] or 'LOINC'} (LOINC {stated.loinc['code']})")
+    lines += [*document(root), *_concerned(root)]
     if lines:
         yield Listing(tuple((Paragraph(line),) for line in lines))
 
 
 def _concerned(root: Element) -> Iterator[str]:
-    """Who else is concerned, and the visit or service that the document is about."""
+    """Other participants, and the visit or service of the document."""
     signer = child(root, "legalAuthenticator", "assignedEntity", "assignedPerson", "name")
-    if name := _person(signer):
+    if name := person(signer):
         yield f"Authenticated by: {name}"
+    yield from _behind(root)
     for participant in children(root, "participant"):
-        if name := _person(child(participant, "associatedEntity", "associatedPerson", "name")):
+        if name := person(child(participant, "associatedEntity", "associatedPerson", "name")):
             code = child(participant, "associatedEntity", "code")
             role = coded(code) if code is not None else ""
             yield f"Participant: {name}, {role}" if role else f"Participant: {name}"
@@ -125,9 +99,27 @@ def _concerned(root: Element) -> Iterator[str]:
             continue
         time, code = child(what, "effectiveTime"), child(what, "code")
         place = words_of(child(what, "location", "healthCareFacility", "location", "name"))
-        said = [period(time) if time is not None else "", coded(code) if code is not None else "", place]
-        if any(said):
-            yield f"{label}: {', '.join(text for text in said if text)}"
+        parts = [period(time) if time is not None else "", coded(code) if code is not None else "", place]
+        if any(parts):
+            yield f"{label}: {', '.join(text for text in parts if text)}"
+
+
+def _behind(root: Element) -> Iterator[str]:
+    """Informants, the order that the document answers, and consents."""
+    for informant in children(root, "informant"):
+        for kind, who in (("assignedEntity", "assignedPerson"), ("relatedEntity", "relatedPerson")):
+            if name := person(child(informant, kind, who, "name")):
+                code = child(informant, kind, "code")
+                role = coded(code) if code is not None else ""
+                yield f"Informant: {name}, {role}" if role else f"Informant: {name}"
+    for order in children(root, "inFulfillmentOf"):
+        number = child(order, "order", "id")
+        if number is not None and number.get("extension"):
+            yield f"Order: {number.get('extension')}"
+    for authorization in children(root, "authorization"):
+        consent = [child(authorization, "consent", name) for name in ("code", "statusCode")]
+        if text := ", ".join(filter(None, (coded(code) for code in consent if code is not None))):
+            yield f"Consent: {text}"
 
 
 def narrative(root: Element, pictures: Mapping[str, str]) -> Iterator[Block]:
@@ -138,14 +130,15 @@ def narrative(root: Element, pictures: Mapping[str, str]) -> Iterator[Block]:
         pictures: what to call each embedded picture, by its id.
     """
     flow = Flow(lambda node: _picture(node, pictures), keep_lines=True)
+    notes = footnotes(root)
     bodies = [element for element in root.iter() if local(element) == "structuredBody"] or [root]
     for body in bodies:
         for section in _sections(body):
-            yield from _section(section, 2, flow)
+            yield from _section(section, 2, flow, notes)
 
 
 def _sections(element: Element) -> Iterator[Element]:
-    """Sections below an element, whatever stands between, without those within a section."""
+    """Sections below an element at any depth, without those within a section."""
     stack = list(reversed(element))
     while stack:
         inner = stack.pop()
@@ -155,7 +148,7 @@ def _sections(element: Element) -> Iterator[Element]:
             stack.extend(reversed(inner))
 
 
-def _section(section: Element, level: int, flow: Flow) -> Iterator[Block]:
+def _section(section: Element, level: int, flow: Flow, notes: Mapping[str, int]) -> Iterator[Block]:
     title = words_of(child(section, "title"))
     code = child(section, "code")
     if not title and code is not None:
@@ -163,69 +156,29 @@ def _section(section: Element, level: int, flow: Flow) -> Iterator[Block]:
         title = SECTIONS.get(title, f"Section {title}" if title and title == code.get("code") else title)
     if title:
         yield Heading(min(level, 6), title)
-    said = False
+    about = child(section, "subject")
+    if about is not None and (concerned := subject(about)):
+        yield Paragraph(concerned)
+    has_text = False
     for text in children(section, "text"):
-        for block in flow.blocks(neutral(text)):
-            said = True
+        for block in flow.blocks(neutral(text, notes)):
+            has_text = True
             yield block
-    if not said:
-        yield from entries(section)
+    if restricted := restriction(section):
+        yield Paragraph(f"Confidentiality: {restricted}")
+    if not has_text:
+        listed = list(entries(section))
+        yield from listed
+        if not listed and (flavor := NULLS.get(section.get("nullFlavor") or "")):
+            yield Paragraph(f"{flavor.capitalize()}.")
     # Sections nest 250 deep at most, since lxml parses no deeper.
     for inner in _sections(section):
-        yield from _section(inner, level + 1, flow)
-
-
-def neutral(element: Element) -> Node:
-    """The narrative as a neutral tree, built without recursion."""
-    top = Node("div")
-    stack: list[tuple[Element | str, Node, int]] = [(element, top, 0)]
-    while stack:
-        item, parent, depth = stack.pop()
-        if isinstance(item, str):
-            parent.children.append(item)
-            continue
-        node = _node(item)
-        parent.children.append(node)
-        heir, below = (node, depth + 1) if depth < DEEPEST else (parent, depth)
-        if node.tag == "img":
-            heir = parent  # a picture's caption follows it
-        rest: list[Element | str] = [item.text or ""]
-        for inner in item:
-            rest += [inner, inner.tail or ""]
-        if (item.get("revised") or "").lower() == "delete":
-            rest = ["[deleted: ", *rest, "]"]
-        stack.extend((part, heir, below) for part in reversed(rest) if part is not None and part != "")
-    return top
-
-
-def _node(element: Element) -> Node:
-    name = local(element).lower()
-    tag = _TAGS.get(name, name)
-    if tag == "ul" and (element.get("listType") or "").lower() == "ordered":
-        tag = "ol"
-    attributes = {str(key).lower(): str(value) for key, value in element.attrib.items()}
-    if tag == "a" and not words_of(element):
-        return Node("span", {}, [attributes.get("href", "")])
-    return Node("span" if tag in _PLAIN else tag or "span", attributes)
+        yield from _section(inner, level + 1, flow, notes)
 
 
 def _picture(node: Node, pictures: Mapping[str, str]) -> str:
     name = pictures.get(node.attributes.get("referencedobject", ""), "")
     return f"picture: {name}" if name else "picture"
-
-
-def _patients(root: Element) -> Iterator[str]:
-    for target in children(root, "recordTarget"):
-        patient = child(target, "patientRole", "patient")
-        name = _person(child(patient, "name"))
-        parts = [name] if name else []
-        if born := date_of(child(patient, "birthTime")):
-            parts.append(f"born {born}")
-        gender = child(patient, "administrativeGenderCode")
-        if gender is not None and (sex := gender.get("displayName") or _SEX.get(gender.get("code") or "")):
-            parts.append(sex.lower())
-        if parts:
-            yield ", ".join(parts)
 
 
 def _authors(root: Element) -> Iterator[str]:
@@ -234,7 +187,7 @@ def _authors(root: Element) -> Iterator[str]:
         who = child(author, "assignedAuthor")
         device = child(who, "assignedAuthoringDevice")
         name = (
-            _person(child(who, "assignedPerson", "name"))
+            person(child(who, "assignedPerson", "name"))
             or words_of(child(device, "softwareName"))
             or words_of(child(device, "manufacturerModelName"))
             or _organization(child(who, "representedOrganization"))
@@ -242,17 +195,6 @@ def _authors(root: Element) -> Iterator[str]:
         if name and name not in seen:
             seen.add(name)
             yield name
-
-
-def _person(name: Element | None) -> str:
-    if name is None:
-        return ""
-    parts: dict[str, list[str]] = {}
-    for part in name:
-        if text := words_of(part):
-            parts.setdefault(local(part), []).append(text)
-    ordered = [text for kind in ("prefix", "given", "family", "suffix") for text in parts.get(kind, [])]
-    return " ".join(ordered) or words_of(name)
 
 
 def _organization(organization: Element | None) -> str | None:

@@ -5,7 +5,7 @@ from typing import Final
 
 from docpipe.convert.core.blocks import Block, Listing, Paragraph
 from docpipe.convert.core.xmltree import Element, local, words_of
-from docpipe.convert.readers.cdatime import period
+from docpipe.convert.readers.cdavalues import coded, named, qualified, timing, value
 
 _STATEMENTS: Final = frozenset(
     {
@@ -20,10 +20,16 @@ _ROLES: Final = (
     "playingDevice",
     "assignedPerson",
 )
+_MOODS: Final = {
+    "APT": "appointment", "ARQ": "appointment requested", "DEF": "definition", "EVN.CRT": "criterion",
+    "GOL": "goal", "INT": "intended", "OPT": "option", "PRMS": "promised", "PRP": "proposed",
+    "RQO": "requested",
+}  # fmt: skip
+"""What is not, or not yet, done."""
 
 
 def entries(section: Element) -> Iterator[Block]:
-    """What the entries of a section say: what, how much, when, and how it stands."""
+    """The entries of a section: name, value, time, and status."""
     items = tuple(item for item in (_item(inner) for inner in _statements(section)) if item)
     if items:
         yield Listing(items)
@@ -41,58 +47,101 @@ def _statements(element: Element) -> Iterator[Element]:
 
 
 def _item(statement: Element) -> tuple[Block, ...]:
-    said = "; ".join(dict.fromkeys(text for text in _parts(statement) if text))
+    text = "; ".join(dict.fromkeys(text for text in _parts(statement) if text))
     inner = tuple(item for item in (_item(below) for below in _statements(statement)) if item)
-    return (*((Paragraph(said),) if said else ()), *((Listing(inner),) if inner else ()))
+    return (*((Paragraph(text),) if text else ()), *((Listing(inner),) if inner else ()))
 
 
 def _parts(statement: Element) -> Iterator[str]:
     if statement.get("negationInd") == "true":
         yield "not"
-    name = ", ".join(filter(None, map(coded, _named(statement, "code"))))
-    told = ", ".join(filter(None, map(_value, _named(statement, "value"))))
-    yield f"{name}: {told}" if name and told else name or told
+    yield _MOODS.get(statement.get("moodCode") or "", "")
+    codes = [code for code in named(statement, "code") if code.get("code") not in _TECHNICAL]
+    name = ", ".join(filter(None, map(qualified, codes)))
+    values = ", ".join(filter(None, map(value, named(statement, "value"))))
+    yield f"{name}: {values}" if name and values else name or values
     for role in statement.iter():
         if local(role) in _ROLES and next(_statements_above(role)) is statement:
             yield from (coded(part) if local(part) == "code" else words_of(part) for part in role)
     for child in statement:
-        match local(child):
-            case "text":
-                yield words_of(child)
-            case "effectiveTime":
-                yield period(child)
-            case "doseQuantity" | "rateQuantity" | "quantity":
-                yield _value(child)
-            case "routeCode" | "interpretationCode" | "targetSiteCode" | "statusCode":
-                yield coded(child)
+        yield _part(child)
+
+
+_VALUES: Final = {
+    "doseQuantity": "dose: ", "quantity": "", "rateQuantity": "rate: ", "maxDoseQuantity": "at most ",
+    "repeatNumber": "repeats: ",
+}  # fmt: skip
+_CODES: Final = frozenset(
+    {
+        "routeCode", "interpretationCode", "statusCode", "administrationUnitCode", "methodCode",
+        "targetSiteCode",
+        "approachSiteCode", "priorityCode",
+    }
+)  # fmt: skip
+
+
+_TECHNICAL: Final = frozenset({"ASSERTION", "CONC"})
+"""Codes of HL7 that only say how an entry is built."""
+
+
+def subject(element: Element) -> str:
+    """The subject of an entry or section other than the patient, such as a relative or a fetus."""
+    parts = []
+    for related in named(element, "relatedSubject"):
+        parts += [qualified(code) for code in named(related, "code")]
+        for person in named(related, "subject"):
+            parts += [words_of(name) for name in named(person, "name")]
+            for part in person:
+                if local(part) == "birthTime":
+                    parts.append(f"born {timing(part)}" if timing(part) else "")
+                elif local(part) == "administrativeGenderCode":
+                    parts.append(coded(part) if part.get("displayName") else "")
+                elif local(part) == "deceasedInd" and part.get("value") == "true":
+                    parts.append("deceased")
+    text = ", ".join(part for part in parts if part)
+    return f"concerns: {text}" if text else ""
+
+
+def _part(child: Element) -> str:  # noqa: PLR0911 - a ladder: one element, one return
+    name = local(child)
+    if name in _CODES:
+        return qualified(child)
+    if name in _VALUES:
+        unset = name == "rateQuantity" and child.get("nullFlavor")
+        text = "" if unset else value(child)
+        return f"{_VALUES[name]}{text}" if text else ""
+    match name:
+        case "text":
+            return words_of(child)
+        case "subject":
+            return subject(child)
+        case "effectiveTime":
+            return timing(child)
+        case "uncertaintyInd" if child.get("value") == "true":
+            return "uncertain"
+        case "precondition":
+            return "; ".join(filter(None, map(_condition, named(child, "criterion"))))
+        case "referenceRange":
+            text = "; ".join(filter(None, map(_range, child)))
+            return f"reference: {text}" if text else ""
+    return ""
+
+
+def _condition(criterion: Element) -> str:
+    codes = named(criterion, "code", "value")
+    parts = [value(each) if local(each) == "value" else qualified(each) for each in codes]
+    parts += [words_of(each) for each in named(criterion, "text")]
+    text = ", ".join(dict.fromkeys(part for part in parts if part))
+    plain = not text or text.lower().startswith(("as needed", "prn", "if ", "when "))
+    return text if plain else f"condition: {text}"
+
+
+def _range(observed: Element) -> str:
+    parts = [value(each) for each in named(observed, "value")]
+    parts += [words_of(each) for each in named(observed, "text")]
+    parts += [coded(each) for each in named(observed, "interpretationCode")]
+    return ", ".join(dict.fromkeys(part for part in parts if part))
 
 
 def _statements_above(element: Element) -> Iterator[Element]:
     yield from (above for above in element.iterancestors() if local(above) in _STATEMENTS)
-
-
-def coded(element: Element) -> str:
-    """A code for people: its name, its original text or, where there is neither, itself."""
-    for name in (element.get("displayName"), words_of(next(iter(_named(element, "originalText")), None))):
-        if name and name.strip():
-            return " ".join(name.split())
-    for translation in _named(element, "translation"):
-        if text := translation.get("displayName"):
-            return " ".join(text.split())
-    return element.get("code") or ""
-
-
-def _named(element: Element, name: str) -> list[Element]:
-    return [child for child in element if local(child) == name]
-
-
-def _value(element: Element) -> str:
-    if element.get("representation") or local(element) == "reference":
-        return ""
-    if (value := element.get("value")) is not None:
-        unit = element.get("unit") or ""
-        return f"{value} {'' if unit == '1' else unit}".strip()
-    bounds = [_value(edge) for edge in element if local(edge) in {"low", "high"}]
-    if any(bounds):
-        return " to ".join(bound for bound in bounds if bound)
-    return coded(element) or words_of(element)

@@ -16,7 +16,7 @@ _TIME: Final = re.compile(
 
 
 def date_of(element: Element | None) -> str | None:
-    """The ISO 8601 form of an HL7 time, which is also found as an interval; None where it is unknown."""
+    """The ISO 8601 form of an HL7 time, which may be an interval; None where it is unknown."""
     if element is None:
         return None
     value = element.get("value")
@@ -27,10 +27,10 @@ def date_of(element: Element | None) -> str | None:
 
 def iso_date(value: str) -> str | None:
     """An HL7 time (`YYYYMMDDHHMMSS.UUUU+ZZZZ`, cut off anywhere) as ISO 8601."""
-    found = _TIME.match(value.strip())
-    if not found:
+    match = _TIME.match(value.strip())
+    if not match:
         return None
-    year, month, day, hour, minute, second, zone, zone_minutes, utc = found.groups()
+    year, month, day, hour, minute, second, zone, zone_minutes, utc = match.groups()
     date = "-".join(part for part in (year, month, day) if part)
     if not hour:
         return date

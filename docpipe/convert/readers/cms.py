@@ -1,10 +1,9 @@
-"""Signed and encrypted messages (RFC 5652): told apart, and the content of signed ones taken out."""
+"""Signed and encrypted messages (RFC 5652): which of both, and the content of signed ones."""
 
 from typing import Final
 
 SIGNED_DATA: Final = bytes.fromhex("06092a864886f70d010702")
 ENVELOPED: Final = (bytes.fromhex("06092a864886f70d010703"), bytes.fromhex("060b2a864886f70d0109100117"))
-COMPRESSED: Final = bytes.fromhex("060b2a864886f70d0109100109")
 _DATA: Final = bytes.fromhex("06092a864886f70d010701")
 _CONSTRUCTED: Final = 0x20
 _DEEPEST: Final = 20
@@ -12,7 +11,7 @@ _OCTETS: Final = 4
 
 
 def is_encrypted(data: bytes) -> bool:
-    """Whether a structure holds what only the receiver can read."""
+    """Whether a structure is encrypted."""
     return any(mark in data[:64] for mark in ENVELOPED)
 
 

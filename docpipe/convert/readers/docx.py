@@ -1,155 +1,75 @@
 """WordprocessingML to blocks (ECMA-376-1, 17), by local names: strict and transitional files alike."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, Protocol
 
-from docpipe.convert.core.blocks import Block, Heading, Listing, Paragraph, Table, clean, even, flat, tidy
-from docpipe.convert.core.tree import RAISED, SUPERSCRIPTS
-from docpipe.convert.core.xmltree import Element, local
+from docpipe.convert.core.blocks import (
+    Block,
+    Heading,
+    Listing,
+    Paragraph,
+    Picture,
+    Table,
+    even,
+    pictures,
+    tidy,
+)
+from docpipe.convert.core.marks import Mark
+from docpipe.convert.core.symbols import in_font
+from docpipe.convert.core.xmltree import Element, local, text_of
+from docpipe.convert.readers.docxcells import Cell, lines
+from docpipe.convert.readers.docxcontrols import form_field, unwritten
+from docpipe.convert.readers.docxlists import Item, Lists
+from docpipe.convert.readers.docxstyles import Given, RunStyle, Styles, TableStyle, looks_of
+from docpipe.convert.readers.grids import laid_out
+from docpipe.convert.readers.labels import listing
+from docpipe.convert.readers.officemath import formula
+from docpipe.convert.readers.ooxml import attribute, down, on
+from docpipe.convert.readers.runs import CHANGED, HIDDEN, PLAIN, Look, Runs, Visibility
+from docpipe.convert.readers.wordfields import Fields, instruction_text
 
 _SILENT: Final = {
-    "del", "moveFrom", "delText", "instrText", "delInstrText", "rPr", "pPr", "tblPr", "tblGrid", "trPr",
+    "delInstrText", "rPr", "pPr", "tblPr", "tblGrid", "trPr",
     "tcPr", "sectPr", "sdtPr", "sdtEndPr", "rt", "proofErr", "bookmarkStart", "bookmarkEnd",
     "commentRangeStart", "commentRangeEnd", "commentReference", "annotationRef", "posOffset",
     "align", "binData", "pctWidth", "pctHeight", "ctrlPr", "fPr", "radPr", "sSupPr", "sSubPr",
     "naryPr", "dPr",
 }  # fmt: skip
 _CHARACTERS: Final = {"tab": "\t", "br": "\n", "cr": "\n", "noBreakHyphen": "-", "ptab": "\t"}
-_MATH: Final[dict[str, dict[str, str]]] = {
-    "f": {"den": "/"},
-    "sSup": {"sup": "^"},
-    "sSub": {"sub": "_"},
-    "sSubSup": {"sub": "_", "sup": "^"},
-    "rad": {},
-    "nary": {"sub": "_", "sup": "^"},
-}
-_OFF: Final = frozenset({"0", "false", "off", "none"})
-_DEEPEST_LIST: Final = 8
 
 
-def attribute(element: Element | None, name: str) -> str | None:
-    """An attribute by its local name."""
-    if element is None:
-        return None
-    return next(
-        (str(value) for key, value in element.attrib.items() if str(key).rpartition("}")[2] == name), None
-    )
+@dataclass(slots=True)
+class _Paragraph:
+    """A paragraph being read: its runs, and the text boxes anchored in it, which follow it."""
 
-
-def down(element: Element | None, *path: str) -> Element | None:
-    """The first descendant along a path of local names."""
-    for name in path:
-        if element is None:
-            return None
-        element = next((inner for inner in element if local(inner) == name), None)
-    return element
-
-
-def on(element: Element | None) -> bool:
-    """Whether a switch such as `w:vanish` is there and on."""
-    return element is not None and attribute(element, "val") not in _OFF
+    style: str | None = None
+    properties: Element | None = None
+    runs: Runs = field(default_factory=Runs)
+    boxes: list[Block] = field(default_factory=list)
+    fields: Fields = field(default_factory=Fields)
 
 
 @dataclass(frozen=True, slots=True)
-class _Numbering:
-    ordered: bool
-    start: int
+class _Around:
+    """What holds for the runs below an element."""
 
+    style: RunStyle | None = None
+    inserted: bool = False
+    visibility: Visibility = Visibility.SHOWN
+    cell: Given | None = None
+    """What the style of a table says of the cell's text."""
 
-class Styles:
-    """What styles and numberings say of a paragraph: is it a heading, is it in a list."""
+    def look(self, text: str) -> Look:
+        """How a text of the run looks."""
+        look = self.style.look(text) if self.style else PLAIN
+        marks = look.marks | (Mark.INSERTED if self.inserted else Mark.NONE)
+        return replace(look, marks=marks, visibility=self.visibility)
 
-    def __init__(self, styles: Element | None, numbering: Element | None) -> None:
-        self._levels: dict[str, int] = {}
-        self._numbers: dict[str, tuple[str, int]] = {}
-        self._lists: dict[tuple[str, int], _Numbering] = {}
-        for style in styles if styles is not None else ():
-            self._add_style(style)
-        if numbering is not None:
-            self._add_numbering(numbering)
-
-    def _add_style(self, style: Element) -> None:
-        name = attribute(style, "styleId")
-        if local(style) != "style" or name is None:
-            return
-        title = (attribute(down(style, "name"), "val") or "").lower()
-        outline = attribute(down(style, "pPr", "outlineLvl"), "val")
-        if title in {"title", "heading"}:
-            self._levels[name] = 1
-        elif title.startswith("heading ") and title[8:].isdigit():
-            self._levels[name] = int(title[8:])
-        elif outline is not None and outline.isdigit() and int(outline) < 9:  # noqa: PLR2004 - 9 is body text
-            self._levels[name] = int(outline) + 1
-        if (found := _numbering_of(down(style, "pPr"))) is not None:
-            self._numbers[name] = found
-
-    def _add_numbering(self, numbering: Element) -> None:
-        abstract: dict[str | None, dict[int, _Numbering]] = {}
-        for element in numbering:
-            if local(element) == "abstractNum":
-                abstract[attribute(element, "abstractNumId")] = dict(_levels(element))
-        for element in numbering:
-            if local(element) == "num" and (number := attribute(element, "numId")):
-                for level, found in abstract.get(
-                    attribute(down(element, "abstractNumId"), "val"), {}
-                ).items():
-                    self._lists[number, level] = found
-
-    def heading(self, properties: Element | None) -> int | None:
-        """The level of a heading, None for what is not one."""
-        outline = attribute(down(properties, "outlineLvl"), "val")
-        if outline is not None and outline.isdigit() and int(outline) < 9:  # noqa: PLR2004 - 9 is body text
-            return int(outline) + 1
-        return self._levels.get(attribute(down(properties, "pStyle"), "val") or "")
-
-    def item(self, properties: Element | None) -> "Item | None":
-        """The place of a paragraph in a list, None for one that is in none."""
-        found = _numbering_of(properties) or self._numbers.get(
-            attribute(down(properties, "pStyle"), "val") or ""
-        )
-        if found is None or found[0] == "0":
-            return None
-        number, level = found
-        numbering = self._lists.get((number, level)) or _Numbering(ordered=False, start=1)
-        return Item(number, level, numbering.start if numbering.ordered else None)
-
-
-def _levels(abstract: Element) -> Iterator[tuple[int, _Numbering]]:
-    for level in abstract:
-        at = attribute(level, "ilvl")
-        if local(level) == "lvl" and at is not None and at.isdigit():
-            form = attribute(down(level, "numFmt"), "val") or "decimal"
-            start = attribute(down(level, "start"), "val") or "1"
-            ordered = form not in {"bullet", "none"}
-            yield int(at), _Numbering(ordered, int(start[:6]) if start.isdigit() else 1)
-
-
-def _numbering_of(properties: Element | None) -> tuple[str, int] | None:
-    numbering = down(properties, "numPr")
-    number = attribute(down(numbering, "numId"), "val")
-    level = attribute(down(numbering, "ilvl"), "val") or "0"
-    if number is None:
-        return None
-    return number, min(int(level), _DEEPEST_LIST) if level.isdigit() else 0
-
-
-@dataclass(slots=True)
-class Item:
-    """A paragraph in a list: the list's id, how deep, and its first number (None: bullets)."""
-
-    number: str
-    level: int
-    start: int | None
-    blocks: tuple[Block, ...] = ()
-
-
-@dataclass(slots=True)
-class _Said:
-    """A paragraph being read: its text, and the text boxes anchored in it, which follow it."""
-
-    parts: list[str] = field(default_factory=list)
-    boxes: list[Block] = field(default_factory=list)
+    def within(self, visibility: Visibility) -> "_Around":
+        """The same for what is hidden or deleted; what is deleted stays so where it is also hidden."""
+        deleted = self.visibility is Visibility.DELETED
+        return self if deleted else replace(self, visibility=visibility)
 
 
 class Chunks(Protocol):
@@ -159,162 +79,275 @@ class Chunks(Protocol):
         """The blocks of a piece."""
 
 
+class Objects(Protocol):
+    """Where the pictures and charts of the part being read come from."""
+
+    def picture(self, id_: str) -> tuple[Picture, ...]:
+        """A picture, none where it cannot be shown."""
+
+    def chart(self, id_: str) -> tuple[Block, ...]:
+        """The blocks of a chart."""
+
+
 class Body:
     """Reads a part's content: the body, a header, a note, a cell, a text box."""
 
-    def __init__(self, styles: Styles, chunks: Chunks | None = None) -> None:
+    def __init__(
+        self, styles: Styles, lists: Lists, chunks: Chunks | None = None, objects: Objects | None = None
+    ) -> None:
         self._styles = styles
+        self._lists = lists
         self._chunks = chunks
-        self._counts: dict[tuple[str, int], int] = {}
+        self.objects = objects
         self.notes: list[tuple[str, str]] = []
         """The notes referred to so far, by kind and id; they are numbered in this order."""
+        self.warnings: list[str] = []
+        self.art: list[str] = []
+        """Texts that are drawn: of a header, its watermark."""
+        self._around = _Around()
+        """What holds for the runs of the cell being read."""
+        self.bare = True
+        """Whether white paper lies behind the text."""
+        self._inks: set[str] = set()
+        """The colours of its text that may flag it."""
 
     def blocks(self, element: Element) -> tuple[Block, ...]:
         """The blocks within an element."""
         out: list[Block] = []
-        items: list[Item] = []
+        items: list[tuple[Item, tuple[Block, ...]]] = []
         for inner in _flow(element):
             if local(inner) == "tbl":
-                out += self._listed(items)
+                out += _listed(items)
                 out += self._table(inner)
                 continue
             if local(inner) == "altChunk":
-                out += self._listed(items)
+                out += _listed(items)
                 out += self._chunks.blocks(attribute(inner, "id") or "") if self._chunks else ()
                 continue
-            found, item = self._paragraph(inner)
-            if not found:
+            paragraph, item = self._paragraph(inner)
+            if not paragraph:
                 continue
-            if item is None:
-                out += self._listed(items)
-                out += found
+            if item is None and items and _is_withheld(paragraph):
+                items[-1] = (items[-1][0], (*items[-1][1], *paragraph))
+            elif item is None:
+                out += _listed(items)
+                out += paragraph
             else:
-                item.blocks = found
-                items.append(item)
-        return (*out, *self._listed(items))
+                items.append((item, paragraph))
+        return (*out, *_listed(items))
 
     def _paragraph(self, element: Element) -> tuple[tuple[Block, ...], Item | None]:
-        said = _Said()
-        self._runs(element, said)
-        text = tidy("".join(said.parts))
         properties = down(element, "pPr")
+        reading = _Paragraph(attribute(down(properties, "pStyle"), "val"), properties)
+        self._runs(element, reading, self._around)
+        text = tidy(reading.runs.text())
+        deleted = down(properties, "rPr", "del") is not None
+        self.warnings += [CHANGED] if deleted else []
+        # A paragraph whose mark is hidden or deleted has no number, unless some of its text is shown.
+        unmarked = deleted or on(down(properties, "rPr", "vanish"))
+        uncounted = unmarked and (not text or reading.runs.withheld)
+        item = None if uncounted else self._lists.item(properties)
         level = self._styles.heading(properties)
         if not text:
-            return tuple(said.boxes), None
+            return tuple(reading.boxes), None
         if level is not None:
-            return (Heading(level, " ".join(text.split())), *said.boxes), None
-        return (Paragraph(text), *said.boxes), self._styles.item(properties)
+            label = f"{item.label} " if item and item.label else ""
+            return (Heading(level, label + " ".join(text.split())), *reading.boxes), None
+        return (Paragraph(text), *reading.boxes), item
 
-    def _runs(self, element: Element, said: _Said) -> None:
+    def _runs(self, element: Element, reading: _Paragraph, around: _Around) -> None:
         for inner in element:
             name = local(inner)
-            if name in _SILENT or (name == "r" and on(down(inner, "rPr", "vanish"))):
+            if name in _SILENT:
                 continue
-            if (text := _said_by(inner, name, element)) is not None:
-                said.parts.append(text)
-            elif name in {"footnoteReference", "endnoteReference"}:
-                self.notes.append((name.removesuffix("Reference"), attribute(inner, "id") or ""))
-                said.parts.append(f" [{len(self.notes)}]")
-            elif name == "txbxContent":
-                said.boxes += self.blocks(inner)
-            elif name in _MATH and "/math" in str(inner.tag):
-                self._math(inner, name, said)
+            if name == "r":
+                self._run(inner, reading, around)
+            elif name in {"ins", "moveTo"}:
+                self.warnings += [CHANGED] if len(inner) else []
+                self._runs(inner, reading, replace(around, inserted=True))
+            elif name in {"del", "moveFrom"}:
+                self.warnings += [CHANGED] if len(inner) else []
+                self._runs(inner, reading, around.within(Visibility.DELETED))
+            elif (text := _text_of(inner, name, around.style)) is not None:
+                reading.runs.add(text, around.look(text))
             else:
-                self._runs(_chosen(inner) if name == "AlternateContent" else inner, said)
+                self._other(inner, name, reading, around)
 
-    def _math(self, element: Element, name: str, said: _Said) -> None:
-        """Fractions, powers and roots on one line: a half must not become 12."""
-        said.parts.append("√" if name == "rad" else "")
-        for part in element:
-            inner = _Said()
-            self._runs(part, inner)
-            text = "".join(inner.parts).strip()
-            if local(part) not in _SILENT and text:
-                mark = _MATH[name].get(local(part), "")
-                said.parts.append(mark + (f"({text})" if len(text) > 1 and name != "d" else text))
+    def _other(self, element: Element, name: str, reading: _Paragraph, around: _Around) -> None:
+        """What is among the runs besides text: references, controls, boxes, formulas, and what holds runs."""
+        if name in {"footnoteReference", "endnoteReference"}:
+            self.notes.append((name.removesuffix("Reference"), attribute(element, "id") or ""))
+            reading.runs.add(f" [{len(self.notes)}]")
+        elif name == "sdt":
+            self._control(element, reading, around)
+        elif name == "textpath" and (text := tidy(attribute(element, "string") or "")):
+            self.art.append(text)
+        elif name == "txbxContent":
+            bare, self.bare = self.bare, False
+            reading.boxes += self.blocks(element)
+            self.bare = bare
+        elif name in {"blip", "imagedata", "chart"}:
+            self._object(element, name, reading, around)
+        elif name == "oMath":
+            text = formula(element)
+            reading.runs.add(text, around.look(text))
+        elif name in {"fldChar", "instrText", "fldSimple"}:
+            self._field(element, name, reading, around)
+        else:
+            self._runs(_chosen(element) if name == "AlternateContent" else element, reading, around)
 
-    def _listed(self, items: list[Item]) -> Iterator[Block]:
-        """The items gathered so far as lists within lists."""
-        gathered, items[:] = list(items), []
-        at = 0
-        while at < len(gathered):
-            block, at = self._nested(gathered, at, gathered[at].level)
-            yield block
+    def _field(self, element: Element, name: str, reading: _Paragraph, around: _Around) -> None:
+        """A field: its result or, where it has none, the text that its instruction gives."""
+        runs = len(reading.runs.parts)
+        if name == "instrText":
+            reading.fields.add(element.text or "")
+            return
+        self._runs(element, reading, around)
+        if name == "fldChar":
+            text = reading.fields.mark(attribute(element, "fldCharType") or "", runs)
+        else:
+            empty = len(reading.runs.parts) == runs
+            text = instruction_text(attribute(element, "instr") or "") if empty else ""
+        reading.runs.add(text, around.look(text))
 
-    def _nested(self, items: list[Item], at: int, level: int) -> tuple[Listing, int]:
-        first = items[at]
-        key = (first.number, level)
-        start = None if first.start is None else self._counts.get(key, first.start)
-        entries: list[tuple[Block, ...]] = []
-        while at < len(items) and items[at].level >= level:
-            item = items[at]
-            if item.level > level:
-                deeper, at = self._nested(items, at, item.level)
-                entries[-1] = (*entries[-1], deeper)
-            elif item.number == first.number:
-                entries.append(item.blocks)
-                at += 1
-            else:
-                break
-        if start is not None:
-            self._counts[key] = start + len(entries)
-        for other in [other for other in self._counts if other[0] == first.number and other[1] > level]:
-            del self._counts[other]  # numbers of deeper levels begin anew under the next item
-        return Listing(tuple(entries), start), at
+    def _object(self, element: Element, name: str, reading: _Paragraph, around: _Around) -> None:
+        if self.objects is None or around.visibility:
+            return
+        id_ = attribute(element, "embed" if name == "blip" else "id") or ""
+        reading.boxes += self.objects.chart(id_) if name == "chart" else self.objects.picture(id_)
+
+    def _run(self, element: Element, reading: _Paragraph, around: _Around) -> None:
+        style = self._styles.run(reading.style, down(element, "rPr"), around.cell)
+        around = replace(around, style=style)
+        if style.colour not in self._inks and any((each.text or "").strip() for each in element):
+            self._inks.add(style.colour)
+        if style.hidden or (style.blank and self.bare and not self._styles.shaded(reading.properties)):
+            around = around.within(Visibility.HIDDEN)
+            if any((inner.text or "").strip() for inner in element.iter("{*}t")):
+                self.warnings.append(HIDDEN)
+        self._runs(element, reading, around)
 
     def _table(self, table: Element) -> Iterator[Block]:
-        rows = [
-            row
-            for row in _flow(table, "tr")
-            if not on(down(row, "trPr", "hidden")) and down(row, "trPr", "del") is None
-        ]
-        cells = [list(_flow(row, "tc")) for row in rows]
-        nested = any(local(inner) == "tbl" for row in cells for cell in row for inner in cell)
-        if nested or max(map(len, cells), default=0) < 2:  # noqa: PLR2004 - one column only lays out
+        rows = list(_flow(table, "tr"))
+        style = self._styles.table(down(table, "tblPr"))
+        cells = [self._cells(row, style, (at, len(rows))) for at, row in enumerate(rows)]
+        if laid_out([[cell.blocks for cell in row] for row in cells]):
             for row in cells:
                 for cell in row:
-                    yield from self.blocks(cell)
+                    yield from cell.blocks
             return
-        lines = [[text for cell in row for text in self._cell(cell)] for row in cells]
         heads = 0
         while heads < len(rows) and on(down(rows[heads], "trPr", "tblHeader")):
             heads += 1
-        look = down(table, "tblPr", "tblLook")
-        if not heads and len(rows) > 1 and _first_row(look):
+        if not heads and len(rows) > 1 and "firstRow" in looks_of(down(table, "tblPr", "tblLook")):
             heads = 1
-        even_rows = even(lines)
-        body = tuple(row for row in even_rows[heads:] if any(row))
-        if any(any(row) for row in even_rows):
-            yield Table(even_rows[:heads], body)
+        texts = even(lines(rows, cells, heads))
+        if any(any(row) for row in texts):
+            yield Table(texts[:heads], tuple(row for row in texts[heads:] if any(row)))
+        for row in cells:
+            for cell in row:
+                yield from pictures(cell.blocks)
 
-    def _cell(self, cell: Element) -> list[str]:
-        span = attribute(down(cell, "tcPr", "gridSpan"), "val") or "1"
-        return [flat(self.blocks(cell))] + [""] * (min(int(span), 100) - 1 if span.isdigit() else 0)
+    def _cells(self, row: Element, style: TableStyle | None, place: tuple[int, int]) -> list[Cell]:
+        """The cells of a row; `place` is its number in the table and how many rows there are."""
+        outer = self._around
+        if down(row, "trPr", "del") is not None:
+            self._around = outer.within(Visibility.DELETED)
+            self.warnings.append(CHANGED)
+        elif on(down(row, "trPr", "hidden")):
+            self._around = outer.within(Visibility.HIDDEN)
+            self.warnings += [HIDDEN] if text_of(row).strip() else []
+        elif down(row, "trPr", "ins") is not None:
+            self._around = replace(outer, inserted=True)
+            self.warnings.append(CHANGED)
+        elements = list(_flow(row, "tc"))
+        try:
+            return [
+                self._cell(each, style.cell(place, (at, len(elements))) if style else None)
+                for at, each in enumerate(elements)
+            ]
+        finally:
+            self._around = outer
+
+    def _cell(self, element: Element, given: Given | None) -> Cell:
+        around, inks, bare = self._around, self._inks, self.bare
+        self._around, self._inks, self.bare = replace(around, cell=given), set(), False
+        if down(element, "tcPr", "cellDel") is not None:
+            self._around = self._around.within(Visibility.DELETED)
+            self.warnings.append(CHANGED)
+        elif down(element, "tcPr", "cellIns") is not None:
+            self._around = replace(self._around, inserted=True)
+            self.warnings.append(CHANGED)
+        try:
+            blocks = self.blocks(element)
+            return Cell(element, blocks, next(iter(self._inks)) if len(self._inks) == 1 else "")
+        finally:
+            self._around, self._inks, self.bare = around, inks | self._inks, bare
+
+    def _control(self, element: Element, reading: _Paragraph, around: _Around) -> None:
+        """A content control: whether it is ticked, or what is filled in; a prompt stands in brackets."""
+        properties = down(element, "sdtPr")
+        box = down(properties, "checkbox")
+        if box is not None:
+            state = down(box, "checked")
+            ticked = state is not None and attribute(state, "val") in {"1", "true", "on"}
+            reading.runs.add("☑" if ticked else "☐")
+            return
+        inner = _Paragraph(reading.style, reading.properties)
+        self._runs(element, inner, around)
+        reading.boxes += inner.boxes
+        if on(down(properties, "showingPlcHdr")) and inner.runs.text().strip():
+            reading.runs.add(f"[{inner.runs.text().strip()}]")
+        elif inner.runs.parts:
+            reading.runs.parts += inner.runs.parts
+        else:
+            reading.runs.add(unwritten(properties))
 
 
-def _said_by(element: Element, name: str, run: Element) -> str | None:
+def _is_withheld(blocks: tuple[Block, ...]) -> bool:
+    """Whether a paragraph is hidden or deleted as a whole."""
+    first = blocks[0]
+    return isinstance(first, Paragraph) and first.text.startswith(("[hidden: ", "[deleted: "))
+
+
+def _listed(items: list[tuple[Item, tuple[Block, ...]]]) -> Iterator[Block]:
+    """The items gathered so far as lists within lists."""
+    gathered, items[:] = list(items), []
+    at = 0
+    while at < len(gathered):
+        block, at = _nested(gathered, at, gathered[at][0].level)
+        yield block
+
+
+def _nested(items: list[tuple[Item, tuple[Block, ...]]], at: int, level: int) -> tuple[Listing, int]:
+    first, _ = items[at]
+    entries: list[tuple[Block, ...]] = []
+    labels: list[str] = []
+    while at < len(items) and items[at][0].level >= level:
+        item, blocks = items[at]
+        if item.level > level:
+            deeper, at = _nested(items, at, item.level)
+            entries[-1] = (*entries[-1], deeper)
+        elif item.number == first.number:
+            entries.append(blocks)
+            labels.append(item.label)
+            at += 1
+        else:
+            break
+    return listing(entries, labels), at
+
+
+def _text_of(element: Element, name: str, style: RunStyle | None) -> str | None:
     """What an element of a run says by itself, None for one that holds others."""
-    if name == "t":
-        return _raised(run, clean(element.text or ""))
+    if name in {"t", "delText"}:
+        return style.signs(element.text or "") if style else element.text or ""
     if name in _CHARACTERS:
         return _CHARACTERS[name]
     if name == "sym":
-        return _symbol(attribute(element, "char") or "")
+        return symbol(attribute(element, "char") or "", attribute(element, "font"), style)
     if name == "docPr" and (alternative := tidy(attribute(element, "descr") or "")):
         return f" [picture: {alternative}] "
-    return _form_field(element) if name == "ffData" else None
-
-
-def _form_field(field: Element) -> str:
-    """What an old form's field shows that is not in the text beside it: ticks and choices."""
-    if (box := down(field, "checkBox")) is not None:
-        state = down(box, "checked")
-        return " ☑ " if on(state if state is not None else down(box, "default")) else " ☐ "
-    if (choices := down(field, "ddList")) is not None:
-        listed = [attribute(each, "val") or "" for each in choices if local(each) == "listEntry"]
-        at = attribute(down(choices, "result"), "val") or attribute(down(choices, "default"), "val") or "0"
-        return clean(listed[int(at)]) if at.isdigit() and int(at) < len(listed) else ""
-    return ""
+    return form_field(element) if name == "ffData" else None
 
 
 def _flow(element: Element, *wanted: str) -> Iterator[Element]:
@@ -333,29 +366,15 @@ def _flow(element: Element, *wanted: str) -> Iterator[Element]:
 def _chosen(alternatives: Element) -> Element:
     """The first of several forms of the same content."""
     for name in ("Choice", "Fallback"):
-        if (found := down(alternatives, name)) is not None:
-            return found
+        if (branch := down(alternatives, name)) is not None:
+            return branch
     return alternatives
 
 
-def _first_row(look: Element | None) -> bool:
-    if (told := attribute(look, "firstRow")) is not None:
-        return told not in _OFF
-    value = attribute(look, "val") or "0"
+def symbol(code: str, font: str | None, style: RunStyle | None) -> str:
+    """A character by its number; one that names no font is in that of its run."""
     try:
-        return bool(int(value, 16) & 0x20)
-    except ValueError:
-        return False
-
-
-def _raised(run: Element, text: str) -> str:
-    """Text of a run; 10 to the 9th must not become 109."""
-    raised = attribute(down(run, "rPr", "vertAlign"), "val") == "superscript"
-    return text.translate(SUPERSCRIPTS) if raised and RAISED.fullmatch(text) else text
-
-
-def _symbol(code: str) -> str:
-    try:
-        return clean(chr(int(code, 16) & 0xFFFF))
+        sign = chr(int(code, 16) & 0xFFFF)
     except ValueError:
         return ""
+    return style.signs(sign) if font is None and style else in_font(font, sign)
