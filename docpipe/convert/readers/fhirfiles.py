@@ -1,26 +1,21 @@
 """The documents that FHIR resources carry or refer to."""
 
+import base64
 from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
 from typing import Any
+from urllib.parse import unquote_to_bytes
 
 from docpipe.convert.core.base import Embedded, Source
 from docpipe.convert.core.blocks import tidy
 from docpipe.convert.core.detect import detect
 from docpipe.convert.core.kinds import kind_of
 from docpipe.convert.core.payload import ELSEWHERE, MISSING, UNDECODED, decoded
-
-
-def is_attachment(value: Mapping[str, Any]) -> bool:
-    """Whether a value is, or may be, an Attachment or a Binary."""
-    kind = value.get("contentType")
-    if not isinstance(kind, str):
-        return False
-    return isinstance(value.get("data"), str) or isinstance(value.get("url"), str) or "content" in value
+from docpipe.convert.readers.fhir import is_attachment, is_data_address
 
 
 class Attachments:
-    """Takes documents out of resources; what cannot be had is told once."""
+    """Extracts documents from resources; warns once of those that are not available."""
 
     def __init__(self, source: Source, by_address: Mapping[str, Mapping[str, Any]]) -> None:
         self.embedded: list[Embedded] = []
@@ -29,14 +24,19 @@ class Attachments:
         self._by_address = by_address
 
     def take(self, resource: Mapping[str, Any]) -> list[str]:
-        """Take out what the resource carries; a sentence on each, for people."""
-        return [line for found in _attachments(resource) for line in self._one(found)]
+        """Extract the documents of a resource; a sentence on each, for people."""
+        return [line for attachment in _attachments(resource) for line in self._one(attachment)]
 
-    def _one(self, found: Mapping[str, Any]) -> Iterator[str]:
-        declared = str(found["contentType"]).strip() or None
-        data = found.get("data") or found.get("content")  # `content` before release 3
-        title = found.get("title")
-        said = f" ({' '.join(tidy(title).split())[:200]})" if isinstance(title, str) and title.strip() else ""
+    def _one(self, attachment: Mapping[str, Any]) -> Iterator[str]:
+        declared = str(attachment.get("contentType") or "").strip() or None
+        data = attachment.get("data") or attachment.get("content")  # `content` before release 3
+        address = attachment.get("url")
+        if not data and isinstance(address, str) and is_data_address(address):
+            declared, data = _inside(address, declared)
+        title = attachment.get("title")
+        named = (
+            f" ({' '.join(tidy(title).split())[:200]})" if isinstance(title, str) and title.strip() else ""
+        )
         if isinstance(data, str) and data.strip():
             made = decoded(data, declared)
             if made is None:
@@ -45,9 +45,9 @@ class Attachments:
             kind = kind_of(detect(made, declared=declared))
             name = f"embedded-{len(self.embedded) + 1}{kind.extension}"
             self.embedded.append(Embedded(name, declared, made))
-            yield f"A document{said} is {kind.name}, kept beside this one as {name}."
-        elif isinstance(address := found.get("url"), str) and address:
-            yield f"A document{said} is {self._referred(address)}."
+            yield f"A document{named} is {kind.name}, kept beside this one as {name}."
+        elif isinstance(address, str) and address:
+            yield f"A document{named} is {self._referred(address)}."
 
     def _referred(self, address: str) -> str:
         parts = address.split("/_history/", maxsplit=1)[0].split("/")
@@ -72,4 +72,18 @@ def _attachments(resource: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
         elif isinstance(top, Mapping):
             if is_attachment(top):
                 yield top
-            stack.extend(reversed([part for key, part in top.items() if key != "contained"]))
+            stack.extend(reversed([_wrapped(key, part) for key, part in top.items() if key != "contained"]))
+
+
+def _wrapped(key: str, part: Any) -> Any:
+    """A member; an address that holds a document as an attachment."""
+    return {"url": part} if key != "url" and isinstance(part, str) and is_data_address(part) else part
+
+
+def _inside(address: str, declared: str | None) -> tuple[str | None, str]:
+    """The type and the base64 of a document that an address holds."""
+    head, _, data = address.partition(",")
+    media_type = head[5:].partition(";")[0] or None
+    raw = unquote_to_bytes(data)
+    coded = raw if head.lower().endswith(";base64") else base64.b64encode(raw)
+    return declared or media_type, coded.decode("ascii", "replace")

@@ -1,6 +1,6 @@
 """FHIR in XML as the objects that FHIR in JSON has: https://hl7.org/fhir/xml.html says how they relate.
 
-Without the definitions an element that stands once cannot be told from a list of one; readers take both.
+Without the definitions a single element may be a list of one; readers take both.
 """
 
 from typing import Any
@@ -45,5 +45,5 @@ def _value(element: Element, name: str) -> Any:
     value = element.get("value")
     if value is None:
         return _members(element) if inside or element.attrib else (element.text or "").strip()
-    # A date's or a code's own extensions stand beside it in JSON; here they follow its value.
+    # A date's or a code's own extensions are a separate member in JSON; here they follow its value.
     return {"value": value, **_members(element)} if inside else value

@@ -1,4 +1,4 @@
-"""The frames of a picture, one by one: what each is, and each encoded anew where its own data will not do."""
+"""The frames of a picture: properties of each, and new encodings where the original data cannot be used."""
 
 import io
 import re
@@ -35,7 +35,7 @@ class Frame:
     sound: bool
     """Whether it can be read whole."""
     plain: bool
-    """Whether its own data shows it as it is meant: it has no transparent parts."""
+    """Whether it has no transparent parts, so that its own data can be shown."""
     orientation: int = 1
     """As EXIF counts: 1 is upright, 2 to 8 are turned or mirrored."""
 
@@ -71,13 +71,13 @@ def inspect(path: Path, media_type: str) -> tuple[list[Frame], str | None]:
             if count > MOST_PAGES:
                 raise UnreadableError(f"The scan has more than {MOST_PAGES} pages.")  # noqa: TRY301 - passes below
             date = _date(image)
-            found = [_frame(image, at, several=several) for at in range(count)]
+            frames = [_frame(image, at, several=several) for at in range(count)]
     except (UnreadableError, *_TOO_LARGE):
         raise
     except Exception as error:
         raise UnreadableError(f"This is {kind_of(media_type).name} that is damaged.") from error
-    pages = [frame for frame, extra in found if not extra]
-    return pages or [frame for frame, _ in found], date
+    pages = [frame for frame, extra in frames if not extra]
+    return pages or [frame for frame, _ in frames], date
 
 
 def _frame(image: Image.Image, at: int, *, several: bool) -> tuple[Frame, bool]:
@@ -116,10 +116,10 @@ def _date(image: Image.Image) -> str | None:
     except Exception:  # noqa: BLE001 - as above
         return None
     for value in values:
-        found = re.match(r"(\d{4}):(\d\d):(\d\d)(?: (\d\d:\d\d:\d\d))?", str(value or ""))
-        if found and found[1] != "0000":
-            date = f"{found[1]}-{found[2]}-{found[3]}"
-            return f"{date}T{found[4]}" if found[4] else date
+        match = re.match(r"(\d{4}):(\d\d):(\d\d)(?: (\d\d:\d\d:\d\d))?", str(value or ""))
+        if match and match[1] != "0000":
+            date = f"{match[1]}-{match[2]}-{match[3]}"
+            return f"{date}T{match[4]}" if match[4] else date
     return None
 
 
@@ -136,16 +136,16 @@ def upright(path: Path, frame: Frame) -> Image.Image | None:
             image.load()
             resolution = _resolution(image)
             turned = image if image.format == "TIFF" else ImageOps.exif_transpose(image)  # Pillow turns TIFFs
-            shown = _shown(turned)
+            page = _displayable(turned)
     except _TOO_LARGE:
         raise
     except Exception:  # noqa: BLE001 - as above
         return None
-    shown.info = {"dpi": resolution}
-    return shown
+    page.info = {"dpi": resolution}
+    return page
 
 
-def _shown(image: Image.Image) -> Image.Image:
+def _displayable(image: Image.Image) -> Image.Image:
     if image.mode in _DEEP:
         return _deep(image)
     if image.mode == "La":
@@ -180,9 +180,9 @@ def png(image: Image.Image) -> bytes:
 
 
 def _resolution(image: Image.Image) -> tuple[float, float]:
-    told = image.info.get("dpi", (96, 96))
+    dpi = image.info.get("dpi", (96, 96))
     try:
-        x, y = (float(value) for value in told)
+        x, y = (float(value) for value in dpi)
     except (TypeError, ValueError):
         return 96.0, 96.0
     return (x, y) if x > 1 and y > 1 else (96.0, 96.0)
@@ -210,6 +210,6 @@ def straightened(tiff: bytes) -> bytes:
                 if struct.unpack_from(order + "H", data, entry)[0] == _ORIENTATION:
                     struct.pack_into(order + "H", data, entry + (12 if big else 8), 1)
             (at,) = struct.unpack_from(order + link_form, data, first + count * entry_size)
-    except struct.error:  # it ends in the middle of a list: what was found so far is done
+    except struct.error:  # the file ends within a list: the entries before are set
         pass
     return bytes(data)

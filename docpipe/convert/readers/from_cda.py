@@ -4,18 +4,20 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
 from docpipe.convert.core.base import Content, Embedded, Source, UnreadableError
-from docpipe.convert.core.blocks import Block, Paragraph
+from docpipe.convert.core.blocks import Block, placeholder
 from docpipe.convert.core.detect import detect
 from docpipe.convert.core.kinds import kind_of
 from docpipe.convert.core.payload import ELSEWHERE, MISSING, UNDECODED, decoded, looks_encoded
 from docpipe.convert.core.tree import Flow
 from docpipe.convert.core.xmltree import MENDED, Element, local, parse, text_of, words_of
-from docpipe.convert.readers.cda import child, facts, header, narrative, neutral
+from docpipe.convert.readers.cda import facts, header, narrative
+from docpipe.convert.readers.cdaheads import child
+from docpipe.convert.readers.narrative import neutral
 
 
 @dataclass(slots=True)
-class _Found:
-    """What the document carries besides its narrative."""
+class _Reading:
+    """Content besides the narrative: documents, pictures, and warnings."""
 
     embedded: list[Embedded] = field(default_factory=list)
     blocks: list[Block] = field(default_factory=list)
@@ -29,33 +31,33 @@ def read(source: Source) -> Content:
     Raises: UnreadableError.
     """
     parsed = parse(source.data())
-    found = _Found(warnings=[MENDED] if parsed.mended else [])
+    reading = _Reading(warnings=[MENDED] if parsed.mended else [])
     documents = _documents(parsed.root)
     for element in (element for root in documents for element in root.iter()):
         if local(element) == "nonXMLBody":
-            _body(element, source, found)
+            _body(element, source, reading)
         elif _carries(element) and not _in_body(element):
-            _carried(element, found)
+            _carried(element, reading)
         elif local(element) == "observationMedia":
-            _shown(element, source, found)
-    said = facts(documents[0])
+            _picture(element, source, reading)
+    document_facts = facts(documents[0])
     blocks = (
         *(
             block
             for root in documents
-            for block in (*header(root, facts(root)), *narrative(root, found.pictures))
+            for block in (*header(root, facts(root)), *narrative(root, reading.pictures))
         ),
-        *found.blocks,
+        *reading.blocks,
     )
-    if not blocks and not found.embedded:
-        if UNDECODED in found.warnings:
+    if not blocks and not reading.embedded:
+        if UNDECODED in reading.warnings:
             raise UnreadableError("The document inside of this file is damaged and cannot be decoded.")
         raise UnreadableError("The clinical document has neither text nor embedded documents.")
     return Content(
         blocks=blocks,
-        facts=said,
-        embedded=tuple(found.embedded),
-        warnings=tuple(dict.fromkeys(found.warnings)),
+        facts=document_facts,
+        embedded=tuple(reading.embedded),
+        warnings=tuple(dict.fromkeys(reading.warnings)),
         libraries=("lxml",),
     )
 
@@ -63,9 +65,9 @@ def read(source: Source) -> Content:
 def _documents(root: Element) -> list[Element]:
     """The document, or those in an envelope, as elements or as text; else the root as a fragment of one."""
     for _ in range(2):
-        found = [element for element in root.iter() if local(element) == "ClinicalDocument"]
-        if found:
-            return found
+        documents = [element for element in root.iter() if local(element) == "ClinicalDocument"]
+        if documents:
+            return documents
         text = next(
             (text for element in root.iter() if "ClinicalDocument" in (text := element.text or "")[:5000]), ""
         )
@@ -76,14 +78,14 @@ def _documents(root: Element) -> list[Element]:
 
 
 def _carries(element: Element) -> bool:
-    """Whether the element's text is an encoded document; pictures are, too, where they do not say so."""
+    """Whether the element's text is an encoded document; pictures are, too, where that is not declared."""
     if (element.get("representation") or "").upper() == "B64":
         return True
     media = (element.get("mediaType") or "text/").lower()
     return not media.startswith("text/") and looks_encoded(element.text or "")
 
 
-def _shown(media: Element, source: Source, found: _Found) -> None:
+def _picture(media: Element, source: Source, reading: _Reading) -> None:
     """A picture that is a file beside the document, or elsewhere."""
     reference = child(media, "value", "reference")
     name, value = media.get("ID"), reference.get("value") if reference is not None else None
@@ -91,32 +93,32 @@ def _shown(media: Element, source: Source, found: _Found) -> None:
         return
     wanted = PurePosixPath(value.replace("\\", "/")).name or value
     if name:
-        found.pictures[name] = wanted
-    _missed(wanted, source, found)
+        reading.pictures[name] = wanted
+    _missed(wanted, source, reading)
 
 
 def _in_body(element: Element) -> bool:
     return any(local(above) == "nonXMLBody" for above in element.iterancestors())
 
 
-def _body(body: Element, source: Source, found: _Found) -> None:
+def _body(body: Element, source: Source, reading: _Reading) -> None:
     """An unstructured body: encoded, a reference to a file, or plain text."""
     for text in (inner for inner in body if local(inner) == "text"):
         declared = text.get("mediaType")
         reference = child(text, "reference")
         if _carries(text) or (declared is None and looks_encoded(text.text or "")):
-            _carried(text, found, note=True)
+            _carried(text, reading, note=True)
         elif reference is not None and reference.get("value"):
-            _referred(reference.get("value") or "", source, found)
+            _referred(reference.get("value") or "", source, reading)
         elif declared in {None, "text/plain"} or len(text):
-            found.blocks += Flow(keep_lines=True).blocks(neutral(text))
+            reading.blocks += Flow(keep_lines=True).blocks(neutral(text))
         elif words_of(text):
             data = text_of(text).encode()
-            _add(data, declared, found)
-            found.blocks.append(_note(found.embedded[-1]))
+            _add(data, declared, reading)
+            reading.blocks.append(_note(reading.embedded[-1]))
 
 
-def _carried(element: Element, found: _Found, *, note: bool = False) -> None:
+def _carried(element: Element, reading: _Reading, *, note: bool = False) -> None:
     """An element whose text is an encoded document."""
     text = text_of(element)
     if not text.strip():
@@ -124,36 +126,36 @@ def _carried(element: Element, found: _Found, *, note: bool = False) -> None:
     declared = element.get("mediaType")
     data = decoded(text, declared, compressed=element.get("compression") is not None)
     if data is None:
-        found.warnings.append(UNDECODED)
+        reading.warnings.append(UNDECODED)
         return
-    _add(data, declared, found)
+    _add(data, declared, reading)
     above = element.getparent()
     if above is not None and local(above) == "observationMedia" and (name := above.get("ID")):
-        found.pictures[name] = found.embedded[-1].name
+        reading.pictures[name] = reading.embedded[-1].name
     if note:
-        found.blocks.append(_note(found.embedded[-1]))
+        reading.blocks.append(_note(reading.embedded[-1]))
 
 
-def _add(data: bytes, declared: str | None, found: _Found) -> None:
+def _add(data: bytes, declared: str | None, reading: _Reading) -> None:
     extension = kind_of(detect(data, declared=declared)).extension
-    found.embedded.append(Embedded(f"embedded-{len(found.embedded) + 1}{extension}", declared, data))
+    reading.embedded.append(Embedded(f"embedded-{len(reading.embedded) + 1}{extension}", declared, data))
 
 
 def _note(embedded: Embedded) -> Block:
     kind = kind_of(detect(embedded.data, declared=embedded.declared))
-    return Paragraph(f"The content of this document is {kind.name}, kept beside it as {embedded.name}.")
+    return placeholder(f"The content of this document is {kind.name}, kept beside it as {embedded.name}.")
 
 
-def _referred(value: str, source: Source, found: _Found) -> None:
+def _referred(value: str, source: Source, reading: _Reading) -> None:
     wanted = PurePosixPath(value.replace("\\", "/")).name
-    _missed(wanted, source, found)
-    found.blocks.append(Paragraph(f"The content of this document is the file {wanted or value}."))
+    _missed(wanted, source, reading)
+    reading.blocks.append(placeholder(f"The content of this document is the file {wanted or value}."))
 
 
-def _missed(wanted: str, source: Source, found: _Found) -> None:
-    """Tell of a file that is referred to and not at hand."""
+def _missed(wanted: str, source: Source, reading: _Reading) -> None:
+    """Warn of a referenced file that is not in the archive."""
     beside = [name for name in source.siblings if PurePosixPath(name.replace("\\", "/")).name == wanted]
     if source.siblings and not beside:
-        found.warnings.append(MISSING)
+        reading.warnings.append(MISSING)
     elif not beside:
-        found.warnings.append(ELSEWHERE)
+        reading.warnings.append(ELSEWHERE)

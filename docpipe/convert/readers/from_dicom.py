@@ -20,12 +20,16 @@ from docpipe.convert.core.base import (
     Source,
     UnreadableError,
 )
-from docpipe.convert.core.blocks import Block, Heading, Paragraph, tidy
+from docpipe.convert.core.blocks import Block, Heading, placeholder, tidy
 from docpipe.convert.core.detect import detect
 from docpipe.convert.core.kinds import kind_of
-from docpipe.convert.readers.dicomtext import directory, header, report, say, sequence, when
+from docpipe.convert.readers.dicomnotes import UNDRAWN, coded, notes
+from docpipe.convert.readers.dicomtext import directory, header, report, sequence, text_of, when
 from docpipe.errors import DocpipeError
 
+_BY_GDCM: Final = frozenset(f"1.2.840.10008.1.2.4.{kind}" for kind in (57, 70, 80, 81))
+"""Transfer syntaxes of lossless JPEG and JPEG-LS; DICOM PS3.6, table A-1."""
+_RLE: Final = "1.2.840.10008.1.2.5"
 _UNSEEN: Final = "the picture could not be decoded; only the text of the header is shown"
 _FIRST: Final = "the preview shows the first of {} pictures"
 _HUGE: Final = "the picture is too large for a preview"
@@ -63,20 +67,25 @@ def _read(source: Source) -> Content:
     dataset = _dataset(source.path)
     facts = _facts(dataset)
     embedded = tuple(_embedded(dataset))
-    blocks: list[Block] = [Heading(1, facts.title or "DICOM"), *header(dataset), *report(dataset)]
+    blocks: list[Block] = [
+        Heading(1, facts.title or "DICOM"),
+        *header(dataset, coded(dataset)),
+        *notes(dataset),
+        *report(dataset),
+    ]
     if _is_directory(dataset):
         blocks += directory(dataset)
     for one in embedded:
         kind = kind_of(detect(one.data, declared=one.declared)).name
-        blocks.append(Paragraph(f"The content of this document is {kind}, kept beside it as {one.name}."))
-    told: list[str] = []
-    pdf = _preview(source.path, dataset, told)
+        blocks.append(placeholder(f"The content of this document is {kind}, kept beside it as {one.name}."))
+    warnings: list[str] = [UNDRAWN] if sequence(dataset, "WaveformSequence") else []
+    pdf = _preview(source.path, dataset, warnings)
     return Content(
         blocks=tuple(blocks),
         pdf=pdf,
         facts=facts,
         embedded=embedded,
-        warnings=tuple(told),
+        warnings=tuple(warnings),
         libraries=("pydicom", *(("img2pdf", "pillow") if pdf else ())),
     )
 
@@ -100,26 +109,26 @@ def _dataset(path: Path) -> Any:
 
 def _is_directory(dataset: Any) -> bool:
     meta = getattr(dataset, "file_meta", None)
-    return say(meta, "MediaStorageSOPClassUID") == _DIRECTORY or "DirectoryRecordSequence" in dataset
+    return text_of(meta, "MediaStorageSOPClassUID") == _DIRECTORY or "DirectoryRecordSequence" in dataset
 
 
 def _facts(dataset: Any) -> Facts:
     concept = next(iter(sequence(dataset, "ConceptNameCodeSequence")), None)
     observer = next(iter(sequence(dataset, "AuthorObserverSequence")), None)
     loinc = None
-    if concept is not None and say(concept, "CodingSchemeDesignator") == "LN":
-        loinc = {"code": say(concept, "CodeValue"), "display": say(concept, "CodeMeaning") or None}
+    if concept is not None and text_of(concept, "CodingSchemeDesignator") == "LN":
+        loinc = {"code": text_of(concept, "CodeValue"), "display": text_of(concept, "CodeMeaning") or None}
     titles = ("DocumentTitle", "StudyDescription", "SeriesDescription", "RequestedProcedureDescription")
-    named = next((text for name in titles if (text := say(dataset, name))), "")
-    title = named or (say(concept, "CodeMeaning") if concept is not None else "") or _kind(dataset)
+    named = next((text for name in titles if (text := text_of(dataset, name))), "")
+    title = named or (text_of(concept, "CodeMeaning") if concept is not None else "") or _kind(dataset)
     return Facts(
         title=" ".join(tidy(title).split()) or None,
         date=when(dataset, "Study") or when(dataset, "Content") or when(dataset, "Series") or None,
-        author=(say(observer, "PersonName") if observer is not None else "")
-        or say(dataset, "NameOfPhysiciansReadingStudy")
-        or say(dataset, "PerformingPhysicianName")
+        author=(text_of(observer, "PersonName") if observer is not None else "")
+        or text_of(dataset, "NameOfPhysiciansReadingStudy")
+        or text_of(dataset, "PerformingPhysicianName")
         or None,
-        custodian=say(dataset, "InstitutionName") or None,
+        custodian=text_of(dataset, "InstitutionName") or None,
         loinc=loinc,
     )
 
@@ -138,26 +147,26 @@ def _embedded(dataset: Any) -> Iterator[Embedded]:
         return
     length = dataset.get("EncapsulatedDocumentLength")
     data = data[:length] if isinstance(length, int) and 0 < length <= len(data) else data.rstrip(b"\0")
-    declared = say(dataset, "MIMETypeOfEncapsulatedDocument") or None
+    declared = text_of(dataset, "MIMETypeOfEncapsulatedDocument") or None
     yield Embedded(f"embedded-1{kind_of(detect(data, declared=declared)).extension}", declared, data)
 
 
-def _preview(path: Path, dataset: Any, told: list[str]) -> bytes | None:
-    """The first frame as a PDF; None without pixels, or where they cannot be decoded, which is told."""
+def _preview(path: Path, dataset: Any, warnings: list[str]) -> bytes | None:
+    """The first frame as a PDF; None without pixels, or, with a warning, where they cannot be decoded."""
     if not _number(dataset, "Rows") or not _number(dataset, "Columns"):
         return None
     frames = max(1, _number(dataset, "NumberOfFrames"))
     wide = max(1, _number(dataset, "BitsAllocated") // 8) * max(1, _number(dataset, "SamplesPerPixel"))
     if _number(dataset, "Rows") * _number(dataset, "Columns") * max(wide, 4) > _MOST_BYTES:
-        told.append(_HUGE)
+        warnings.append(_HUGE)
         return None
     try:
         pdf = apart(lambda: _pdf(_picture(path, dataset)))
     except ApartError:
-        told.append(_UNSEEN)
+        warnings.append(_UNSEEN)
         return None
     if pdf and frames > 1:
-        told.append(_FIRST.format(frames))
+        warnings.append(_FIRST.format(frames))
     return pdf or None
 
 
@@ -178,12 +187,12 @@ def _picture(path: Path, dataset: Any) -> Any:
         return None
     colours = str(dataset.get("PhotometricInterpretation", "")).upper()
     flat = pixels.ndim == 2  # noqa: PLR2004 - rows and columns; colours are the third
-    shown = _gray(pixels, dataset, colours) if flat else pixels[..., :3]
-    if shown.dtype != numpy.uint8:
-        shown = _stretched(shown)
+    image = _gray(pixels, dataset, colours) if flat else pixels[..., :3]
+    if image.dtype != numpy.uint8:
+        image = _stretched(image)
     if colours == "MONOCHROME1":
-        shown = 255 - shown
-    picture = Image.fromarray(numpy.ascontiguousarray(shown))
+        image = 255 - image
+    picture = Image.fromarray(numpy.ascontiguousarray(image))
     picture.thumbnail((_LONGEST_SIDE, _LONGEST_SIDE))
     return picture
 
@@ -195,19 +204,26 @@ def _frame(path: Path, dataset: Any) -> tuple[Any, Any]:
     if dataset.get("file_meta") is None and not getattr(dataset, "file_meta", None):
         return _bare(path)
     try:
-        return _decoded(str(path)), dataset
+        return _decoded(str(path), dataset.file_meta.TransferSyntaxUID), dataset
     except (AttributeError, KeyError, pydicom.errors.InvalidDicomError):
         return _bare(path)
 
 
-def _decoded(source: Any) -> Any:
-    """The first frame, by Pillow where it can; GDCM brings the process down over some damaged JPEGs."""
+def _decoded(source: Any, syntax: str) -> Any:
+    """The first frame, by Pillow where it can, and by GDCM what only GDCM can.
+
+    GDCM's libraries are old: the sender of a file does not choose that they read it.
+    """
     from pydicom.pixels.utils import pixel_array  # noqa: PLC0415 - likewise
 
     try:
         return pixel_array(source, index=0, decoding_plugin="pillow")
     except (ValueError, RuntimeError, NotImplementedError, OSError):
-        return pixel_array(source, index=0)
+        if syntax in _BY_GDCM:
+            return pixel_array(source, index=0, decoding_plugin="gdcm")
+        if syntax == _RLE:
+            return pixel_array(source, index=0, decoding_plugin="pydicom")
+        raise
 
 
 def _bare(path: Path) -> tuple[Any, Any]:
@@ -224,7 +240,7 @@ def _bare(path: Path) -> tuple[Any, Any]:
             pydicom.uid.ImplicitVRLittleEndian if implicit else pydicom.uid.ExplicitVRLittleEndian
         )
     whole.file_meta = meta
-    return _decoded(whole), whole
+    return _decoded(whole, meta.TransferSyntaxUID), whole
 
 
 def _gray(pixels: Any, dataset: Any, colours: str) -> Any:

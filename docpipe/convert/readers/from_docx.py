@@ -4,14 +4,31 @@ Read here with lxml rather than with mammoth, which drops headers and footers (w
 stands alone), builds several trees in pure Python, and has no limit on what a file may unpack to.
 """
 
+from collections.abc import Iterator
+
 from docpipe.convert.core.base import Content, Source, UnreadableError, each_once
-from docpipe.convert.core.blocks import Block, Heading, Listing, Paragraph, flat, tidy, words
+from docpipe.convert.core.blocks import (
+    Block,
+    Heading,
+    Listing,
+    Paragraph,
+    flat,
+    pictures,
+    placeholder,
+    tidy,
+    words,
+)
 from docpipe.convert.core.kinds import ENCRYPTED_OFFICE
 from docpipe.convert.core.opc import Package
 from docpipe.convert.core.xmltree import Element, local
 from docpipe.convert.readers.altchunk import Chunks
-from docpipe.convert.readers.docx import Body, Styles, attribute
-from docpipe.convert.readers.office import diagram_texts, embedded_documents, picture_documents, pictures_told
+from docpipe.convert.readers.docx import Body
+from docpipe.convert.readers.docxlists import Lists
+from docpipe.convert.readers.docxstyles import Styles
+from docpipe.convert.readers.margins import named
+from docpipe.convert.readers.objects import Objects
+from docpipe.convert.readers.office import diagram_texts, embedded_documents, picture_documents
+from docpipe.convert.readers.ooxml import attribute
 
 
 def read(source: Source) -> Content:
@@ -25,28 +42,31 @@ def read(source: Source) -> Content:
     with Package(source.path) as package:
         main = package.main("word/document.xml")
         warnings: list[str] = []
-        blocks = _blocks(package, main)
+        objects = Objects(package)
+        blocks = _blocks(package, main, objects)
         embedded = (
             *embedded_documents(package, warnings),
             *picture_documents(package, everyone=not words(blocks)),
         )
         if not words(blocks):
             pictured = " It consists of pictures." * bool(package.pictures())
-            blocks = (Paragraph("This document has no text." + pictured),)
-        warnings += pictures_told(package)
+            blocks = (placeholder("This document has no text." + pictured), *pictures(blocks))
         return Content(
             blocks=blocks,
             facts=package.facts(),
             embedded=embedded,
             warnings=each_once([*warnings, *package.warnings]),
+            undrawn=tuple(objects.warnings()),
             libraries=("lxml",),
         )
 
 
-def _blocks(package: Package, main: str) -> tuple[Block, ...]:
-    styles = Styles(package.related(main, "styles"), package.related(main, "numbering"))
-    body = Body(styles, Chunks(package, main))
+def _blocks(package: Package, main: str, objects: Objects) -> tuple[Block, ...]:
+    styles = Styles(package.related(main, "styles"))
+    lists = Lists(package.related(main, "numbering"), styles)
+    body = Body(styles, lists, Chunks(package, main), objects.of(main))
     root = package.xml(main)
+    body.bare = all(local(element) != "background" for element in root)
     blocks = body.blocks(next((element for element in root if local(element) == "body"), root))
     kept = {
         (local(element), attribute(element, "id") or ""): element
@@ -56,13 +76,18 @@ def _blocks(package: Package, main: str) -> tuple[Block, ...]:
     notes = [body.blocks(kept[key]) if key in kept else () for key in tuple(body.notes)]
     if notes:
         blocks = (*blocks, Listing(tuple(note or (Paragraph("-"),) for note in notes), 1))
-    return (
-        *_margins(package, main, body, "header"),
+    drawn, body.art = body.art, []
+    top, bottom = (list(_margins(package, main, body, objects, kind)) for kind in ("header", "footer"))
+    blocks = (
+        *named("Watermark", map(Paragraph, body.art)),
+        *named("Page header", top),
         *blocks,
-        *(Paragraph(text) for text in diagram_texts(package, main)),
+        *(Paragraph(text) for text in (*drawn, *diagram_texts(package, main))),
         *_comments(package, main, body),
-        *_margins(package, main, body, "footer"),
+        *named("Page footer", bottom),
     )
+    package.warnings += body.warnings
+    return blocks
 
 
 def _comments(package: Package, main: str, body: Body) -> tuple[Block, ...]:
@@ -72,8 +97,8 @@ def _comments(package: Package, main: str, body: Body) -> tuple[Block, ...]:
         if local(comment) == "comment" and (text := flat(body.blocks(comment))):
             who = tidy(attribute(comment, "author") or "")
             when = (attribute(comment, "date") or "")[:10]
-            said = ", ".join(part for part in (who, when) if part)
-            items.append((Paragraph(f"{said}: {text}" if said else text),))
+            byline = ", ".join(part for part in (who, when) if part)
+            items.append((Paragraph(f"{byline}: {text}" if byline else text),))
     return (Heading(2, "Comments"), Listing(tuple(items))) if items else ()
 
 
@@ -81,13 +106,12 @@ def _parts_of(element: Element | None) -> list[Element]:
     return [] if element is None else list(element)
 
 
-def _margins(package: Package, main: str, body: Body, kind: str) -> tuple[Block, ...]:
-    """Every header or footer of the document, each once."""
-    found: list[Block] = []
+def _margins(package: Package, main: str, body: Body, objects: Objects, kind: str) -> Iterator[Block]:
+    """Every header or footer of the document."""
     for name in package.relations(main, kind):
         if package.has(name):
             try:
-                found += body.blocks(package.xml(name))
+                body.objects = objects.of(name)
+                yield from body.blocks(package.xml(name))
             except UnreadableError:
                 package.warnings.append("a header or footer could not be read")
-    return tuple(dict.fromkeys(found))

@@ -3,19 +3,25 @@
 Resources are read tolerantly and none is checked: a strict model rejects a whole bundle for one field.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from docpipe.convert.core.base import Content, Facts, NothingToReadError, Source, UnreadableError
 from docpipe.convert.core.blocks import Block, Heading, Listing, Paragraph, texts, tidy, words
+from docpipe.convert.core.marks import plain, struck
 from docpipe.convert.core.tree import Flow
 from docpipe.convert.core.xmltree import MENDED, local, parse, strictly
 from docpipe.convert.readers import fhir, from_json
-from docpipe.convert.readers.cda import neutral
-from docpipe.convert.readers.fhirfiles import Attachments, is_attachment
+from docpipe.convert.readers.fhir import is_attachment
+from docpipe.convert.readers.fhirfiles import Attachments
+from docpipe.convert.readers.fhirforms import form, questions
+from docpipe.convert.readers.fhirheads import alerts, current_name, document, patient, withdrawn
+from docpipe.convert.readers.fhirtables import observations
 from docpipe.convert.readers.fhirxml import resource
 from docpipe.convert.readers.from_html import flowed
 from docpipe.convert.readers.jsontext import load
+from docpipe.convert.readers.narrative import neutral
 
 _FIRST: Final[tuple[str, ...]] = (
     "Composition", "DocumentReference", "DocumentManifest", "Patient", "DiagnosticReport", "Condition",
@@ -29,17 +35,17 @@ _LAST: Final[tuple[str, ...]] = (
     "OperationOutcome",
 )  # fmt: skip
 _DOCUMENTS: Final = ("Composition", "DocumentReference", "DiagnosticReport", "QuestionnaireResponse")
-_TOLD: Final = 0.8
-"""A narrative that has this share of the data's words tells the resource; else the data are shown as well."""
+_COVERED: Final = 0.8
+"""The share of the data's words from which the narrative replaces the data."""
 _FEW: Final = 2
 
 Resource = Mapping[str, Any]
 
 
 def read(source: Source) -> Content:
-    """The resources in the order a reader wants them, and what they carry.
+    """The resources in reading order, and the documents that they contain.
 
-    Raises: UnreadableError; NothingToReadError where nothing in the file is a resource or says anything.
+    Raises: UnreadableError; NothingToReadError where the file has no resource, or none with text.
     """
     values, warnings = _values(source)
     bundle = _Bundle(source, [one for value in values for one in _resources(value)])
@@ -107,15 +113,16 @@ class _Bundle:
                 if isinstance(inner, Mapping):
                     self._by_address.setdefault(f"#{inner.get('id')}", inner)
         self.attachments = Attachments(source, self._by_address)
+        self._questions = questions([*self._by_address.values(), *resources])
 
     def resolve(self, reference: str) -> str:
         """What to call the resource that is referred to, empty where it is not here."""
         if not reference:
             return ""
-        found = self._by_address.get(reference) or self._by_address.get(
+        target = self._by_address.get(reference) or self._by_address.get(
             reference.split("/_history/", maxsplit=1)[0]
         )
-        return self.title(found) if found is not None else ""
+        return self.title(target) if target is not None else ""
 
     def title(self, one: Resource) -> str:
         """What to call a resource: a person's or thing's name, or what it is about; empty for nothing."""
@@ -130,7 +137,7 @@ class _Bundle:
         ):
             part = one.get(key)
             if key == "name" and part:
-                text = fhir.name(fhir.listed(part)[0])
+                text = fhir.name(current_name(part))
             else:
                 text = fhir.concept(part) if isinstance(part, (dict, list, str)) else ""
             if text := " ".join(tidy(text).split()):
@@ -138,7 +145,7 @@ class _Bundle:
         return ""
 
     def facts(self) -> Facts:
-        """What the document, or else the only resource, says of itself."""
+        """The metadata of the document, or of the only resource."""
         main = self._main()
         kind = main.get("type") or main.get("code")
         title = fhir.inline(main.get("title"), self.resolve) or fhir.inline(
@@ -147,14 +154,14 @@ class _Bundle:
         dates = ("date", "effectiveDateTime", "authored", "issued", "created", "indexed", "recordedDate")
         return Facts(
             title=(title or fhir.concept(kind) or self._title_of_all(main))[:500] or None,
-            date=next((text for key in dates if (text := self._say(main.get(key)))), None),
-            author=self._say(main.get("author") or main.get("performer")) or None,
-            custodian=self._say(main.get("custodian")) or None,
+            date=next((text for key in dates if (text := self._text(main.get(key)))), None),
+            author=self._text(main.get("author") or main.get("performer")) or None,
+            custodian=self._text(main.get("custodian")) or None,
             loinc=_loinc(kind),
-            language=self._say(main.get("language")) or None,
+            language=self._text(main.get("language")) or None,
         )
 
-    def _say(self, value: Any) -> str:
+    def _text(self, value: Any) -> str:
         return fhir.inline(value, self.resolve) or ""
 
     def _main(self) -> Resource:
@@ -172,9 +179,9 @@ class _Bundle:
         return f"{len(self.resources)} FHIR resources{of}"
 
     def header(self, facts: Facts) -> Iterator[Block]:
-        """The title and who is concerned."""
+        """The title, the patients, and the head of the document."""
         yield Heading(1, facts.title or "FHIR resource")
-        lines = [f"Patient: {text}" for text in self._patients()]
+        lines = self._patients()
         lines += [
             f"{name}: {text}"
             for name, text in (
@@ -184,22 +191,26 @@ class _Bundle:
         ]  # fmt: skip
         if facts.loinc:
             lines.append(f"Type: {facts.loinc['display'] or 'LOINC'} (LOINC {facts.loinc['code']})")
+        main = self._main()
+        lines += document(main, self.resolve)
+        lines += alerts(main) if main.get("resourceType") in _WITH_ALERTS else []
         if lines:
             yield Listing(tuple((Paragraph(line),) for line in lines))
 
     def _patients(self) -> list[str]:
-        found = []
-        for one in self.resources:
-            if one.get("resourceType") == "Patient":
-                parts = [fhir.name(next(iter(fhir.listed(one.get("name"))), ""))]
-                if born := self._say(one.get("birthDate")):
-                    parts.append(f"born {born}")
-                parts.append(self._say(one.get("gender")))
-                found.append(", ".join(part for part in parts if part))
-        if not found:
+        patients = [one for one in self.resources if one.get("resourceType") == "Patient"]
+        lines = [line for one in patients for line in patient(one, self.resolve)]
+        if not lines:
             main = self._main()
-            found = [self._say(main.get("subject") or main.get("patient"))]
-        return [text for text in dict.fromkeys(found) if text][:_MOST_PATIENTS]
+            subject = main.get("subject") or main.get("patient")
+            inside = (
+                self._by_address.get(str(subject.get("reference"))) if isinstance(subject, Mapping) else None
+            )
+            if inside is not None and inside.get("resourceType") == "Patient":
+                lines = list(patient(inside, self.resolve))
+            elif (name := self._text(subject)) and not _ADDRESS.match(name):
+                lines = [f"Patient: {name}"]
+        return list(dict.fromkeys(lines))[:_MOST_PATIENTS]
 
     def blocks(self) -> Iterator[Block]:
         """All resources, by kind."""
@@ -212,37 +223,45 @@ class _Bundle:
         for kind in order:
             yield from self._kind(kind, kinds[kind])
 
-    def _kind(self, kind: str, found: list[Resource]) -> Iterator[Block]:
+    def _kind(self, kind: str, group: list[Resource]) -> Iterator[Block]:
         if kind == "Composition":
-            for one in found:
+            for one in group:
                 yield from self._composition(one)
             return
         if len(self.resources) > 1:
-            count = f" ({len(found)})" if len(found) > 1 else ""
+            count = f" ({len(group)})" if len(group) > 1 else ""
             yield Heading(2, fhir.label(kind) + count)
-        plain = found
-        if kind == "Observation" and len(found) >= _FEW:
-            yield fhir.observations(found, self.resolve)
+        plain = group
+        if kind == "Observation" and len(group) >= _FEW:
+            yield observations(group, self.resolve)
             plain = []
-            for one in found:
+            for one in group:
                 self.attachments.take(one)
                 yield from self._contained(one, 3)
         for one in plain:
-            if len(found) > 1 and (title := self.title(one)):
-                yield Heading(3, title)
-            yield from self._resource(one, 3 if len(found) > 1 else 2)
+            if len(group) > 1 and (title := self.title(one)):
+                yield Heading(3, f"{struck(title)} ({', '.join(alerts(one))})" if withdrawn(one) else title)
+            yield from self._resource(one, 3 if len(group) > 1 else 2)
 
     def _resource(self, one: Resource, level: int) -> Iterator[Block]:
-        told = self.attachments.take(one)
-        said = narrative(one.get("text"))
-        items = tuple(
-            fhir.members(one, self.resolve, but={"_address", *(("data",) if is_attachment(one) else ())})
-        )
+        sentences = self.attachments.take(one)
+        story = narrative(one.get("text"))
+        but = {"_address", *(("data",) if is_attachment(one) else ())}
+        kind = one.get("resourceType")
+        questioned: tuple[tuple[Block, ...], ...] = ()
+        if kind in {"Questionnaire", "QuestionnaireResponse"}:
+            filled = kind == "QuestionnaireResponse"
+            questioned = tuple(form(one.get("item"), self._questions, self.resolve, filled=filled))
+            but.add("item")
+        items = (*fhir.members(one, self.resolve, but=but), *questioned)
         data = (Listing(items),) if items else ()
-        yield from said
-        if not _tells(said, data):
+        tells = _covers(story, data)
+        if tells and (lines := alerts(one)):
+            yield Paragraph("; ".join(lines))
+        yield from story
+        if not tells:
             yield from data
-        yield from (Paragraph(line) for line in told)
+        yield from (Paragraph(line) for line in sentences)
         yield from self._contained(one, level + 1)
 
     def _contained(self, one: Resource, level: int) -> Iterator[Block]:
@@ -266,18 +285,22 @@ class _Bundle:
     def _section(self, section: Any, level: int) -> Iterator[Block]:
         if not isinstance(section, Mapping):
             return
-        title = self._say(section.get("title")) or fhir.concept(section.get("code"))
+        title = self._text(section.get("title")) or fhir.concept(section.get("code"))
         yield Heading(min(level, 6), title or "Section")
-        said = narrative(section.get("text"))
-        yield from said
-        kept = {"title", "code", "text", "section", *(("entry", "emptyReason") if said else ())}
+        story = narrative(section.get("text"))
+        yield from story
+        kept = {"title", "code", "text", "section", *(("entry", "emptyReason") if story else ())}
         if items := tuple(fhir.members(section, self.resolve, but=kept)):
             yield Listing(items)
         for inner in fhir.listed(section.get("section")):
             yield from self._section(inner, level + 1)
 
 
-_MOST_PATIENTS: Final = 20
+_WITH_ALERTS: Final = frozenset({"Composition", "DocumentReference", "DocumentManifest"})
+_ADDRESS: Final = re.compile(r"[A-Za-z]+/\S+$|urn:|https?:|#")
+"""A reference that nothing in the file resolves: it names nobody."""
+_MOST_PATIENTS: Final = 40
+"""Lines on patients in the head."""
 
 
 def narrative(text: Any) -> tuple[Block, ...]:
@@ -292,17 +315,17 @@ def narrative(text: Any) -> tuple[Block, ...]:
     return Flow().blocks(neutral(root)) if local(root) else ()
 
 
-def _tells(said: tuple[Block, ...], data: tuple[Block, ...]) -> bool:
-    """Whether the narrative says what the data say, so that they need not be shown beside it."""
-    if not said or not data:
+def _covers(story: tuple[Block, ...], data: tuple[Block, ...]) -> bool:
+    """Whether the narrative has the words of the data, so that the data need not be shown."""
+    if not story or not data:
         return not data
-    told = _vocabulary(said)
+    known = _vocabulary(story)
     wanted = _vocabulary(data)
-    return words(said) > 0 and len(wanted & told) >= _TOLD * len(wanted)
+    return words(story) > 0 and len(wanted & known) >= _COVERED * len(wanted)
 
 
 def _vocabulary(blocks: tuple[Block, ...]) -> set[str]:
-    return {word.strip(".,;:()[]").casefold() for text in texts(blocks) for word in text.split()}
+    return {word.strip(".,;:()[]").casefold() for text in texts(blocks) for word in plain(text).split()}
 
 
 def _loinc(kind: Any) -> dict[str, str | None] | None:

@@ -1,7 +1,7 @@
 """HL7 v2: results as tables, reports as text, documents apart, the rest by the names of its fields.
 
-Whatever text stands in the message stands in the blocks. The parser is docpipe's own, since the packages at
-hand want well-formed messages.
+All text of the message is in the blocks. The parser is docpipe's own, since existing packages require
+well-formed messages.
 """
 
 from collections.abc import Iterator
@@ -9,11 +9,11 @@ from typing import Final
 
 from docpipe.convert.core.base import Content, Embedded, Facts, Source
 from docpipe.convert.core.blocks import Block, Heading, Listing, Paragraph, Table, tidy
-from docpipe.convert.core.encoding import UNSURE
 from docpipe.convert.readers.cdatime import iso_date
 from docpipe.convert.readers.hl7 import Message, Segment, parse
 from docpipe.convert.readers.hl7names import MESSAGES, SEGMENTS, field_name
 from docpipe.convert.readers.hl7results import Results
+from docpipe.convert.readers.hl7states import EVENTS, REPLACING, state
 from docpipe.convert.readers.hl7text import field_text, notes
 
 _AUTHORS: Final = (("TXA", 9), ("TXA", 5), ("OBR", 32), ("OBR", 16), ("ORC", 12), ("PV1", 7))
@@ -26,11 +26,11 @@ def read(source: Source) -> Content:
 
     Raises: UnreadableError.
     """
-    messages, lossy = parse(source.data())
+    messages, notices = parse(source.data())
     real = [message for message in messages if message.one("MSH")] or messages
     facts = _facts(real)
     embedded: list[Embedded] = []
-    warnings = [UNSURE] if lossy else []
+    warnings = [*notices]
     blocks: list[Block] = [*_header(real, facts)]
     for number, message in enumerate(messages, 1):
         level = 2
@@ -43,12 +43,12 @@ def read(source: Source) -> Content:
         facts=facts,
         embedded=tuple(embedded),
         warnings=tuple(dict.fromkeys(warnings)),
-        libraries=("charset-normalizer",),
+        libraries=("chardet",),
     )
 
 
 def person(parts: list[str], *, numbered: bool) -> str:
-    """A name in reading order; `numbered` for a provider, whose number stands before it."""
+    """A name in reading order; `numbered` for a provider, whose number precedes it."""
     number, names = (parts[0], parts[1:]) if numbered else ("", parts)
     family, given, middle, suffix, prefix, degree = (*names, *[""] * 6)[:6]
     text = " ".join(part.strip() for part in (prefix, given, middle, family, suffix, degree) if part.strip())
@@ -58,7 +58,7 @@ def person(parts: list[str], *, numbered: bool) -> str:
 def _facts(messages: list[Message]) -> Facts:
     first = messages[0]
     document = first.one("TXA")
-    title = _said(first, "TXA", 25) or (field_text(document, 2).split(", ")[-1] if document else "")
+    title = _field(first, "TXA", 25) or (field_text(document, 2).split(", ")[-1] if document else "")
     requests = [one for message in messages for one in message.find("OBR")]
     about = list(dict.fromkeys(one.first(4, 2) or one.first(4) for one in requests))
     kind = requests[0].repetitions(4)[0] if len(about) == 1 and requests[0].repetitions(4) else []
@@ -70,21 +70,21 @@ def _facts(messages: list[Message]) -> Facts:
     return Facts(
         title=tidy(title or (about[0] if len(about) == 1 else "") or _title(first)).replace("\n", " ")
         or None,
-        date=next((text for where, at in _DATES if (text := iso_date(_said(first, where, at)))), None),
+        date=next((text for where, at in _DATES if (text := iso_date(_field(first, where, at)))), None),
         author=author,
         custodian=(facility.first(4, 1) or None) if facility else None,
         loinc={"code": loinc[0], "display": loinc[1] or None} if loinc and loinc[0] else None,
     )
 
 
-def _said(message: Message, segment: str, number: int) -> str:
-    found = message.one(segment)
-    return found.first(number) if found else ""
+def _field(message: Message, segment: str, number: int) -> str:
+    match = message.one(segment)
+    return match.first(number) if match else ""
 
 
 def _person(segment: Segment | None, number: int) -> str | None:
-    found = next(iter(segment.repetitions(number)), None) if segment else None
-    return (person(found, numbered=True) or None) if found else None
+    repetition = next(iter(segment.repetitions(number)), None) if segment else None
+    return (person(repetition, numbered=True) or None) if repetition else None
 
 
 def _title(message: Message) -> str:
@@ -99,16 +99,8 @@ def _title(message: Message) -> str:
 
 def _header(messages: list[Message], facts: Facts) -> Iterator[Block]:
     yield Heading(1, facts.title or "HL7 message")
-    lines: list[str] = []
-    for pid in (one for message in messages for one in message.find("PID")):
-        names = pid.repetitions(5)
-        parts = [person(names[0], numbered=False) if names else ""]
-        if born := iso_date(pid.first(7)):
-            parts.append(f"born {born}")
-        parts.append(_SEX.get(pid.first(8).upper(), ""))
-        if text := ", ".join(part for part in parts if part):
-            lines.append(f"Patient: {text}")
-    lines = list(dict.fromkeys(lines))[:20]
+    lines = [text for message in messages for pid in message.find("PID") for text in _patient(pid)]
+    lines = list(dict.fromkeys(lines))[:_MOST_LINES]
     lines += [
         f"{name}: {text}"
         for name, text in (("Date", facts.date), ("Author", facts.author), ("Custodian", facts.custodian))
@@ -116,8 +108,67 @@ def _header(messages: list[Message], facts: Facts) -> Iterator[Block]:
     ]
     if facts.loinc:
         lines.append(f"Type: {facts.loinc['display'] or 'LOINC'} (LOINC {facts.loinc['code']})")
+    lines += dict.fromkeys(line for message in messages for line in _document(message))
     if lines:
         yield Listing(tuple((Paragraph(line),) for line in lines))
+
+
+def _patient(pid: Segment) -> Iterator[str]:
+    """The patient: the current name, and the numbers that distinguish namesakes."""
+    names = pid.repetitions(5)
+    ranked = sorted(names, key=lambda parts: _NAME_TYPES.get(_at(parts, 7), len(_NAME_TYPES)))
+    parts = [person(ranked[0], numbered=False) if ranked else ""]
+    if born := iso_date(pid.first(7)):
+        parts.append(f"born {born}")
+    parts.append(_SEX.get(pid.first(8).upper(), ""))
+    numbers = [_number(each) for each in pid.repetitions(3)] or [_number(each) for each in pid.repetitions(2)]
+    parts += [f"number {text}" for text in dict.fromkeys(numbers) if text][:_MOST_NUMBERS]
+    if text := ", ".join(part for part in parts if part):
+        yield f"Patient: {text}"
+    others = dict.fromkeys(person(each, numbered=False) for each in (*ranked[1:], *pid.repetitions(9)))
+    if text := ", ".join(each for each in others if each and each != parts[0]):
+        yield f"Other names: {text}"
+    if (died := iso_date(pid.first(29))) or pid.first(30).upper() == "Y":
+        yield f"Died: {died or 'yes'}"
+
+
+def _number(parts: list[str]) -> str:
+    """An identifier with its kind and what gave it out, `000111 (MR, GENERAL)`."""
+    number = parts[0].strip() if parts else ""
+    more = ", ".join(part for part in (_at(parts, 5), _at(parts, 4)) if part)
+    return f"{number} ({more})" if number and more else number
+
+
+def _at(parts: list[str], number: int) -> str:
+    return parts[number - 1].strip() if number <= len(parts) else ""
+
+
+_MOST_LINES: Final = 40
+_MOST_NUMBERS: Final = 4
+_NAME_TYPES: Final = {"L": 0, "D": 1, "": 2, "C": 3, "R": 4}
+"""Codes of names (table 0200), the official and current ones first; aliases and names at birth follow."""
+
+
+def _document(message: Message) -> Iterator[str]:
+    """The lines on the document of a message: restriction, the document that it replaces, status."""
+    document, head = message.one("TXA"), message.one("MSH")
+    if head is not None and head.first(11).upper() in {"T", "D"}:
+        yield f"Processing: {state('MSH', 11, head.first(11))}"
+    if head is not None and head.first(9).upper() == "MDM" and head.first(9, 2).upper() in REPLACING:
+        yield f"State: {REPLACING[head.first(9, 2).upper()]}"
+    if head is not None and head.first(9, 2).upper() in EVENTS:
+        yield f"Event: {EVENTS[head.first(9, 2).upper()]}"
+    if document is None:
+        return
+    for name, number in (("Confidentiality", 18), ("Completion", 17), ("Availability", 19)):
+        code = document.first(number)
+        if code and code.upper() not in _USUAL:
+            yield f"{name}: {state('TXA', number, code)}"
+    if parent := field_text(document, 13):
+        yield f"Refers to the earlier document: {parent}"
+
+
+_USUAL: Final = frozenset({"U", "AU", "LA", "AV"})
 
 
 class _Reader:
@@ -170,7 +221,7 @@ class _Reader:
             return
         yield Heading(self._level, tidy(title).replace("\n", " ") or name)
         if len(run) == 1:
-            yield Listing(tuple((Paragraph(f"{said}: {text}"),) for _, said, text in items[0]))
+            yield Listing(tuple((Paragraph(f"{label}: {text}"),) for _, label, text in items[0]))
             return
         used = sorted({number for item in items for number, _, _ in item})
         rows = [{number: text for number, _, text in item} for item in items]
@@ -181,7 +232,7 @@ class _Reader:
 
 
 def _fields(segment: Segment) -> Iterator[tuple[int, str, str]]:
-    """Number, name and text of each field that says something; a lone set id numbers nothing."""
+    """Number, name and text of each field with text; a lone set id is left out."""
     skipped = 2 if segment.name in {"MSH", "FHS", "BHS"} else 0
     for number in range(1 + skipped, len(segment.fields)):
         name, text = field_name(segment.name, number), field_text(segment, number)

@@ -1,7 +1,7 @@
 """Pictures and scans to PDF without loss, to PDF/A where it can be proven, and read where they are text.
 
-A frame's own data goes into the PDF as it is. That is checked with other eyes: the page as pdfium shows it is
-compared with the frame as Pillow decodes it, and where they differ (faxes with errors in their lines, which
+A frame's own data goes into the PDF as it is. That is checked: the page as pdfium shows it is compared with
+the frame as Pillow decodes it, and where they differ (faxes with errors in their lines, which
 decoders mend differently) the frame is encoded anew.
 """
 
@@ -17,9 +17,10 @@ import pypdfium2
 from PIL import Image, ImageChops, ImageStat
 
 from docpipe.convert.core.base import Content, Facts, Source, UnreadableError
-from docpipe.convert.core.blocks import Block, Paragraph
+from docpipe.convert.core.blocks import Block, placeholder
 from docpipe.convert.core.pdfa import archived
-from docpipe.convert.ocr import pages, told
+from docpipe.convert.ocr import page_notes, pages
+from docpipe.convert.readers import scanned
 from docpipe.convert.readers.frames import Frame, careful, inspect, png, straightened, upright
 
 _LETTER: Final = (612.0, 792.0)
@@ -27,7 +28,7 @@ _SHORTEST: Final = 36.0
 _LONGEST: Final = 1_224.0
 """Points: what would be longer than a ledger's 17 inches has no true resolution and is fitted to a letter."""
 _UNEQUAL: Final = 3.0
-"""Pixels of faxes are up to twice as high as wide; more is nonsense."""
+"""Pixels of faxes are up to twice as high as wide; larger ratios are invalid."""
 _CUT: Final = "the picture is damaged or cut short; what is there is shown"
 _REENCODED: Final = "the picture was encoded anew for the PDF"
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -53,17 +54,17 @@ def read(source: Source) -> Content:
         pdf, anew = _pdf(source, frames)
     damaged = not all(frame.sound for frame in frames)
     warnings = [_CUT] if damaged else [_REENCODED] if anew else []
-    shown = _count(pdf)
-    ocr = pages.read(pdf, [pages.Page(at) for at in range(shown)], source)
+    number = _count(pdf)
+    ocr = pages.read(pdf, [pages.Page(at) for at in range(number)], source)
     pdf, proven = archived(ocr.pdf or pdf)
     return Content(
-        blocks=tuple(_blocks(ocr, shown)),
+        blocks=tuple(_blocks(ocr, number)),
         pdf=pdf,
         facts=Facts(date=date),
-        warnings=(*told.warnings(ocr, range(shown)), *warnings),
+        warnings=(*page_notes.warnings(ocr, range(number)), *warnings),
         proven=proven,
         libraries=("img2pdf", "pillow", "pikepdf", "pypdfium2", *ocr.libraries),
-        ocr_pages=told.numbers(ocr.texts),
+        ocr_pages=page_notes.numbers(ocr.texts),
     )
 
 
@@ -75,15 +76,15 @@ def _count(pdf: bytes) -> int:
 def _blocks(ocr: pages.Read, count: int) -> Iterator[Block]:
     if not ocr.texts:
         noun = "picture" if count == 1 else f"scan of {count} pages"
-        yield Paragraph(f"This document is a {noun}. No text could be read from it.")
+        yield placeholder(f"This document is a {noun}. No text could be read from it.")
         return
     for at in range(count):
         text = ocr.texts.get(at)
-        yield told.heading(at, ocr=text is not None)
+        yield page_notes.heading(at, ocr=text is not None)
         if text is not None:
-            yield from told.paragraphs(text)
+            yield from scanned.blocks(ocr.readings[at])
         elif at not in ocr.blank:
-            yield told.picture()
+            yield page_notes.picture()
 
 
 def _pdf(source: Source, frames: Sequence[Frame]) -> tuple[bytes, bool]:
@@ -145,12 +146,12 @@ def _lossless(image: bytes, *, several: bool = False) -> bytes | None:
         )
     except (Image.DecompressionBombError, Image.DecompressionBombWarning, MemoryError):
         raise
-    except Exception:  # noqa: BLE001 - it knows fewer forms than Pillow, which is asked next
+    except Exception:  # noqa: BLE001 - it knows fewer forms than Pillow, which is tried next
         return None
 
 
 def _orient(page: pikepdf.Page, orientation: int) -> None:
-    """Turn a page as its picture asks for; mirror it first where it was taken through a mirror."""
+    """Turn a page by its EXIF orientation; mirror it first where that says so."""
     if orientation in _MIRRORS:
         box: Any = page.mediabox
         matrix = _MIRRORS[orientation].format(float(box[2]), float(box[3]))
@@ -175,10 +176,10 @@ def _alike(pdf: pikepdf.Pdf, path: Path, frame: Frame) -> bool:
         width, _ = document[0].get_size()
         bitmap = document[0].render(scale=image.width / width, grayscale=True)
         width, height = (max(1, min(_COMPARED, side // 4)) for side in image.size)
-        shown = bitmap.to_pil().resize((width, height), Image.Resampling.BOX)
+        rendered = bitmap.to_pil().resize((width, height), Image.Resampling.BOX)
     deep = image.mode == "I;16"
     wanted = (image.convert("I").point(lambda shade: shade / 256) if deep else image).convert("L")
-    difference = ImageChops.difference(shown, wanted.resize((width, height), Image.Resampling.BOX))
+    difference = ImageChops.difference(rendered, wanted.resize((width, height), Image.Resampling.BOX))
     return bool(ImageStat.Stat(difference).mean[0] < _ALIKE)
 
 

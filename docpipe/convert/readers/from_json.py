@@ -8,7 +8,7 @@ from docpipe.convert.core.blocks import Preformatted, clean
 from docpipe.convert.readers.jsontext import Number, load
 
 MOST: Final = 500_000
-"""Characters that are shown: beyond it nobody reads, and the PDF has 600 pages by then."""
+"""Characters that are shown: the PDF has 600 pages by then."""
 _CUT: Final = "only the first 500,000 characters of the JSON are shown"
 _NESTED: Final = 200
 
@@ -33,7 +33,7 @@ def read(source: Source) -> Content:
     text = clean("\n".join(lines))[:MOST]
     if not any(character.isalnum() for character in text):
         raise NothingToReadError("This is a JSON file without any values.")
-    return Content(blocks=(Preformatted(text),), warnings=tuple(warnings), libraries=("charset-normalizer",))
+    return Content(blocks=(Preformatted(text),), warnings=tuple(warnings), libraries=("chardet",))
 
 
 def _lines(value: Any, indent: int = 0, lead: str = "", tail: str = "") -> Iterator[str]:

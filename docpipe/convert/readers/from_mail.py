@@ -13,26 +13,48 @@ from docpipe.convert.core.base import (
     UnreadableError,
     each_once,
 )
-from docpipe.convert.core.blocks import Block, Heading, Paragraph, Table, tidy, words
+from docpipe.convert.core.blocks import Block, Heading, Paragraph, Table, placeholder, texts, tidy, words
 from docpipe.convert.core.detect import detect
-from docpipe.convert.core.encoding import UNSURE
 from docpipe.convert.core.kinds import kind_of
 from docpipe.convert.core.letter import ENCRYPTED, SIGNED, Letter, file_name, iso_date
-from docpipe.convert.readers import cms, mime
+from docpipe.convert.core.marks import Mark, mark, plain
+from docpipe.convert.readers import apple, cms, mime
 from docpipe.convert.readers.from_html import page
 from docpipe.convert.readers.from_text import paragraphs
 from docpipe.convert.readers.mime import Message, disposition, header, media_type, name_of, payload
 
-_HEADER: Final = ("From", "Sender", "To", "Cc", "Bcc", "Reply-To", "Date", "Importance", "X-Priority")
+_HEADER: Final = (
+    "From",
+    "Sender",
+    "To",
+    "Cc",
+    "Bcc",
+    "Reply-To",
+    "Date",
+    "Importance",
+    "X-Priority",
+    "Sensitivity",
+)
 _SIGNATURES: Final = frozenset(
     {"application/pkcs7-signature", "application/x-pkcs7-signature", "application/pgp-signature"}
 )
 _ENVELOPES: Final = frozenset({"application/pkcs7-mime", "application/x-pkcs7-mime"})
+_APPLE: Final = frozenset({"application/applefile"})
+_APPLE_SINGLE: Final = b"\0\x05\x16\0"
 _DEEPEST: Final = 50
 _FROM: Final = re.compile(
     rb"^From [^\r\n]*(?:\d{1,2}:\d\d|\d{4})[^\r\n]*\r?\n(?=[!-9;-~]+:|>From )", re.MULTILINE
 )
 _PLAIN_SHARE: Final = 2
+_SAME: Final = 0.5
+"""The share of common words from which two alternatives are the same text."""
+_LONGEST_STUB: Final = 80
+_STUB: Final = re.compile(
+    r"\b(?:x?html|browser|navigateur|navegador|webbrowser|rich text|mail (?:program|client|reader)"
+    r"|e-?mail[- ](?:program|client|reader|programm)|mime)\b",
+    re.IGNORECASE,
+)
+"""Words of a text that only refers to another alternative."""
 _NO_TEXT: Final = "The e-mail has no text."
 
 
@@ -43,8 +65,8 @@ def read(source: Source) -> Content:
     Raises: UnreadableError for what is encrypted; NothingToReadError for a message without anything.
     """
     data = source.data().lstrip(b"\xef\xbb\xbf\r\n\t \0")
-    if found := re.match(rb"[0-9]{1,10}[ \t]*\r?\n(?=[!-9;-~]+:)", data):  # Apple's emlx
-        data = data[found.end() :]
+    if match := re.match(rb"[0-9]{1,10}[ \t]*\r?\n(?=[!-9;-~]+:)", data):  # Apple's emlx
+        data = data[match.end() :]
     messages = _messages(data)
     if len(messages) > 1:
         return _mailbox(messages)
@@ -52,14 +74,14 @@ def read(source: Source) -> Content:
 
 
 def _messages(data: bytes) -> list[bytes]:
-    """The messages of a mailbox (RFC 4155); what is none is one message."""
+    """The messages of a mailbox (RFC 4155); any other file is one message."""
     if not data.startswith(b"From "):
         return [data.removeprefix(b">") if data.startswith(b">From ") else data]
     starts = list(_FROM.finditer(data))
     if not starts:
         return [data.partition(b"\n")[2]]
-    ends = [found.start() for found in starts[1:]] + [len(data)]
-    cut = (data[found.end() : end] for found, end in zip(starts, ends, strict=True))
+    ends = [match.start() for match in starts[1:]] + [len(data)]
+    cut = (data[match.end() : end] for match, end in zip(starts, ends, strict=True))
     return [re.sub(rb"^>(>*From )", rb"\1", message, flags=re.MULTILINE) for message in cut]
 
 
@@ -82,7 +104,7 @@ def _mailbox(messages: list[bytes]) -> Content:
         ),
         facts=Facts(title=f"Mailbox of {len(messages)} messages"),
         embedded=tuple(embedded),
-        libraries=("charset-normalizer",),
+        libraries=("chardet",),
     )
 
 
@@ -107,27 +129,54 @@ def _message(message: Message, *, saved: bool) -> Content:
         if not letter.attachments and not letter.subject and not letter.header:
             raise NothingToReadError(_NO_TEXT)
         letter.blocks = (
-            Paragraph("The message has no text." + " See its attachments." * bool(letter.attachments)),
+            placeholder("The message has no text." + " See its attachments." * bool(letter.attachments)),
         )
-    content = letter.content("selectolax", "charset-normalizer")
+    content = letter.content("selectolax", "chardet")
     if saved and body.page is not None:
         facts = body.page.facts
-        told = replace(facts, title=facts.title or content.facts.title, date=facts.date or content.facts.date)
-        return replace(content, facts=told, blocks=letter.blocks, warnings=each_once(letter.warnings))
+        completed = replace(
+            facts, title=facts.title or content.facts.title, date=facts.date or content.facts.date
+        )
+        return replace(content, facts=completed, blocks=letter.blocks, warnings=each_once(letter.warnings))
     return content
 
 
+def _fuller(before: tuple[Block, ...], after: tuple[Block, ...]) -> tuple[Block, ...]:
+    """What to keep of two alternatives; senders put the richer one last."""
+    first, second = _vocabulary(before), _vocabulary(after)
+    if not first or not second:
+        return after or before if second or not first else before
+    if len(first & second) < _SAME * min(len(first), len(second)):  # two texts
+        if _is_stub(before):
+            return after
+        return before if _is_stub(after) else (*after, *before)
+    return after if words(after) * _PLAIN_SHARE >= words(before) else before
+
+
+def _vocabulary(blocks: tuple[Block, ...]) -> set[str]:
+    return {
+        word.strip(".,;:!?()[]<>*_\"'").casefold()
+        for text in texts(blocks)
+        for word in plain(text).split()
+        if "://" not in word
+    } - {""}
+
+
+def _is_stub(blocks: tuple[Block, ...]) -> bool:
+    return words(blocks) < _LONGEST_STUB and any(_STUB.search(text) for text in texts(blocks))
+
+
 class _Body:
-    """Reads the parts of a message: blocks of what is shown, attachments of what is not."""
+    """Reads the parts of a message: displayed parts as blocks, others as attachments."""
 
     def __init__(self, letter: Letter) -> None:
         self._letter = letter
-        self._shown = False
+        self._has_text = False
         self.encrypted = False
         self.page: Content | None = None
 
     def part(self, part: Message, depth: int) -> tuple[Block, ...]:  # noqa: PLR0911 - one kind, one return
-        """What a part shows."""
+        """The blocks of a part."""
         if depth > _DEEPEST:
             self._letter.warnings.append("parts of the e-mail are nested too deeply to be read")
             return ()
@@ -135,7 +184,7 @@ class _Body:
         if kind.startswith("multipart/"):
             if part.is_multipart():
                 return self._parts(part, kind, depth)
-            kind = "text/plain"  # without its boundary: what is there is shown as it is
+            kind = "text/plain"  # without its boundary: the text is shown as it is
         if kind in {"message/delivery-status", "message/disposition-notification"}:
             return self._report(part)
         if kind.startswith("message/") and part.is_multipart():
@@ -165,21 +214,20 @@ class _Body:
         return tuple(block for inner in parts for block in self.part(inner, depth + 1))
 
     def _alternatives(self, parts: list[Message], depth: int) -> tuple[Block, ...]:
-        """The richest form of the same text, but never one that lost most of it."""
-        best: tuple[Block, ...] = ()
-        plain = 0
-        before = self._shown
-        shown = False
+        """The richest form of the same text; another one where the richest lost most of it, and both where
+        they are two texts, but for one that only asks for another program.
+        """
+        before = self._has_text
+        forms = []
+        has_text = False
         for part in parts:
-            self._shown = before
-            blocks = self.part(part, depth + 1)
-            shown = shown or self._shown
-            size = words(blocks)
-            if media_type(part) == "text/plain":
-                plain = max(plain, size)
-            if (size and size * _PLAIN_SHARE >= plain) or (size and not best):
-                best = blocks
-        self._shown = shown
+            self._has_text = before
+            forms.append(self.part(part, depth + 1))
+            has_text = has_text or self._has_text
+        self._has_text = has_text
+        best: tuple[Block, ...] = ()
+        for blocks in forms:
+            best = _fuller(best, blocks)
         return best
 
     def _related(self, part: Message, parts: list[Message], depth: int) -> tuple[Block, ...]:
@@ -194,42 +242,41 @@ class _Body:
         return blocks
 
     def _is_body(self, part: Message) -> bool:
-        told = disposition(part)
-        if told == "attachment" or (
-            name_of(part) and (self._shown or (told != "inline" and "." in name_of(part)))
+        placement = disposition(part)
+        if placement == "attachment" or (
+            name_of(part) and (self._has_text or (placement != "inline" and "." in name_of(part)))
         ):
             return False
-        return not header(part, "content-location") or not self._shown
+        return not header(part, "content-location") or not self._has_text
 
     def _text(self, part: Message, kind: str, data: bytes) -> tuple[Block, ...]:
         if kind == "text/html":
-            found = page(data, mime.parameter(part, "content-type", "charset"), outside=True)
-            self._shown = self._shown or bool(words(found.blocks))
-            self.page = self.page or found
-            self._letter.language = self._letter.language or found.facts.language
-            self._letter.warnings += found.warnings
-            return found.blocks
-        text, lossy = mime.text(part, data)
-        if lossy:
-            self._letter.warnings.append(UNSURE)
+            content = page(data, mime.parameter(part, "content-type", "charset"), outside=True)
+            self._has_text = self._has_text or bool(words(content.blocks))
+            self.page = self.page or content
+            self._letter.language = self._letter.language or content.facts.language
+            self._letter.warnings += content.warnings
+            return content.blocks
+        text, warnings = mime.text(part, data)
+        self._letter.warnings += warnings
         if kind != "text/plain":
-            text = re.sub(r"</?[a-zA-Z]+>", "", text)
+            text = _enriched(text)
         if mime.parameter(part, "content-type", "format").lower() == "flowed":
             deletes = mime.parameter(part, "content-type", "delsp").lower() == "yes"
             text = mime.unflowed(text, delete_space=deletes)
         text, files = mime.uuencoded(text)
         for name, inner in files:
             self._letter.attachments.append(Embedded(file_name(name, "attachment"), None, inner))
-        self._shown = self._shown or bool(text.strip())
+        self._has_text = self._has_text or bool(text.strip())
         return tuple(paragraphs(text))
 
     def _report(self, part: Message) -> tuple[Block, ...]:
-        """What a server says of a delivery."""
+        """The report of a server on a delivery."""
         inner = part.get_payload()
-        told = [each for each in inner if isinstance(each, Message)] if isinstance(inner, list) else []
+        statuses = [each for each in inner if isinstance(each, Message)] if isinstance(inner, list) else []
         lines = [
             "\n".join(f"{name}: {' '.join(value.split())}" for name, value in mime.headers(each))
-            for each in told
+            for each in statuses
         ]
         return tuple(Paragraph(line) for line in lines if line.strip())
 
@@ -258,6 +305,8 @@ class _Body:
         return ()
 
     def _attach(self, part: Message, kind: str, data: bytes) -> None:
+        if kind in _APPLE or data.startswith(_APPLE_SINGLE):
+            data = apple.content(data)
         if not data:
             return
         number = len(self._letter.attachments) + 1
@@ -268,3 +317,22 @@ class _Body:
         self._letter.attachments.append(
             Embedded(file_name(name, f"attachment {number}{extension}"), declared, data)
         )
+
+
+_COMMAND: Final = re.compile(r"<<|<(/?)([a-zA-Z-]+)>")
+_ENRICHED: Final = {"bold": Mark.BOLD, "italic": Mark.ITALIC}
+
+
+def _enriched(text: str) -> str:
+    """Enriched text (RFC 1896) with its marks: `<<` is a sign, parameters are left out."""
+    text = re.sub(r"(?is)<param>.*?</param>", "", text)
+    marks, at, out = Mark.NONE, 0, []
+    for match in _COMMAND.finditer(text):
+        out.append(mark(text[at : match.start()], marks))
+        at = match.end()
+        if match[0] == "<<":
+            out.append("<")
+            continue
+        one = _ENRICHED.get(match[2].lower(), Mark.NONE)
+        marks = marks & ~one if match[1] else marks | one
+    return "".join([*out, mark(text[at:], marks)])

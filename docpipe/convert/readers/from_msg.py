@@ -9,7 +9,7 @@ from typing import Final
 import olefile  # type: ignore[import-untyped]  # it bears no types
 
 from docpipe.convert.core.base import Content, Embedded, Source, UnreadableError
-from docpipe.convert.core.blocks import Block, Paragraph, clean, tidy, words
+from docpipe.convert.core.blocks import Block, Paragraph, clean, placeholder, tidy, words
 from docpipe.convert.core.detect import detect
 from docpipe.convert.core.encoding import UNSURE, decode
 from docpipe.convert.core.kinds import kind_of
@@ -51,22 +51,22 @@ def read(source: Source) -> Content:
         if ole is None:
             raise UnreadableError("The Outlook message is damaged or cut short.")
         reader = _Reader(ole)
-        letter = reader.letter(_Storage(ole, (), 32), 0)
-    if letter.encrypted:
+        message = reader.message(_Storage(ole, (), 32), 0)
+    if message.encrypted:
         raise UnreadableError(ENCRYPTED)
-    told = letter.letter
-    if not words(told.blocks):
-        told.blocks = (
-            Paragraph("The message has no text." + " See its attachments." * bool(told.attachments)),
+    letter = message.letter
+    if not words(letter.blocks):
+        letter.blocks = (
+            placeholder("The message has no text." + " See its attachments." * bool(letter.attachments)),
         )
-    if not told.header and not told.subject and not told.attachments and reader.damaged:
+    if not letter.header and not letter.subject and not letter.attachments and reader.damaged:
         raise UnreadableError("The Outlook message is damaged or cut short.")
-    return told.content("olefile", "selectolax", "charset-normalizer")
+    return letter.content("olefile", "selectolax", "chardet")
 
 
 @dataclass(slots=True)
-class _Told:
-    """A letter with what the file needs to know of it beyond that."""
+class _Message:
+    """A letter, its body as it is kept in an e-mail, and whether it is encrypted."""
 
     letter: Letter
     body: bytes = b""
@@ -89,13 +89,13 @@ class _Storage:
 
     def number(self, tag: int) -> int | None:
         """A number of up to 32 bits."""
-        found = self._fixed.get(tag)
-        return None if found is None else int.from_bytes(found[:4], "little")
+        value = self._fixed.get(tag)
+        return None if value is None else int.from_bytes(value[:4], "little")
 
     def time(self, tag: int) -> str | None:
         """A date, ISO 8601 in UTC."""
-        found = self._fixed.get(tag)
-        return None if found is None else file_time(int.from_bytes(found[:8], "little"))
+        value = self._fixed.get(tag)
+        return None if value is None else file_time(int.from_bytes(value[:8], "little"))
 
     def binary(self, tag: int) -> bytes | None:
         """Bytes."""
@@ -116,12 +116,12 @@ class _Storage:
     def children(self, prefix: str) -> list[str]:
         """The storages within that begin with a name, in order."""
         depth = len(self.path)
-        found = {
+        names = {
             entry[depth]
             for entry in self._ole.listdir(streams=True, storages=True)
             if len(entry) > depth and tuple(entry[:depth]) == self.path and entry[depth].startswith(prefix)
         }
-        return sorted(found)[:_MOST]
+        return sorted(names)[:_MOST]
 
 
 @dataclass(slots=True)
@@ -132,35 +132,35 @@ class _Reader:
     left: int = _MOST_BYTES
     damaged: bool = False
 
-    def letter(self, message: _Storage, depth: int) -> _Told:
+    def message(self, storage: _Storage, depth: int) -> _Message:
         """A message taken apart."""
-        subject = message.text(_SUBJECT, 0x0E1D, 0x0070, codec=message.codec)
+        subject = storage.text(_SUBJECT, 0x0E1D, 0x0070, codec=storage.codec)
         letter = Letter(subject=" ".join(subject.lstrip("\x01").split()))
-        letter.date = message.time(_SENT) or message.time(_DELIVERED) or message.time(_CREATED)
-        letter.header = self._header(message, letter)
-        told = _Told(letter)
-        kind = message.text(_MESSAGE_CLASS, codec=message.codec).lower()
-        told.body, told.body_type, letter.blocks = self._body(message, letter)
-        self._attachments(message, letter, depth)
+        letter.date = storage.time(_SENT) or storage.time(_DELIVERED) or storage.time(_CREATED)
+        letter.header = self._header(storage, letter)
+        message = _Message(letter)
+        kind = storage.text(_MESSAGE_CLASS, codec=storage.codec).lower()
+        message.body, message.body_type, letter.blocks = self._body(storage, letter)
+        self._attachments(storage, letter, depth)
         if "smime" in kind:
-            self._envelope(told)
+            self._envelope(message)
         self.damaged = self.damaged or not (letter.header or letter.subject)
-        return told
+        return message
 
-    def _header(self, message: _Storage, letter: Letter) -> list[tuple[str, str]]:
-        said = dict(headers(parsed(message.text(_HEADERS, codec=message.codec).encode() + b"\n\n")))
-        name = message.text(*_SENDER, codec=message.codec)
+    def _header(self, storage: _Storage, letter: Letter) -> list[tuple[str, str]]:
+        internet = dict(headers(parsed(storage.text(_HEADERS, codec=storage.codec).encode() + b"\n\n")))
+        name = storage.text(*_SENDER, codec=storage.codec)
         address = next(
-            (text for tag in _SENDER_ADDRESS if "@" in (text := message.text(tag, codec=message.codec))), ""
+            (text for tag in _SENDER_ADDRESS if "@" in (text := storage.text(tag, codec=storage.codec))), ""
         )
         people: dict[str, list[str]] = {}
         if name or address:
             people["From"] = [_person(name, address)]
-        elif said.get("From"):
-            people["From"] = [said["From"]]
-        for child in message.children("__recip_version1.0_"):
-            recipient = _Storage(self.ole, (*message.path, child), 8)
-            codec = recipient.codec or message.codec
+        elif internet.get("From"):
+            people["From"] = [internet["From"]]
+        for child in storage.children("__recip_version1.0_"):
+            recipient = _Storage(self.ole, (*storage.path, child), 8)
+            codec = recipient.codec or storage.codec
             role = _TYPES.get((recipient.number(0x0C15) or 1) & 3, "To")
             who = recipient.text(0x3001, 0x5FF6, codec=codec)
             address = next(
@@ -169,19 +169,19 @@ class _Reader:
             if who or address:
                 people.setdefault(role, []).append(_person(who, address))
         for role, tag in (("To", 0x0E04), ("Cc", 0x0E03), ("Bcc", 0x0E02)):
-            if role not in people and (text := message.text(tag, codec=message.codec)):
+            if role not in people and (text := storage.text(tag, codec=storage.codec)):
                 people[role] = [text]
-        when = said.get("Date") or (letter.date or "").replace("T", " ").replace("+00:00", " UTC")
+        when = internet.get("Date") or (letter.date or "").replace("T", " ").replace("+00:00", " UTC")
         order = [(role, "; ".join(people[role])) for role in _TYPES.values() if role in people]
         return [*order, *([("Date", when)] if when else [])]
 
-    def _body(self, message: _Storage, letter: Letter) -> tuple[bytes, str, tuple[Block, ...]]:
+    def _body(self, storage: _Storage, letter: Letter) -> tuple[bytes, str, tuple[Block, ...]]:
         """The body as it is best read: as HTML, as RTF, or plain."""
-        plain = message.text(_BODY, codec=message.codec)
-        html = message.binary(_HTML) or message.text(_HTML, codec=message.codec).encode()
-        rtf = lzfu.decompressed(message.binary(_RTF) or b"")
+        plain = storage.text(_BODY, codec=storage.codec)
+        html = storage.binary(_HTML) or storage.text(_HTML, codec=storage.codec).encode()
+        rtf = lzfu.decompressed(storage.binary(_RTF) or b"")
         outside = True
-        charset = message.codec
+        charset = storage.codec
         if not html.strip() and rtf and lzfu.wraps_html(rtf):
             html, charset = lzfu.Unwrapper(rtf).html().encode("utf-8", "replace"), "utf-8"
         elif html and _is_utf8(html):
@@ -189,25 +189,25 @@ class _Reader:
         else:
             outside = False
         if html.strip():
-            found = page(html, charset, outside=outside)
-            if words(found.blocks) * 2 >= len(plain.split()):
-                letter.warnings += found.warnings
-                return html, "text/html", found.blocks
+            content = page(html, charset, outside=outside)
+            if words(content.blocks) * 2 >= len(plain.split()):
+                letter.warnings += content.warnings
+                return html, "text/html", content.blocks
         if rtf and b"\\fromtext" not in rtf[:2000] and not lzfu.wraps_html(rtf):
-            found = rtf_content(rtf)
-            if words(found.blocks) and words(found.blocks) * 2 >= len(plain.split()):
+            content = rtf_content(rtf)
+            if words(content.blocks) and words(content.blocks) * 2 >= len(plain.split()):
                 text = plain or "\n".join(
-                    tidy(block.text) for block in found.blocks if isinstance(block, Paragraph)
+                    tidy(block.text) for block in content.blocks if isinstance(block, Paragraph)
                 )
-                return text.encode("utf-8", "replace"), "text/plain", found.blocks
+                return text.encode("utf-8", "replace"), "text/plain", content.blocks
         if "\N{REPLACEMENT CHARACTER}" in plain:
             letter.warnings.append(UNSURE)
         return plain.encode("utf-8", "replace"), "text/plain", tuple(paragraphs(plain))
 
-    def _attachments(self, message: _Storage, letter: Letter, depth: int) -> None:
-        for number, child in enumerate(message.children("__attach_version1.0_"), 1):
-            attachment = _Storage(self.ole, (*message.path, child), 8)
-            codec = attachment.codec or message.codec
+    def _attachments(self, storage: _Storage, letter: Letter, depth: int) -> None:
+        for number, child in enumerate(storage.children("__attach_version1.0_"), 1):
+            attachment = _Storage(self.ole, (*storage.path, child), 8)
+            codec = attachment.codec or storage.codec
             name = attachment.text(0x3707, 0x3704, 0x3001, codec=codec)
             declared = attachment.text(0x370E, codec=codec) or None
             method = attachment.number(0x3705)
@@ -244,18 +244,18 @@ class _Reader:
             return name, None, next((data for data in whole if data), None)
         if depth >= _DEEPEST:
             return name, None, None
-        told = self.letter(_Storage(self.ole, path, 24), depth + 1)
-        letter = told.letter
+        message = self.message(_Storage(self.ole, path, 24), depth + 1)
+        letter = message.letter
         header = [*letter.header, ("Subject", letter.subject)]
-        data = as_eml(header, told.body, told.body_type, letter.attachments)
+        data = as_eml(header, message.body, message.body_type, letter.attachments)
         return f"{letter.subject or name or 'message'}.eml", "message/rfc822", data
 
-    def _envelope(self, told: _Told) -> None:
+    def _envelope(self, message: _Message) -> None:
         """A message whose attachment is what was signed or encrypted."""
-        for part in told.letter.attachments:
+        for part in message.letter.attachments:
             if cms.is_encrypted(part.data):
-                told.encrypted = True
-        told.letter.warnings.append(SIGNED)
+                message.encrypted = True
+        message.letter.warnings.append(SIGNED)
 
 
 def _person(name: str, address: str) -> str:

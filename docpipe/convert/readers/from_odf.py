@@ -1,7 +1,7 @@
 """OpenDocument texts, spreadsheets, presentations and drawings, zipped or flat."""
 
 from collections.abc import Iterator
-from typing import Final
+from typing import Final, TypeAlias
 
 from docpipe.convert.core.base import (
     Content,
@@ -12,16 +12,26 @@ from docpipe.convert.core.base import (
     UnreadableError,
     each_once,
 )
-from docpipe.convert.core.blocks import Block, Heading, Listing, Paragraph, tidy, words
+from docpipe.convert.core.blocks import Block, Heading, Listing, Paragraph, placeholder, tidy, words
+from docpipe.convert.core.blocks import pictures as pictures_among
 from docpipe.convert.core.opc import Package, iso_date
 from docpipe.convert.core.xmltree import MENDED, Element, local, parse
-from docpipe.convert.readers.docx import attribute, down
-from docpipe.convert.readers.odf import Body, Notes, Row, Styles
-from docpipe.convert.readers.sheet import MOST_CELLS, TOO_LARGE, blocks_of
+from docpipe.convert.readers.objects import picture_warnings
+from docpipe.convert.readers.odf import Body, Notes
+from docpipe.convert.readers.odfchanges import Changes, changes_of
+from docpipe.convert.readers.odfforms import Controls
+from docpipe.convert.readers.odfmargins import Margins
+from docpipe.convert.readers.odfobjects import OdfObjects
+from docpipe.convert.readers.odfstyles import Styles
+from docpipe.convert.readers.odftables import Row
+from docpipe.convert.readers.office import HIDDEN_SLIDES
+from docpipe.convert.readers.ooxml import attribute, down
+from docpipe.convert.readers.sheet import HIDDEN, MOST_CELLS, TOO_LARGE, blocks_of
 
 _PICTURE: Final = (".png", ".jpg", ".jpeg", ".gif", ".bmp", ".tif", ".tiff")
+_Trees: TypeAlias = tuple[Element, Element | None, Element | None]
+"""Content, styles and properties."""
 _MOST_PICTURES: Final = 100
-_HIDDEN: Final = "hidden sheets are shown too"
 _MOST_PAGES: Final = 2_000
 
 
@@ -32,7 +42,8 @@ def read(source: Source) -> Content:
     """
     if source.media_type.endswith(".flat"):
         parsed = parse(source.data())
-        return _content(parsed.root, parsed.root, parsed.root, (), [MENDED] if parsed.mended else [])
+        trees = parsed.root, parsed.root, parsed.root
+        return _content(trees, (), [MENDED] if parsed.mended else [], OdfObjects())
     with Package(source.path) as package:
         if package.has("META-INF/manifest.xml") and b"encryption-data" in package.part(
             "META-INF/manifest.xml"
@@ -51,49 +62,56 @@ def read(source: Source) -> Content:
         embedded = tuple(
             Embedded(name.rpartition("/")[2], None, package.part(name)) for name in pictures[:_MOST_PICTURES]
         )
-        return _content(content, styles, meta, embedded, list(package.warnings))
+        return _content((content, styles, meta), embedded, list(package.warnings), OdfObjects(package))
 
 
 def _content(
-    root: Element,
-    styles: Element | None,
-    meta: Element | None,
-    pictures: tuple[Embedded, ...],
-    warnings: list[str],
+    trees: _Trees, pictures: tuple[Embedded, ...], warnings: list[str], objects: OdfObjects
 ) -> Content:
+    root, styles, meta = trees
     body = next((element for element in root if local(element) == "body"), None)
     main = next(iter(body), None) if body is not None else None
     if main is None:
         raise UnreadableError("The document is damaged: it lacks its text.")
     notes = Notes()
-    reader = Body(Styles(root, styles if styles is not root else None), notes)
+    controls = Controls(root)
+    reader = Body(
+        Styles(styles if styles is not root else None, root),
+        notes,
+        controls,
+        changes_of(root, notes.warnings),
+        objects,
+    )
     match local(main):
         case "spreadsheet":
-            blocks = tuple(_sheets(reader, main, Styles(root), warnings))
+            blocks = tuple(_sheets(reader, main, warnings))
         case "presentation" | "drawing":
             blocks = tuple(_pages(reader, main, local(main) == "presentation"))
         case _:
             blocks = reader.blocks(main)
     blocks = (*blocks, *_beside(notes))
-    top, bottom = _margins(styles, reader) if local(main) == "text" else ((), ())
-    blocks = (*top, *blocks, *bottom)
-    if pictures:
-        what = "a picture is" if len(pictures) == 1 else f"{len(pictures)} pictures are"
-        warnings.append(f"{what} not shown in the text and the PDF; see the original")
+    around = Margins(styles, Body(Styles(styles), notes, controls, Changes(), objects))
+    blocks = around.around(main, blocks)
+    warnings += notes.warnings
+    undrawn = list(picture_warnings(objects.drawn, len(pictures) - objects.drawn))
     if notes.objects:
-        warnings.append("embedded objects such as charts are not shown; they are in the original")
+        undrawn.append("embedded objects such as charts are not shown; they are in the original")
     facts = _facts(meta)
     if words(blocks):
         pictures = ()
     elif not pictures:
         raise NothingToReadError("This is an OpenDocument file without any text.")
     else:
-        blocks = (Paragraph("This document has no text. It consists of pictures."),)
+        blocks = (
+            placeholder("This document has no text. It consists of pictures."),
+            *pictures_among(blocks),
+        )
     return Content(
         blocks=blocks,
         facts=facts,
         embedded=pictures,
         warnings=each_once(warnings),
+        undrawn=tuple(undrawn),
         libraries=("lxml",),
     )
 
@@ -106,26 +124,15 @@ def _beside(notes: Notes) -> Iterator[Block]:
         yield Listing(tuple((Paragraph(text),) for text in notes.comments))
 
 
-def _margins(styles: Element | None, reader: Body) -> tuple[tuple[Block, ...], tuple[Block, ...]]:
-    """Every header and footer of the document, each once."""
-    found: dict[str, list[Block]] = {"header": [], "footer": []}
-    for page in styles.iter("{*}master-page") if styles is not None else ():
-        for element in page:
-            kind = local(element).partition("-")[0]
-            if kind in found and attribute(element, "display") != "false":
-                found[kind] += reader.blocks(element)
-    return tuple(dict.fromkeys(found["header"])), tuple(dict.fromkeys(found["footer"]))
-
-
-def _sheets(reader: Body, main: Element, styles: Styles, warnings: list[str]) -> Iterator[Block]:
+def _sheets(reader: Body, main: Element, warnings: list[str]) -> Iterator[Block]:
     left = [MOST_CELLS]
     for number, table in enumerate((each for each in main if local(each) == "table"), 1):
-        blocks = blocks_of(_limited(reader.sheet(table), left, warnings))
+        blocks = blocks_of(_limited(reader.tables.sheet(table), left, warnings))
         if not blocks:
             continue
         name = " ".join(tidy(attribute(table, "name") or f"Sheet {number}").split())
-        if styles.hidden(attribute(table, "style-name")):
-            warnings.append(_HIDDEN)
+        if reader.styles.hidden(attribute(table, "style-name")):
+            warnings.append(HIDDEN)
             name += " (hidden sheet)"
         yield Heading(2, name)
         yield from blocks
@@ -157,6 +164,9 @@ def _pages(reader: Body, main: Element, slides: bool) -> Iterator[Block]:
                 blocks += reader.drawn(shape)
         if titles or blocks or notes:
             name = f"{'Slide' if slides else 'Page'} {number}"
+            if reader.styles.hidden_slide(attribute(page, "style-name")):
+                reader.notes.warnings.append(HIDDEN_SLIDES)
+                name += " (hidden slide)"
             yield Heading(2, f"{name}: {' '.join(' '.join(titles).split())}" if titles else name)
             yield from blocks
             if notes:
@@ -171,15 +181,15 @@ def _notes(reader: Body, notes: Element) -> Iterator[Block]:
 
 
 def _facts(meta: Element | None) -> Facts:
-    said: dict[str, str] = {}
+    properties: dict[str, str] = {}
     inner = down(meta, "meta")
     for element in inner if inner is not None else ():
-        said.setdefault(local(element), tidy(element.text or ""))
+        properties.setdefault(local(element), tidy(element.text or ""))
     return Facts(
-        title=said.get("title") or None,
-        author=said.get("creator") or said.get("initial-creator") or None,
-        date=_date(said.get("date")) or _date(said.get("creation-date")),
-        language=said.get("language") or None,
+        title=properties.get("title") or None,
+        author=properties.get("creator") or properties.get("initial-creator") or None,
+        date=_date(properties.get("date")) or _date(properties.get("creation-date")),
+        language=properties.get("language") or None,
     )
 
 

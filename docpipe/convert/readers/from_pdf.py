@@ -19,21 +19,25 @@ from pypdfium2 import raw
 
 from docpipe.convert.core import pdfa
 from docpipe.convert.core.base import Content, Embedded, Facts, Source, UnreadableError
-from docpipe.convert.core.blocks import Block, Paragraph, tidy
-from docpipe.convert.ocr import pages, told
-from docpipe.convert.readers import pdf_active, pdf_forms, pdf_text
+from docpipe.convert.core.blocks import Block, Paragraph, Table, tidy
+from docpipe.convert.ocr import page_notes, pages
+from docpipe.convert.readers import pdf_active, pdf_fields, pdf_forms, pdf_layers, pdf_text, scanned
 from docpipe.convert.readers.cdatime import iso_date
+from docpipe.convert.readers.pdf_fields import Field
 from docpipe.convert.readers.pdf_text import Page, State
 
 _MENDED: Final = "the PDF was damaged and was mended; check that no page is missing"
 _SCARRED: Final = "the PDF is damaged; check that no text or page is missing"
 _SCRIPTS: Final = "the PDF had scripts, which were taken out of the copy"
+_UNSAFE: Final = "the PDF may have scripts, so its text was set anew; open the original"
 _XFA: Final = "the PDF is a form in XFA; parts of it may not be shown"
 _XFA_ONLY: Final = (
     "the PDF is a form that only Adobe's programs show; its values were read, its layout was not"
 )
 _PORTFOLIO: Final = "the PDF is a portfolio: the files in it are documents of their own"
 _GARBLED: Final = "the text of {} of {} pages cannot be told from their fonts; it may be unreadable"
+_BEYOND: Final = "text outside of the visible page was left out; the original has it"
+_LAYERS: Final = "text in layers that are switched off was left out; the original has it"
 _ODD: Final = (
     pikepdf.PdfError,
     pikepdf.PasswordError,  # attachments may have one of their own
@@ -51,15 +55,23 @@ _LARGEST: Final = 256 * 2**20
 
 
 @dataclass(slots=True)
-class _Found:
+class _Opened:
     warnings: list[str] = field(default_factory=list)
     facts: Facts = field(default_factory=Facts)
     embedded: list[Embedded] = field(default_factory=list)
     claimed: str | None = None
+    fields: dict[int, tuple[Field, ...]] = field(default_factory=dict)
+    """The fields of the form by the index of their page."""
+    loose: list[tuple[str, str]] = field(default_factory=list)
+    """Names and values of fields on no page."""
+    layers: bool = False
+    """Whether parts of it can be switched off."""
     form: tuple[Block, ...] = ()
     """The values of an XFA form."""
+    safe: bool = False
+    """Whether the PDF was gone through for what acts by itself."""
     remade: bytes | None = None
-    """The file saved anew, where the original is not fit to be read on."""
+    """The file saved again, where the original cannot be used."""
 
 
 def read(source: Source) -> Content:
@@ -67,91 +79,111 @@ def read(source: Source) -> Content:
 
     Raises: UnreadableError.
     """
-    found = _Found()
-    document = _opened(source.path, found)
+    pdf_state = _Opened()
+    document = _opened(source.path, pdf_state)
     try:
-        _examine(source.path, found)
-        read = pdf_text.pages(document)
+        _examine(source.path, pdf_state)
+        if (visible := _visible(source.path, pdf_state)) is not None:
+            document.close()
+            document = pypdfium2.PdfDocument(visible)
+        read = pdf_text.pages(document, pdf_state.fields)
     finally:
         document.close()
-    _damaged(read, found)
-    if found.form and pdf_forms.is_placeholder(read):
-        return _of_form(found)
-    ocr = _scanned(read, source, found)
-    proven = None if found.remade else pdfa.proven(source.path, found.claimed)
+    if any(page.beyond for page in read):
+        pdf_state.warnings.append(_BEYOND)
+    _damaged(read, pdf_state)
+    if pdf_state.form and pdf_forms.is_placeholder(read):
+        return _of_form(pdf_state)
+    ocr = _scanned(read, source, pdf_state)
+    proven = None if pdf_state.remade else pdfa.proven(source.path, pdf_state.claimed)
     if ocr.pdf is not None:
-        found.remade, proven = pdfa.archived(ocr.pdf)
+        pdf_state.remade, proven = pdfa.archived(ocr.pdf)
+    blocks = tuple(_blocks(read, ocr, pdf_state))
+    if not pdf_state.safe:
+        pdf_state.warnings.append(_UNSAFE)
     return Content(
-        blocks=tuple(_blocks(read, ocr, found)),
-        pdf=found.remade or source.path,
-        facts=found.facts,
-        embedded=tuple(found.embedded),
-        warnings=tuple(found.warnings),
-        claimed=found.claimed,
-        proven=proven,
+        blocks=(*blocks, *_hidden_values(read, pdf_state)),
+        pdf=(pdf_state.remade or source.path) if pdf_state.safe else None,
+        facts=pdf_state.facts,
+        embedded=tuple(pdf_state.embedded),
+        warnings=tuple(pdf_state.warnings),
+        claimed=pdf_state.claimed,
+        proven=proven if pdf_state.safe else None,
         libraries=("pypdfium2", "pikepdf", *ocr.libraries),
-        ocr_pages=told.numbers(ocr.texts),
+        ocr_pages=page_notes.numbers(ocr.texts),
     )
 
 
-def _of_form(found: _Found) -> Content:
-    """A form whose pages only ask for another program: its values, set as a document."""
-    found.warnings = [warning for warning in found.warnings if warning != _XFA]
+def _of_form(pdf_state: _Opened) -> Content:
+    """A form whose pages only ask for another program: its values as a document."""
+    pdf_state.warnings = [warning for warning in pdf_state.warnings if warning != _XFA]
     return Content(
-        blocks=found.form,
-        facts=found.facts,
-        embedded=tuple(found.embedded),
-        warnings=(_XFA_ONLY, *found.warnings),
-        claimed=found.claimed,
+        blocks=pdf_state.form,
+        facts=pdf_state.facts,
+        embedded=tuple(pdf_state.embedded),
+        warnings=(_XFA_ONLY, *pdf_state.warnings),
+        claimed=pdf_state.claimed,
         libraries=("pypdfium2", "pikepdf", "lxml"),
     )
 
 
-def _damaged(read: list[Page], found: _Found) -> None:
+def _hidden_values(read: list[Page], pdf_state: _Opened) -> tuple[Block, ...]:
+    """The values of an XFA form without fields of its own, unless the pages have them all."""
+    if pdf_state.loose and not pdf_state.form:
+        rows = tuple(pdf_state.loose)
+        return (Paragraph("Values of the form that are on no page:"), Table((("Field", "Value"),), rows))
+    if pdf_state.fields or not pdf_state.form:
+        return ()
+    seen = " ".join(page.text for page in read)
+    values = [row[1] for block in pdf_state.form if isinstance(block, Table) for row in block.rows]
+    return () if all(value in seen for value in values) else pdf_state.form
+
+
+def _damaged(read: list[Page], pdf_state: _Opened) -> None:
     broken = sum(page.state is State.BROKEN for page in read)
     if broken == len(read):
         raise UnreadableError("The PDF is damaged: none of its pages can be opened.")
     if broken:
-        found.warnings.append(f"{broken} of {len(read)} pages are damaged and could not be read")
+        pdf_state.warnings.append(f"{broken} of {len(read)} pages are damaged and could not be read")
 
 
-def _scanned(read: list[Page], source: Source, found: _Found) -> pages.Read:
+def _scanned(read: list[Page], source: Source, pdf_state: _Opened) -> pages.Read:
     """Have those pages read that are pictures, or might as well be."""
     wanted = [pages.Page(page.at, page.boxes) for page in read if page.state in State.to_read()]
     if not wanted:
         return pages.Read()
     try:
-        ocr = pages.read(found.remade or source.path, wanted, source)
+        ocr = pages.read(pdf_state.remade or source.path, wanted, source)
     except (pypdfium2.PdfiumError, ValueError):
         ocr = pages.Read(pending=[page.at for page in wanted])
     asked = [page for page in read if page.state in State.to_read() and page.state is not State.GARBLED]
     unsettled = [page for page in asked if page.state is State.PICTURE or page.at in ocr.texts]
-    found.warnings += told.warnings(ocr, [page.at for page in unsettled])
+    pdf_state.warnings += page_notes.warnings(ocr, [page.at for page in unsettled])
     return ocr
 
 
-def _blocks(read: list[Page], ocr: pages.Read, found: _Found) -> Iterator[Block]:
+def _blocks(read: list[Page], ocr: pages.Read, pdf_state: _Opened) -> Iterator[Block]:
     garbled = 0
     for page in read:
         if page.state is State.BROKEN:
             continue
         seen = ocr.texts.get(page.at)
         if len(read) > 1 or seen is not None:
-            yield told.heading(page.at, ocr=seen is not None)
+            yield page_notes.heading(page.at, ocr=seen is not None)
         if page.state is State.GARBLED and seen is None:
             garbled += 1
-        if page.text and not (page.state is State.GARBLED and seen is not None):
-            yield Paragraph(page.text)
+        if page.blocks and not (page.state is State.GARBLED and seen is not None):
+            yield from page.blocks
         elif page.state is State.PICTURE and seen is None and page.at not in ocr.blank:
-            yield told.picture()
+            yield page_notes.picture()
         if seen is not None:
-            yield from told.paragraphs(seen)
+            yield from scanned.blocks(ocr.readings[page.at])
         yield from (Paragraph(note) for note in page.notes)
     if garbled:
-        found.warnings.append(_GARBLED.format(garbled, len(read)))
+        pdf_state.warnings.append(_GARBLED.format(garbled, len(read)))
 
 
-def _opened(path: Path, found: _Found) -> pypdfium2.PdfDocument:
+def _opened(path: Path, pdf_state: _Opened) -> pypdfium2.PdfDocument:
     try:
         document = pypdfium2.PdfDocument(path)
         if len(document):
@@ -165,15 +197,15 @@ def _opened(path: Path, found: _Found) -> pypdfium2.PdfDocument:
         elif error.err_code == raw.FPDF_ERR_SECURITY:
             reason = "The PDF is encrypted in a way that docpipe does not know."
     try:
-        found.remade = _saved(path)
-        document = pypdfium2.PdfDocument(found.remade)
+        pdf_state.remade = _saved(path)
+        document = pypdfium2.PdfDocument(pdf_state.remade)
     except pikepdf.PasswordError as error:
         raise UnreadableError("The PDF needs a password.") from error
     except (pikepdf.PdfError, pypdfium2.PdfiumError, ValueError, OSError) as error:
         raise UnreadableError(reason) from error
     if not len(document):
         raise UnreadableError(reason)
-    found.warnings.append(_MENDED)
+    pdf_state.warnings.append(_MENDED)
     return document
 
 
@@ -198,39 +230,61 @@ def _bytes(pdf: pikepdf.Pdf) -> bytes:
     return out.getvalue()
 
 
-def _examine(path: Path, found: _Found) -> None:
-    """What pikepdf knows of the file; nothing of it is needed to read the text."""
+def _examine(path: Path, pdf_state: _Opened) -> None:
+    """Metadata, form, scripts and attachments, by pikepdf; the text does not depend on them."""
     try:
-        with pikepdf.open(io.BytesIO(found.remade) if found.remade else path) as pdf:
-            if not found.remade and any("damaged" in str(warning) for warning in pdf.get_warnings()):
-                found.warnings.append(_SCARRED)  # pdfium reads on in silence
+        with pikepdf.open(io.BytesIO(pdf_state.remade) if pdf_state.remade else path) as pdf:
+            if not pdf_state.remade and any("damaged" in str(warning) for warning in pdf.get_warnings()):
+                pdf_state.warnings.append(_SCARRED)  # pdfium reads on in silence
             for step in (_known, _attachments, _forms, _freed):
                 with contextlib.suppress(*_ODD):  # one odd object is no reason to miss the rest
-                    step(pdf, found)
+                    step(pdf, pdf_state)
     except _ODD:
         return
 
 
-def _known(pdf: pikepdf.Pdf, found: _Found) -> None:
-    found.claimed = pdfa.claimed(pdf)
-    found.facts = _facts(pdf)
+def _visible(path: Path, pdf_state: _Opened) -> bytes | None:
+    """The PDF without layers that are off, to read its text; None where none of them is."""
+    if not pdf_state.layers:
+        return None
+    try:
+        with pikepdf.open(io.BytesIO(pdf_state.remade) if pdf_state.remade else path) as pdf:
+            made = pdf_layers.visible(pdf)
+    except _ODD:
+        return None
+    if made is None:
+        return None
+    if made[1]:
+        pdf_state.warnings.append(_LAYERS)
+    return made[0]
 
 
-def _forms(pdf: pikepdf.Pdf, found: _Found) -> None:
+def _known(pdf: pikepdf.Pdf, pdf_state: _Opened) -> None:
+    pdf_state.claimed = pdfa.claimed(pdf)
+    pdf_state.facts = _facts(pdf)
+    pdf_state.layers = "/OCProperties" in pdf.Root
+
+
+def _forms(pdf: pikepdf.Pdf, pdf_state: _Opened) -> None:
     if "/Collection" in pdf.Root:
-        found.warnings.append(_PORTFOLIO)
+        pdf_state.warnings.append(_PORTFOLIO)
+    form = pdf.Root.get("/AcroForm")
+    if isinstance(form, pikepdf.Dictionary):
+        pdf_state.fields = pdf_fields.fields(pdf)
+        pdf_state.loose = pdf_fields.loose(pdf)
     if pdf_forms.has_xfa(pdf):
-        found.warnings.append(_XFA)
-        found.form = pdf_forms.values(pdf)
+        pdf_state.warnings.append(_XFA)
+        pdf_state.form = pdf_forms.values(pdf)
 
 
-def _freed(pdf: pikepdf.Pdf, found: _Found) -> None:
-    """The file without what acts by itself, and without encryption."""
-    if pdf_active.disarm(pdf):
-        found.remade = _bytes(pdf)
-        found.warnings.append(_SCRIPTS)
-    elif pdf.is_encrypted:
-        found.remade = _bytes(pdf)
+def _freed(pdf: pikepdf.Pdf, pdf_state: _Opened) -> None:
+    """The file without what acts by itself, without files in it, and without encryption."""
+    done = pdf_active.disarm(pdf)
+    if done.scripts or done.parts or pdf.is_encrypted:
+        pdf_state.remade = _bytes(pdf)
+    pdf_state.safe = True
+    if done.scripts:
+        pdf_state.warnings.append(_SCRIPTS)
 
 
 def _facts(pdf: pikepdf.Pdf) -> Facts:
@@ -249,7 +303,7 @@ def _facts(pdf: pikepdf.Pdf) -> Facts:
     )
 
 
-def _attachments(pdf: pikepdf.Pdf, found: _Found) -> None:
+def _attachments(pdf: pikepdf.Pdf, pdf_state: _Opened) -> None:
     """Files attached to the document or, with a pin, to a page."""
     total = 0
     seen: set[tuple[int, int]] = set()
@@ -261,16 +315,16 @@ def _attachments(pdf: pikepdf.Pdf, found: _Found) -> None:
             seen.add(stream.objgen)
             data = stream.read_bytes()
         except (*_ODD, StopIteration):
-            found.warnings.append("an attachment of the PDF could not be read")
+            pdf_state.warnings.append("an attachment of the PDF could not be read")
             continue
         total += len(data)
         if total > _LARGEST:
             raise UnreadableError("The PDF's attachments unpack to more than they may.")
         if data:
-            told_name = next((str(file[key]) for key in ("/UF", "/F") if key in file), name)
+            file_name = next((str(file[key]) for key in ("/UF", "/F") if key in file), name)
             declared = stream.get("/Subtype")
             media_type = str(declared).removeprefix("/") if isinstance(declared, pikepdf.Name) else None
-            found.embedded.append(Embedded(told_name or name, media_type, data))
+            pdf_state.embedded.append(Embedded(file_name or name, media_type, data))
 
 
 def _attached(pdf: pikepdf.Pdf) -> Iterator[tuple[str, Any]]:

@@ -9,7 +9,9 @@ from typing import Final, Literal
 
 from docpipe.convert.core.base import Content, Source, UnreadableError
 from docpipe.convert.core.blocks import Block, Paragraph, Preformatted, Table, clean, even, tidy
-from docpipe.convert.core.encoding import UNSURE, charset_of, decode
+from docpipe.convert.core.encoding import charset_of, decode
+from docpipe.convert.readers.terminal import printed
+from docpipe.convert.readers.textcolumns import split
 
 _COLUMNS: Final = re.compile(r"\S(?: {3,}|\t)\S|^[ \t]{4,}\S|[-=_*]{12,}|[─-╿]", re.MULTILINE)
 """What makes lines depend on a typewriter's font: gaps that align, deep indents, rules, boxes."""
@@ -23,13 +25,13 @@ _CHUNK: Final = 200_000
 
 
 def read(source: Source) -> Content:
-    """The text as paragraphs, or as it stands where its columns line up; CSV as a table.
+    """The text as paragraphs, or preformatted where its columns line up; CSV as a table.
 
     Raises: UnreadableError.
     """
     decoded = decode(source.data(), charset_of(source.declared))
-    text = clean(decoded.text)
-    warnings = [UNSURE] if decoded.lossy else []
+    text = clean(printed(decoded.text))
+    warnings = list(decoded.warnings)
     blocks: tuple[Block, ...] | None = None
     if source.media_type == "text/csv":
         blocks = _table(text, warnings)
@@ -39,23 +41,26 @@ def read(source: Source) -> Content:
     return Content(
         blocks=blocks,
         warnings=tuple(warnings),
-        libraries=("charset-normalizer",),
+        libraries=("chardet",),
     )
 
 
 def paragraphs(text: str) -> list[Block]:
-    """Text as paragraphs, or as it stands where its columns line up."""
+    """Text as paragraphs, as tables where tabs or bars part cells, or preformatted where columns line up."""
     blocks: list[Block] = []
-    for paragraph in re.split(r"\n[ \t]*\n", text.expandtabs(8)):
-        if not paragraph.strip():
+    whole = re.split(r"\n[ \t]*\n", text)
+    for paragraph in (piece for part in whole if part.strip() for piece in split(part)):
+        if isinstance(paragraph, Table):
+            blocks.append(paragraph)
             continue
-        if _COLUMNS.search(paragraph):
-            lines = paragraph.strip("\n").rstrip()
+        typed = paragraph.expandtabs(8)
+        if _COLUMNS.search(typed):
+            lines = typed.strip("\n").rstrip()
             if blocks and isinstance(blocks[-1], Preformatted) and len(blocks[-1].text) < _CHUNK:
                 blocks[-1] = Preformatted(f"{blocks[-1].text}\n\n{lines}")
             else:
                 blocks.append(Preformatted(lines))
-        else:
+        elif paragraph.strip():
             blocks.append(Paragraph(tidy(paragraph)))
     return blocks
 
@@ -63,11 +68,11 @@ def paragraphs(text: str) -> list[Block]:
 def _table(text: str, warnings: list[str]) -> tuple[Block, ...] | None:
     """The table, None when the lines do not have columns."""
     text = text.strip("\n")
-    told = _SEPARATOR.match(text)  # as Excel writes it
-    mark = told[1] if told else _delimiter(text[:_CHUNK])
+    separator = _SEPARATOR.match(text)  # as Excel writes it
+    mark = separator[1] if separator else _delimiter(text[:_CHUNK])
     if mark is None:
         return None
-    text = text[told.end() :] if told else text
+    text = text[separator.end() :] if separator else text
     rows = _rows(text, mark, csv.QUOTE_MINIMAL)
     if rows is None or any(cell.count("\n") > _MOST_LINES for row in rows for cell in row):
         rows = _rows(text, mark, csv.QUOTE_NONE)  # a quotation mark that nothing closes

@@ -10,26 +10,46 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from docpipe.convert.core.base import Content, NothingToReadError, Source, UnreadableError, each_once
-from docpipe.convert.core.blocks import Block, Heading, Listing, Paragraph, tidy
+from docpipe.convert.core.blocks import Block, Heading, Listing, Paragraph, placeholder, tidy
 from docpipe.convert.core.opc import SALVAGED, Package
 from docpipe.convert.core.xmltree import Element, local
-from docpipe.convert.readers.docx import attribute, down
-from docpipe.convert.readers.office import drawn_texts, embedded_documents, pictures_told
-from docpipe.convert.readers.sheet import MOST_CELLS, TOO_LARGE, Cell, blocks_of
-from docpipe.convert.readers.xlsx import Found, Workbook, elements, formats, on_attribute, rows, text_of
+from docpipe.convert.readers.conditions import RULED
+from docpipe.convert.readers.margins import named
+from docpipe.convert.readers.objects import Objects
+from docpipe.convert.readers.office import drawn_objects, drawn_texts, embedded_documents
+from docpipe.convert.readers.ooxml import attribute, down
+from docpipe.convert.readers.runs import HIDDEN as HIDDEN_TEXT
+from docpipe.convert.readers.sheet import HIDDEN, MOST_CELLS, TOO_LARGE, Cell, blocks_of
+from docpipe.convert.readers.xlsx import SheetFindings, Workbook, elements, on_attribute, rows
+from docpipe.convert.readers.xlsxbeside import controls, head_rows
+from docpipe.convert.readers.xlsxrules import Rules, effects_of, rules_of
+from docpipe.convert.readers.xlsxstyles import Rich, Text, string_of, styles_of, text_of
 
 _MOST_SHEETS: Final = 1_000
 _MOST_STRINGS: Final = 3_000_000
 _LONGEST_STRINGS: Final = 150_000_000
-HIDDEN: Final = "hidden sheets, rows or columns are shown too"
 
 
 @dataclass(slots=True)
 class _Reading:
-    """What is left of the limits, and what is to be told."""
+    """How many more cells may be read, and the warnings so far."""
 
+    objects: Objects
     cells: int = field(default_factory=lambda: MOST_CELLS)
     warnings: list[str] = field(default_factory=list)
+    _margins: tuple[list[str], list[str]] = field(default_factory=lambda: ([], []))
+    """Header and footer of the sheet before."""
+
+    def around(self, findings: SheetFindings, blocks: tuple[Block, ...]) -> tuple[Block, ...]:
+        """The blocks of a sheet between its header and footer, where the sheet before had others."""
+        before, self._margins = self._margins, (findings.headers, findings.footers)
+        top = [] if findings.headers == before[0] else findings.headers
+        bottom = [] if findings.footers == before[1] else findings.footers
+        return (
+            *named("Page header", map(Paragraph, top)),
+            *blocks,
+            *named("Page footer", map(Paragraph, bottom)),
+        )
 
 
 def read(source: Source) -> Content:
@@ -42,17 +62,17 @@ def read(source: Source) -> Content:
         if main.lower().endswith(".bin"):
             raise NothingToReadError("This is a binary Excel workbook; open it with LibreOffice or Excel.")
         root = package.xml(main)
-        reading = _Reading()
+        reading = _Reading(Objects(package))
         workbook = _workbook(package, main, root, reading)
         blocks = tuple(_sheets(package, main, root, workbook, reading))
         embedded = embedded_documents(package, reading.warnings)
-        reading.warnings += pictures_told(package)
+        reading.warnings += reading.objects.warnings()
         facts = package.facts()
         if not blocks and not embedded:
             raise NothingToReadError("This is an Excel workbook without any text.")
         reading.warnings += package.warnings
     return Content(
-        blocks=blocks or (Paragraph("This workbook has no text."),),
+        blocks=blocks or (placeholder("This workbook has no text."),),
         facts=facts,
         embedded=embedded,
         warnings=each_once(reading.warnings),
@@ -62,30 +82,33 @@ def read(source: Source) -> Content:
 
 def _workbook(package: Package, main: str, root: Element, reading: _Reading) -> Workbook:
     properties = down(root, "workbookPr")
+    styles = package.related(main, "styles")
     return Workbook(
         _strings(package, main, reading),
-        formats(package.related(main, "styles")),
+        styles_of(styles),
         properties is not None and on_attribute(properties, "date1904"),
+        effects_of(styles),
     )
 
 
-def _strings(package: Package, main: str, reading: _Reading) -> list[str]:
+def _strings(package: Package, main: str, reading: _Reading) -> list[Text]:
     """The strings that cells refer to; each text is kept once."""
     names = [*package.relations(main, "sharedStrings"), "xl/sharedStrings.xml"]
     name = next((name for name in names if package.has(name)), None)
-    strings: list[str] = []
+    strings: list[Text] = []
     if name is None:
         return strings
-    found = Found()
+    findings = SheetFindings()
     size = 0
     with package.open(name) as opened:
-        for element in elements(opened, ("si",), found):
-            strings.append(text_of(element))
-            size += len(strings[-1])
+        for element in elements(opened, ("si",), findings):
+            text = string_of(element)
+            strings.append(text)
+            size += sum(len(part) for part, _ in text.runs) if isinstance(text, Rich) else len(text)
             if len(strings) >= _MOST_STRINGS or size > _LONGEST_STRINGS:
                 reading.warnings.append(TOO_LARGE)
                 break
-    if found.damaged:
+    if findings.damaged:
         reading.warnings.append(SALVAGED)
     return strings
 
@@ -117,38 +140,47 @@ def _relation(sheet: Element) -> str:
 
 
 def _sheet(package: Package, target: str, workbook: Workbook, reading: _Reading) -> tuple[Block, ...]:
-    found = Found()
+    findings = SheetFindings()
+    rules: Rules | None = None
     try:
+        if workbook.effects:
+            with package.open(target) as opened:
+                rules = rules_of(opened, workbook.effects)
         with package.open(target) as opened:
-            blocks = blocks_of(_limited(rows(opened, workbook, found), reading))
+            lines = _limited(rows(opened, workbook, findings, rules), reading)
+            blocks = blocks_of(lines, head_rows(package, target))
     except UnreadableError:
         reading.warnings.append(SALVAGED)
         return ()
-    if found.damaged:
-        reading.warnings.append(SALVAGED)
-    if found.hidden:
-        reading.warnings.append(HIDDEN)
-    if found.uncalculated:
-        reading.warnings.append("formulas without a stored result are shown as formulas")
-    if any(kind in {"chart", "chartEx"} for kind in _kinds_below(package, target)):
-        reading.warnings.append("charts are not shown; they are in the original")
-    drawn = tuple(Paragraph(text) for text in drawn_texts(package, target))
+    reading.warnings += [warning for warning, holds in _warnings(findings) if holds]
+    listed = list(controls(package, target))
+    labels = {label for label, _ in listed}
+    drawn = [text for text in drawn_texts(package, target) if " ".join(text.split()) not in labels]
     notes = tuple(_comments(package, target))
-    return (*blocks, *drawn, *((Heading(3, "Comments"), Listing(notes)) if notes else ()))
+    inner = (
+        *blocks,
+        *(Paragraph(text) for text in (*(text for _, text in listed), *drawn)),
+        *drawn_objects(package, target, reading.objects),
+        *((Heading(3, "Comments"), Listing(notes)) if notes else ()),
+    )
+    return reading.around(findings, inner) if inner else ()
 
 
-def _limited(found: Iterator[tuple[int, list[Cell]]], reading: _Reading) -> Iterator[tuple[int, list[Cell]]]:
-    for number, cells in found:
+def _warnings(findings: SheetFindings) -> Iterator[tuple[str, bool]]:
+    yield SALVAGED, findings.damaged
+    yield HIDDEN, findings.hidden
+    yield HIDDEN_TEXT, findings.blanked
+    yield "formulas without a stored result are shown as formulas", findings.uncalculated > 0
+    yield RULED, findings.ruled
+
+
+def _limited(lines: Iterator[tuple[int, list[Cell]]], reading: _Reading) -> Iterator[tuple[int, list[Cell]]]:
+    for number, cells in lines:
         reading.cells -= len(cells)
         if reading.cells < 0:
             reading.warnings.append(TOO_LARGE)
             return
         yield number, cells
-
-
-def _kinds_below(package: Package, target: str) -> Iterator[str]:
-    for drawing in package.relations(target, "drawing"):
-        yield from (kind.rpartition("/")[2] for _, kind, _ in package.links(drawing))
 
 
 def _comments(package: Package, target: str) -> Iterator[tuple[Block, ...]]:
@@ -160,8 +192,8 @@ def _comments(package: Package, target: str) -> Iterator[tuple[Block, ...]]:
     for comment in root.iter("{*}comment"):
         body = down(comment, "text")
         text = tidy(text_of(body)) if body is not None else ""
-        told = comment.get("authorId") or ""
-        author = authors[int(told)] if told.isdigit() and int(told) < len(authors) else ""
+        index = comment.get("authorId") or ""
+        author = authors[int(index)] if index.isdigit() and int(index) < len(authors) else ""
         if text:
             who = f" ({author})" if author and not text.startswith(author) else ""
             yield (Paragraph(f"{comment.get('ref') or ''}{who}: {text}"),)
