@@ -1,7 +1,7 @@
 """HL7 v2 as it is sent: segments, fields, repetitions, components, escapes, in whatever line ends.
 
-HL7 v2.5.1 chapter 2. Read tolerantly: a line that is no segment goes on the field before it, as senders who
-do not escape their line breaks mean it.
+HL7 v2.5.1 chapter 2. Read tolerantly: a line that is no segment continues the field before it, since some
+senders do not escape line breaks.
 """
 
 import re
@@ -11,18 +11,8 @@ from typing import Final
 
 from docpipe.convert.core.base import UnreadableError
 from docpipe.convert.core.encoding import decode
+from docpipe.convert.readers import hl7charsets
 
-_CHARSETS: Final = {
-    "UNICODE UTF-8": "utf-8",
-    "UNICODE UTF-16": "utf-16",
-    "ISO IR6": "ascii",
-    "ISO IR87": "iso2022_jp",
-    "ISO IR14": "shift_jis",
-    "GB 18030-2000": "gb18030",
-    "KS X 1001": "euc_kr",
-    "CNS 11643-1992": "big5",
-    "BIG-5": "big5",
-}
 _SEGMENT: Final = r"[A-Z][A-Z0-9]{2}"
 _HEAD: Final = re.compile(r"(?:MSH|FHS|BHS)([^\w\s])")
 _LAYOUT: Final = re.compile(r"\.(br|sp|ce|in|ti|fi|nf|sk)\s*[+-]?\d*", re.IGNORECASE)
@@ -41,7 +31,7 @@ class Marks:
 
 @dataclass(slots=True)
 class Segment:
-    """A segment; fields as they stand, number 0 is its name."""
+    """A segment; fields are not decoded, number 0 is its name."""
 
     fields: list[str]
     marks: Marks
@@ -52,7 +42,7 @@ class Segment:
         return self.fields[0]
 
     def raw(self, number: int) -> str:
-        """A field as it stands, empty where there is none."""
+        """A field, not decoded; empty where there is none."""
         return self.fields[number] if number < len(self.fields) else ""
 
     def repetitions(self, number: int) -> list[list[str]]:
@@ -67,13 +57,13 @@ class Segment:
         ]
 
     def components(self, text: str) -> list[str]:
-        """The components of a repetition, as they stand."""
+        """The components of a repetition, not decoded."""
         return _split(text, self.marks.component)
 
     def first(self, number: int, component: int = 1) -> str:
         """A component of a field's first repetition, in plain text; both count from 1."""
-        found = next(iter(self.repetitions(number)), [])
-        return found[component - 1].strip() if component <= len(found) else ""
+        components = next(iter(self.repetitions(number)), [])
+        return components[component - 1].strip() if component <= len(components) else ""
 
     def plain(self, text: str) -> str:
         """A component as text for people: without escapes, its subcomponents apart."""
@@ -83,8 +73,8 @@ class Segment:
         return " ".join(filter(None, (unescaped(part, self.marks) for part in parts)))
 
     def whole(self, text: str) -> str:
-        """A text that has no components, whatever characters it uses."""
-        return unescaped(text, self.marks)
+        """A text that has no components, whatever characters it uses; RTF uses those that mark escapes."""
+        return text if text.lstrip().startswith("{\\rtf") else unescaped(text, self.marks)
 
 
 def _split(text: str, mark: str) -> list[str]:
@@ -96,11 +86,11 @@ def unescaped(text: str, marks: Marks) -> str:
     if not marks.escape or marks.escape not in text:
         return text
     mark = re.escape(marks.escape)
-    return re.sub(rf"{mark}([^{mark}\r\n]{{1,200}}){mark}", lambda found: _escape(found, marks), text)
+    return re.sub(rf"{mark}([^{mark}\r\n]{{1,200}}){mark}", lambda match: _escape(match, marks), text)
 
 
-def _escape(found: re.Match[str], marks: Marks) -> str:
-    code = found[1]
+def _escape(match: re.Match[str], marks: Marks) -> str:
+    code = match[1]
     simple = {
         "F": marks.field, "S": marks.component, "T": marks.sub, "R": marks.repetition, "E": marks.escape,
         "H": "", "N": "", "P": marks.field,
@@ -111,12 +101,12 @@ def _escape(found: re.Match[str], marks: Marks) -> str:
         return "\n"
     if re.fullmatch(r"X(?:[0-9A-Fa-f]{2})+", code):
         return decode(bytes.fromhex(code[1:])).text
-    return "" if re.fullmatch(r"[CM][0-9A-Fa-f]{4,6}", code) else found[0]
+    return "" if re.fullmatch(r"[CM][0-9A-Fa-f]{4,6}", code) else match[0]
 
 
 @dataclass(slots=True)
 class Message:
-    """The segments from one MSH to the next; of what stands around messages, too."""
+    """The segments from one MSH to the next, with those around messages."""
 
     segments: list[Segment] = field(default_factory=list)
 
@@ -129,19 +119,19 @@ class Message:
         return next(self.find(name), None)
 
 
-def parse(data: bytes) -> tuple[list[Message], bool]:
-    """The messages of a file, and whether some characters were lost.
+def parse(data: bytes) -> tuple[list[Message], tuple[str, ...]]:
+    """The messages of a file, and warnings of its characters.
 
     Raises: UnreadableError.
     """
-    decoded = decode(data.replace(b"\x0b", b"").replace(b"\x1c", b"\r"), _charset(data))
+    decoded = hl7charsets.decoded(data.replace(b"\x0b", b"").replace(b"\x1c", b"\r"), _charsets(data))
     messages: list[Message] = []
     marks = Marks()
     for line in re.split("\r\n|\r|\n", decoded.text.lstrip("\ufeff")):
         text = line.lstrip("\0 \t") if _HEAD.match(line.lstrip("\0 \t")) else line.rstrip("\0")
-        if found := _HEAD.match(text):
-            marks = _marks(text, found[1])
-        if found or re.match(rf"{_SEGMENT}(?:{re.escape(marks.field)}|$)", text):
+        if match := _HEAD.match(text):
+            marks = _marks(text, match[1])
+        if match or re.match(rf"{_SEGMENT}(?:{re.escape(marks.field)}|$)", text):
             if text[:3] in {"MSH", "FHS", "BHS"} or not messages:
                 messages.append(Message())
             messages[-1].segments.append(Segment(_fields(text, marks), marks))
@@ -149,12 +139,12 @@ def parse(data: bytes) -> tuple[list[Message], bool]:
             messages[-1].segments[-1].fields[-1] += "\n" + text
     if not any(message.segments for message in messages):
         raise UnreadableError("This HL7 message has no segments that could be read.")
-    return messages, decoded.lossy
+    return messages, decoded.warnings
 
 
 def _marks(text: str, divider: str) -> Marks:
-    found = text[4:].split(divider, 1)[0]
-    component, repetition, escape, sub = (found[at : at + 1] for at in range(4))
+    signs = text[4:].split(divider, 1)[0]
+    component, repetition, escape, sub = (signs[at : at + 1] for at in range(4))
     return Marks(divider, component, repetition, escape, sub)
 
 
@@ -165,12 +155,16 @@ def _fields(text: str, marks: Marks) -> list[str]:
     return fields
 
 
-def _charset(data: bytes) -> str | None:
-    found = re.search(rb"MSH([^\w\s])[^\r\n]*", data[:4096])
-    if not found:
-        return None
-    fields = found[0].split(found[1])
-    told = fields[17].split(b"~")[0].decode("ascii", "replace").strip() if len(fields) > 17 else ""  # noqa: PLR2004 - MSH-18
-    if match := re.fullmatch(r"8859/(\d{1,2})", told):
-        return f"iso8859-{match[1]}"
-    return _CHARSETS.get(told.upper(), told or None)
+def _charsets(data: bytes) -> list[str]:
+    """The character sets that MSH-18 names, the first of them that of text without switches."""
+    match = re.search(rb"MSH([^\w\s])[^\r\n]*", data[:4096])
+    if not match:
+        return []
+    fields = match[0].split(match[1])
+    if len(fields) <= _CHARACTER_SET:
+        return []
+    return [name.decode("ascii", "replace").strip() for name in fields[_CHARACTER_SET].split(b"~")]
+
+
+_CHARACTER_SET: Final = 17
+"""The place of MSH-18 when the divider itself is no field."""

@@ -13,7 +13,8 @@ SEGMENTS: Final = {
     "AIP": "Personnel", "RGS": "Resource group", "MSA": "Acknowledgement", "ERR": "Errors", "FT1": "Charges",
     "ROL": "Roles", "ACC": "Accident", "MRG": "Merged patient", "TQ1": "Timing", "CTD": "Contact",
     "FHS": "File", "BHS": "Batch", "BTS": "End of batch", "FTS": "End of file", "SFT": "Software",
-    "QRD": "Query", "QRF": "Query filter", "DSP": "Display", "BLG": "Billing", "DB1": "Disability",
+    "PRB": "Problems", "QRD": "Query", "QRF": "Query filter", "DSP": "Display", "BLG": "Billing",
+    "DB1": "Disability",
 }  # fmt: skip
 
 FIELDS: Final = {
@@ -88,7 +89,32 @@ FIELDS: Final = {
         "|Relationship",
         "SCH": "|Placer appointment|Filler appointment|Occurrence|Placer group|Schedule|Event reason"
         "|Reason|Type"
-        "|Duration|Duration units|Timing",
+        "|Duration|Duration units|Timing|Placer contact|Placer phone|Placer address|Placer location"
+        "|Filler contact|Filler phone|Filler address|Filler location|Entered by|Entered by phone"
+        "|Entered at|Parent placer|Parent filler|Status",
+        "FHS": "|Field separator|Encoding characters|Sending application|Sending facility"
+        "|Receiving application|Receiving facility|Time|Security|Name|Comment|Control id",
+        "BHS": "|Field separator|Encoding characters|Sending application|Sending facility"
+        "|Receiving application|Receiving facility|Time|Security|Name|Comment|Control id",
+        "BTS": "|Messages|Comment|Totals",
+        "FTS": "|Batches|Comment",
+        "TQ1": "|Set id|Quantity|Repeat|Times of day|Relative time|Dose|Start|End|Priority|Condition|Text"
+        "|Conjunction|Duration|Occurrences",
+        "AIS": "|Set id|Action|Service|Start|Offset|Offset units|Duration|Duration units|Substitution|Status",
+        "AIL": "|Set id|Action|Location|Type|Group|Start|Offset|Offset units|Duration|Duration units"
+        "|Substitution|Status",
+        "AIG": "|Set id|Action|Resource|Type|Group|Quantity|Quantity units|Start|Offset|Offset units"
+        "|Duration|Duration units|Substitution|Status",
+        "AIP": "|Set id|Action|Person|Role|Group|Start|Offset|Offset units|Duration|Duration units"
+        "|Substitution|Status",
+        "MRG": "|Earlier identifiers|Earlier alternate id|Earlier account|Earlier patient id|Earlier visit"
+        "|Earlier alternate visit|Earlier name",
+        "PRB": "|Action|Action time|Problem|Instance|Episode|List priority|Established"
+        "|Anticipated resolution|Resolved|Classification|Discipline|Persistence|Confirmation|Life cycle"
+        "|Life cycle time|Onset|Onset text|Ranking|Certainty|Probability|Awareness|Prognosis"
+        "|Patient awareness|Family awareness|Security",
+        "RXD": "|Dispense counter|Give|Dispensed|Amount|Units|Form|Prescription|Refills left|Notes"
+        "|Dispensed by",
         "MSA": "|Code|Control id|Text|Expected sequence|Delayed|Error",
         "ERR": "|Code and location|Location|Code|Severity|Application code|Parameter|Diagnostics"
         "|User message",
@@ -99,7 +125,8 @@ TIMES: Final = {
     "MSH": {7}, "EVN": {2, 3, 6}, "PID": {7, 29, 33}, "NK1": {8, 9, 16}, "PV1": {44, 45}, "PV2": {8, 9},
     "AL1": {6}, "DG1": {5}, "PR1": {5}, "ORC": {9, 15}, "OBR": {6, 7, 8, 14, 22, 36}, "OBX": {12, 14, 19},
     "TXA": {4, 6, 7, 8}, "RXA": {3, 4, 16, 22}, "SPM": {17, 18}, "IN1": {12, 13, 18}, "GT1": {8},
-    "FHS": {7}, "BHS": {7},
+    "FHS": {7}, "BHS": {7}, "TQ1": {7, 8}, "AIS": {4}, "AIL": {6}, "AIG": {8}, "AIP": {6},
+    "PRB": {2, 7, 8, 9, 15, 16}, "RXD": {3},
 }  # fmt: skip
 
 MESSAGES: Final = {

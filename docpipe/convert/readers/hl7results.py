@@ -5,21 +5,52 @@ from collections.abc import Iterator
 from typing import Final
 
 from docpipe.convert.core.base import Embedded
-from docpipe.convert.core.blocks import Block, Paragraph, Table, tidy
+from docpipe.convert.core.blocks import (
+    Block,
+    Heading,
+    Listing,
+    Paragraph,
+    Picture,
+    Preformatted,
+    Table,
+    placeholder,
+    tidy,
+)
 from docpipe.convert.core.detect import detect
 from docpipe.convert.core.kinds import EMPTY, UNKNOWN
+from docpipe.convert.core.marks import struck
 from docpipe.convert.core.payload import ELSEWHERE, UNDECODED, decoded, looks_encoded
+from docpipe.convert.readers.cdatime import iso_date
 from docpipe.convert.readers.hl7 import Segment
 from docpipe.convert.readers.hl7names import field_name
-from docpipe.convert.readers.hl7text import coded, field_text, kept_beside, lines_of, note, time_text
+from docpipe.convert.readers.hl7states import WITHDRAWN
+from docpipe.convert.readers.hl7text import (
+    coded,
+    field_text,
+    kept_beside,
+    lines_of,
+    note,
+    rendered,
+    time_text,
+)
 
 _TEXTS: Final = frozenset({"TX", "FT"})
-_CODED: Final = frozenset({"CE", "CWE", "CNE", "CF", "IS", "ID"})
+_CODED: Final = frozenset({"CE", "CWE", "CNE", "CF"})
+_SIMPLE: Final = frozenset({"ST", "NM", "SI", "IS", "ID"})
+_PARTED: Final = frozenset(
+    {"SN", "NR", "CX", "CP", "CQ", "CK", "CN", "XPN", "XCN", "XAD", "XTN", "XON", "PPN", "PL", "EI", "MO",
+     "MA", "NA", "DR", "RI", "ED", "RP"}
+)  # fmt: skip
+"""Types of values with components, besides the coded ones."""
+_NOTHING: Final = "(no value)"
+_SYSTEM: Final = re.compile(
+    r"LN|SCT|SNM3?|L|I9C?|I10C?|99[A-Z0-9]{1,10}|HL7[0-9]{4}|LOINC|SNOMED\S*|ICD\S*|C4|CPT"
+)
 _TIMES: Final = frozenset({"DT", "TM", "TS", "DTM"})
 _COLUMNS: Final = (3, 4, 5, 6, 7, 8, 11, 14)
 _VALUE: Final = 5
 _DATA: Final = 4
-"""The component of encapsulated data, from 0, in which the data stand."""
+"""The component of encapsulated data that has the data, from 0."""
 _LONG: Final = 200
 _SUBTYPES: Final = {
     "PDF": "application/pdf", "RTF": "text/rtf", "HTML": "text/html", "XML": "application/xml",
@@ -37,7 +68,7 @@ class Results:
         self._warnings = warnings
 
     def blocks(self) -> Iterator[Block]:
-        """Tables of values; texts and documents where they stand between them."""
+        """Tables of values, with texts and documents in their order between them."""
         table: list[tuple[Segment, list[str]]] = []
         at = 0
         while at < len(self._run):
@@ -82,32 +113,35 @@ class Results:
         if kind == "RP":
             return [block for one in run for block in self._pointer(one)]
         text = "\n".join(_text(one) for one in run)
-        if kind in _TEXTS and (len(run) > 1 or "\n" in text or len(text) > _LONG):
-            return [*_caption(run), *lines_of(text)]
+        is_text = kind in _TEXTS or (not _typed(kind) and not _is_coded(first))
+        markup = rendered(text) is not None if is_text or kind == "ST" else False
+        if markup or (is_text and (len(run) > 1 or "\n" in text or len(text) > _LONG)):
+            body = list(lines_of(text))
+            return [*_caption(run), *(map(_struck, body) if _withdrawn(first) else body)]
         return None
 
     def _documents(self, run: list[Segment]) -> list[Block]:
         """Documents, one a segment; what a sender cut into several segments is put together first."""
         payloads = [_payload(one) for one in run]
-        found: list[tuple[Segment, bytes | None, str | None]] = []
+        values: list[tuple[Segment, bytes | None, str | None]] = []
         single = [_decoded(data, coding, declared) for data, coding, declared in payloads]
         if len(run) > 1 and single[0] is not None and all(map(_unknown, single[1:])):
             _, coding, declared = payloads[0]
-            found.append(
+            values.append(
                 (run[0], _decoded("".join(text for text, _, _ in payloads), coding, declared), declared)
             )
         else:
-            found += [
+            values += [
                 (one, data, payload[2]) for one, data, payload in zip(run, single, payloads, strict=True)
             ]
         blocks: list[Block] = []
-        for one, made, declared in found:
+        for one, made, declared in values:
             blocks += _caption([one])
             if made is None:
                 self._warnings.append(UNDECODED)
-                blocks.append(Paragraph("An embedded document could not be decoded."))
+                blocks.append(placeholder("An embedded document could not be decoded."))
             else:
-                blocks.append(Paragraph(f"The content is {kept_beside(made, declared, self._embedded)}."))
+                blocks.append(placeholder(f"The content is {kept_beside(made, declared, self._embedded)}."))
         return blocks
 
     def _pointer(self, one: Segment) -> Iterator[Block]:
@@ -136,9 +170,9 @@ def _payload(one: Segment) -> tuple[str, str, str | None]:
     if len(parts) > _DATA and parts[_DATA].strip():
         longest = _DATA
     data = parts[longest] if parts else ""
-    told = [one.plain(part).strip() for at, part in enumerate(parts) if at != longest]
-    coding = next((part for part in told if part.lower() in {"base64", "hex", "a", "none"}), "")
-    subtype = next((_SUBTYPES[part.upper()] for part in told if part.upper() in _SUBTYPES), None)
+    hints = [one.plain(part).strip() for at, part in enumerate(parts) if at != longest]
+    coding = next((part for part in hints if part.lower() in {"base64", "hex", "a", "none"}), "")
+    subtype = next((_SUBTYPES[part.upper()] for part in hints if part.upper() in _SUBTYPES), None)
     return data.replace(one.marks.repetition, ""), coding.lower(), subtype
 
 
@@ -155,43 +189,102 @@ def _decoded(data: str, coding: str, declared: str | None) -> bytes | None:
 
 
 def _text(one: Segment) -> str:
-    parts = one.raw(5).split(one.marks.repetition) if one.marks.repetition else [one.raw(5)]
+    raw = one.raw(5)
+    if raw.strip() == '""':
+        return _NOTHING
+    parts = raw.split(one.marks.repetition) if one.marks.repetition else [raw]
+    typed = _typed(one.first(2).upper())
+    if not typed and (len(parts) <= _FEW or any(len(part) < _LINE for part in parts[:-1])):
+        parts = [raw]  # without a type the sign may be part of the text
     return "\n".join(one.whole(part) for part in parts)
 
 
+_FEW: Final = 2
+_LINE: Final = 20
+"""Characters of a line that a sender may have ended with the sign for repetitions."""
+
+
+def _typed(kind: str) -> bool:
+    return kind in _TEXTS or kind in _CODED or kind in _TIMES or kind in _SIMPLE or kind in _PARTED
+
+
+def _is_coded(one: Segment) -> bool:
+    """Whether a value names a code system where a coded one does, whatever type it claims."""
+    parts = one.components(one.raw(5).split(one.marks.repetition or "\n")[0])
+    systems = parts[_SYSTEM_AT :: _SYSTEM_AT + 1]
+    return len(parts) > _SYSTEM_AT and any(_SYSTEM.fullmatch(part.strip()) for part in systems)
+
+
+_SYSTEM_AT: Final = 2
+
+
+def _withdrawn(one: Segment) -> bool:
+    return one.first(11).strip().upper() in WITHDRAWN
+
+
+def _struck(block: Block) -> Block:
+    match block:
+        case Heading(level, text):
+            return Heading(level, struck(text))
+        case Paragraph(text):
+            return Paragraph(struck(text))
+        case Preformatted(text):
+            return Preformatted(struck(text))
+        case Listing(items, start, labels):
+            return Listing(tuple(tuple(map(_struck, item)) for item in items), start, labels)
+        case Table(head, rows):
+            return Table(head, tuple(tuple(struck(cell) for cell in row) for row in rows))
+        case Picture():
+            return block
+
+
 def _caption(run: list[Segment]) -> Iterator[Block]:
-    """What a text or document is about: all that its segments say besides the value, each once."""
-    said: dict[str, None] = {}
+    """The other fields of the segments of a text or document, each once."""
+    texts: dict[str, None] = {}
     for one in run:
         if test := coded(one, 3):
-            said[test] = None
+            texts[test] = None
         for number in range(4, len(one.fields)):
             if number != _VALUE and (text := field_text(one, number)):
-                said[f"{field_name('OBX', number)}: {text}"] = None
+                texts[f"{field_name('OBX', number)}: {text}"] = None
     if len(run) > 1:  # sub-ids only number the lines of a text
-        said = {text: None for text in said if not text.startswith("Sub-id: ")}
-    if said:
-        yield Paragraph("; ".join(said))
+        texts = {text: None for text in texts if not text.startswith("Sub-id: ")}
+    if texts:
+        yield Paragraph("; ".join(texts))
 
 
-def _value(one: Segment) -> str:
+def _value(one: Segment) -> str:  # noqa: PLR0911 - a ladder: one type, one return
     kind = one.first(2).upper()
+    if one.raw(5).strip() == '""':
+        return _NOTHING
     if kind in _TIMES:
         return time_text(one, 5)
-    if kind in _CODED:
+    if kind in _CODED or (kind not in _PARTED and _is_coded(one)):
         return coded(one, 5)
     if kind == "SN":
         return "; ".join(" ".join(part for part in parts if part) for parts in one.repetitions(5))
-    if kind in {"ST", "NM", "SI", *_TEXTS}:
+    if kind in {"NR", "DR"}:
+        return "; ".join(map(_range, one.repetitions(5)))
+    if kind in _SIMPLE or kind in _TEXTS or not _typed(kind):
         return tidy(_text(one))
     return field_text(one, 5)
 
 
-def _table(found: list[tuple[Segment, list[str]]]) -> Table:
+def _range(parts: list[str]) -> str:
+    """Two bounds; one of them may be open."""
+    low, high = (iso_date(part) or part if len(part) > _NUMBER else part for part in (*parts, "", "")[:2])
+    return f"{low} to {high}" if low and high else f"from {low}" if low else f"up to {high}"
+
+
+_NUMBER: Final = 7
+"""Characters of a number; longer ones are dates."""
+
+
+def _table(values: list[tuple[Segment, list[str]]]) -> Table:
     rows = []
-    for one, noted in found:
+    for one, noted in values:
         cells = [
-            _value(one)
+            (struck(_value(one)) if _withdrawn(one) else _value(one))
             if number == _VALUE
             else coded(one, number)
             if number in {3, 6}

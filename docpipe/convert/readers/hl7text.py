@@ -9,8 +9,12 @@ from docpipe.convert.core.blocks import Block, Paragraph, Preformatted, clean, t
 from docpipe.convert.core.detect import detect
 from docpipe.convert.core.kinds import kind_of
 from docpipe.convert.readers.cdatime import iso_date
+from docpipe.convert.readers.from_html import flowed
+from docpipe.convert.readers.from_rtf import rtf_content
 from docpipe.convert.readers.hl7 import Segment
 from docpipe.convert.readers.hl7names import TIMES
+from docpipe.convert.readers.hl7states import state
+from docpipe.errors import DocpipeError
 
 
 def field_text(segment: Segment, number: int) -> str:
@@ -18,11 +22,24 @@ def field_text(segment: Segment, number: int) -> str:
     times = number in TIMES.get(segment.name, ())
     parts = []
     for components in segment.repetitions(number):
-        said = [tidy(component) for component in components]
-        if times and said and (date := iso_date(said[0])):
-            said[0] = date
-        parts.append(", ".join(part for part in said if part))
+        texts = [tidy(component) for component in components]
+        if times and texts and (date := iso_date(texts[0])):
+            texts[0] = date
+        elif texts:
+            texts[0] = state(segment.name, number, texts[0])
+            texts[1:] = [_date(text) for text in texts[1:]]
+        parts.append(", ".join(part for part in texts if part))
     return "; ".join(part for part in parts if part)
+
+
+def _date(text: str) -> str:
+    """A component that is a whole date of these times in ISO 8601; any other unchanged."""
+    return iso_date(text) or text if _WHOLE_DATE.fullmatch(text) else text
+
+
+_WHOLE_DATE: Final = re.compile(
+    r"(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])(?:[0-2]\d[0-5]\d){1,2}(?:[+-]\d{4})?"
+)
 
 
 def notes(run: list[Segment]) -> Iterator[Block]:
@@ -31,7 +48,7 @@ def notes(run: list[Segment]) -> Iterator[Block]:
 
 
 def note(segment: Segment) -> str:
-    """The text of a note; its other fields only where they say more than numbers do."""
+    """The text of a note, with its other fields where they are more than numbers."""
     text = "\n".join(segment.whole(part) for part in segment.raw(3).split(segment.marks.repetition or "\n"))
     kind = field_text(segment, 4)
     more = [f"{segment.name}-{number}: {field_text(segment, number)}"
@@ -44,17 +61,40 @@ _COLUMNS: Final = re.compile(r"\S {3,}\S")
 
 def lines_of(text: str) -> Iterator[Block]:
     """A text of lines: as typewritten where blanks line it up, else in paragraphs at its empty lines."""
+    if (blocks := rendered(text)) is not None:
+        yield from blocks
+        return
     text = clean(text).strip("\n")
     if len(_COLUMNS.findall(text)) > 1:
         yield Preformatted(text)
         return
     for part in re.split(r"\n[ \t]*\n", text):
-        if said := tidy(part):
-            yield Paragraph(said)
+        if paragraph := tidy(part):
+            yield Paragraph(paragraph)
+
+
+def rendered(text: str) -> tuple[Block, ...] | None:
+    """The blocks of a text that is RTF or HTML, None for any other."""
+    start = text.lstrip()
+    if start.startswith("{\\rtf"):
+        try:
+            return rtf_content(start.encode("cp1252", "replace")).blocks or None
+        except DocpipeError:
+            return None
+    if _PAGE.match(start) and detect(start.encode()) == "text/html":
+        return flowed(start) or None
+    return None
+
+
+_PAGE: Final = re.compile(
+    r"<(?:!doctype\s+html|/?(?:html|head|body|div|span|p|pre|h[1-6]|table|ul|ol|br|b|i|u|font|center|strong|em|style|meta"
+    r"|!--))(?=[\s/>]|--)",
+    re.IGNORECASE,
+)
 
 
 def kept_beside(data: bytes, declared: str | None, embedded: list[Embedded]) -> str:
-    """Add a document; what to say of it."""
+    """Add a document; a sentence on it."""
     kind = kind_of(detect(data, declared=declared))
     name = f"embedded-{len(embedded) + 1}{kind.extension}"
     embedded.append(Embedded(name, declared, data))
@@ -62,9 +102,22 @@ def kept_beside(data: bytes, declared: str | None, embedded: list[Embedded]) -> 
 
 
 def time_text(segment: Segment, number: int) -> str:
-    """A field of times in ISO 8601; what is none stays as it is."""
+    """A field of times in ISO 8601; other texts unchanged."""
     parts = (tidy(components[0]) for components in segment.repetitions(number) if components)
-    return "; ".join((iso_date(part) or part) if len(part) > _YEAR else part for part in parts if part)
+    clock = segment.name == "OBX" and segment.first(2).upper() == "TM"
+    return "; ".join(_time_of_day(part) if clock else _moment(part) for part in parts if part)
+
+
+def _moment(text: str) -> str:
+    return (iso_date(text) or text) if len(text) > _YEAR else text
+
+
+_CLOCK: Final = re.compile(r"([01]\d|2[0-3])([0-5]\d)([0-5]\d)?(?:\.\d+)?([+-]\d{4})?")
+
+
+def _time_of_day(text: str) -> str:
+    match = _CLOCK.fullmatch(text)
+    return ":".join(part for part in match.groups()[:3] if part) + (match[4] or "") if match else text
 
 
 _YEAR: Final = 6
@@ -92,8 +145,8 @@ def _coded(components: list[str]) -> str:
         elif system:
             codes.append(system)
     more = [part for part in parts[_CODES:] if part and part not in texts]
-    said = ", ".join(text for text in (*texts, *more) if text)
-    return f"{said} ({'; '.join(codes)})" if codes and said else said or "; ".join(codes)
+    joined = ", ".join(text for text in (*texts, *more) if text)
+    return f"{joined} ({'; '.join(codes)})" if codes and joined else joined or "; ".join(codes)
 
 
 _SYSTEMS: Final = {
