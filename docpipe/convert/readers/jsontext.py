@@ -1,7 +1,7 @@
-"""JSON from strangers: in any encoding, one value or one a line, with nothing of it lost.
+"""JSON of any origin: in any encoding, one value or one a line, without loss.
 
-Numbers stay as they are written, since 1.10 is not 1.1 in a laboratory; a name that stands twice in an object
-keeps both values.
+Numbers stay as they are written, since 1.10 is not 1.1 in a laboratory; a name that occurs twice in an
+object keeps both values.
 """
 
 import json
@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from docpipe.convert.core.base import UnreadableError
-from docpipe.convert.core.encoding import UNSURE, decode
+from docpipe.convert.core.encoding import decode
 
 MENDED: Final = "the JSON was not well-formed and was mended; check it against the original"
 TWICE: Final = "a name stands twice in the JSON; both values are shown"
 BROKEN_LINES: Final = "some lines of the file could not be read"
 _LARGEST: Final = 150_000_000
-"""Bytes of JSON that are parsed at all: objects take several times their text."""
+"""The largest JSON in bytes: objects take several times their text."""
 _STRING: Final = r'"(?:[^"\\]|\\.)*+"'
 _TRAILING_COMMA: Final = re.compile(rf"({_STRING})|,(?=\s*[}}\]])", re.DOTALL)
 
@@ -49,7 +49,7 @@ def load(data: bytes) -> Loaded:
         loaded = _values(text)
     except RecursionError as error:
         raise UnreadableError("The JSON is nested too deeply to be read.") from error
-    return Loaded(loaded.values, (*((UNSURE,) if decoded.lossy else ()), *loaded.warnings))
+    return Loaded(loaded.values, (*decoded.warnings, *loaded.warnings))
 
 
 def _values(text: str) -> Loaded:
@@ -58,10 +58,10 @@ def _values(text: str) -> Loaded:
     except json.JSONDecodeError as error:
         first = error
     lines = [line for line in text.splitlines() if line.strip(" \t\x1e\0,")]
-    if len(lines) > 1 and (found := _by_line(lines)):
-        return found
+    if len(lines) > 1 and (records := _by_line(lines)):
+        return records
     try:
-        mended = _parsed((_TRAILING_COMMA.sub(lambda found: found[1] or "", text),))
+        mended = _parsed((_TRAILING_COMMA.sub(lambda match: match[1] or "", text),))
     except json.JSONDecodeError:
         raise UnreadableError(_plainly(first, text)) from first
     return Loaded(mended.values, (MENDED, *mended.warnings))
@@ -81,7 +81,7 @@ def _parsed(texts: tuple[str, ...]) -> Loaded:
 
 
 class _Reader:
-    """Makes objects; notes when a name stands twice in one."""
+    """Makes objects; notes when a name occurs twice in one."""
 
     def __init__(self) -> None:
         self.twice = False

@@ -1,10 +1,10 @@
 """Compressed RTF of Outlook (MS-OXRTFCP), and the HTML that Outlook wraps into RTF (MS-OXRTFEX)."""
 
-import re
 from dataclasses import dataclass, replace
 from typing import Final
 
-from docpipe.convert.readers.rtf import CHARSETS, TOKEN, joined
+from docpipe.convert.readers.rtftokens import CHARSETS, Kind, codec_of, tokens
+from docpipe.convert.readers.runs import joined
 
 _DICTIONARY: Final = (
     b"{\\rtf1\\ansi\\mac\\deff0\\deftab720{\\fonttbl;}{\\f0\\fnil \\froman \\fswiss \\fmodern \\fscript "
@@ -63,9 +63,9 @@ class _State:
     """What holds until the end of a group."""
 
     silent: bool = False
-    """Within what is for readers of RTF alone."""
+    """Within text for readers of RTF alone."""
     gone: bool = False
-    """Within a destination that is not shown."""
+    """Within a destination without text."""
     font: int | None = None
     skip: int = 1
 
@@ -92,22 +92,16 @@ class Unwrapper:
 
     def html(self) -> str:
         """The HTML."""
-        at = 0
-        while at < len(self._rtf) and (token := TOKEN.match(self._rtf, at)):
-            at = token.end()
-            word, number, code, symbol, brace, text = token.groups()
-            if word == b"bin":
-                at += max(0, int(number or 0))
-            elif brace:
-                self._group(opens=brace == b"{")
-            elif word:
-                self._word(word.decode("ascii"), None if number is None else int(number))
-            elif code:
-                self._byte(bytes([int(code, 16)]))
-            elif symbol:
-                self._symbol(symbol)
-            elif text:
-                self._byte(text)
+        for token in tokens(self._rtf):
+            match token.kind:
+                case Kind.OPEN | Kind.CLOSE:
+                    self._group(opens=token.kind is Kind.OPEN)
+                case Kind.WORD:
+                    self._word(token.word, token.number)
+                case Kind.SYMBOL:
+                    self._symbol(token.data)
+                case Kind.TEXT:
+                    self._byte(token.data)
         self._flush()
         return joined("".join(self._out))
 
@@ -123,9 +117,9 @@ class Unwrapper:
         if symbol == b"*":
             self._starred = True
         elif symbol == b"~":
-            self._say("&nbsp;")
+            self._write("&nbsp;")
         elif symbol == b"_":
-            self._say("&shy;")
+            self._write("&shy;")
         elif symbol in b"\\{}":
             self._byte(symbol)
 
@@ -144,7 +138,7 @@ class Unwrapper:
             self._out.append(bytes(self._bytes).decode(codec, "replace"))
             self._bytes.clear()
 
-    def _say(self, text: str) -> None:
+    def _write(self, text: str) -> None:
         self._flush()
         if not self._state.silent and not self._state.gone:
             self._out.append(text)
@@ -152,7 +146,7 @@ class Unwrapper:
     def _word(self, word: str, number: int | None) -> None:
         starred, self._starred = self._starred, False
         if word == "u":
-            self._say(chr((number or 0) % 0x10000))
+            self._write(chr((number or 0) % 0x10000))
             self._skip = self._state.skip
             return
         self._flush()
@@ -160,8 +154,8 @@ class Unwrapper:
             self._state = replace(self._state, silent=number != 0)
         elif word in {"f", "fcharset"}:
             self._font(word, number or 0)
-        elif word == "ansicpg" and number and re.fullmatch("[0-9]{3,5}", str(number)):
-            self._codec = _codec(number)
+        elif word == "ansicpg":
+            self._codec = codec_of(number) or self._codec
         elif word == "uc":
             self._state = replace(self._state, skip=max(0, min(number if number is not None else 1, 8)))
         elif word == "htmltag":
@@ -169,7 +163,7 @@ class Unwrapper:
         elif word in _SKIPPED or starred:
             self._state = replace(self._state, gone=True)
         elif word in _CHARACTERS:
-            self._say(_CHARACTERS[word])
+            self._write(_CHARACTERS[word])
 
     def _font(self, word: str, number: int) -> None:
         if word == "fcharset":
@@ -178,12 +172,3 @@ class Unwrapper:
             return
         self._defining = number
         self._state = replace(self._state, font=number)
-
-
-def _codec(number: int) -> str:
-    name = "utf-8" if number == 65001 else f"cp{number}"  # noqa: PLR2004 - its code page
-    try:
-        "".encode(name)
-    except LookupError:
-        return "cp1252"
-    return name

@@ -1,4 +1,4 @@
-"""MIME as it is sent (RFC 2045 to 2049, 2231, 3676): headers and bodies that break the rules too.
+"""MIME (RFC 2045 to 2049, 2231, 3676), with headers and bodies that break the rules.
 
 The standard library's parser takes a message apart, with the policy that never raises; what newer policies
 do with headers fails on many real ones, so headers are read here.
@@ -33,7 +33,7 @@ def parsed(data: bytes) -> Message:
 
 def header(message: Message, name: str) -> str:
     """The text of a header, empty where it is missing; repeated ones joined."""
-    return ", ".join(text for told, text in headers(message) if told.lower() == name.lower() and text)
+    return ", ".join(text for key, text in headers(message) if key.lower() == name.lower() and text)
 
 
 def headers(message: Message) -> Iterator[tuple[str, str]]:
@@ -43,7 +43,7 @@ def headers(message: Message) -> Iterator[tuple[str, str]]:
 
 
 def decoded(value: str) -> str:
-    """A header's value: words encoded by RFC 2047, and bytes that nobody encoded."""
+    """A header's value: words encoded by RFC 2047, and raw bytes."""
     raw = value.encode("utf-8", "surrogateescape")
     text = decode(raw).text if any(byte > 0x7F for byte in raw) else value  # noqa: PLR2004 - beyond ASCII
     text = re.sub(r"\r?\n(?=[ \t])", "", text)
@@ -60,20 +60,20 @@ def _words(text: str) -> str:
         if data:
             out.append(decode(data, charset).text if known(charset) is None else _lenient(data, charset))
 
-    for found in _WORD.finditer(_BETWEEN.sub(r"\1\2", text)):
-        string = found.string
-        if between := string[at : found.start()]:
+    for match in _WORD.finditer(_BETWEEN.sub(r"\1\2", text)):
+        string = match.string
+        if between := string[at : match.start()]:
             flush()
             pending = ("", b"")
             out.append(between)
-        data = _word(found[2].lower(), found[3])
-        charset = found[1].lower()
+        data = _word(match[2].lower(), match[3])
+        charset = match[1].lower()
         if charset != pending[0]:
             flush()
             pending = (charset, data)
         else:
             pending = (charset, pending[1] + data)
-        at = found.end()
+        at = match.end()
     flush()
     out.append(_BETWEEN.sub(r"\1\2", text)[at:])
     return "".join(out)
@@ -87,7 +87,7 @@ def _word(kind: str, text: str) -> bytes:
 
 
 def from_base64(raw: bytes) -> bytes:
-    """What Base64 holds, whatever stands between its characters."""
+    """The bytes of Base64, whatever is between its characters."""
     kept = re.sub(rb"[^A-Za-z0-9+/]", b"", raw)
     kept = kept[: len(kept) - 1] if len(kept) % 4 == 1 else kept
     return base64.b64decode(kept + b"=" * (-len(kept) % 4))
@@ -100,18 +100,18 @@ def _lenient(data: bytes, charset: str) -> str:
 
 def payload(part: Message) -> bytes:
     """The bytes of a part that has no parts, as far as its encoding holds."""
-    told = header(part, "content-transfer-encoding").lower()
-    found = re.match(r"[\w-]+", told)
+    encoding = header(part, "content-transfer-encoding").lower()
+    match = re.match(r"[\w-]+", encoding)
     try:
         done = part.get_payload(decode=True)
     except (ValueError, LookupError, UnicodeError, binascii.Error):
         done = None
     if not isinstance(done, bytes):
         return serialised(part) if part.is_multipart() else b""
-    if found and found[0] != told:  # "quoted-printable;" and the like, which the library does not know
-        if found[0] == "base64":
+    if match and match[0] != encoding:  # "quoted-printable;" and the like, which the library does not know
+        if match[0] == "base64":
             return from_base64(done)
-        return quopri.decodestring(done) if found[0] == "quoted-printable" else done
+        return quopri.decodestring(done) if match[0] == "quoted-printable" else done
     return done
 
 
@@ -124,10 +124,10 @@ def serialised(message: Message) -> bytes:
         return message.as_string(policy=policy).encode("utf-8", "surrogateescape")
 
 
-def text(part: Message, data: bytes | None = None) -> tuple[str, bool]:
-    """The text of a part, and whether something in it was lost."""
-    told = decode(payload(part) if data is None else data, parameter(part, "content-type", "charset"))
-    return clean(told.text), told.lossy
+def text(part: Message, data: bytes | None = None) -> tuple[str, tuple[str, ...]]:
+    """The text of a part, and warnings of it."""
+    result = decode(payload(part) if data is None else data, parameter(part, "content-type", "charset"))
+    return clean(result.text), result.warnings
 
 
 def media_type(part: Message) -> str:
@@ -137,7 +137,7 @@ def media_type(part: Message) -> str:
 
 def parameter(part: Message, name: str, key: str) -> str:
     """A parameter of a header, decoded, empty where it is missing."""
-    raw = next((str(value) for told, value in part.raw_items() if told.lower() == name), "")
+    raw = next((str(value) for header_name, value in part.raw_items() if header_name.lower() == name), "")
     try:
         value = part.get_param(key, "", header=name) if raw.isascii() else _bare(decoded(raw), key)
         if isinstance(value, tuple):  # RFC 2231
@@ -149,9 +149,9 @@ def parameter(part: Message, name: str, key: str) -> str:
 
 
 def _bare(value: str, key: str) -> str:
-    """A parameter that bears characters which it must not."""
-    found = re.search(rf';\s*{key}\s*=\s*(?:"([^"]*)"?|([^;]*))', value, re.IGNORECASE)
-    return (found[1] if found[1] is not None else found[2]).strip() if found else ""
+    """A parameter with characters that are not allowed."""
+    match = re.search(rf';\s*{key}\s*=\s*(?:"([^"]*)"?|([^;]*))', value, re.IGNORECASE)
+    return (match[1] if match[1] is not None else match[2]).strip() if match else ""
 
 
 def name_of(part: Message) -> str:
@@ -160,7 +160,7 @@ def name_of(part: Message) -> str:
 
 
 def disposition(part: Message) -> str:
-    """How a part wants to be shown: attachment, inline, or empty."""
+    """The content disposition of a part: attachment, inline, or empty."""
     return header(part, "content-disposition").partition(";")[0].strip().lower()
 
 
@@ -186,19 +186,19 @@ def uuencoded(body: str) -> tuple[str, list[tuple[str, bytes]]]:
     """The text without the files that old writers put into it, and those files."""
     files: list[tuple[str, bytes]] = []
 
-    def take(found: re.Match[str]) -> str:
+    def take(match: re.Match[str]) -> str:
         data = bytearray()
         try:
-            if found[0].startswith("begin-base64"):
-                data += from_base64(found[2].encode("ascii", "ignore"))
+            if match[0].startswith("begin-base64"):
+                data += from_base64(match[2].encode("ascii", "ignore"))
             else:
-                for line in found[2].split("\n"):
+                for line in match[2].split("\n"):
                     data += _uu_line(line)
         except (ValueError, binascii.Error):
-            return found[0]
+            return match[0]
         if not data:
-            return found[0]
-        files.append((found[1].strip(), bytes(data)))
+            return match[0]
+        files.append((match[1].strip(), bytes(data)))
         return ""
 
     return (_UU.sub(take, body) if "\nend" in body or "\n====" in body else body), files

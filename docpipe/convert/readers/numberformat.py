@@ -5,7 +5,7 @@ Dates and times are written as ISO 8601 whatever the format says: 1/2/2024 means
 
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from fractions import Fraction
@@ -28,6 +28,11 @@ _TOKEN: Final = re.compile(
     r'"([^"]*)"?|\\(.)|_.|\*.|\[([^\]]*)\]|(General)|(AM/PM|A/P)|(E[+-])|([0#?]+)|([ymdhseg]+)|(.)',
     re.IGNORECASE | re.DOTALL,
 )
+_COLOURS: Final = {
+    "red": "red", "yellow": "yellow", "color3": "red", "color6": "yellow", "color9": "red",
+    "color44": "orange", "color45": "orange", "color46": "orange", "color53": "red",
+}  # fmt: skip
+"""Names that flag numbers, and the same by their numbers in Excel's palette."""
 _CONDITION: Final = re.compile(r"(<=|>=|<>|<|>|=)\s*(-?[0-9.]+)")
 _DAY_S: Final = 86_400
 _LEAP_BUG: Final = 60
@@ -37,6 +42,8 @@ _EXACT: Final = 1e15
 _LONGEST: Final = 8
 """Decimals; with the digits of the largest number they stay within a decimal's precision."""
 _LARGEST: Final = 1e18
+_TEXT: Final = 3
+"""Which part of a format is for text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,14 +55,42 @@ class _Section:
     date: bool
     time: bool
     elapsed: bool
+    colour: str = ""
+    """Red, orange or yellow where the part sets its numbers in such a colour."""
+    blank: bool = False
+    """Whether nothing at all is written here, which shows nothing."""
 
 
-def shown(value: float, code: str, *, from_1904: bool = False) -> str:
-    """A number as its format shows it."""
+def hides_text(code: str) -> bool:
+    """Whether a format shows nothing of a text, as `;;;` does."""
+    sections = _sections(code)
+    return len(sections) > _TEXT and sections[_TEXT].blank
+
+
+def with_text(text: str, code: str) -> str:
+    """A text in its format, such as `"Result: "@`."""
+    sections = _sections(code)
+    section = sections[-1] if len(sections) in {1, _TEXT + 1} else None
+    if not text or section is None or ("at", "@") not in section.tokens:
+        return text
+    return "".join(text if kind == "at" else part for kind, part in section.tokens if kind in {"at", "text"})
+
+
+def colour_of(value: float, code: str) -> str:
+    """The colour that flags a number: red, orange or yellow for numbers of one kind alone; else empty."""
+    sections = _sections(code)
+    section = _chosen(sections, value)[0]
+    return section.colour if section is not None and len(sections) > 1 else ""
+
+
+def formatted(value: float, code: str, *, from_1904: bool = False) -> str:
+    """A number in its format."""
     sections = _sections(code)
     section, magnitude = _chosen(sections, value)
     if section is None:
         return plain(value)
+    if section.blank:
+        return ""
     try:
         if section.date or section.time or section.elapsed:
             return _moment(value, section, from_1904=from_1904)
@@ -81,48 +116,66 @@ def _sections(code: str) -> tuple[_Section, ...]:
     if code.strip().lower() in {"", "general", "@", "standard"}:
         return ()
     parts: list[list[tuple[str, str]]] = [[]]
-    for found in _TOKEN.finditer(code[:1000]):
-        kind, text = _token(found)
+    blank = [True]
+    for token in _TOKEN.finditer(code[:1000]):
+        kind, text = _token(token)
         if kind == "end":
             parts.append([])
-        elif kind:
+            blank.append(True)
+            continue
+        blank[-1] = False
+        if kind:
             parts[-1].append((kind, text))
-    return tuple(_section(tokens) for tokens in parts[:4])
+    return tuple(
+        replace(_section(tokens), blank=empty) for tokens, empty in zip(parts[:4], blank, strict=False)
+    )
 
 
-def _token(found: re.Match[str]) -> tuple[str, str]:
+def _token(match: re.Match[str]) -> tuple[str, str]:
     """What a piece of a format is: text, digits, a part of a date and so on; nothing for colours and gaps."""
-    quoted, escaped, bracket, *others = found.groups()
+    quoted, escaped, bracket, *others = match.groups()
     if quoted is not None or escaped is not None:
         return "text", quoted if quoted is not None else escaped
     if bracket is not None:
-        if re.fullmatch("h+|m+|s+", bracket, re.IGNORECASE):
-            return "elapsed", bracket.lower()
-        if _CONDITION.fullmatch(bracket):
-            return "condition", bracket
-        return ("text", bracket[1:].partition("-")[0]) if bracket.startswith("$") else ("", "")
+        return _bracketed(bracket)
     for kind, text in zip(("general", "noon", "exponent", "digits", "date"), others, strict=False):
         if text:
             return ("date", "h") if kind == "noon" else (kind, text.lower() if kind == "date" else text)
     other = others[-1] or ""
+    if other == "@":
+        return "at", other
     return (
         "end" if other == ";" else "mark" if other and other in ".,%/" else "text" if other else ""
     ), other
 
 
+def _bracketed(text: str) -> tuple[str, str]:
+    """What stands in brackets: elapsed time, a condition, a colour, a currency."""
+    if re.fullmatch("h+|m+|s+", text, re.IGNORECASE):
+        return "elapsed", text.lower()
+    if _CONDITION.fullmatch(text):
+        return "condition", text
+    if colour := _COLOURS.get(text.lower().replace(" ", "")):
+        return "colour", colour
+    return ("text", text[1:].partition("-")[0]) if text.startswith("$") else ("", "")
+
+
 def _section(tokens: list[tuple[str, str]]) -> _Section:
-    said = [text for kind, text in tokens if kind == "date"]
-    clock = any("h" in text or "s" in text for text in said)
+    codes = [text for kind, text in tokens if kind == "date"]
+    clock = any("h" in text or "s" in text for text in codes)
     # A lone "m" is a month unless hours or seconds are about; no date has digits but those of seconds.
-    date = any(set(text) & set("ydeg") for text in said) or (any("m" in text for text in said) and not clock)
+    date = any(set(text) & set("ydeg") for text in codes) or (
+        any("m" in text for text in codes) and not clock
+    )
     digits = any(kind == "digits" for kind, _ in tokens)
     limit = next((_CONDITION.fullmatch(text) for kind, text in tokens if kind == "condition"), None)
     return _Section(
-        tuple(token for token in tokens if token[0] != "condition"),
+        tuple(token for token in tokens if token[0] not in {"condition", "colour"}),
         (limit[1], _float(limit[2])) if limit else None,
         date and (clock or not digits),
         clock,
         any(kind == "elapsed" for kind, _ in tokens),
+        next((text for kind, text in tokens if kind == "colour"), ""),
     )
 
 
@@ -187,15 +240,15 @@ def _elapsed(value: float, section: _Section) -> str:
     unit = next(text[0] for kind, text in section.tokens if kind == "elapsed")
     sign = "-" if value < 0 else ""
     seconds = round(abs(value) * _DAY_S)
-    told = "".join(text for kind, text in section.tokens if kind == "date")
+    codes = "".join(text for kind, text in section.tokens if kind == "date")
     if unit == "s":
         return f"{sign}{seconds}"
     minutes, seconds = divmod(seconds, 60)
-    tail = f":{seconds:02d}" if "s" in told else ""
+    tail = f":{seconds:02d}" if "s" in codes else ""
     if unit == "m":
         return f"{sign}{minutes}{tail}"
     hours, minutes = divmod(minutes, 60)
-    return f"{sign}{hours}" + (f":{minutes:02d}" if "m" in told else "") + tail
+    return f"{sign}{hours}" + (f":{minutes:02d}" if "m" in codes else "") + tail
 
 
 def _number(value: float, section: _Section) -> str:
@@ -204,9 +257,8 @@ def _number(value: float, section: _Section) -> str:
     if "general" in kinds:
         return "".join(plain(value) if kind == "general" else text for kind, text in tokens)
     if "digits" not in kinds:
-        return "".join(text for kind, text in tokens if kind in {"text", "mark"} and text != "@") or plain(
-            value
-        )
+        parts = (plain(value) if kind == "at" else text for kind, text in tokens)
+        return "".join(parts) or plain(value)
     first = kinds.index("digits")
     last = len(kinds) - 1 - kinds[::-1].index("digits")
     before, inner, after = tokens[:first], tokens[first : last + 1], tokens[last + 1 :]
@@ -232,7 +284,7 @@ def _digits(value: float, tokens: tuple[tuple[str, str], ...]) -> str:
     point = tokens.index(("mark", ".")) if ("mark", ".") in tokens else len(tokens)
     power = next((at for at, (kind, _) in enumerate(tokens) if kind == "exponent"), len(tokens))
     places = "".join(text for kind, text in tokens[point:power] if kind == "digits")
-    most, least = min(len(places), _LONGEST), places.count("0")
+    most, least = min(len(places), _LONGEST), places.rfind("0") + 1
     if power < len(tokens):
         number, _, exponent = f"{value:.{most}e}".partition("e")
         return f"{_trimmed(number, least)}E{int(exponent):+03d}"
@@ -258,7 +310,8 @@ def _trimmed(number: str, least: int) -> str:
 def _grouped(whole: str, tokens: tuple[tuple[str, str], ...]) -> str:
     """The whole part: digits grouped, zeros filled in, signs within (as of a phone number) in place."""
     slots = "".join(text for kind, text in tokens if kind == "digits")
-    whole = whole.lstrip("0").rjust(slots.count("0"), "0")
+    required = len(slots) - slots.index("0") if "0" in slots else 0  # a place right of a 0 is shown as well
+    whole = whole.lstrip("0").rjust(required, "0")
     if not any(kind == "text" for kind, _ in tokens):
         return f"{int(whole):,}" if ("mark", ",") in tokens and whole.isdigit() and whole[0] != "0" else whole
     out: list[str] = []
