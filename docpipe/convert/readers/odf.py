@@ -1,109 +1,88 @@
 """OpenDocument's content to blocks (ODF 1.3, part 3): text, lists, tables, notes; by local names."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from typing import Final
 
-from docpipe.convert.core.blocks import Block, Heading, Listing, Paragraph, Table, clean, even, flat, tidy
-from docpipe.convert.core.tree import RAISED, SUPERSCRIPTS
-from docpipe.convert.core.xmltree import Element, local
-from docpipe.convert.readers.docx import attribute, down
+from docpipe.convert.core.blocks import Block, Heading, Listing, Paragraph, flat, tidy
+from docpipe.convert.core.xmltree import Element, local, text_of
+from docpipe.convert.readers.labels import listing
+from docpipe.convert.readers.objects import CHARTS
+from docpipe.convert.readers.odfchanges import Changes
+from docpipe.convert.readers.odfforms import Controls, field_mark
+from docpipe.convert.readers.odflists import Counts, Lists
+from docpipe.convert.readers.odfobjects import OdfObjects
+from docpipe.convert.readers.odfstyles import NOTHING, Given, Styles
+from docpipe.convert.readers.odftables import Tables
+from docpipe.convert.readers.ooxml import attribute, down, whole
+from docpipe.convert.readers.runs import HIDDEN, Look, Runs, Visibility, withheld
 
 _SILENT: Final = frozenset(
     {
-        "tracked-changes", "change", "change-start", "change-end", "bookmark", "bookmark-start",
+        "tracked-changes", "bookmark", "bookmark-start",
         "bookmark-end", "reference-mark-start", "reference-mark-end", "annotation-end", "note-citation",
         "ruby-text", "soft-page-break", "sequence-decls", "variable-decls", "user-field-decls", "forms",
         "scripts", "event-listeners", "binary-data", "index-title-template", "table-of-content-source",
         "alphabetical-index-source", "illustration-index-source", "table-index-source", "object-index-source",
         "user-index-source", "bibliography-source", "shapes-decls", "glue-point", "list-header-mark",
         "table-columns", "table-column", "table-header-columns", "table-column-group", "calculation-settings",
-        "dde-connection-decls", "hidden-paragraph", "meta",
+        "dde-connection-decls", "hidden-paragraph", "meta", "number",
     }
 )  # fmt: skip
-_MOST_REPEATED: Final = 200
-_MOST_COLUMNS: Final = 16_384
-Row = tuple[int, list[tuple[int, str, bool]]]
+_DEEPEST: Final = 10
 
 
 @dataclass(slots=True)
 class Notes:
-    """What stands beside the text, in the order it is referred to."""
+    """Notes and comments in the order of their references, and warnings."""
 
     notes: list[tuple[Block, ...]] = field(default_factory=list)
     comments: list[str] = field(default_factory=list)
     objects: int = 0
-    """Charts, drawings and the like that are not shown."""
+    """The number of objects such as charts that are left out."""
+    warnings: list[str] = field(default_factory=list)
 
 
-class Styles:
-    """What styles say: which lists are numbered, which text is raised or hidden, which tables are hidden."""
+@dataclass(slots=True)
+class _Paragraph:
+    """A paragraph being read: its runs, the blocks anchored in it, and whether it is hidden."""
 
-    def __init__(self, *roots: Element | None) -> None:
-        self._numbered: dict[tuple[str, int], int] = {}
-        self._raised: set[str] = set()
-        self._hidden: set[str] = set()
-        self._parents: dict[str, str] = {}
-        self._outline: dict[str, int] = {}
-        for root in roots:
-            for element in root.iter("{*}list-style", "{*}style") if root is not None else ():
-                if local(element) == "list-style":
-                    self._add_list(element)
-                else:
-                    self._add(element)
+    runs: Runs = field(default_factory=Runs)
+    boxes: list[Block] = field(default_factory=list)
+    hidden: bool = False
 
-    def _add_list(self, element: Element) -> None:
-        name = attribute(element, "name") or ""
-        for level in element:
-            at = attribute(level, "level") or ""
-            if local(level) == "list-level-style-number" and at.isdigit() and attribute(level, "num-format"):
-                start = attribute(level, "start-value") or "1"
-                self._numbered[name, int(at)] = int(start[:6]) if start.isdigit() else 1
 
-    def _add(self, element: Element) -> None:
-        name = attribute(element, "name") or ""
-        text = down(element, "text-properties")
-        if (attribute(text, "text-position") or "").startswith("super"):
-            self._raised.add(name)
-        if (
-            attribute(text, "display") == "none"
-            or attribute(down(element, "table-properties"), "display") == "false"
-        ):
-            self._hidden.add(name)
-        self._parents[name] = attribute(element, "parent-style-name") or ""
-        level = attribute(element, "default-outline-level") or ""
-        if level.isdigit() and attribute(element, "family") == "paragraph":
-            self._outline[name] = int(level)
+@dataclass(frozen=True, slots=True)
+class _Context:
+    """What holds for the text within a cell, a frame, or a hidden or deleted part."""
 
-    def start(self, style: str, level: int) -> int | None:
-        """The first number of a list, None for bullets."""
-        return self._numbered.get((style, level))
-
-    def raised(self, style: str | None) -> bool:
-        """Whether text of a style stands raised."""
-        return style in self._raised
-
-    def hidden(self, style: str | None) -> bool:
-        """Whether what has a style is not shown."""
-        return style in self._hidden
-
-    def is_title(self, style: str | None) -> bool:
-        """Whether a paragraph of a style is the document's title."""
-        seen = 0
-        while style and seen < 20:  # noqa: PLR2004 - no style has so many parents
-            if style == "Title":
-                return True
-            style, seen = self._parents.get(style), seen + 1
-        return False
+    given: Given = NOTHING
+    visibility: Visibility = Visibility.SHOWN
+    outline: str | None = None
+    """The style of a slide's outline, whose levels look different."""
+    lists: str = ""
+    """The style of lists that name none."""
 
 
 class Body:
     """Reads content: the body, a header, a note, a cell, a text box."""
 
-    def __init__(self, styles: Styles, notes: Notes) -> None:
-        self._styles = styles
+    def __init__(
+        self, styles: Styles, notes: Notes, controls: Controls, changes: Changes, objects: OdfObjects
+    ) -> None:
+        self.styles = styles
         self.notes = notes
-        self._counts: dict[str, int] = {}
+        self._controls = controls
+        self._changes = changes
+        self._objects = objects
+        self._open: set[str] = set()
+        """The changes that the text being read lies in."""
+        self._context = _Context()
+        self._inks: set[str] = set()
+        """The colours of the text of the cell being read that may flag it."""
+        self._lists = Lists(styles)
+        self.tables = Tables(self)
 
     def blocks(self, element: Element) -> tuple[Block, ...]:
         """The blocks within an element."""
@@ -114,21 +93,27 @@ class Body:
 
     def _block(self, element: Element) -> Iterator[Block]:
         name = local(element)
-        if name in _SILENT or self._is_off(element):
+        self._change(element, name)
+        if name in _SILENT:
             return
+        context = self._context
+        if self._is_off(element):
+            context = replace(context, visibility=context.visibility or Visibility.HIDDEN)
+        with self._within(context):
+            blocks = tuple(self._visible_block(element, name))
+        yield from blocks
+
+    def _visible_block(self, element: Element, name: str) -> Iterator[Block]:
         match name:
+            case "change":
+                if text := self._deleted(element):
+                    yield Paragraph(withheld(text, Visibility.DELETED))
             case "p" | "h":
                 yield from self._paragraph(element)
             case "list":
-                listing = self._list(element, 1, "")
-                if listing is not None and all(
-                    isinstance(block, Heading) for item in listing.items for block in item
-                ):
-                    yield from (block for item in listing.items for block in item)  # numbered headings
-                elif listing is not None:
-                    yield listing
+                yield from self._list(element)
             case "table":
-                yield from self.table(element)
+                yield from self.tables.table(element)
             case "annotation":
                 self._comment(element)
             case "numbered-paragraph":
@@ -137,85 +122,199 @@ class Body:
                 yield from self._drawn(element) if name in _DRAWN else self.blocks(element)
 
     def _is_off(self, element: Element) -> bool:
-        return attribute(element, "display") == "none" or (
-            local(element) == "section" and self._styles.hidden(attribute(element, "style-name"))
+        off = attribute(element, "display") == "none" or (
+            local(element) == "section" and self.styles.hidden(attribute(element, "style-name"))
         )
+        if off and tidy(text_of(element)):
+            self.notes.warnings.append(HIDDEN)
+        return off
+
+    def _change(self, element: Element, name: str) -> None:
+        """Notice where inserted text begins and ends."""
+        id_ = attribute(element, "change-id") if name in {"change-start", "change-end"} else None
+        if id_ in self._changes.inserted:
+            (self._open.add if name == "change-start" else self._open.discard)(id_)
+
+    def _deleted(self, change: Element) -> str:
+        """The text that a change deleted where it stands."""
+        region = self._changes.deleted.get(attribute(change, "change-id") or "")
+        if region is None:
+            return ""
+        with self._within(_Context()):
+            inner = (each for each in region if local(each) != "change-info")
+            return " ".join(flat(block for each in inner for block in self._block(each)).split())
+
+    @contextmanager
+    def _within(self, context: _Context) -> Iterator[None]:
+        outer, self._context = self._context, context
+        try:
+            yield
+        finally:
+            self._context = outer
+
+    def within(self, element: Element, given: Given, visibility: Visibility) -> tuple[tuple[Block, ...], str]:
+        """The blocks of a cell whose text looks as given, and the colour that all of it has."""
+        visibility = self._context.visibility or visibility
+        inks, self._inks = self._inks, set()
+        with self._within(replace(self._context, given=given, visibility=visibility)):
+            blocks = self.blocks(element)
+        inner, self._inks = self._inks, inks | self._inks
+        return blocks, next(iter(inner)) if len(inner) == 1 else ""
 
     def _paragraph(self, element: Element) -> Iterator[Block]:
-        said: list[str] = []
-        boxes: list[Block] = []
-        self._text(element, said, boxes)
-        text = tidy("".join(said))
-        if text:
-            level = attribute(element, "outline-level") or "1"
+        style = attribute(element, "style-name")
+        reading = _Paragraph()
+        self._text(element, reading, self.styles.paragraph(style, self._context.given))
+        runs = reading.runs
+        if reading.hidden and (runs := runs.with_visibility(Visibility.HIDDEN)).parts:
+            self.notes.warnings.append(HIDDEN)
+        if text := tidy(runs.text()):
+            level = self.styles.heading(style)
             if local(element) == "h":
-                yield Heading(int(level) if level.isdigit() else 1, " ".join(text.split()))
-            elif self._styles.is_title(attribute(element, "style-name")):
-                yield Heading(1, " ".join(text.split()))
-            else:
-                yield Paragraph(text)
-        yield from boxes
+                level = max(1, whole(attribute(element, "outline-level"), 1))
+                label = self._lists.heading(element, level) if _alone(element) else ""
+                text = f"{label} {text}" if label else text
+            yield Heading(level, " ".join(text.split())) if level else Paragraph(text)
+        yield from reading.boxes
 
-    def _text(self, element: Element, said: list[str], boxes: list[Block]) -> None:
-        said.append(clean(_blanks(element.text)))
+    def _text(self, element: Element, reading: _Paragraph, given: Given) -> None:
+        self._add_text(element.text, reading, given)
         for inner in element:
             name = local(inner)
-            if name not in _SILENT and not self._is_off(inner):
-                self._inline(inner, name, said, boxes)
-            said.append(clean(_blanks(inner.tail)))
+            self._change(inner, name)
+            if name == "hidden-paragraph":
+                reading.hidden = reading.hidden or attribute(inner, "is-hidden") == "true"
+            elif name not in _SILENT:
+                context = self._context
+                if self._is_off(inner):
+                    context = replace(context, visibility=context.visibility or Visibility.HIDDEN)
+                with self._within(context):
+                    self._inline(inner, name, reading, given)
+            self._add_text(inner.tail, reading, given)
 
-    def _inline(self, element: Element, name: str, said: list[str], boxes: list[Block]) -> None:
+    def _add_text(self, text: str | None, reading: _Paragraph, given: Given) -> None:
+        text = _blanks(text)
+        if text.strip():
+            self._inks.add(given.colour)
+        self.notes.warnings += [HIDDEN] if given.hidden and text.strip() else []
+        reading.runs.add(given.signs(text), self._look(given))
+
+    def _look(self, given: Given) -> Look:
+        return given.look(inserted=bool(self._open), visibility=self._context.visibility)
+
+    def _inline(self, element: Element, name: str, reading: _Paragraph, given: Given) -> None:
         match name:
-            case "s":
-                count = attribute(element, "c") or "1"
-                said.append(" " * (min(int(count), 1000) if count.isdigit() else 1))
-            case "tab":
-                said.append("\t")
-            case "line-break":
-                said.append("\n")
             case "note":
-                body = down(element, "note-body")
                 self.notes.notes.append(())
                 number = len(self.notes.notes)
-                said.append(f" [{number}]")
-                if body is not None:
+                reading.runs.add(f" [{number}]")
+                if (body := down(element, "note-body")) is not None:
                     self.notes.notes[number - 1] = self.blocks(body)
             case "annotation":
                 self._comment(element)
-            case "span":
-                self._span(element, said, boxes)
-            case _ if name in _DRAWN or (name == "a" and any(local(each) == "frame" for each in element)):
-                boxes += self._drawn(element)
+            case "span" | "a":
+                style = self.styles.given("text", attribute(element, "style-name"))
+                if name == "a" and any(local(each) == "frame" for each in element):
+                    reading.boxes += self._drawn(element)
+                else:
+                    self._text(element, reading, style.over(given))
+            case "hidden-text" if attribute(element, "is-hidden") == "true":
+                self.notes.warnings.append(HIDDEN)
+                text = text_of(element).strip() or attribute(element, "string-value") or ""
+                reading.runs.add(text, replace(self._look(given), visibility=Visibility.HIDDEN))
+            case "change":
+                reading.runs.add(self._deleted(element), Look(visibility=Visibility.DELETED))
+            case _ if (sign := self._sign(element, name)) is not None:
+                reading.runs.add(sign)
+            case _ if name in _DRAWN:
+                reading.boxes += self._drawn(element)
             case _:
-                self._text(element, said, boxes)
+                self._text(element, reading, given)
 
-    def _span(self, element: Element, said: list[str], boxes: list[Block]) -> None:
-        style = attribute(element, "style-name")
-        if self._styles.hidden(style):
-            return
-        inner: list[str] = []
-        self._text(element, inner, boxes)
-        text = "".join(inner)
-        raised = self._styles.raised(style) and RAISED.fullmatch(text)
-        said.append(text.translate(SUPERSCRIPTS) if raised else text)
+    def _sign(self, element: Element, name: str) -> str | None:
+        """The text of an element that has none of its own, None for one that holds others."""
+        match name:
+            case "s":
+                return " " * min(max(1, whole(attribute(element, "c"), 1)), 1000)
+            case "tab" | "line-break":
+                return "\t" if name == "tab" else "\n"
+            case "control":
+                return f" {self._controls.text(attribute(element, 'control'))} "
+            case "fieldmark" | "fieldmark-start":
+                return f" {field_mark(element)} "
+        return None
 
     def drawn(self, element: Element) -> Iterator[Block]:
         """The blocks of a shape on a slide."""
         return self._block(element)
 
     def _drawn(self, element: Element) -> Iterator[Block]:
-        """The texts of a frame or shape; a picture's description where it has one."""
+        """The texts of a frame or shape as its style has them; a picture's description where it has one."""
+        with self._within(self._framed(element)):
+            blocks = tuple(self._frame(element))
+        yield from blocks
+
+    def _framed(self, element: Element) -> _Context:
+        """What the style of a frame says of the text within."""
+        for key, value in element.attrib.items():
+            if str(key).endswith("}style-name") and (drawn := str(key)).partition("}")[0]:
+                family = "presentation" if ":presentation:" in drawn else "graphic"
+                outline = attribute(element, "class") == "outline" and family == "presentation"
+                return replace(
+                    self._context,
+                    given=self.styles.given(family, str(value)),
+                    outline=str(value) if outline else None,
+                    lists=self.styles.frame_lists(family, str(value)),
+                )
+        return self._context
+
+    def _frame(self, element: Element) -> Iterator[Block]:
+        if local(element) == "control":
+            if text := self._controls.text(attribute(element, "control")):
+                yield Paragraph(text)
+            return
         kinds = {local(inner) for inner in element}
-        if kinds & {"object", "object-ole", "plugin", "applet"} and "text-box" not in kinds:
+        if kinds & {"object", "object-ole", "plugin", "applet"} and not kinds & {"text-box", "table"}:
+            made = tuple(self._object(element))
+            if made:
+                yield from made
+                return
             self.notes.objects += 1
-        elif "image" in kinds and "text-box" not in kinds:
-            told = next((inner.text for inner in element if local(inner) == "desc" and inner.text), None)
-            if told := tidy(told or ""):
-                yield Paragraph(f"[picture: {told}]")
+        elif "image" in kinds and not kinds & {"text-box", "table"}:
+            yield from self._image(element)
             return
         for inner in element:
             if local(inner) not in {"desc", "title", "image", "object-ole"}:
                 yield from self._block(inner)
+
+    def _image(self, frame: Element) -> Iterator[Block]:
+        """A picture, with its description before it."""
+        alternative = next((inner.text for inner in frame if local(inner) == "desc" and inner.text), "")
+        if text := tidy(alternative or ""):
+            yield Paragraph(f"[picture: {text}]")
+        image = next((inner for inner in frame if local(inner) == "image"), None)
+        if image is not None and not self._context.visibility:
+            yield from self._objects.picture(image)
+
+    def _object(self, frame: Element) -> Iterator[Block]:
+        """A chart or sheet as the table of its numbers, a formula as it was typed."""
+        element = next((inner for inner in frame if local(inner) == "object"), None)
+        root = None if element is None else self._objects.root(element)
+        if root is None:
+            return
+        if local(root) == "math":
+            typed = next((each.text for each in root.iter("{*}annotation") if each.text), None)
+            if text := tidy(typed or text_of(root)):
+                yield Paragraph(text)
+            return
+        chart = next(root.iter("{*}chart"), None)
+        title = down(chart, "chart", "title")
+        tables = [block for each in root.iter("{*}table") for block in self.tables.table(each)]
+        if chart is not None and tables:
+            name = " ".join(tidy(text_of(title)).split()) if title is not None else ""
+            yield Paragraph(f"Chart: {name}" if name else "Chart")
+            self.notes.warnings.append(CHARTS)
+        yield from tables
 
     def _comment(self, element: Element) -> None:
         who = tidy(next((inner.text or "" for inner in element if local(inner) == "creator"), ""))
@@ -223,107 +322,67 @@ class Body:
         text = flat(
             block for inner in element if local(inner) in {"p", "list"} for block in self._block(inner)
         )
-        said = ", ".join(part for part in (who, when) if part)
+        by = ", ".join(part for part in (who, when) if part)
         if text:
-            self.notes.comments.append(f"{said}: {text}" if said else text)
+            self.notes.comments.append(f"{by}: {text}" if by else text)
 
-    def _list(self, element: Element, level: int, style: str) -> Listing | None:
+    def _list(self, element: Element) -> Iterator[Block]:
+        style = attribute(element, "style-name") or self._context.lists
+        made = self._items(element, 1, style, self._lists.begin(element, style))
+        if made is None:
+            return
+        if all(isinstance(block, Heading) for item in made.items for block in item):
+            yield from (block for item in made.items for block in item)  # numbered headings
+        else:
+            yield made
+
+    def _on_level(self, level: int) -> _Context:
+        """What holds for text on a level of a list, which in a slide's outline has looks of its own."""
+        context = self._context
+        if context.outline is None:
+            return context
+        return replace(context, given=self.styles.outline(context.outline, level))
+
+    def _items(self, element: Element, level: int, style: str, counts: Counts) -> Listing | None:
+        """A list, possibly one within another; an item that begins with a further list has no label."""
         style = attribute(element, "style-name") or style
-        start = self._styles.start(style, level)
-        if start is not None:
-            start = self._first(element, style, level, start)
         items: list[tuple[Block, ...]] = []
+        labels: list[str] = []
         for item in element:
             if local(item) not in {"list-item", "list-header"}:
                 continue
+            first = next((local(inner) for inner in item if local(inner) not in {"number", *_SILENT}), "")
+            label = ""
+            if local(item) == "list-item" and first not in {"list", ""}:
+                label = self._lists.label(counts, item, style, level)
             blocks: list[Block] = []
             for inner in item:
                 if local(inner) == "list":
-                    deeper = self._list(inner, min(level + 1, 10), style)
+                    deeper = self._items(inner, min(level + 1, _DEEPEST), style, counts)
                     blocks += [deeper] if deeper is not None else []
                 else:
-                    blocks += self._block(inner)
-            if blocks:
+                    with self._within(self._on_level(level)):
+                        blocks += self._block(inner)
+            if label and blocks and isinstance(blocks[0], Heading):
+                blocks[0] = Heading(blocks[0].level, f"{label} {blocks[0].text}")
+                label = ""
+            if first == "list" and items:
+                items[-1] = (*items[-1], *blocks)
+            elif blocks:
                 items.append(tuple(blocks))
-        if start is not None:
-            self._counts[f"{style} {level}"] = start + len(items)
-        return Listing(tuple(items), start) if items else None
-
-    def _first(self, element: Element, style: str, level: int, start: int) -> int:
-        told = next((attribute(item, "start-value") for item in element), None) or ""
-        if told.isdigit():
-            return int(told[:6])
-        if attribute(element, "continue-numbering") == "true" or attribute(element, "continue-list"):
-            return self._counts.get(f"{style} {level}", start)
-        return start
-
-    def table(self, element: Element) -> Iterator[Block]:
-        """A table in a text, or its cells' content where it only lays out."""
-        rows = list(_rows(element))
-        cells = [
-            [cell for cell in row if local(cell) in {"table-cell", "covered-table-cell"}] for _, row in rows
-        ]
-        nested = any(local(inner) == "table" for row in cells for cell in row for inner in cell)
-        if nested or max(map(len, cells), default=0) < 2:  # noqa: PLR2004 - one column only lays out
-            for row in cells:
-                for cell in row:
-                    yield from self.blocks(cell)
-            return
-        lines = even([text for cell in row for text in self._cell(cell)] for row in cells)
-        heads = 0
-        while heads < len(rows) and rows[heads][0]:
-            heads += 1
-        if any(map(any, lines)):
-            yield Table(lines[:heads], tuple(row for row in lines[heads:] if any(row)))
-
-    def _cell(self, cell: Element) -> list[str]:
-        repeated = min(_repeated(cell, "number-columns-repeated"), _MOST_REPEATED)
-        return [flat(self.blocks(cell))] * repeated
-
-    def sheet(self, table: Element) -> Iterator[Row]:
-        """The rows of a spreadsheet's table that have text."""
-        number = 0
-        for _, row in _rows(table):
-            repeated = _repeated(row, "number-rows-repeated")
-            cells = list(self._cells(row))
-            if cells:
-                for again in range(min(repeated, _MOST_REPEATED)):
-                    yield number + again + 1, cells
-            number += repeated
-
-    def _cells(self, row: Element) -> Iterator[tuple[int, str, bool]]:
-        column = 0
-        for cell in row:
-            if local(cell) not in {"table-cell", "covered-table-cell"}:
-                continue
-            repeated = _repeated(cell, "number-columns-repeated")
-            if len(cell):
-                text = flat(self.blocks(cell))
-                number = attribute(cell, "value-type") in {"float", "percentage", "currency", "date", "time"}
-                for again in range(min(repeated, _MOST_REPEATED) if text else 0):
-                    if column + again < _MOST_COLUMNS:
-                        yield column + again, text, number
-            column += repeated
+                labels.append(label)
+        if len(items) == 1 and len(items[0]) == 1 and isinstance(items[0][0], Listing):
+            return items[0][0]
+        return listing(items, labels) if items else None
 
 
 _DRAWN: Final = frozenset({"frame", "custom-shape", "rect", "g", "ellipse", "line", "connector", "control"})
 
 
-def _rows(table: Element) -> Iterator[tuple[bool, Element]]:
-    """The rows of a table, with whether they are its head."""
-    for inner in table:
-        name = local(inner)
-        if name == "table-row":
-            yield False, inner
-        elif name == "table-header-rows":
-            yield from ((True, row) for _, row in _rows(inner))
-        elif name in {"table-rows", "table-row-group"}:
-            yield from _rows(inner)
-
-
-def _repeated(element: Element, name: str) -> int:
-    told = attribute(element, name) or "1"
-    return max(1, int(told)) if told.isdigit() and len(told) < 9 else 1  # noqa: PLR2004 - digits
+def _alone(heading: Element) -> bool:
+    """Whether a heading is in no list, whose label it would bear."""
+    around = heading.getparent()
+    return around is None or local(around) != "list-item"
 
 
 def _blanks(text: str | None) -> str:

@@ -5,14 +5,18 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from docpipe.convert.core.base import Embedded, UnreadableError
-from docpipe.convert.core.blocks import Block, Paragraph, Table, clean, even, flat, tidy
+from docpipe.convert.core.blocks import Block, tidy
 from docpipe.convert.core.detect import detect
 from docpipe.convert.core.kinds import kind_of
 from docpipe.convert.core.opc import Package
-from docpipe.convert.core.xmltree import Element, local
-from docpipe.convert.readers.docx import attribute
+from docpipe.convert.core.xmltree import local
+from docpipe.convert.readers.drawing import is_hidden, paragraph_text
+from docpipe.convert.readers.objects import Objects
 from docpipe.convert.readers.ole import unwrapped
+from docpipe.convert.readers.ooxml import attribute
+from docpipe.convert.readers.runs import HIDDEN, Visibility, withheld
 
+HIDDEN_SLIDES: Final = "hidden slides are shown too"
 _MOST_EMBEDDED: Final = 500
 _MOST_PICTURES: Final = 100
 _SCAN: Final = 1_000_000
@@ -20,18 +24,9 @@ _SCAN: Final = 1_000_000
 _MOST_BYTES: Final = 200 * 2**20
 
 
-def pictures_told(package: Package) -> list[str]:
-    """The warning for pictures, which neither the text nor the typeset PDF shows."""
-    number = len(package.pictures())
-    if not number:
-        return []
-    what = "a picture is" if number == 1 else f"{number} pictures are"
-    return [f"{what} not shown in the text and the PDF; see the original"]
-
-
 def embedded_documents(package: Package, warnings: list[str]) -> tuple[Embedded, ...]:
     """The documents inside of a document, unwrapped from OLE where they can be."""
-    found: list[Embedded] = []
+    documents: list[Embedded] = []
     left = _MOST_BYTES
     charts = _chart_data(package)
     for name in package.embeddings()[:_MOST_EMBEDDED]:
@@ -48,10 +43,10 @@ def embedded_documents(package: Package, warnings: list[str]) -> tuple[Embedded,
             break
         part = _unwrapped(data, name)
         if documents_among([part]):
-            found.append(part)
+            documents.append(part)
         elif part.data:
             warnings.append("an embedded object is not shown; it is in the original")
-    return tuple(found)
+    return tuple(documents)
 
 
 def _unwrapped(data: bytes, name: str) -> Embedded:
@@ -70,7 +65,7 @@ def documents_among(parts: Iterable[Embedded]) -> tuple[Embedded, ...]:
 
 def picture_documents(package: Package, *, everyone: bool) -> tuple[Embedded, ...]:
     """The pictures that are documents of their own: those that may be scans, or all of them."""
-    found = []
+    pictures = []
     for name in package.pictures()[:_MOST_PICTURES]:
         try:
             data = package.part(name)
@@ -79,8 +74,8 @@ def picture_documents(package: Package, *, everyone: bool) -> tuple[Embedded, ..
         if not name.lower().endswith((".emf", ".wmf")) and (
             everyone or is_scan(data)
         ):  # EMF and WMF are drawings
-            found.append(Embedded(name.rpartition("/")[2], None, data))
-    return tuple(found)
+            pictures.append(Embedded(name.rpartition("/")[2], None, data))
+    return tuple(pictures)
 
 
 def is_scan(data: bytes) -> bool:
@@ -104,6 +99,25 @@ def _chart_data(package: Package) -> set[str]:
     }
 
 
+def drawn_objects(package: Package, name: str, objects: Objects) -> Iterator[Block]:
+    """The pictures and charts that are drawn on a sheet."""
+    for drawing in package.relations(name, "drawing"):
+        if not package.has(drawing):
+            continue
+        within = objects.of(drawing)
+        try:
+            root = package.xml(drawing)
+        except UnreadableError:
+            continue
+        for element in root.iter("{*}blip", "{*}chart"):
+            if is_hidden(element):
+                continue
+            if local(element) == "chart":
+                yield from within.chart(attribute(element, "id") or "")
+            else:
+                yield from within.picture(attribute(element, "embed") or "")
+
+
 def drawn_texts(package: Package, name: str) -> Iterator[str]:
     """The texts of the shapes that are drawn on a sheet."""
     for drawing in package.relations(name, "drawing"):
@@ -116,6 +130,9 @@ def drawn_texts(package: Package, name: str) -> Iterator[str]:
             continue
         for body in root.iter("{*}txBody"):
             if text := tidy("\n".join(paragraph_text(each) for each in body if local(each) == "p")):
+                if is_hidden(body.getparent()):
+                    package.warnings.append(HIDDEN)
+                    text = withheld(text, Visibility.HIDDEN)
                 yield text
 
 
@@ -131,34 +148,3 @@ def diagram_texts(package: Package, name: str) -> Iterator[str]:
         for point in root.iter("{*}pt"):
             if text := tidy("\n".join(map(paragraph_text, point.iter("{*}p")))):
                 yield text
-
-
-def paragraph_text(paragraph: Element) -> str:
-    """The text of a paragraph in DrawingML."""
-    parts: list[str] = []
-    for element in paragraph.iter():
-        match local(element):
-            case "t":
-                parts.append(clean(element.text or ""))
-            case "br":
-                parts.append("\n")
-            case "tab":
-                parts.append("\t")
-    return "".join(parts)
-
-
-def drawn_table(table: Element) -> Block:
-    """A table in DrawingML."""
-    rows = [
-        [
-            flat(Paragraph(paragraph_text(each)) for each in cell.iter("{*}p"))
-            for cell in row
-            if local(cell) == "tc"
-        ]
-        for row in table
-        if local(row) == "tr"
-    ]
-    lines = even(rows)
-    properties = next((inner for inner in table if local(inner) == "tblPr"), None)
-    heads = 1 if len(lines) > 1 and attribute(properties, "firstRow") in {"1", "true"} else 0
-    return Table(lines[:heads], tuple(row for row in lines[heads:] if any(row)))

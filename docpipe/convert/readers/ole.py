@@ -35,8 +35,8 @@ def stream(ole: "olefile.OleFileIO", *path: str) -> bytes | None:
     try:
         if not ole.exists(list(path)) or ole.get_size(list(path)) > LARGEST_STREAM:
             return None
-        with ole.openstream(list(path)) as found:
-            return bytes(found.read())
+        with ole.openstream(list(path)) as file:
+            return bytes(file.read())
     except MemoryError:
         raise
     except Exception:  # noqa: BLE001 - likewise

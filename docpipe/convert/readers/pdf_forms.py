@@ -1,7 +1,7 @@
 """Forms in XFA, which pdfium does not show: the values that were filled in, by the names of their fields."""
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import pikepdf
@@ -9,6 +9,7 @@ from lxml import etree
 
 from docpipe.convert.core.blocks import Block, Heading, Paragraph, Table, tidy
 from docpipe.convert.readers.pdf_text import Page
+from docpipe.convert.readers.xfafields import Path, XfaField, fields
 
 _PLACEHOLDER: Final = re.compile(
     r"please\s+wait|(?:Adobe\s+(?:Acrobat\s+)?(?:Reader|Acrobat))|later\s+version\s+of\s+(?:Adobe|Acrobat)",
@@ -18,6 +19,7 @@ _MOST: Final = 32 * 2**20
 _MOST_VALUES: Final = 20_000
 _DATA: Final = "{http://www.xfa.org/schema/xfa-data/1.0/}data"
 _DATASETS: Final = b"datasets"
+_TEMPLATE: Final = b"template"
 _WORDS: Final = re.compile(r"(?<=[a-z])(?=[A-Z])|[_.\s]+")
 
 
@@ -28,19 +30,23 @@ def has_xfa(pdf: pikepdf.Pdf) -> bool:
 
 
 def is_placeholder(pages: Sequence[Page]) -> bool:
-    """Whether the pages only say that the form cannot be shown, as Adobe's designer writes it."""
+    """Whether the pages are only Adobe's notice that the form cannot be shown."""
     return len(pages) == 1 and len(pages[0].text) < 1_500 and bool(_PLACEHOLDER.search(pages[0].text))  # noqa: PLR2004
 
 
 def values(pdf: pikepdf.Pdf) -> tuple[Block, ...]:
     """The filled-in values as a table of fields; empty where there are none or the XML is broken."""
-    root = _parsed(_packets(pdf.Root["/AcroForm"]["/XFA"]))
+    xfa = pdf.Root["/AcroForm"]["/XFA"]
+    root = _parsed(_packet(xfa, _DATASETS))
     if root is None:
         return ()
     data = root if root.tag == _DATA else root.find(f".//{_DATA}")
     if data is None:
         return ()
-    rows = tuple((_label(names), text) for names, text, _ in zip_limited(_leaves(data, ())))
+    template = _parsed(_packet(xfa, _TEMPLATE))
+    known = {} if template is None else _fields(template)
+    leaves = (each for each in zip_limited(_leaves(data, (), known)))
+    rows = tuple(_row(names, text, known) for names, text, _ in leaves)
     if not rows:
         return ()
     return (
@@ -48,6 +54,19 @@ def values(pdf: pikepdf.Pdf) -> tuple[Block, ...]:
         Paragraph("The values that were filled in, by the names of the form's fields."),
         Table((("Field", "Value"),), rows),
     )
+
+
+def _fields(template: Any) -> dict[Path, XfaField]:
+    """The fields by the names around them; the template may be a part of the whole form."""
+    return fields(next(template.iter("{*}template"), template))
+
+
+def _row(names: Path, text: str, known: Mapping[Path, XfaField]) -> tuple[str, str]:
+    """The name and value of a field as the form shows them."""
+    given = known.get(names)
+    if given is None:
+        return _label(names), text
+    return _label((*names[:-1], given.caption or names[-1])), given.written(text)
 
 
 def zip_limited(leaves: Iterator[tuple[tuple[str, ...], str]]) -> Iterator[tuple[tuple[str, ...], str, int]]:
@@ -58,13 +77,13 @@ def zip_limited(leaves: Iterator[tuple[tuple[str, ...], str]]) -> Iterator[tuple
         yield names, text, number
 
 
-def _packets(xfa: Any) -> bytes:
-    """The packet of data, or the whole form where it is one stream."""
+def _packet(xfa: Any, wanted: bytes) -> bytes:
+    """A packet by its name, or the whole form where it is one stream or has none of that name."""
     if isinstance(xfa, pikepdf.Stream):
         return xfa.read_bytes()
     parts = list(xfa)
     for name, part in zip(parts[::2], parts[1::2], strict=False):
-        if bytes(name) == _DATASETS and isinstance(part, pikepdf.Stream):
+        if bytes(name) == wanted and isinstance(part, pikepdf.Stream):
             return part.read_bytes()
     return b"".join(part.read_bytes() for part in parts[1::2] if isinstance(part, pikepdf.Stream))
 
@@ -79,19 +98,26 @@ def _parsed(xml: bytes) -> Any:
         return None
 
 
-def _leaves(element: Any, names: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], str]]:
-    """Values with the names around them, in the form's order; rich text is one value."""
+def _leaves(element: Any, names: Path, known: Mapping[Path, XfaField]) -> Iterator[tuple[Path, str]]:
+    """Values with the names around them, in the form's order; rich text is one value. Boxes and choices that
+    are empty are values, too.
+    """
     children = [child for child in element if isinstance(child.tag, str)]
     rich = any("http://www.w3.org/1999/xhtml" in child.tag for child in children)
     if not children or rich:
-        if (text := tidy("".join(element.itertext()))) and names:
+        text = tidy("".join(element.itertext()))
+        given = known.get(names)
+        if names and (text or (given is not None and (given.is_box or given.choices))):
             yield names, text
         return
     for child in children:
-        yield from _leaves(child, (*names, etree.QName(child).localname))
+        yield from _leaves(child, (*names, etree.QName(child).localname), known)
 
 
 def _label(names: Iterable[str]) -> str:
     """The names below the form's own, spelled as words."""
-    shown = list(names)[1:] or list(names)
-    return " / ".join(" ".join(part for part in _WORDS.split(name) if part) for name in shown)
+    parts = list(names)[1:] or list(names)
+    spelled = (
+        name if " " in name else " ".join(part for part in _WORDS.split(name) if part) for name in parts
+    )
+    return " / ".join(spelled)

@@ -1,54 +1,40 @@
-"""The text of a PDF's pages as pdfium reads it, and which of them have none."""
+"""The text of a PDF's pages, laid out by the boxes of its words, and which of them have none."""
 
-import ctypes
 import re
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Any, Final
 
 import pypdfium2
 from pypdfium2 import raw
 
-from docpipe.convert.core.blocks import tidy
+from docpipe.convert.core.blocks import Block, flat, tidy
+from docpipe.convert.readers import (
+    pdf_boxes,
+    pdf_colours,
+    pdf_fields,
+    pdf_layout,
+    pdf_notes,
+    pdf_rules,
+    pdf_words,
+)
+from docpipe.convert.readers.pdf_fields import Field
+from docpipe.convert.readers.pdf_words import SIGNS
 
 _LETTER_OR_DIGIT: Final = re.compile(r"[^\W_]")
 _WORD: Final = re.compile(r"\w+")
-_SIGNS: Final = str.maketrans(
-    dict.fromkeys((*range(9), *range(14, 32), *range(127, 160)), " ")
-    | {2: "-", 0xFFFE: "-", 0xAD: "-"}  # what pdfium gives for a hyphen at the end of a line
-)
-"""Control characters in a PDF's text stand between words, where a font had no better name for a gap."""
 _STAMP_WORDS: Final = 25
-"""Words that may stand on a picture without being its text: headers of faxes, stamps, page numbers."""
+"""The most words on a picture that are not its text: headers of faxes, stamps, page numbers."""
 _COVERED: Final = 0.6
 """The share of a page that a picture covers to be a scan."""
 _SAMPLED: Final = 100
-"""Characters of a page that are asked whether their font knows them."""
+"""Characters of a page that are checked for a mapping in their font."""
 _PRIVATE: Final = (0xE000, 0xF8FF)
 _SYMBOLS: Final = (0xF020, 0xF0FF)
 _INVISIBLE: Final = 3
-_NOTES: Final = frozenset(
-    {
-        raw.FPDF_ANNOT_TEXT,
-        raw.FPDF_ANNOT_FREETEXT,
-        raw.FPDF_ANNOT_LINE,
-        raw.FPDF_ANNOT_SQUARE,
-        raw.FPDF_ANNOT_CIRCLE,
-        raw.FPDF_ANNOT_POLYGON,
-        raw.FPDF_ANNOT_POLYLINE,
-        raw.FPDF_ANNOT_HIGHLIGHT,
-        raw.FPDF_ANNOT_UNDERLINE,
-        raw.FPDF_ANNOT_SQUIGGLY,
-        raw.FPDF_ANNOT_STRIKEOUT,
-        raw.FPDF_ANNOT_STAMP,
-        raw.FPDF_ANNOT_CARET,
-        raw.FPDF_ANNOT_INK,
-        raw.FPDF_ANNOT_FILEATTACHMENT,
-    }
-)
-_HIDDEN: Final = raw.FPDF_ANNOT_FLAG_HIDDEN
-_MOST_NOTES: Final = 1_000
 
 
 class State(StrEnum):
@@ -67,7 +53,7 @@ class State(StrEnum):
 
     @classmethod
     def to_read(cls) -> frozenset["State"]:
-        """Pages that OCR may know more of."""
+        """Pages that OCR may improve."""
         return frozenset({cls.PICTURE, cls.STAMPED, cls.GARBLED})
 
 
@@ -76,66 +62,110 @@ Box = tuple[float, float, float, float]
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One page; `at` is its index, `boxes` is where its text stands: left, bottom, right, top."""
+    """One page; `at` is its index, `boxes` are those of its text: left, bottom, right, top."""
 
     at: int
     state: State
-    text: str = ""
+    blocks: tuple[Block, ...] = ()
     boxes: tuple[Box, ...] = ()
     notes: tuple[str, ...] = ()
+    beyond: bool = False
+    """Whether there is text outside of the visible page."""
+
+    @property
+    def text(self) -> str:
+        """Its text as plain lines."""
+        return flat(self.blocks)
 
 
-def pages(document: pypdfium2.PdfDocument) -> list[Page]:
-    """Every page of a document."""
+Fields = Mapping[int, tuple[Field, ...]]
+
+
+def pages(document: pypdfium2.PdfDocument, fields: Fields = MappingProxyType({})) -> list[Page]:
+    """Every page of a document, `fields` being those of its form by the index of their page."""
     if document.get_formtype() != raw.FORMTYPE_NONE:
         document.init_forms()
-    found = []
+    read = []
     for at in range(len(document)):
         try:
-            found.append(_page(document, at))
+            read.append(_page(document, at, fields.get(at, ())))
         except (pypdfium2.PdfiumError, ValueError):
-            found.append(Page(at, State.BROKEN))
-    return found
+            read.append(Page(at, State.BROKEN))
+    return read
 
 
-def _page(document: pypdfium2.PdfDocument, at: int) -> Page:
+def _page(document: pypdfium2.PdfDocument, at: int, fields: tuple[Field, ...]) -> Page:
     page: Any = document[at]
     words: Any = None
     try:
-        plain = ""
+        plain: tuple[str, _Laid] | None = None
         notes: tuple[str, ...] = ()
+        strokes: tuple[Box, ...] = ()
         if raw.FPDFPage_GetAnnotCount(page) > 0:
-            plain, notes = _plain(page), _notes(page)
+            _without(page, fields)
+            notes, strokes = pdf_notes.notes(page), pdf_notes.strokes(page)
+            plain = _plain(page, fields, strokes)
             # What was filled in or written on top becomes part of the page.
             raw.FPDFPage_Flatten(page, raw.FLAT_NORMALDISPLAY)
             page.close()
             page = document[at]
         words = page.get_textpage()
-        text = words.get_text_range().translate(_SIGNS)
-        if plain:
-            shown = tidy(text)
-            notes = tuple(note for note in notes if note.partition(": ")[2] not in shown)  # FreeText is shown
+        text = words.get_text_range().translate(SIGNS)
+        laid = _blocks(page, words, fields, strokes)
+        if plain is not None:
+            page_text = tidy(text)
+            notes = tuple(
+                note for note in notes if note.partition(": ")[2] not in page_text
+            )  # FreeText is shown
             # Flattening has lost text of odd pages: then the page is read as it was.
-            text = plain if Counter(_WORD.findall(plain)) - Counter(_WORD.findall(text)) else text
+            if Counter(_WORD.findall(plain[0])) - Counter(_WORD.findall(text)):
+                text, laid = plain
         state, boxes = _judged(page, words, text)
+        if state in {State.PICTURE, State.STAMPED}:
+            boxes += tuple(field.box for field in fields)
     finally:
         if words is not None:
             words.close()
         page.close()
-    return Page(at, state, tidy(text) if _LETTER_OR_DIGIT.search(text) else "", boxes, notes)
+    blocks = laid[0] if fields or _LETTER_OR_DIGIT.search(text) else ()
+    return Page(at, state, blocks, boxes, notes, laid[1])
 
 
-def _plain(page: Any) -> str:
+_Laid = tuple[tuple[Block, ...], bool]
+"""Blocks, and whether there was more outside of the page."""
+
+
+def _without(page: Any, fields: tuple[Field, ...]) -> None:
+    """Take from the page, as it is in memory, the fields whose values are known."""
+    for at in sorted((field.at for field in fields), reverse=True):
+        raw.FPDFPage_RemoveAnnot(page, at)
+
+
+def _blocks(page: Any, words: Any, fields: tuple[Field, ...], strokes: tuple[Box, ...]) -> _Laid:
+    """The text of a page and the values of its fields, laid out."""
+    turn = page.get_rotation() // 90
+    drawn = pdf_words.words(words)
+    listed = pdf_notes.within(drawn, page.get_bbox())
+    beyond = len(listed) < len(drawn)
+    listed = pdf_boxes.placed(page, listed, turn)
+    rules = pdf_rules.rules(page)
+    pdf_colours.flag(listed, words, rules.papers)
+    listed += pdf_fields.placed(fields, listed, turn)
+    pdf_notes.strike(listed, rules, strokes)
+    return tuple(pdf_layout.blocks(listed, rules, turn)), beyond
+
+
+def _plain(page: Any, fields: tuple[Field, ...], strokes: tuple[Box, ...]) -> tuple[str, _Laid]:
     """The text of a page without what lies on top of it."""
     words = page.get_textpage()
     try:
-        return str(words.get_text_range()).translate(_SIGNS)
+        return words.get_text_range().translate(SIGNS), _blocks(page, words, fields, strokes)
     finally:
         words.close()
 
 
 def _judged(page: Any, words: Any, text: str) -> tuple[State, tuple[Box, ...]]:
-    """What the text is worth, and where it stands if that matters."""
+    """The state of the page's text, and its boxes where OCR needs them."""
     if not _LETTER_OR_DIGIT.search(text):
         return (State.PICTURE if raw.FPDFPage_CountObjects(page) > 0 else State.TEXT), ()
     if _is_garbled(words):
@@ -180,27 +210,3 @@ def _has_image(form: Any) -> bool:
         raw.FPDFPageObj_GetType(raw.FPDFFormObj_GetObject(form, number)) == raw.FPDF_PAGEOBJ_IMAGE
         for number in range(raw.FPDFFormObj_CountObjects(form))
     )
-
-
-def _notes(page: Any) -> tuple[str, ...]:
-    """What people wrote into notes, which a page shows only when it is asked to."""
-    found = []
-    for number in range(min(raw.FPDFPage_GetAnnotCount(page), _MOST_NOTES)):
-        note = raw.FPDFPage_GetAnnot(page, number)
-        if not note:
-            continue
-        try:
-            if raw.FPDFAnnot_GetSubtype(note) in _NOTES and not raw.FPDFAnnot_GetFlags(note) & _HIDDEN:
-                text, author = (tidy(_string(note, key)) for key in (b"Contents", b"T"))
-                if _LETTER_OR_DIGIT.search(text):
-                    found.append(f"Note by {author}: {text}" if author else f"Note: {text}")
-        finally:
-            raw.FPDFPage_CloseAnnot(note)
-    return tuple(dict.fromkeys(found))
-
-
-def _string(note: Any, key: bytes) -> str:
-    size = raw.FPDFAnnot_GetStringValue(note, key, None, 0)
-    buffer = ctypes.create_string_buffer(size)
-    raw.FPDFAnnot_GetStringValue(note, key, ctypes.cast(buffer, ctypes.POINTER(raw.FPDF_WCHAR)), size)
-    return buffer.raw[: max(0, size - 2)].decode("utf-16-le", "replace")
