@@ -1,4 +1,4 @@
-"""The words of RTF: a reader of its control language that yields what a person would see.
+"""RTF to events: text with its look and place, and the ends of paragraphs, cells and rows.
 
 Written here because striprtf decodes by the first code page only (`José` in a file that also names a
 Cyrillic font became `Josй`), breaks characters beyond the basic plane, and loses tables, lists and headings.
@@ -6,19 +6,20 @@ By the RTF Specification 1.9.1.
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-TOKEN: Final = re.compile(
-    rb"\\([a-zA-Z]{1,32})(-?[0-9]{1,10})? ?|\\'([0-9a-fA-F]{2})|\\([^a-zA-Z])|([{}])|[\r\n]+|([^\\{}\r\n]+)",
-    re.DOTALL,
-)
-CHARSETS: Final = {
-    77: "mac_roman", 78: "cp932", 79: "cp949", 80: "gbk", 81: "big5", 128: "cp932", 129: "cp949",
-    130: "johab", 134: "gbk", 136: "cp950", 161: "cp1253", 162: "cp1254", 163: "cp1258", 177: "cp1255",
-    178: "cp1256", 186: "cp1257", 204: "cp1251", 222: "cp874", 238: "cp1250", 254: "cp437", 255: "cp850",
-}  # fmt: skip
+from docpipe.convert.core.symbols import in_font, is_symbol_font
+from docpipe.convert.readers.rtffields import Field, sign_of
+from docpipe.convert.readers.rtflists import RtfLists
+from docpipe.convert.readers.rtfmath import Formula
+from docpipe.convert.readers.rtfsheet import Styled, sheet
+from docpipe.convert.readers.rtfstyle import NOTHING_STYLED, PLACES, SKIPPED, STYLES, Style, of_note
+from docpipe.convert.readers.rtftables import colours
+from docpipe.convert.readers.rtftokens import CHARSETS, Kind, codec_of, tokens
+from docpipe.convert.readers.runs import CHANGED, HIDDEN, PLAIN, Look, joined
+
 _SYMBOL: Final = 2
 _ROMAN: Final = {"ansi": "cp1252", "mac": "mac_roman", "pc": "cp437", "pca": "cp850"}
 _CHARACTERS: Final = {
@@ -27,48 +28,26 @@ _CHARACTERS: Final = {
     "qmspace": " ", "lquote": "\N{LEFT SINGLE QUOTATION MARK}", "rquote": "\N{RIGHT SINGLE QUOTATION MARK}",
     "ldblquote": "“", "rdblquote": "”",
 }  # fmt: skip
-_SKIPPED: Final = {
-    "upr", "colortbl", "pict", "nonshppict", "object", "objdata", "fldinst", "datafield", "xe", "tc", "tcn",
-    "rxe", "txe", "filetbl", "listtable", "listoverridetable", "revtbl", "rsidtbl", "generator",
-    "themedata", "colorschememapping", "datastore", "latentstyles", "xmlnstbl", "pgptbl", "listpicture",
-    "shprslt", "atnid", "atnauthor", "annotation", "atnref", "atndate", "bkmkstart", "bkmkend", "pntxta",
-    "pntxtb", "pnseclvl", "background", "ftnsep", "ftnsepc", "aftnsep", "aftnsepc", "ftncn", "aftncn",
-    "userprops", "docvar", "mmathpr", "oleclsid",
-}  # fmt: skip
 _MARGINS: Final = {
     "header", "headerl", "headerr", "headerf", "footer", "footerl", "footerr", "footerf",
 }  # fmt: skip
 _TOO_DEEP: Final = 10_000
-
-
-@dataclass(frozen=True, slots=True)
-class Style:
-    """What holds until the end of a group."""
-
-    place: str = "body"
-    """Where text goes: body, label (of a list item), note, the margins, or a table of the header; `skip` is
-    for what is not shown, and `gone` for what is not shown whatever it holds."""
-    font: int | None = None
-    unicode_skip: int = 1
-    hidden: bool = False
-    deleted: bool = False
-    raised: bool = False
-
-    @property
-    def silent(self) -> bool:
-        """Whether text goes nowhere."""
-        return self.place in {"skip", "gone", "info"} or self.hidden or self.deleted
+TRAILING: Final = "what follows the end of the text is left out; the original has it"
+_CONTROL_WORD: Final = re.compile(rb"\\[a-z]")
+_IN_LISTS: Final = frozenset({"lists", "leveltext"})
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something a reader of the page would notice: text, ends of paragraphs, cells and rows, styles."""
+    """Text, the end of a paragraph, cell or row, or a property of the paragraphs that follow."""
 
     kind: str
     place: str = "body"
     text: str = ""
     number: int = 0
-    raised: bool = False
+    look: Look = PLAIN
+    word: str = ""
+    """The control word, of the definition of a row."""
 
 
 @dataclass(slots=True)
@@ -80,51 +59,93 @@ class Rtf:
     headings: dict[int, int] = field(default_factory=dict)
     """Levels of headings by the numbers of their styles."""
     balanced: bool = True
+    warnings: list[str] = field(default_factory=list)
+    lists: RtfLists = field(default_factory=RtfLists)
+    names: dict[int, str] = field(default_factory=dict)
+    """The names of fonts by number."""
     _fonts: dict[int, str] = field(default_factory=dict)
     _default_font: int = 0
     _codec: str = "cp1252"
     _style: Style = field(default_factory=Style)
     _stack: list[Style] = field(default_factory=list)
     _bytes: bytearray = field(default_factory=bytearray)
-    _said: list[str] = field(default_factory=list)
     _skip: int = 0
     _starred: bool = False
     _number: int = 0
     """The font or style that the header's table is defining."""
+    _field: Field = field(default_factory=Field)
+    papers: dict[int, str] = field(default_factory=dict)
+    """Colours by number that flag what stands before them."""
+    _inks: dict[int, str] = field(default_factory=dict)
+    """The same of letters."""
+    _sheet: dict[int, Styled] = field(default_factory=dict)
+    _formula: Formula = field(default_factory=Formula)
+    _shape: list[str] = field(default_factory=lambda: ["", ""])
+    """Name and value of a shape's property."""
+    _commenter: str = ""
 
     def events(self) -> Iterator[Event]:
         """What the file shows, in order. Never fails: what is not RTF is text."""
-        at = 0
-        while at < len(self.data) and (token := TOKEN.match(self.data, at)):
-            at = token.end()
-            word, number, code, symbol, brace, text = token.groups()
-            if word == b"bin":
-                at += max(0, int(number or 0))
-            elif brace:
-                yield from self._group(opens=brace == b"{")
-            elif word:
-                yield from self._word(word.decode("ascii"), None if number is None else int(number))
-            elif code:
-                self._byte(bytes([int(code, 16)]))
-            elif symbol:
-                yield from self._symbol(symbol)
-            elif text:
-                self._starred = False
-                self._byte(text)
+        self.papers, self._inks = colours(self.data)
+        self._sheet = sheet(self.data)
+        for token in tokens(self.data):
+            match token.kind:
+                case Kind.OPEN:
+                    yield from self._group(opens=True)
+                case Kind.CLOSE:
+                    yield from self._group(opens=False)
+                    if not self._stack and self._ends(token.end):
+                        break
+                case Kind.WORD if token.word == "pict":
+                    if not self._style.quiet and not self._style.visibility:
+                        yield Event("picture", self._style.place, number=token.start)
+                    yield from self._word(token.word, token.number)
+                case Kind.WORD:
+                    yield from self._word(token.word, token.number)
+                case Kind.SYMBOL:
+                    yield from self._symbol(token.data)
+                case Kind.TEXT:
+                    self._starred = False
+                    self._byte(token.data)
         self.balanced = not self._stack
         yield from self._flush()
+
+    def _ends(self, at: int) -> bool:
+        """Whether the text ends with its last brace; where control words follow, the brace is a stray one."""
+        if _CONTROL_WORD.search(self.data, at):
+            return False
+        self.warnings += [TRAILING] if self.data[at:].strip(b"\0\r\n\t \x1a") else []
+        return True
 
     def _group(self, *, opens: bool) -> Iterator[Event]:
         yield from self._flush()
         self._skip = 0
         self._starred = False
+        if self._style.place == "math":
+            self._formula.group(opens=opens)
         if opens:
             if len(self._stack) < _TOO_DEEP:
                 self._stack.append(self._style)
         elif self._stack:
             before, self._style = self._style, self._stack.pop()
-            if before.place == "note" != self._style.place:
+            if before.place != self._style.place:
+                yield from self._left(before.place)
+
+    def _left(self, place: str) -> Iterator[Event]:
+        """What the end of a destination brings."""
+        match place:
+            case "note":
                 yield Event("text", self._style.place, "]")
+            case "comment":
+                yield Event("end", "comment", self._commenter)
+                self._commenter = ""
+            case "math":
+                yield from self._text(self._formula.line())
+            case "instruction":
+                if not self._style.quiet and (sign := self._field.sign()):
+                    yield from self._text(sign)
+            case "value" if self._shape[0].strip() == "gtextUNICODE":
+                yield Event("text", "watermark", joined(self._shape[1]).strip())
 
     def _symbol(self, symbol: bytes) -> Iterator[Event]:
         match symbol:
@@ -133,9 +154,9 @@ class Rtf:
             case b"\r" | b"\n":
                 yield from self._word("par", None)
             case b"~":
-                yield from self._say("\N{NO-BREAK SPACE}")
+                yield from self._write("\N{NO-BREAK SPACE}")
             case b"_":
-                yield from self._say("\N{NON-BREAKING HYPHEN}")
+                yield from self._write("\N{NON-BREAKING HYPHEN}")
             case b"\\" | b"{" | b"}":
                 self._byte(symbol)
 
@@ -145,67 +166,115 @@ class Rtf:
             skipped = min(self._skip, len(data))
             self._skip -= skipped
             data = data[skipped:]
-        if not self._style.silent:
+        if not self._style.quiet:
             self._bytes += data
 
-    def _say(self, text: str) -> Iterator[Event]:
+    def _write(self, text: str) -> Iterator[Event]:
         yield from self._flush()
         yield from self._text(text)
 
     def _flush(self) -> Iterator[Event]:
         if self._bytes:
             data, self._bytes = bytes(self._bytes), bytearray()
-            font = self._default_font if self._style.font is None else self._style.font
-            codec = self._fonts.get(font, self._codec)
-            if codec == "symbol":
-                text = "".join(chr(0xF000 + byte) if byte > 0x20 else chr(byte) for byte in data)  # noqa: PLR2004
+            font = self._style.font
+            codec = self._fonts.get(self._number_of(font), self._codec)
+            if self._style.place == "font":
+                text = data.decode(self._codec if codec == "symbol" else codec, "replace")
+            elif self.is_symbolic(font):
+                text = sign_of(data, self.font_name(font))
             else:
                 text = data.decode(codec, "replace")
             yield from self._text(text)
 
     def _text(self, text: str) -> Iterator[Event]:
         style = self._style
-        if style.silent:
+        if style.quiet:
             return
         match style.place:
             case "font":
-                return
+                self.names[self._number] = (self.names.get(self._number, "") + text).strip(" ;")
+            case "leveltext":
+                self.lists.text(text)
+            case "math":
+                self._formula.text(text)
+            case "instruction" | "choice":
+                self._field.add(text, choice=style.place == "choice")
+            case "commenter":
+                self._commenter += text
+            case "name" | "value":
+                self._shape[style.place == "value"] += text
             case "stylesheet":
                 self._name_style(text)
             case "title" | "author":
                 self.info[style.place] = self.info.get(style.place, "") + text
             case _:
-                yield Event("text", style.place, text, raised=style.raised)
+                yield self._passage(text)
+
+    def _passage(self, text: str) -> Event:
+        style = self._style
+        if style.visibility and text.strip():
+            self.warnings.append(CHANGED if style.deleted else HIDDEN)
+        look = style.look(text)
+        if style.ink or style.paper:
+            look = replace(look, colour=self.papers.get(style.paper, "") or self._inks.get(style.ink, ""))
+        return Event("text", style.place, text, look=look)
 
     def _name_style(self, text: str) -> None:
-        if found := re.match(r"\s*(?:heading|überschrift|titre|título)\s+([1-9])\s*;?", text, re.IGNORECASE):
-            self.headings[self._number] = int(found[1])
+        if match := re.match(r"\s*(?:heading|überschrift|titre|título)\s+([1-9])\s*;?", text, re.IGNORECASE):
+            self.headings[self._number] = int(match[1])
 
     def _word(self, word: str, number: int | None) -> Iterator[Event]:
         starred, self._starred = self._starred, False
         if word == "u":
-            yield from self._say(chr((number or 0) % 0x10000))
+            yield from self._write(in_font(self.font_name(self._style.font), chr((number or 0) % 0x10000)))
             self._skip = self._style.unicode_skip
             return
         if self._skip and word not in {"uc", "par", "cell", "row"}:
             self._skip -= 1  # a control word counts as one character to skip
             return
         yield from self._flush()
-        if word in _CHARACTERS:
+        if self._style.place == "math":
+            self._formula.word(word)
+        elif word in _CHARACTERS:
             yield from self._text(_CHARACTERS[word])
         elif word in _EVENTS:
             yield from self._event(word, number or 0)
         elif word == "footnote":
-            yield from self._text(" [")
-            self._style = replace(self._style, place="note" if self._style.place == "body" else "skip")
+            if self._style.place == "body":
+                self._style = of_note(self._style)
+                yield from self._text(" [")
+            else:
+                self._style = replace(self._style, place="skip")
         elif not self._destination(word, starred=starred):
             self._property(word, number)
 
+    def _number_of(self, font: int | None) -> int:
+        return self._default_font if font is None else font
+
+    def font_name(self, font: int | None) -> str | None:
+        """The name of a font by its number, of the default font for None."""
+        return self.names.get(self._number_of(font))
+
+    def is_symbolic(self, font: int | None) -> bool:
+        """Whether a font, by its number, is a symbol font by its name or its character set."""
+        return self._fonts.get(self._number_of(font)) == "symbol" or is_symbol_font(self.font_name(font))
+
     def _event(self, word: str, number: int) -> Iterator[Event]:
-        if self._style.place == "stylesheet":
+        if self._style.place in {"lists", "overrides"}:
+            self._define(word, number)
+        elif self._style.place == "stylesheet":
             self._number = number if word == "s" else self._number
-        elif not self._style.silent and self._style.place != "font":
-            yield Event(_EVENTS[word], self._style.place, number=number)
+        elif self._style.visibility and _EVENTS[word] == "par":
+            # The paragraphs before and behind a hidden or deleted mark are one.
+            yield Event("text", self._style.place, "\n")
+        elif not self._style.quiet and self._style.place != "font":
+            if word in {"s", "pard"}:
+                styled = self._sheet.get(number, NOTHING_STYLED) if word == "s" else NOTHING_STYLED
+                self._style = replace(self._style, of_paragraph=styled)
+            yield Event(_EVENTS[word], self._style.place, number=number, word=word)
+
+    def _define(self, word: str, number: int) -> None:
+        (self.lists.define if self._style.place == "lists" else self.lists.override)(word, number)
 
     def _destination(self, word: str, *, starred: bool) -> bool:
         """Turn to the place that a destination's name begins; False for a word that names none."""
@@ -213,7 +282,15 @@ class Rtf:
         if new is None:
             return False
         if new in {"title", "author"}:
-            self.info[new] = ""  # said again in Unicode after the form for old readers
+            self.info[new] = ""  # given again in Unicode after the form for old readers
+        if new == "math":
+            self._formula = Formula()
+        if word in {"sn", "sv"}:
+            self._shape[word == "sv"] = ""
+        elif word == "ffl":
+            self._field.choices.append("")
+        elif word == "fldrslt" and self._field.stands:
+            new = "skip"
         self._style = replace(self._style, place=new)
         return True
 
@@ -224,29 +301,43 @@ class Rtf:
             return place if place == "gone" else None
         if place in {"info", "title", "author"}:
             return _INFO.get(word) if word not in {"upr", "ud"} else place
-        if word == "ud":
-            return "body"
-        if word in _MARGINS:
-            return word[:6]
-        if word in {"pntext", "listtext"}:
-            return "label" if place == "body" else place
-        return _PLACES.get(word) or ("gone" if word in _SKIPPED else "skip" if starred else None)
+        if word == "ud" or word in _MARGINS:
+            return "body" if word == "ud" else word[:6]
+        if word in {"pntext", "listtext", "result", "fldrslt", "moMathPara"}:
+            return "label" if place == "body" and word.endswith("text") else place
+        if place in _IN_LISTS and word != "leveltext":
+            return "gone" if word in SKIPPED else None
+        return PLACES.get(word) or ("gone" if word in SKIPPED else "skip" if starred else None)
 
     def _property(self, word: str, number: int | None) -> None:
-        on = number != 0
-        if change := _STYLES.get(word):
-            self._style = change(self._style, 1 if number is None else number, on)
+        if self._style.place in {"lists", "overrides"}:
+            self._define(word, 1 if number is None else number)
+        elif self._style.place == "form":
+            self._field.take(word, number or 0)
+        elif word == "field":
+            self._field = Field()
+        elif word == "cs":
+            self._style = replace(self._style, of_passage=self._sheet.get(number or 0, NOTHING_STYLED))
+        elif change := STYLES.get(word):
+            self._style = change(self._style, number, number != 0)
             if word == "f" and self._style.place == "font":
                 self._number = number or 0
-        elif word == "fcharset":
+            elif word == "revised" and number != 0:
+                self.warnings.append(CHANGED)
+        else:
+            self._setting(word, number)
+
+    def _setting(self, word: str, number: int | None) -> None:
+        """A control word of the header."""
+        if word == "fcharset":
             self._charset(number or 0)
         elif word in _ROMAN:
             self._codec = _ROMAN[word]
-        elif word in {"ansicpg", "cpg"} and _is_codec(f"cp{number}"):
+        elif word in {"ansicpg", "cpg"} and (name := codec_of(number)):
             if word == "cpg":
-                self._fonts[self._number] = f"cp{number}"
+                self._fonts[self._number] = name
             else:
-                self._codec = f"cp{number}"
+                self._codec = name
         elif word == "deff":
             self._default_font = number or 0
         elif word in _DATE and self._style.place == "info":  # of \creatim, the first in order
@@ -262,34 +353,10 @@ class Rtf:
 _DATE: Final = frozenset({"yr", "mo", "dy"})
 _EVENTS: Final = {
     "par": "par", "sect": "par", "page": "par", "cell": "cell", "row": "row", "pard": "pard",
-    "intbl": "intbl", "s": "style",
-}  # fmt: skip
-_PLACES: Final = {
-    "fonttbl": "font", "stylesheet": "stylesheet", "info": "info", "shptxt": "body", "dptxbxtext": "body",
+    "intbl": "intbl", "s": "style", "ls": "ls", "ilvl": "ilvl", "trowd": "define", "trleft": "define",
+    "cellx": "define", "clcbpat": "define",
 }  # fmt: skip
 _INFO: Final = {"title": "title", "author": "author"} | dict.fromkeys(
     ("subject", "operator", "keywords", "doccomm", "comment", "company", "category", "manager", "hlinkbase",
      "revtim", "printim", "buptim"), "gone",
 )  # fmt: skip
-_STYLES: Final[dict[str, Callable[[Style, int, bool], Style]]] = {
-    "f": lambda style, number, _: replace(style, font=number),
-    "uc": lambda style, number, _: replace(style, unicode_skip=max(0, min(number, 8))),
-    "v": lambda style, _, on: replace(style, hidden=on),
-    "deleted": lambda style, _, on: replace(style, deleted=on),
-    "super": lambda style, _, on: replace(style, raised=on),
-    "nosupersub": lambda style, _number, _on: replace(style, raised=False),
-    "plain": lambda style, _number, _on: replace(style, font=None, hidden=False, deleted=False, raised=False),
-}
-
-
-def _is_codec(name: str) -> bool:
-    try:
-        "".encode(name)
-    except LookupError:
-        return False
-    return True
-
-
-def joined(text: str) -> str:
-    """The text with halves of characters beyond the basic plane put together."""
-    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")

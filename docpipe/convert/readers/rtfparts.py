@@ -7,64 +7,64 @@ from typing import Final
 from docpipe.convert.core.base import Embedded
 from docpipe.convert.core.letter import file_name
 from docpipe.convert.readers.ole import native, unwrapped
-from docpipe.convert.readers.rtf import TOKEN
+from docpipe.convert.readers.rtftokens import Kind, tokens
 
 _PART: Final = re.compile(rb"\\(pict|objdata)(?![a-zA-Z])")
-_FORMS: Final = {b"pngblip": ".png", b"jpegblip": ".jpg"}
+_FORMS: Final = {"pngblip": ".png", "jpegblip": ".jpg"}
 _MOST: Final = 500
 _EMBEDDED: Final = 2
 
 
-def pictures(data: bytes) -> Iterator[Embedded]:
-    """The pictures, in order: PNG and JPEG. Others are drawings for old readers."""
+def pictures(data: bytes) -> Iterator[tuple[int, Embedded]]:
+    """The pictures and where their destinations begin: PNG and JPEG. Others are drawings for old readers."""
     number = 0
-    for kind, words, content in _parts(data):
+    for at, kind, words, content in _parts(data):
         extension = next((_FORMS[word] for word in words if word in _FORMS), None)
         if kind == b"pict" and extension and content:
             number += 1
-            yield Embedded(f"picture {number}{extension}", None, content)
+            yield at, Embedded(f"picture {number}{extension}", None, content)
 
 
 def objects(data: bytes) -> Iterator[Embedded]:
     """The documents within, unwrapped where they can be."""
     number = 0
-    for kind, _, content in _parts(data):
-        if kind == b"objdata" and (found := _object(content, f"object {number + 1}.bin")):
+    for _, kind, _, content in _parts(data):
+        if kind == b"objdata" and (document := _object(content, f"object {number + 1}.bin")):
             number += 1
-            yield Embedded(file_name(found[0], f"object {number}"), None, found[1])
+            yield Embedded(file_name(document[0], f"object {number}"), None, document[1])
 
 
-def _parts(data: bytes) -> Iterator[tuple[bytes, set[bytes], bytes]]:
-    """Each picture and object: which of the two, the words that describe it, its bytes."""
+def _parts(data: bytes) -> Iterator[tuple[int, bytes, set[str], bytes]]:
+    """Each picture and object: where it begins, which of the two, the words that describe it, its bytes."""
     at = 0
     for _ in range(_MOST):
-        found = _PART.search(data, at)
-        if found is None:
+        match = _PART.search(data, at)
+        if match is None:
             return
-        words, content, at = _content(data, found.end())
-        yield found[1], words, content
+        words, content, at = _content(data, match.end())
+        yield match.start(), match[1], words, content
 
 
-def _content(data: bytes, at: int) -> tuple[set[bytes], bytes, int]:
-    words: set[bytes] = set()
+def _content(data: bytes, at: int) -> tuple[set[str], bytes, int]:
+    words: set[str] = set()
     hexed: list[bytes] = []
     plain = b""
     depth = 0
-    while at < len(data) and (token := TOKEN.match(data, at)):
-        at = token.end()
-        word, number, _, _, brace, text = token.groups()
-        if brace:
-            depth += 1 if brace == b"{" else -1
-            if depth < 0:
-                break
-        elif word == b"bin":
-            size = max(0, int(number or 0))
-            plain += data[at : at + size]
-            at += size
-        elif word and not depth:
-            words.add(word)
-        elif text and not depth:
-            hexed.append(text)
+    for token in tokens(data, at):
+        at = token.end
+        match token.kind:
+            case Kind.OPEN:
+                depth += 1
+            case Kind.CLOSE:
+                depth -= 1
+                if depth < 0:
+                    break
+            case Kind.BINARY:
+                plain += token.data
+            case Kind.WORD if not depth:
+                words.add(token.word)
+            case Kind.TEXT if not depth:
+                hexed.append(token.data)
     digits = re.sub(rb"[^0-9A-Fa-f]", b"", b"".join(hexed))
     return words, bytes.fromhex(digits[: len(digits) & ~1].decode("ascii")) + plain, at
 
