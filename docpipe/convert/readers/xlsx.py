@@ -1,19 +1,25 @@
 """SpreadsheetML (ECMA-376-1, 18): a workbook's tables of strings and styles, and the cells of a sheet."""
 
+import contextlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import IO, Any, Final
 
 from lxml import etree
 
 from docpipe.convert.core.blocks import clean
+from docpipe.convert.core.marks import struck
 from docpipe.convert.core.xmltree import Element, local
-from docpipe.convert.readers.docx import attribute, on
-from docpipe.convert.readers.numberformat import BUILT_IN, GENERAL, plain, shown
+from docpipe.convert.readers.conditions import Value
+from docpipe.convert.readers.numberformat import GENERAL, colour_of, formatted, hides_text, with_text
+from docpipe.convert.readers.runs import Visibility, withheld
+from docpipe.convert.readers.sheet import Cell, hidden_marked
+from docpipe.convert.readers.xlsxbeside import margin_text
+from docpipe.convert.readers.xlsxrules import Effect, Rules
+from docpipe.convert.readers.xlsxstyles import ESCAPED, PLAIN, CellStyle, Text, string_of
 
 _ADDRESS: Final = re.compile(r"\$?([A-Za-z]{1,3})\$?([0-9]{1,7})")
-_ESCAPED: Final = re.compile("_x([0-9A-Fa-f]{4})_")
 _ISO: Final = re.compile(r"(\d{4}-\d\d-\d\d)(?:T(\d\d:\d\d)(:\d\d)?(?:\.\d+)?)?Z?$")
 MOST_COLUMNS: Final = 16_384
 
@@ -22,36 +28,38 @@ MOST_COLUMNS: Final = 16_384
 class Workbook:
     """What the sheets share."""
 
-    strings: list[str] = field(default_factory=list)
-    formats: list[str] = field(default_factory=list)
-    """Of numbers, by the index that cells bear."""
+    strings: list[Text] = field(default_factory=list)
+    styles: list[CellStyle] = field(default_factory=list)
+    """By the index that cells bear."""
     from_1904: bool = False
+    effects: list[Effect] = field(default_factory=list)
+    """What conditional formatting may make of cells."""
+
+    def style(self, cell: Element) -> CellStyle:
+        """The style of a cell."""
+        index = cell.get("s") or "0"
+        at = int(index) if index.isdigit() else 0
+        return self.styles[at] if at < len(self.styles) else PLAIN
 
 
 @dataclass(slots=True)
-class Found:
-    """What was noticed while a sheet was read."""
+class SheetFindings:
+    """What a sheet holds besides its cells, and what was left out of it."""
 
     hidden: bool = False
     """Rows or columns that the sheet does not show."""
     uncalculated: int = 0
     """Formulas without a stored result."""
     damaged: bool = False
+    blanked: bool = False
+    """Cells whose format shows nothing of what they hold."""
+    ruled: bool = False
+    """Cells that are coloured by rules."""
+    headers: list[str] = field(default_factory=list)
+    footers: list[str] = field(default_factory=list)
 
 
-def text_of(element: Element) -> str:
-    """The text of a string: plain or rich, without the phonetic guide."""
-    parts: list[str] = []
-    for inner in element:
-        match local(inner):
-            case "t":
-                parts.append(inner.text or "")
-            case "r":
-                parts += [part.text or "" for part in inner if local(part) == "t"]
-    return clean(_ESCAPED.sub(lambda found: chr(int(found[1], 16)), "".join(parts))).strip()
-
-
-def elements(opened: IO[bytes], tags: tuple[str, ...], found: Found) -> Iterator[Element]:
+def elements(opened: IO[bytes], tags: tuple[str, ...], findings: SheetFindings) -> Iterator[Element]:
     """The elements of a part with these names, one at a time; what was read is forgotten. A part that breaks
     off is read up to there.
     """
@@ -76,46 +84,92 @@ def elements(opened: IO[bytes], tags: tuple[str, ...], found: Found) -> Iterator
     except etree.XMLSyntaxError as error:
         if "unknown error" in str(error):  # what libxml2 says when memory ran out
             raise MemoryError from error
-        found.damaged = True
+        findings.damaged = True
     except Exception:  # noqa: BLE001 - the unpacking below raises a dozen types
-        found.damaged = True
-
-
-def formats(styles: Element | None) -> list[str]:
-    """The number format of each style of cells."""
-    if styles is None:
-        return []
-    codes = dict(BUILT_IN)
-    for group in styles:
-        if local(group) == "numFmts":
-            for number in group:
-                told = attribute(number, "numFmtId") or ""
-                if told.isdigit():
-                    codes[int(told)] = attribute(number, "formatCode") or GENERAL
-    for group in styles:
-        if local(group) == "cellXfs":
-            ids = [attribute(style, "numFmtId") or "0" for style in group if local(style) == "xf"]
-            return [codes.get(int(told) if told.isdigit() else 0, GENERAL) for told in ids]
-    return []
+        findings.damaged = True
 
 
 def rows(
-    opened: IO[bytes], workbook: Workbook, found: Found
-) -> Iterator[tuple[int, list[tuple[int, str, bool]]]]:
-    """The rows of a sheet that have text: number and cells, each with its column, its text, and whether it is
-    a number.
+    opened: IO[bytes], workbook: Workbook, findings: SheetFindings, rules: Rules | None = None
+) -> Iterator[tuple[int, list[Cell]]]:
+    """The rows of a sheet that have text: number and cells. Hidden rows and columns are marked, and what
+    `rules` flag and strike.
     """
     number = 0
-    for element in elements(opened, ("row", "col"), found):
-        if local(element) == "col":
-            found.hidden = found.hidden or on_attribute(element, "hidden")
+    hidden: set[int] = set()
+    for element in elements(opened, ("row", "col", "headerFooter", "conditionalFormatting"), findings):
+        match local(element):
+            case "col":
+                hidden |= _hidden_columns(element)
+            case "headerFooter":
+                _margins(element, findings)
+            case "conditionalFormatting":
+                findings.ruled = rules is None or rules.untold
+        if local(element) != "row":
             continue
-        told = element.get("r") or ""
-        number = int(told) if re.fullmatch("[0-9]{1,7}", told) else number + 1
-        cells = list(_cells(element, workbook, found))
+        address = element.get("r") or ""
+        number = int(address) if re.fullmatch("[0-9]{1,7}", address) else number + 1
+        cells = list(_cells(element, workbook, findings))
+        if rules is not None and rules.listed:
+            cells = _ruled(number, cells, _values(element, workbook), rules)
+        off = on_attribute(element, "hidden") or _is_nothing(element.get("ht"))
+        if cells and (off or hidden):
+            findings.hidden = findings.hidden or off or not hidden.isdisjoint(cell.column for cell in cells)
+            cells = hidden_marked(cells, row=off, columns=hidden)
         if cells:
-            found.hidden = found.hidden or on_attribute(element, "hidden")
             yield number, cells
+
+
+def _ruled(number: int, cells: list[Cell], values: Mapping[int, Value], rules: Rules) -> list[Cell]:
+    """The cells of a row with what conditional formatting makes of them."""
+    made: list[Cell] = []
+    for cell in cells:
+        effect = rules.effect(number, values, cell.column) if cell.column in values else None
+        text = struck(cell.text) if effect is not None and effect.struck else cell.text
+        made.append(cell if effect is None else cell._replace(text=text, flag=effect.flag))
+    return made
+
+
+def _values(row: Element, workbook: Workbook) -> dict[int, Value]:
+    """The values of a row's cells by column."""
+    values: dict[int, Value] = {}
+    column = -1
+    for cell in row:
+        if local(cell) != "c":
+            continue
+        column = column_of(cell.get("r") or "", column + 1)
+        written = next((inner.text or "" for inner in cell if local(inner) == "v"), "").strip()
+        match cell.get("t") or "n":
+            case "s" if written.isdigit() and int(written) < len(workbook.strings):
+                values[column] = PLAIN.text(workbook.strings[int(written)])
+            case "inlineStr":
+                values[column] = "".join(str(each.text or "") for each in cell.iter("{*}t"))
+            case "n" | "b":
+                with contextlib.suppress(ValueError):
+                    values[column] = float(written)
+            case _:
+                values[column] = written
+    return values
+
+
+def _margins(element: Element, findings: SheetFindings) -> None:
+    """The headers and footers of a sheet, but for those that only number pages."""
+    for inner in element:
+        if text := margin_text(inner.text or ""):
+            (findings.headers if local(inner).endswith("Header") else findings.footers).append(text)
+
+
+def _hidden_columns(element: Element) -> set[int]:
+    first, last = element.get("min") or "", element.get("max") or ""
+    off = on_attribute(element, "hidden") or _is_nothing(element.get("width"))
+    if not off or not (first.isdigit() and last.isdigit()):
+        return set()
+    return set(range(int(first[:6]) - 1, min(int(last[:6]), MOST_COLUMNS)))
+
+
+def _is_nothing(size: str | None) -> bool:
+    """Whether a height or a width is zero."""
+    return size is not None and re.fullmatch(r"0+(\.0*)?", size) is not None
 
 
 def on_attribute(element: Element, name: str) -> bool:
@@ -123,28 +177,32 @@ def on_attribute(element: Element, name: str) -> bool:
     return element.get(name) in {"1", "true", "on"}
 
 
-def _cells(row: Element, workbook: Workbook, found: Found) -> Iterator[tuple[int, str, bool]]:
+def _cells(row: Element, workbook: Workbook, findings: SheetFindings) -> Iterator[Cell]:
     column = -1
     for cell in row:
         if local(cell) != "c":
             continue
         column = column_of(cell.get("r") or "", column + 1)
-        text, number = _cell(cell, workbook, found)
+        style = workbook.style(cell)
+        text, number, flag = _cell(cell, style, workbook, findings)
         if text and column < MOST_COLUMNS:
-            yield column, text, number
+            yield Cell(column, text, number, style.bold, flag)
 
 
 def column_of(address: str, otherwise: int) -> int:
     """The column of an address such as B12, from 0."""
-    if not (found := _ADDRESS.fullmatch(address)):
+    if not (match := _ADDRESS.fullmatch(address)):
         return otherwise
     number = 0
-    for letter in found[1].upper():
+    for letter in match[1].upper():
         number = number * 26 + ord(letter) - 64
     return number - 1
 
 
-def _cell(cell: Element, workbook: Workbook, found: Found) -> tuple[str, bool]:
+def _cell(
+    cell: Element, style: CellStyle, workbook: Workbook, findings: SheetFindings
+) -> tuple[str, bool, str]:
+    """The text of a cell, whether it is a number, and the colour that may flag it."""
     value = formula = ""
     for inner in cell:
         match local(inner):
@@ -153,16 +211,34 @@ def _cell(cell: Element, workbook: Workbook, found: Found) -> tuple[str, bool]:
             case "f":
                 formula = inner.text or ""
             case "is":
-                return text_of(inner), False
+                text = string_of(inner)
+                text = with_text(text, style.code) if isinstance(text, str) else text
+                return style.text(text), False, style.flag_of(text)
     if not value:
         if not formula or cell.get("t") == "str":
-            return "", False
-        found.uncalculated += 1
-        return clean(f"={formula}").strip(), False
-    return _value(cell, value, workbook)
+            return "", False, ""
+        findings.uncalculated += 1
+        return clean(f"={formula}").strip(), False, style.flag
+    text, number = _value(cell, value, style.code, workbook)
+    if (number and not text and value.strip("0.- ")) or (text and not number and hides_text(style.code)):
+        findings.blanked = True
+        return withheld(style.text(text or clean(value)), Visibility.HIDDEN), False, style.flag
+    if number:
+        return style.text(text) + _coloured(value, style.code, style.text(text)), True, style.flag
+    text = with_text(text, style.code) if isinstance(text, str) else text
+    return style.text(text), False, style.flag_of(text)
 
 
-def _value(cell: Element, value: str, workbook: Workbook) -> tuple[str, bool]:
+def _coloured(value: str, code: str, text: str) -> str:
+    """The colour that a format gives to numbers of a kind, where no sign in the text tells it."""
+    try:
+        colour = colour_of(float(value), code)
+    except ValueError:
+        return ""
+    return f" [{colour}]" if colour and not text.startswith(("-", "(")) else ""
+
+
+def _value(cell: Element, value: str, code: str, workbook: Workbook) -> tuple[Text, bool]:
     match cell.get("t") or "n":
         case "s":
             at = value.strip()
@@ -172,28 +248,22 @@ def _value(cell: Element, value: str, workbook: Workbook) -> tuple[str, bool]:
         case "b":
             return {"1": "TRUE", "0": "FALSE"}.get(value.strip(), value.strip()), False
         case "n":
-            return _number(cell, value.strip(), workbook), True
+            return _number(value.strip(), code, workbook), True
         case "d":
             when = _ISO.match(value.strip())
             return (" ".join(part for part in when.groups() if part) if when else clean(value)).replace(
                 " :", ":"
             ), True
         case _:
-            return clean(_ESCAPED.sub(lambda each: chr(int(each[1], 16)), value)).strip(), False
+            return clean(ESCAPED.sub(lambda each: chr(int(each[1], 16)), value)).strip(), False
 
 
-def _number(cell: Element, value: str, workbook: Workbook) -> str:
+def _number(value: str, code: str, workbook: Workbook) -> str:
     try:
         number = float(value)
     except ValueError:
         return clean(value)
-    style = cell.get("s") or "0"
-    at = int(style) if style.isdigit() else 0
-    code = workbook.formats[at] if at < len(workbook.formats) else GENERAL
     if code == GENERAL and re.fullmatch("-?[0-9]{1,20}", value):
         return value
-    text = shown(number, code, from_1904=workbook.from_1904)
-    return clean(text) if text.strip() else plain(number) if number and ";;;" not in code else ""
-
-
-__all__ = ["Found", "Workbook", "attribute", "elements", "formats", "on", "rows", "text_of"]
+    text = formatted(number, code, from_1904=workbook.from_1904)
+    return clean(text) if text.strip() else ""
