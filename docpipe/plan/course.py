@@ -1,4 +1,4 @@
-"""How it would go: what one simulation tells."""
+"""The result of one simulation."""
 
 import statistics
 from collections import Counter
@@ -30,7 +30,7 @@ class Course:
     """When each run ended, in order."""
 
     @property
-    def mostly(self) -> str:
+    def main_bottleneck(self) -> str:
         """What holds it up for the longest time."""
         held: Counter[str] = Counter()
         for hour in self.hours:
@@ -43,7 +43,7 @@ def course(setup: Setup, progress: Callable[[float], None] = lambda _: None) -> 
 
     Args:
         setup: what it depends on.
-        progress: told what part of the runs has ended.
+        progress: called with the part of the runs that has ended.
     """
     trace = simulate(setup, progress)
     late = [noticed - ready for noticed, ready in zip(trace.noticed, trace.ready, strict=True)]

@@ -5,12 +5,12 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from docpipe.model import Rate
-from docpipe.plan.aside import simulated
 from docpipe.plan.course import Course
+from docpipe.plan.parallel import simulated
 from docpipe.plan.setup import Setup
 
 Progress = Callable[[str, float], None]
-"""Told what is being simulated, and what part of that is done."""
+"""Called with what is being simulated, and the part of it that is done."""
 _PLAIN: Final = "without the outages"
 _PLANNED: Final = "as planned"
 
@@ -27,7 +27,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """All that `plan` tells."""
+    """Everything that `plan` prints."""
 
     setup: Setup
     course: Course
@@ -42,8 +42,8 @@ def forecast(setup: Setup, progress: Progress = lambda _what, _part: None) -> Fo
 
     def simulate(wanted: Mapping[str, Setup], what: str) -> None:
         missing = {name: setup for name, setup in wanted.items() if name not in courses}
-        found = simulated(list(missing.values()), lambda part: progress(what, part))
-        courses.update(zip(missing, found, strict=True))
+        results = simulated(list(missing.values()), lambda part: progress(what, part))
+        courses.update(zip(missing, results, strict=True))
 
     plain = replace(setup, outages=())
     placed = all(outage.start is not None for outage in setup.outages)
@@ -75,7 +75,7 @@ def _otherwise(setup: Setup, courses: Iterable[Course]) -> list[tuple[str, str, 
         What is changed, which bottleneck that is about, and what to simulate.
     """
     bottlenecks = {hour.bottleneck for course in courses for hour in course.hours}
-    return [found for found in _twices(setup) if found[1] in bottlenecks]
+    return [change for change in _twices(setup) if change[1] in bottlenecks]
 
 
 def _twices(setup: Setup) -> Iterator[tuple[str, str, Setup]]:

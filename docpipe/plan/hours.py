@@ -52,15 +52,15 @@ def hours(setup: Setup, trace: Trace) -> list[Hour]:
     """The time until all was done, in parts."""
     spent = {name: sorted(trace.requests.get(name, ())) for name in rates(setup.config)}
     ended = sorted(trace.ended)
-    found = []
+    listed = []
     for start, end in _parts(trace.done_s):
         used = _used(setup, trace, spent, start, end)
         outages = {
             outage.service: part for outage in setup.outages if (part := _down(outage, start, end)) > 0
         }
         done = bisect.bisect_right(ended, end)
-        found.append(Hour(start, end - start, done, used, outages, _bottleneck(used, outages)))
-    return found
+        listed.append(Hour(start, end - start, done, used, outages, _bottleneck(used, outages)))
+    return listed
 
 
 def _parts(seconds: float) -> list[tuple[float, float]]:

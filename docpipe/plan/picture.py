@@ -32,23 +32,23 @@ _STEPS_S: Final = (1, 5, 10, 30, 60, 300, 600, 1800, 3600, 2 * 3600, 4 * 3600, 1
 _MOST_MARKS: Final = 12
 
 
-def drawn(told: Forecast) -> str:
+def drawn(forecast: Forecast) -> str:
     """How many runs have ended over time; behind that, by its colour, what holds them up."""
-    lines = [("as planned", told.course)]
-    if told.undisturbed is not None:
-        lines.append(("without the outage", told.undisturbed))
-    lines += [(f"with {change.what}", change.course) for change in told.changes]
+    lines = [("as planned", forecast.course)]
+    if forecast.undisturbed is not None:
+        lines.append(("without the outage", forecast.undisturbed))
+    lines += [(f"with {change.what}", change.course) for change in forecast.changes]
     longest = max((course.done_s for _, course in lines), default=0.0) or 1.0
     scale = (_WIDTH - _LEFT - _RIGHT) / longest
-    total = max(1, len(told.course.ended))
-    body = _held(told.course, scale) + _axes(longest, scale, total)
-    body += _outages(told.setup.outages, longest, scale)
+    total = max(1, len(forecast.course.ended))
+    body = _held(forecast.course, scale) + _axes(longest, scale, total)
+    body += _outages(forecast.setup.outages, longest, scale)
     for number, (name, course) in enumerate(lines):
         colour = _COLOURS[number % len(_COLOURS)]
         points = _points(course, scale, total)
         body += f'<polyline fill="none" stroke="{colour}" stroke-width="2" points="{points}"/>'
         body += f'<text x="{_LEFT + 10}" y="{_TOP + 18 + 16 * number}" fill="{colour}">{escape(name)}</text>'
-    body += _legend(told.course)
+    body += _legend(forecast.course)
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" '
         f'aria-label="Runs that have ended over time" font-family="sans-serif" font-size="12">{body}</svg>\n'
@@ -76,7 +76,7 @@ def _held(course: Course, scale: float) -> str:
 
 
 def _outages(outages: Iterable[Outage], longest: float, scale: float) -> str:
-    """To the second, while what holds it up is told by the hour."""
+    """Exact to the second, while bottlenecks are per hour."""
     body = ""
     for outage in outages:
         start = min(outage.start or 0.0, longest)

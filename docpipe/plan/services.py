@@ -7,9 +7,9 @@ from typing import Any, Final
 
 from docpipe.gates import Call, Failure, Gate
 from docpipe.http import Answer, Http
-from docpipe.http.answers import Check
+from docpipe.http.answers import Reading
 from docpipe.http.client import Request
-from docpipe.http.credentials import Shown
+from docpipe.http.credentials import RequestAuth
 from docpipe.model import Json
 from docpipe.plan.setup import Case, Setup
 from docpipe.plan.trace import Trace
@@ -62,11 +62,11 @@ class World:
 
     def case(self, patient_id: str) -> Case:
         """What the world holds of a patient: the same patients for the same seed, whoever comes first."""
-        found = self.cases.get(patient_id)
-        if found is None:
+        case = self.cases.get(patient_id)
+        if case is None:
             rng = random.Random(f"{self.setup.seed} {patient_id}")
-            found = self.cases[patient_id] = self.setup.mix.draw(rng, self._past(patient_id))
-        return found
+            case = self.cases[patient_id] = self.setup.mix.draw(rng, self._past(patient_id))
+        return case
 
     def _past(self, patient_id: str) -> Case | None:
         """Patients of the history in rounds, each shuffled: all count the same, and chance adds little.
@@ -119,8 +119,8 @@ class PlannedHttp(Http):
         request: Request,
         gate: Gate,
         call: Call,
-        check: Check | None,  # noqa: ARG002 -- as in the base class
-        shown: Shown,  # noqa: ARG002 -- likewise
+        reading: Reading,  # noqa: ARG002 -- as in the base class
+        auth: RequestAuth,  # noqa: ARG002 -- likewise
     ) -> Answer | Failure:
         failure = await self._world.attempt(gate, call)
         return failure or self._answer(request)
@@ -154,6 +154,6 @@ class PlannedHttp(Http):
                 world.trace.noticed.append(when)
             archive: Json = {"url": search_id} if search.case.convert_s else None
             body |= {"state": "ready", "archive": archive, "documents": []}
-        elif world.setup.tells_progress:
+        elif world.setup.reports_progress:
             body["progress"] = (when - search.began) / search.case.search_s
         return Answer(200, {}, body)

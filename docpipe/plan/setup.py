@@ -1,4 +1,4 @@
-"""What is planned for: how many patients, what they are like, and with what means."""
+"""The input of a simulation: patients, services, and means."""
 
 import random
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ DEFAULT_DOCUMENTS: Final = (20.0, 20.0)
 DEFAULT_CONVERT_S: Final = (0.5, 0.5)
 DEFAULT_DOCUMENT_B: Final = 500_000
 BANDWIDTH: Final = 20e6
-"""Bytes a second from the exchange to the extracted files, where nothing tells it."""
+"""Bytes a second from the exchange to the extracted files, where it is unknown."""
 
 Span = tuple[float, float]
 """Anything from the one to the other, evenly."""
@@ -81,7 +81,7 @@ class Outage:
     service: str
     seconds: float
     start: float | None = None
-    """None: in the middle of what it would take without."""
+    """None: in the middle of the time that all would take without it."""
 
     def within(self, now: float) -> bool:
         """Whether it is on."""
@@ -90,7 +90,7 @@ class Outage:
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """What the user says. None: the history's, or the configuration's."""
+    """The values that the user gives. None: that of the history, or of the configuration."""
 
     patients: int = 0
     search_s: Span | None = None
@@ -141,10 +141,10 @@ class Setup:
     """To look a patient up."""
     start_s: float = 0.5
     """Until the workers are there, from the first conversion on."""
-    tells_progress: bool = True
-    """Whether the exchange says how far a search is."""
+    reports_progress: bool = True
+    """Whether the exchange reports the progress of searches."""
     ask_after: float | None = None
-    """When it wants to be asked first."""
+    """The delay before the first poll that it asks for, in seconds."""
     outages: tuple[Outage, ...] = ()
     before: Before = field(default_factory=Before)
     seed: int = 0

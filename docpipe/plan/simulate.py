@@ -1,4 +1,4 @@
-"""Runs the real engine, pipeline, gates and lines in virtual time, in a world that is made up."""
+"""Runs the real engine, pipeline and gates in virtual time, with simulated services."""
 
 import asyncio
 import contextlib
@@ -13,7 +13,7 @@ import structlog
 
 from docpipe.checkpoints import StoredStep
 from docpipe.engine.engine import Change, Engine
-from docpipe.gates.line import Slots
+from docpipe.gates.line import SharedSlots, Slots
 from docpipe.http.credentials import NONE
 from docpipe.model import Activity, Clock, RunIds, RunState
 from docpipe.plan.activities import PlannedActivities
@@ -23,6 +23,7 @@ from docpipe.plan.setup import Setup
 from docpipe.plan.trace import Trace
 from docpipe.plan.virtual import BlindLoop
 from docpipe.sources.docex.exchange import DocumentExchange
+from docpipe.sources.docex.owners import Owners
 from docpipe.tasks.tracker import TaskTracker
 from docpipe.wiring.gates import open_gates
 
@@ -32,13 +33,13 @@ _BUNDLES: Final = 8
 work in fewer steps. There are as many as workers, so that a patient who is alone keeps all of them busy."""
 _GARBAGE: Final = 100_000
 Progress = Callable[[float], None]
-"""Told what part of the runs has ended."""
+"""Called with the part of the runs that has ended."""
 
 
 def simulate(setup: Setup, progress: Progress = lambda _: None) -> Trace:
-    """What would happen, from the start until the last run has ended."""
+    """Simulate from the start until the last run has ended."""
     loop = BlindLoop()
-    with _silence(), _much_garbage(), asyncio.Runner(loop_factory=lambda: loop) as runner:
+    with _silence(), _rare_collection(), asyncio.Runner(loop_factory=lambda: loop) as runner:
         return runner.run(_simulated(setup, progress, loop.wall))
 
 
@@ -48,7 +49,7 @@ async def _simulated(setup: Setup, progress: Progress, clock: Clock) -> Trace:
     runs = _unfinished(setup, world, clock)
     checkpoints = PlannedCheckpoints(setup.before, clock, runs)
     async with contextlib.AsyncExitStack() as stack:
-        # Not entered: it would keep notes every second for those who look on from outside.
+        # Not entered: it would write its state every second for other processes.
         engine = Engine(
             checkpoints=checkpoints,
             activity_log=NoLog(),
@@ -56,7 +57,7 @@ async def _simulated(setup: Setup, progress: Progress, clock: Clock) -> Trace:
             clock=clock,
             ids=RunIds(clock, random.Random(setup.seed)),
         )
-        stack.push_async_callback(engine.stop, grace=0)  # nothing is left, unless somebody lost patience
+        stack.push_async_callback(engine.stop, grace=0)  # only an interrupted simulation has anything left
         trace.submitted = len(runs) + setup.patients
 
         def note(change: Change) -> None:
@@ -86,18 +87,18 @@ async def _activities(
     http = PlannedHttp(world)
     return PlannedActivities(
         world,
-        DocumentExchange(http, docex, gates.searching, gates.asking, clock, NONE),
+        DocumentExchange(http, docex, gates.searching, gates.asking, clock, NONE, Owners(clock)),
         TaskTracker(http, tracker, gates.tracker, clock, NONE),
         gates.archives(ARCHIVES),
         downloads=Slots(docex.max_downloads, clock),
-        workers=Slots(setup.workers, clock),
+        workers=SharedSlots(setup.workers, clock),
         disk=Slots(setup.threads, clock),
         bundles=min(_BUNDLES, setup.workers) if setup.patients > _MANY else None,
     )
 
 
 def _unfinished(setup: Setup, world: World, clock: Clock) -> dict[str, list[StoredStep]]:
-    """The runs that were there before; of those that have searched, the search is at the exchange."""
+    """The unfinished runs of the state folder; searches already sent are put into the simulated exchange."""
     runs: dict[str, list[StoredStep]] = {f"queued {number}": [] for number in range(setup.before.queued)}
     now = clock()
     for number, ago in enumerate(setup.before.searched):
@@ -112,7 +113,7 @@ def _unfinished(setup: Setup, world: World, clock: Clock) -> dict[str, list[Stor
 
 @contextlib.contextmanager
 def _silence() -> Iterator[None]:
-    """No log: what is simulated did not happen."""
+    """Log nothing of a simulation."""
     before = structlog.get_config()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     try:
@@ -122,8 +123,8 @@ def _silence() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _much_garbage() -> Iterator[None]:
-    """Looked for less often: there are hardly any cycles, and a simulation makes many small things."""
+def _rare_collection() -> Iterator[None]:
+    """Collect garbage less often: a simulation makes many small objects and hardly any cycles."""
     before = gc.get_threshold()
     gc.set_threshold(_GARBAGE, *before[1:])
     try:

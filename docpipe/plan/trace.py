@@ -1,14 +1,14 @@
-"""What happens in a simulated world, as it is written down. Times are seconds from the start."""
+"""The record of a simulation. Times are seconds from its start."""
 
 from dataclasses import dataclass, field
 
 Job = tuple[float, float, float]
-"""When it asked for its turn, when it had it, when it was over."""
+"""When it was queued, when it started, when it ended."""
 
 
 @dataclass(slots=True, repr=False)
 class Trace:
-    """What happened. Long to print, and asyncio prints what a main task returned."""
+    """The record. It has no repr: asyncio prints the result of a main task."""
 
     requests: dict[str, list[float]] = field(default_factory=dict)
     """When each request arrived at its service, by the name of its quota."""
@@ -18,7 +18,7 @@ class Trace:
     ready: list[float] = field(default_factory=list)
     """When each search was ready."""
     noticed: list[float] = field(default_factory=list)
-    """When that was found out, in the order of `ready`."""
+    """When a poll noticed that, in the order of `ready`."""
     downloads: list[Job] = field(default_factory=list)
     conversions: list[Job] = field(default_factory=list)
     writes: list[Job] = field(default_factory=list)

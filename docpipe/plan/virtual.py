@@ -92,8 +92,8 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         return []
 
     def _polled(self, seconds: float) -> list[Any]:
-        found: list[Any] = self._really_select(seconds)
-        return found
+        events: list[Any] = self._really_select(seconds)
+        return events
 
 
 class BlindLoop(VirtualLoop):
@@ -131,7 +131,7 @@ class BlindLoop(VirtualLoop):
         return handle
 
     def _run_once(self) -> None:
-        """Many turns of the base class, which looks after each whether it has been stopped."""
+        """Many turns of the base class, which checks after each whether it is stopped."""
         ready = self._ready
         while not self._stopping:
             if not ready:

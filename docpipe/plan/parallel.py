@@ -13,25 +13,25 @@ from docpipe.plan.setup import Setup
 from docpipe.workers.machine import usable_cpus
 
 Progress = Callable[[float], None]
-"""Told what part is done, from 0 to 1."""
+"""Called with the part that is done, from 0 to 1."""
 _ALONE: Final = 500
-"""So few patients are simulated faster than a process is started."""
+"""Fewer patients are simulated faster than a process is started."""
 _LOOK_S: Final = 0.1
 _parts: Any = None
 """Of a process made here: what part is done of each simulation, for its parent to see."""
 
 
 def simulated(setups: Sequence[Setup], progress: Progress = lambda _: None) -> list[Course]:
-    """What would become of each."""
+    """Simulate each of them."""
     if len(setups) <= 1 or setups[0].patients < _ALONE:
         return list(_in_turn(setups, progress))
     context = multiprocessing.get_context("spawn")
     parts: Any = context.Array(ctypes.c_double, len(setups), lock=False)
     number = max(1, min(len(setups), usable_cpus()))
-    pool = ProcessPoolExecutor(number, context, initializer=_born, initargs=(parts,))
-    with pool, _nobody_left_behind():
+    pool = ProcessPoolExecutor(number, context, initializer=_initialise, initargs=(parts,))
+    with pool, _children_terminated():
         rest: set[Future[Course]] = set()
-        futures = [pool.submit(_apart, where, setup) for where, setup in enumerate(setups)]
+        futures = [pool.submit(_in_child, where, setup) for where, setup in enumerate(setups)]
         rest.update(futures)
         while rest:
             rest = wait(rest, timeout=_LOOK_S).not_done
@@ -49,8 +49,8 @@ def _in_turn(setups: Sequence[Setup], progress: Progress) -> Iterator[Course]:
 
 
 @contextlib.contextmanager
-def _nobody_left_behind() -> Iterator[None]:
-    """Whoever is told to stop does not wait for simulations that nobody will see."""
+def _children_terminated() -> Iterator[None]:
+    """End the child processes at once when the parent is interrupted."""
     try:
         yield
     except BaseException:
@@ -59,13 +59,13 @@ def _nobody_left_behind() -> Iterator[None]:
         raise
 
 
-def _born(parts: Any) -> None:
+def _initialise(parts: Any) -> None:
     global _parts  # noqa: PLW0603 -- of this process, which does nothing else
     _parts = parts
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C reaches it, too: it has nothing to say
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C reaches it, too; it ends without a traceback
 
 
-def _apart(where: int, setup: Setup) -> Course:
+def _in_child(where: int, setup: Setup) -> Course:
     def note(part: float) -> None:
         _parts[where] = part
 

@@ -1,4 +1,4 @@
-"""What a forecast takes for granted, in words, and where it has that from."""
+"""The assumptions of a forecast in words, each with its source."""
 
 import statistics
 from collections.abc import Callable, Iterable, Iterator
@@ -24,7 +24,7 @@ _MINUTES_S: Final = 120.0
 
 @dataclass(frozen=True, slots=True)
 class Assumption:
-    """One thing taken for granted."""
+    """One assumption."""
 
     what: str
     value: str
@@ -32,12 +32,12 @@ class Assumption:
     """`given`, `history`, `configuration`, `machine` or `assumed`."""
 
 
-def granted(setup: Setup, given: Given, load: float) -> Iterator[Assumption]:
-    """Everything that was taken for granted, and the machine last.
+def assumptions(setup: Setup, given: Given, load: float) -> Iterator[Assumption]:
+    """List every assumption, those about the machine last.
 
     Args:
-        setup: what the forecast stands on.
-        given: what of that the user has said.
+        setup: what is simulated.
+        given: what of that the user gave.
         load: how many CPUs are busy now.
     """
     yield from _world(setup, given)
@@ -53,13 +53,17 @@ def _world(setup: Setup, given: Given) -> Iterator[Assumption]:
     mix = setup.mix
 
     def of(
-        what: str, span: Span | None, usual: Span, past: Callable[[Case], float], said: Callable[[float], str]
+        what: str,
+        span: Span | None,
+        usual: Span,
+        past: Callable[[Case], float],
+        words: Callable[[float], str],
     ) -> Assumption:
         if span is None and mix.history:
             low, middle, high = _spread(past(case) for case in mix.history)
-            told = _from_to((low, high), said)
-            return Assumption(what, told if low == high else f"{told}, median {said(middle)}", "history")
-        return Assumption(what, _from_to(span or usual, said), "given" if span else "assumed")
+            spread = _from_to((low, high), words)
+            return Assumption(what, spread if low == high else f"{spread}, median {words(middle)}", "history")
+        return Assumption(what, _from_to(span or usual, words), "given" if span else "assumed")
 
     yield of("search time", mix.search_s, DEFAULT_SEARCH_S, lambda case: case.search_s, _time)
     yield of(
@@ -83,8 +87,8 @@ def _means(setup: Setup, given: Given) -> Iterator[Assumption]:
         yield Assumption(f"quota of {name}", str(rate or "none"), source)
 
 
-def _from_to(span: Span, said: Callable[[float], str]) -> str:
-    low, high = map(said, span)
+def _from_to(span: Span, words: Callable[[float], str]) -> str:
+    low, high = map(words, span)
     return low if low == high else f"{low} to {high}"
 
 

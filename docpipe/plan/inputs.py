@@ -1,4 +1,4 @@
-"""What a forecast takes for granted: read from the history, given by the user, or assumed; and said so."""
+"""The basis of a forecast: what the history holds, what the user gives, and what is assumed."""
 
 import itertools
 import os
@@ -9,20 +9,22 @@ from typing import Any, Final
 from docpipe.checkpoints.history import PastRun, Present, past_runs, present
 from docpipe.config.config import Config
 from docpipe.model import Activity, Clock
-from docpipe.plan.granted import Assumption, granted
+from docpipe.plan.assumptions import Assumption, assumptions
 from docpipe.plan.setup import Before, Case, Given, Mix, Setup
 from docpipe.sources.polling import next_poll
 from docpipe.workers.machine import default_workers
 
-_SAME: Final = 0.1  # how far a pause may be from what docpipe would wait where no progress is told
+_SAME: Final = (
+    0.1  # how far a pause may be from what docpipe would wait where the exchange reports no progress
+)
 _UNDISTURBED: Final = 0.25
 _ONE_REQUEST: Final = (Activity.CREATE_TASK, Activity.APPEND_REPORT)
 """What takes as long as a request and its answer."""
 
 
 @dataclass(frozen=True, slots=True)
-class Ground:
-    """What a forecast stands on."""
+class Inputs:
+    """The basis of a forecast."""
 
     setup: Setup
     assumptions: tuple[Assumption, ...]
@@ -31,19 +33,19 @@ class Ground:
 
 
 def _load() -> float:
-    """The load of the last minutes; 0 where nothing tells it."""
+    """The load of the last minutes; 0 where the system does not report it."""
     try:
         return os.getloadavg()[1]
     except OSError:
         return 0.0
 
 
-def ground(config: Config, given: Given, clock: Clock, load: Callable[[], float] = _load) -> Ground:
+def inputs_of(config: Config, given: Given, clock: Clock, load: Callable[[], float] = _load) -> Inputs:
     """Read the history of the state folder, and put what is given over it.
 
     Args:
         config: names the state folder, the quotas and the means.
-        given: what is otherwise.
+        given: values of the user that replace those of the history.
         clock: the wall clock.
         load: how many CPUs others keep busy.
 
@@ -61,7 +63,7 @@ def ground(config: Config, given: Given, clock: Clock, load: Callable[[], float]
         workers=given.workers or config.convert.workers or default_workers(config.convert.memory),
         mix=mix,
         threads=min(32, (os.cpu_count() or 1) + 4),  # as asyncio.to_thread has them
-        tells_progress=_tells_progress(past),
+        reports_progress=_reports_progress(past),
         ask_after=_at(0.5, (run.ask_after for run in past if run.ask_after is not None)),
         outages=given.outages,
         before=_before(present(config.state_dir, now), now),
@@ -74,7 +76,7 @@ def ground(config: Config, given: Given, clock: Clock, load: Callable[[], float]
         "row_s": _undisturbed(past, Activity.GET_PATIENT),
     }
     setup = replace(setup, **{name: value for name, value in measured.items() if value is not None})
-    return Ground(setup, tuple(granted(setup, given, load())), len(past))
+    return Inputs(setup, tuple(assumptions(setup, given, load())), len(past))
 
 
 def _with_rates(config: Config, given: Given) -> Config:
@@ -91,7 +93,7 @@ def _with_rates(config: Config, given: Given) -> Config:
 
 
 def _case(run: PastRun) -> Case:
-    """A finished run as the world held it; its search was ready in the middle of the last pause."""
+    """A finished run as a case; its search became ready in the middle of the last pause."""
     before = run.asked[-2] if len(run.asked) > 1 else 0.0
     downloads = run.durations.get(Activity.DOWNLOAD, [])
     download_s = run.download_s if run.download_s is not None else min(downloads, default=0.0)
@@ -99,10 +101,10 @@ def _case(run: PastRun) -> Case:
     return Case((before + run.asked[-1]) / 2, run.archive_b, download_s, tuple(convert_s))
 
 
-def _tells_progress(past: Sequence[PastRun]) -> bool:
-    """Whether the exchange tells its progress, by how long docpipe waited between its questions.
+def _reports_progress(past: Sequence[PastRun]) -> bool:
+    """Whether the exchange reports progress, concluded from the time between polls.
 
-    After the first question it waits the same: it takes two to see how fast a search goes.
+    The pause after the first poll is always the same: two polls are needed to know the speed of a search.
     """
     same = other = 0
     for run in past:
@@ -116,17 +118,17 @@ def _tells_progress(past: Sequence[PastRun]) -> bool:
 
 
 def _undisturbed(past: Iterable[PastRun], *activities: Activity) -> float | None:
-    """What activities take that had not to wait; None where there were none.
+    """The duration of activities that did not have to wait, in seconds; None where there were none.
 
-    The lower quartile: the history has them from beginning to end, and what they wait for (a quota, a place
-    among the threads) the simulation makes itself.
+    The lower quartile: recorded durations include waits for a quota or a thread, which the simulation adds
+    itself.
     """
     seconds = (run.durations.get(activity, []) for run in past for activity in activities)
     return _at(_UNDISTURBED, itertools.chain.from_iterable(seconds))
 
 
 def _at(part: float, values: Iterable[float]) -> float | None:
-    """The value that so large a part is below; None for no values."""
+    """The quantile of values, `part` from 0 to 1; None for no values."""
     in_order = sorted(values)
     return in_order[int(part * (len(in_order) - 1))] if in_order else None
 
