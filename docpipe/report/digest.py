@@ -4,9 +4,21 @@ import re
 from collections.abc import Iterator
 from typing import Any, Final
 
-from docpipe.model import Json, Outcome
+from docpipe.model import Outcome
 from docpipe.report.findings import grouped
-from docpipe.report.words import STATES, counted, in_order, many, shown, title_of, type_of
+from docpipe.report.words import (
+    GONE,
+    NEW,
+    STATES,
+    changed,
+    counted,
+    in_order,
+    many,
+    one_line,
+    title_of,
+    type_of,
+)
+from docpipe.results.report import Entry, Finding, Mention, Report
 
 LIMIT: Final = 65_536
 """Characters, as the TaskTracker's contract has it. JSON Schema counts code points, programs in Java, C# and
@@ -20,8 +32,8 @@ _LINKED: Final = re.compile(r"(://|\bwww\.)", re.IGNORECASE)  # what some reader
 _LISTED: Final = (("Problems", "problems"), ("Kept, but not read", "not_read"), ("To be checked", "to_check"))
 
 
-def digest(report: dict[str, Any]) -> str:
-    """The report in a few lines: state, problems first, then the documents."""
+def digest(report: Report) -> str:
+    """The report in a few lines: state, problems, documents."""
     return cut(list(_lines(report)))
 
 
@@ -43,47 +55,60 @@ def length(text: str) -> int:
     return len(text) if text.isascii() else len(text) + sum(char > "\uffff" for char in text)
 
 
-def _lines(report: dict[str, Any]) -> Iterator[str]:
-    run, counts = report["run"], report["counts"]
-    yield from (f"# {STATES[run['state']]}", "")
-    for why in (run["error"], run["problem"]):
+def _lines(report: Report) -> Iterator[str]:
+    run, counts = report.run, report.counts
+    yield from (f"# {STATES[run.state]}", "")
+    for why in (run.error, run.problem):
         if why:
             yield from (_plain(why, 600), "")
-    yield from (f"- {said}" for _, said in counted(counts))
-    if not counts and not run["error"]:
+    yield from (f"- {words}" for _, words in counted(counts))
+    if (changes := report.changes) is not None:
+        yield f"- {_plain(changed(changes), 200)}"
+    if not counts and not run.error:
         yield "The exchange holds no documents for this patient."
     for heading, name in _LISTED:
-        if found := report.get(name):
+        if findings := getattr(report, name):
             yield from ("", f"## {heading}", "")
-            yield from _findings(found)
-    readable = [file for file in in_order(report["documents"]) if file["outcome"] == Outcome.CONVERTED]
+            yield from _findings(findings)
+    if changes is not None:
+        yield from _mentions(NEW, changes.new)
+        yield from _mentions(GONE, changes.gone)
+    readable = [file for file in in_order(report.documents) if file.outcome == Outcome.CONVERTED]
     if readable:
         yield from ("", "## Documents", "")
         yield from map(_document, readable)
 
 
-def _findings(found: list[Json]) -> Iterator[str]:
-    for group in grouped(found):
-        said = _plain(f"{group.plain} {group.advice}".strip(), 400)
+def _findings(findings: list[Finding]) -> Iterator[str]:
+    for group in grouped(findings):
+        sentence = _plain(f"{group.plain} {group.advice}".strip(), 400)
         if len(group.items) == 1:
-            yield f"- **{_plain(group.items[0]['title'])}**: {said}"
+            yield f"- **{_plain(group.items[0].title)}**: {sentence}"
             continue
-        yield f"- {said} ({many(len(group.items), 'file')})"
-        yield from (f"  - **{_plain(item['title'])}**" for item in group.items)
+        yield f"- {sentence} ({many(len(group.items), 'file')})"
+        yield from (f"  - **{_plain(item.title)}**" for item in group.items)
 
 
-def _document(file: Json) -> str:
-    pages = file.get("pages")
+def _mentions(heading: str, mentions: list[Mention]) -> Iterator[str]:
+    if mentions:
+        yield from ("", f"## {heading}", "")
+    for mention in mentions:
+        date = f" ({_plain(mention.date[:10], 20)})" if mention.date else ""
+        yield f"- {_plain(mention.title)}{date}"
+
+
+def _document(file: Entry) -> str:
+    pages = file.pages
     about = (
-        str(file.get("date") or "")[:10],
+        str(file.date or "")[:10],
         type_of(file),
         "" if pages is None else many(int(pages), "page"),
-        file.get("author"),
+        file.author,
     )
     return f"- {_plain(title_of(file))} ({_plain(', '.join(filter(None, about)), 200)})"
 
 
 def _plain(text: Any, limit: int = 120) -> str:
     """A text that stays text in Markdown."""
-    escaped = _NUMBERED.sub(r"\1\\.", _SPECIAL.sub(r"\\\1", shown(text, limit)))
-    return _LINKED.sub(lambda found: found[0].replace("/", r"\/").replace(".", r"\."), escaped)
+    escaped = _NUMBERED.sub(r"\1\\.", _SPECIAL.sub(r"\\\1", one_line(text, limit)))
+    return _LINKED.sub(lambda match: match[0].replace("/", r"\/").replace(".", r"\."), escaped)

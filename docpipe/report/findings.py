@@ -1,82 +1,80 @@
-"""What somebody has to look at, grouped by why: problems, what was not read, what is to be checked."""
+"""What needs a person's attention, grouped by reason: problems, unread files, files to check."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
-from docpipe.model import Json, Outcome
-from docpipe.report.reasons import Weight, told, weight_of
+from docpipe.model import Outcome
+from docpipe.report.reasons import Weight, plain_words, weight_of
 from docpipe.report.words import title_of
+from docpipe.results.report import Entry, Finding
 
-_ARCHIVES: Final = ("application/zip", "application/gzip", "application/x-tar")  # their files are listed
-_UNKNOWN: Final = "Nothing is known of why."
-
-Finding = dict[str, Any]
-"""Where and what the file is, and why, as the manifest has it ("reason") and in plain words ("plain")."""
+ARCHIVES: Final = ("application/zip", "application/gzip", "application/x-tar")  # their files are listed
+_UNKNOWN: Final = "The reason is unknown."
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """The files of which the same is to be said."""
+    """The files with the same reason and advice."""
 
     plain: str
     advice: str
     items: list[Finding]
 
 
-def problems(documents: list[Json]) -> list[Finding]:
-    """Files that need somebody's eye: what could not be read, what was refused."""
+def problems(documents: list[Entry]) -> list[Finding]:
+    """Files that could not be read, or were refused."""
     return [
-        _finding(document, document.get("reason") or _UNKNOWN)
+        _finding(document, document.reason or _UNKNOWN)
         for document in documents
-        if document["outcome"] in (Outcome.FAILED, Outcome.REFUSED)
+        if document.outcome in (Outcome.FAILED, Outcome.REFUSED)
     ]
 
 
-def not_read(documents: list[Json]) -> list[Finding]:
-    """Files that are kept but whose text is not known, or not wholly: no converter, or scans."""
+def not_read(documents: list[Entry]) -> list[Finding]:
+    """Files that are kept but of which no text, or only a part, was read: no converter, or scans."""
     return list(_warned(documents, Weight.MISSING, _unread))
 
 
-def to_check(documents: list[Json]) -> list[Finding]:
-    """Readable files of which the original is to be looked at before somebody relies on them."""
+def to_check(documents: list[Entry]) -> list[Finding]:
+    """Readable files to compare with the original before anybody relies on them."""
     return list(_warned(documents, Weight.CHECK, lambda _: []))
 
 
-def _unread(document: Json) -> list[str]:
-    opened = document.get("media_type") in _ARCHIVES
-    kept = document["outcome"] == Outcome.STORED and not opened
-    return [document.get("reason") or _UNKNOWN] if kept else []
+def _unread(document: Entry) -> list[str]:
+    opened = document.media_type in ARCHIVES
+    kept = document.outcome == Outcome.STORED and not opened
+    return [document.reason or _UNKNOWN] if kept else []
 
 
-def _warned(documents: list[Json], weight: Weight, more: Callable[[Json], list[str]]) -> Iterator[Finding]:
+def _warned(documents: list[Entry], weight: Weight, more: Callable[[Entry], list[str]]) -> Iterator[Finding]:
     for document in documents:
-        if document["outcome"] not in (Outcome.CONVERTED, Outcome.STORED):
+        if document.outcome not in (Outcome.CONVERTED, Outcome.STORED):
             continue
-        warnings = [warning for warning in document.get("warnings") or () if weight_of(warning) is weight]
+        warnings = [warning for warning in document.warnings if weight_of(warning) is weight]
         for reason in dict.fromkeys([*more(document), *warnings]):
             yield _finding(document, reason)
 
 
-def _finding(document: Json, reason: str) -> Finding:
-    said = told(reason)
-    return {
-        "path": document["path"],
-        "id": document.get("id"),
-        "title": title_of(document),
-        "outcome": document["outcome"],
-        "reason": reason,
-        "plain": said.text,
-        "advice": said.advice,
-        "key": document.get("key"),
-        "original": document.get("original"),
-    }
+def _finding(document: Entry, reason: str) -> Finding:
+    words = plain_words(reason)
+    return Finding(
+        path=document.path,
+        id=document.id,
+        title=title_of(document),
+        outcome=document.outcome,
+        reason=reason,
+        plain=words.text,
+        advice=words.advice,
+        key=document.key,
+        original=document.original,
+    )
 
 
 def grouped(findings: list[Finding]) -> list[Group]:
-    """By what is said of them, in the order of the first of each: a hundred unread scans are one fact."""
+    """Group findings by reason and advice, in the order of the first of each."""
     groups: dict[tuple[str, str], Group] = {}
     for finding in findings:
-        plain, advice = finding.get("plain") or finding["reason"], finding.get("advice") or ""
+        plain, advice = finding.plain or finding.reason, finding.advice
         groups.setdefault((plain, advice), Group(plain, advice, [])).items.append(finding)
     return list(groups.values())

@@ -1,19 +1,19 @@
-"""Small pieces of HTML; whatever comes from others goes through `text`."""
+"""Small pieces of HTML; everything from outside goes through `text`."""
 
 from html import escape
 from typing import Any, Final
 from urllib.parse import quote
 
-from docpipe.report.words import shown
+from docpipe.report.words import one_line
 
 _UNITS: Final = ((10**9, "GB"), (10**6, "MB"), (10**3, "kB"))
 
 
 def text(value: Any, limit: int = 120, *, marked: bool = True) -> str:
-    """A text of a stranger: one line, bounded, escaped, and its direction kept to itself."""
+    """Text from outside as one line: bounded, escaped, and isolated in its writing direction."""
     if value is None or value == "":
         return ""
-    clean = escape(shown(value, limit))
+    clean = escape(one_line(value, limit))
     return f"<bdi>{clean}</bdi>" if marked and not clean.isascii() else clean
 
 
@@ -37,7 +37,7 @@ def moment(when: Any) -> str:
 
 
 def size(count: int) -> str:
-    """Bytes, as people say it."""
+    """A number of bytes with its unit."""
     for unit, word in _UNITS:
         if count >= unit:
             return f"{count / unit:.1f} {word}"

@@ -1,26 +1,24 @@
-"""Which documents are shown with a picture of their first page, and how much of that a report may hold."""
+"""Pictures of first pages: which documents have one, and how many bytes a report may hold."""
 
 from base64 import b64encode
 from typing import Final
 
-from docpipe.model import Json
 from docpipe.report.words import in_order
+from docpipe.results.report import Entry
 
 NAME: Final = "thumbnail.png"
 MOST: Final = 200
-"""So many documents, the first of the list, may have a picture."""
+"""The most documents with a picture, from the first of the list on."""
 MOST_BYTES: Final = 4 * 2**20
-"""Of PNG in all; base64 makes a third more of it."""
+"""The most bytes of PNG in a report; base64 adds a third."""
 LARGEST: Final = 512 * 2**10
 """Bytes of one picture."""
 _PNG: Final = b"\x89PNG\r\n\x1a\n"
 
 
-def pictured(documents: list[Json]) -> list[str]:
+def pictured(documents: list[Entry]) -> list[str]:
     """The ids of the documents whose pictures are wanted, in the order in which they are taken."""
-    wanted = (
-        file["id"] for file in in_order(documents) if file.get("key") and NAME in (file.get("outputs") or ())
-    )
+    wanted = (file.id for file in in_order(documents) if file.id and file.key and NAME in file.outputs)
     return list(dict.fromkeys(wanted))[:MOST]
 
 

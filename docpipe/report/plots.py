@@ -10,8 +10,11 @@ from datetime import UTC, datetime
 from html import escape
 from typing import Any, Final
 
-from docpipe.model import Activity, Json, WaitKind
-from docpipe.report.words import ACTIVITIES, WAITS, many, shown, span, type_of, year_of
+from msgspec.structs import replace
+
+from docpipe.model import WAITS, Activity, WaitKind
+from docpipe.report.words import ACTIVITIES, many, one_line, span, type_of, year_of
+from docpipe.results.report import Entry, PastActivity, PastWait
 
 _MOST_ROWS: Final = 16
 _MOST_YEARS: Final = 30
@@ -20,12 +23,12 @@ _WIDE: Final = 1000.0
 _CLOSE: Final = 1.0  # bars with less between them are drawn as one: 10,000 conversions are not 10,000 shapes
 _THIN: Final = 3.0
 _MOST_TICKS: Final = 200
-_MOST_SAID: Final = 2
+_MOST_CAUSES: Final = 2
 
 Spans = list[tuple[float, float]]
 
 
-def types(documents: list[Json]) -> str:
+def types(documents: list[Entry]) -> str:
     """How many documents there are of each type, most first."""
     rows = Counter(type_of(file) or "Unknown type" for file in documents).most_common()
     if len(rows) > _MOST_ROWS:
@@ -34,18 +37,18 @@ def types(documents: list[Json]) -> str:
     return _bars(rows)
 
 
-def years(documents: list[Json]) -> str:
+def years(documents: list[Entry]) -> str:
     """How many there are of each year, the latest first, with the years between that have none."""
-    found = Counter(year_of(file) for file in documents)
-    undated = found.pop(None, 0)
-    known = sorted(year for year in found if year is not None)
+    by_year = Counter(year_of(file) for file in documents)
+    undated = by_year.pop(None, 0)
+    known = sorted(year for year in by_year if year is not None)
     rows = []
     if known:
         first, last = known[0], known[-1]
         step = next((step for step in _STEPS if last // step - first // step < _MOST_YEARS), _STEPS[-1])
         spans: Counter[int] = Counter()
         for year in known:
-            spans[year // step] += found[year]
+            spans[year // step] += by_year[year]
         rows = [
             (str(at) if step == 1 else f"{at * step} to {at * step + step - 1}", spans[at])
             for at in range(last // step, first // step - 1, -1)
@@ -62,7 +65,7 @@ def _bars(rows: Sequence[tuple[str, int]]) -> str:
 def _bar(label: str, count: int, most: int) -> str:
     width = round(count / most * _WIDE)
     return (
-        f'<li><span class="what"><bdi>{escape(shown(label, 40))}</bdi></span>'
+        f'<li><span class="what"><bdi>{escape(one_line(label, 40))}</bdi></span>'
         f"{_lane(_rect((0, width), 'bar', 2, 10)) if count else '<span></span>'}"
         f'<span class="number">{count:,}</span></li>'
     )
@@ -84,29 +87,29 @@ def _rect(place: tuple[float, float], kind: str, y: int, height: int) -> str:
     )
 
 
-def timeline(steps: list[Json], waits: list[Json], finished: str) -> str:
-    """One row an activity: when it went on, what it waited for, and when the search was asked after.
+def timeline(steps: list[PastActivity], waits: list[PastWait], finished: str) -> str:
+    """One row for each activity: when it worked, what it waited for, and when the search was polled.
 
     Args:
-        steps: activities with "activity", "started", "finished" and, of questions, "polls".
-        waits: spans with "activity", "kind", "since" and "until".
+        steps: activities, in the order of their beginning.
+        waits: what they waited for.
         finished: when the report was written.
     """
     if not steps:
         return ""
-    begin = min(_seconds(step["started"]) for step in steps)
-    end = max(begin + 0.001, _seconds(finished), *(_seconds(_end(step)) for step in steps))
+    begin = min(_seconds(step.started) for step in steps)
+    end = max(begin + 0.001, _seconds(finished), *(_seconds(step.end) for step in steps))
     rows = [_row(name, steps, waits, (begin, end)) for name in ACTIVITIES]
-    kinds = [kind for kind in WAITS if any(wait["kind"] == kind for wait in waits)]
+    kinds = [kind for kind in WAITS if any(wait.kind == kind for wait in waits)]
     legend = "".join(
         f'<li><svg viewBox="0 0 12 12" aria-hidden="true"><rect class="wait-{kind}" width="12" height="12"/>'
-        f"</svg> waited for {WAITS[kind]}</li>"
+        f"</svg> waited for {WAITS[kind].noun}</li>"
         for kind in kinds
     )
-    polled = any(step.get("polls") for step in steps)
+    polled = any(step.polls for step in steps)
     legend += (
         '<li><svg viewBox="0 0 12 12" aria-hidden="true"><line class="tick" x1="6" x2="6" y1="0" y2="12"/>'
-        "</svg> asked after the search</li>"
+        "</svg> asked for the state of the search</li>"
         if polled
         else ""
     )
@@ -117,8 +120,8 @@ def timeline(steps: list[Json], waits: list[Json], finished: str) -> str:
     )
 
 
-def _row(name: Activity, steps: list[Json], waits: list[Json], whole: tuple[float, float]) -> str:
-    mine = [step for step in steps if step["activity"] == name]
+def _row(name: Activity, steps: list[PastActivity], waits: list[PastWait], whole: tuple[float, float]) -> str:
+    mine = [step for step in steps if step.activity == name]
     if not mine:
         return ""
     begin, end = whole
@@ -126,42 +129,42 @@ def _row(name: Activity, steps: list[Json], waits: list[Json], whole: tuple[floa
     def place(when: str) -> float:
         return (min(end, max(begin, _seconds(when))) - begin) / (end - begin) * _WIDE
 
-    worked = [(place(step["started"]), place(_end(step))) for step in mine]
-    bad = any(step["outcome"] == "failed" for step in mine)
+    worked = [(place(step.started), place(step.end)) for step in mine]
+    bad = any(step.outcome == "failed" for step in mine)
     shapes = [_rect(at, "act-failed" if bad else "act", 2, 10) for at in _merged(worked)]
-    over = max(map(_end, mine))  # of a wait that was the last, its end is known to the second only
-    waited = [wait | {"until": min(over, wait["until"])} for wait in waits if wait["activity"] == name]
+    over = max(step.end for step in mine)  # of a wait that was the last, its end is known to the second only
+    waited = [replace(wait, until=min(over, wait.until)) for wait in waits if wait.activity == name]
     shapes += [
-        _rect((place(wait["since"]), place(wait["until"])), f"wait-{wait['kind']}", 2, 10)
+        _rect((place(wait.since), place(wait.until)), f"wait-{wait.kind}", 2, 10)
         for wait in waited
-        if wait["until"] > wait["since"]
+        if wait.until > wait.since
     ]
-    asked = [place(when) for step in mine for when in step.get("polls") or ()][-_MOST_TICKS:]
+    asked = [place(when) for step in mine for when in step.polls][-_MOST_TICKS:]
     shapes += [f'<line class="tick" x1="{x:.1f}" x2="{x:.1f}" y1="0" y2="14"/>' for x in asked]
     return (
         f'<li><span class="what">{ACTIVITIES[name]}</span>{_lane("".join(shapes))}'
-        f'<span class="told">{_said(mine, waited, len(asked))}</span></li>'
+        f'<span class="sum">{_row_words(mine, waited, len(asked))}</span></li>'
     )
 
 
-def _said(steps: list[Json], waits: list[Json], asked: int) -> str:
+def _row_words(steps: list[PastActivity], waits: list[PastWait], asked: int) -> str:
     """The row in words."""
-    spans = _merged([(_seconds(step["started"]), _seconds(_end(step))) for step in steps], 0.0)
-    said = [span(sum(end - begin for begin, end in spans))]
+    spans = _merged([(_seconds(step.started), _seconds(step.end)) for step in steps], 0.0)
+    parts = [span(sum(end - begin for begin, end in spans))]
     if len(steps) > 1:
-        said.append(f"{len(steps):,} times")
-    if failed := sum(step["outcome"] == "failed" for step in steps):
-        said.append("failed" if len(steps) == 1 else f"{failed:,} failed")
-    if tries := sum(step["attempts"] - 1 for step in steps):
-        said.append(f"tried {many(tries, 'time')} more")
+        parts.append(f"{len(steps):,} times")
+    if failed := sum(step.outcome == "failed" for step in steps):
+        parts.append("failed" if len(steps) == 1 else f"{failed:,} failed")
+    if tries := sum(step.attempts - 1 for step in steps):
+        parts.append(f"{tries:,} {'retry' if tries == 1 else 'retries'}")
     if asked:
-        said.append(f"asked {many(asked, 'time')}")
+        parts.append(f"asked {many(asked, 'time')}")
     waited: defaultdict[WaitKind, float] = defaultdict(float)
     for wait in waits:
-        waited[WaitKind(wait["kind"])] += max(0.0, _seconds(wait["until"]) - _seconds(wait["since"]))
-    most = sorted(waited.items(), key=lambda item: -item[1])[:_MOST_SAID]
-    said += [f"waited {span(seconds)} for {WAITS[kind]}" for kind, seconds in most]
-    return ", ".join(said)
+        waited[WaitKind(wait.kind)] += max(0.0, _seconds(wait.until) - _seconds(wait.since))
+    most = sorted(waited.items(), key=lambda item: -item[1])[:_MOST_CAUSES]
+    parts += [f"waited {span(seconds)} for {WAITS[kind].noun}" for kind, seconds in most]
+    return ", ".join(parts)
 
 
 def _merged(spans: Iterable[tuple[float, float]], close: float = _CLOSE) -> Spans:
@@ -173,10 +176,6 @@ def _merged(spans: Iterable[tuple[float, float]], close: float = _CLOSE) -> Span
         else:
             merged.append((begin, end))
     return merged
-
-
-def _end(step: Json) -> str:
-    return str(step["finished"] or step["started"])
 
 
 def _seconds(moment: Any) -> float:

@@ -1,10 +1,11 @@
-"""What a report says in plain words, and texts of strangers made harmless to show."""
+"""The words of reports: states, outcomes and types in plain words, and text from outside as one safe line."""
 
 import unicodedata
 from collections.abc import Iterable
 from typing import Any, Final
 
-from docpipe.model import Activity, Json, Outcome, WaitKind
+from docpipe.model import OUTCOMES, Activity, Outcome
+from docpipe.results.report import Changes, Entry
 
 STATES: Final = {
     "completed": "Completed",
@@ -12,14 +13,9 @@ STATES: Final = {
     "failed": "Failed",
     "cancelled": "Cancelled",
 }
-OUTCOMES: Final = {
-    Outcome.CONVERTED: "readable",
-    Outcome.STORED: "kept as it is",
-    Outcome.FAILED: "could not be read",
-    Outcome.REFUSED: "refused as unsafe",
-    Outcome.DUPLICATE: "the same as another",
-    Outcome.IGNORED: "left out",
-}
+NEW: Final = "New since the last retrieval"
+GONE: Final = "No longer at the exchange"
+"""Headings; the documents themselves stay in the storage."""
 ACTIVITIES: Final = {
     Activity.GET_PATIENT: "Looks the patient up",
     Activity.CREATE_TASK: "Makes the task",
@@ -32,20 +28,7 @@ ACTIVITIES: Final = {
     Activity.REPORT: "Writes the report",
     Activity.APPEND_REPORT: "Reports on the task",
 }
-"""The page of `docpipe serve` says the same; a test compares."""
-WAITS: Final = {
-    WaitKind.ADMISSION: "its turn",
-    WaitKind.QUOTA: "a quota",
-    WaitKind.OUTAGE: "an outage",
-    WaitKind.RETRY: "another try",
-    WaitKind.POLL: "the search",
-    WaitKind.DOWNLOAD: "a download place",
-    WaitKind.CONVERSION: "a free converter",
-    WaitKind.DISK: "room on the disk",
-    WaitKind.TOKEN: "a token",
-    WaitKind.PAUSE: "a pause",
-}
-"""After "waited for"; likewise."""
+"""The page of `docpipe serve` has the same words; a test compares."""
 _OFFICE: Final = "application/vnd.openxmlformats-officedocument."
 _ODF: Final = "application/vnd.oasis.opendocument."
 TYPES: Final = {
@@ -62,6 +45,16 @@ TYPES: Final = {
     "application/vnd.ms-powerpoint": "Old PowerPoint presentation",
     "application/vnd.ms-excel.sheet.binary.macroenabled.12": "Binary Excel workbook",
     "application/x-ole-storage": "Old Office file",
+    "application/vnd.ms-works": "Works document",
+    "application/vnd.visio": "Visio drawing",
+    "application/vnd.wordperfect": "WordPerfect document",
+    "application/x-mspublisher": "Publisher document",
+    "application/vnd.sun.xml.writer": "Old OpenOffice text",
+    "application/vnd.sun.xml.calc": "Old OpenOffice spreadsheet",
+    "application/vnd.sun.xml.impress": "Old OpenOffice presentation",
+    "application/vnd.sun.xml.draw": "Old OpenOffice drawing",
+    "image/emf": "EMF drawing",
+    "image/wmf": "WMF drawing",
     _ODF + "text": "OpenDocument text",
     _ODF + "text-template": "OpenDocument text",
     _ODF + "text-master": "OpenDocument text",
@@ -96,6 +89,8 @@ TYPES: Final = {
     "text/html": "Web page",
     "text/plain": "Plain text",
     "text/csv": "Table (CSV)",
+    "text/calendar": "Calendar entry",
+    "text/vcard": "Contact card",
     "image/tiff": "Scan or fax (TIFF)",
     "image/jpeg": "Picture (JPEG)",
     "image/png": "Picture (PNG)",
@@ -104,6 +99,13 @@ TYPES: Final = {
     "image/webp": "Picture (WebP)",
     "image/jp2": "Picture (JPEG 2000)",
     "image/heic": "Picture (HEIC)",
+    "image/avif": "Picture (AVIF)",
+    "image/x-portable-bitmap": "Picture (PBM)",
+    "image/x-portable-graymap": "Picture (PGM)",
+    "image/x-portable-pixmap": "Picture (PPM)",
+    "image/x-tga": "Picture (TGA)",
+    "image/x-pcx": "Picture (PCX)",
+    "application/applefile": "macOS file",
     "image/svg+xml": "Drawing (SVG)",
 }
 _TITLE: Final = 120
@@ -125,7 +127,7 @@ _ORDER: Final = {
 }
 
 
-def shown(text: Any, limit: int = _TITLE) -> str:
+def one_line(text: Any, limit: int = _TITLE) -> str:
     """A text on one line without hidden characters, cut to a length; empty for None."""
     if text is None:
         return ""
@@ -145,27 +147,27 @@ def _visible(text: str) -> Iterable[str]:
             yield " " if category in _HIDDEN else char
 
 
-def title_of(document: Json) -> str:
+def title_of(document: Entry) -> str:
     """What a document is called: its title, else its name in the archive."""
-    return shown(document.get("title")) or shown(document["path"]) or "(without a name)"
+    return one_line(document.title) or one_line(document.path) or "(without a name)"
 
 
-def type_of(document: Json) -> str:
+def type_of(document: Entry) -> str:
     """What kind of file it is, in plain words."""
-    media_type = document.get("media_type")
-    return TYPES.get(media_type) or shown(media_type, 60) if media_type else ""
+    media_type = document.media_type
+    return TYPES.get(media_type) or one_line(media_type, 60) if media_type else ""
 
 
-def year_of(document: Json) -> int | None:
+def year_of(document: Entry) -> int | None:
     """The year of a document, None where it has none."""
-    year = str(document.get("date") or "")[:4]
+    year = str(document.date or "")[:4]
     return int(year) if len(year) == 4 and year.isascii() and year.isdigit() else None  # noqa: PLR2004 -- digits
 
 
-def in_order(documents: list[Json]) -> list[Json]:
+def in_order(documents: list[Entry]) -> list[Entry]:
     """Problems first, then what can be read, the latest first, then the rest in the order of the archive."""
-    latest = sorted(documents, key=lambda file: str(file.get("date") or ""), reverse=True)
-    return sorted(latest, key=lambda file: _ORDER[file["outcome"]])
+    latest = sorted(documents, key=lambda file: str(file.date or ""), reverse=True)
+    return sorted(latest, key=lambda file: _ORDER[Outcome(file.outcome)])
 
 
 def counted(counts: dict[str, int]) -> list[tuple[Outcome, str]]:
@@ -175,13 +177,20 @@ def counted(counts: dict[str, int]) -> list[tuple[Outcome, str]]:
     ]
 
 
+def changed(changes: Changes) -> str:
+    """What has changed since the last retrieval, in one line."""
+    counts = ((len(changes.new), "new"), (len(changes.gone), "no longer at the exchange"))
+    what = ", ".join(f"{count:,} {word}" for count, word in counts if count) or "nothing new"
+    return f"since the last retrieval, on {one_line(changes.since[:10])}: {what}"
+
+
 def many(count: int, one: str) -> str:
     """A count with its word."""
     return f"{count:,} {one}{'' if count == 1 else 's'}"
 
 
 def span(seconds: float) -> str:
-    """A span of time, as people say it."""
+    """A span of time with its units, such as "2 h 10 min"."""
     if seconds < 60:  # noqa: PLR2004 -- a minute
         return f"{seconds:.1f} s"
     whole = round(seconds)
