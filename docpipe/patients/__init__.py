@@ -1,8 +1,21 @@
-"""Where patients are looked up: any database that SQLAlchemy reaches, and the import that fills a file."""
+"""The patients database: any that SQLAlchemy supports, and the import into a file."""
 
-from docpipe.patients.csvfiles import Refused, csv_rows, read_csv
+from docpipe.patients.csvfiles import ListError, Refused, ids_of, read_csv, read_ids
 from docpipe.patients.database import PatientDatabase
 from docpipe.patients.filters import Filter
 from docpipe.patients.people import COLUMNS, SEXES, checked
+from docpipe.patients.people import impossible as is_impossible_id
 
-__all__ = ["COLUMNS", "SEXES", "Filter", "PatientDatabase", "Refused", "checked", "csv_rows", "read_csv"]
+__all__ = [
+    "COLUMNS",
+    "SEXES",
+    "Filter",
+    "ListError",
+    "PatientDatabase",
+    "Refused",
+    "checked",
+    "ids_of",
+    "is_impossible_id",
+    "read_csv",
+    "read_ids",
+]

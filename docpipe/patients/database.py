@@ -1,4 +1,4 @@
-"""The patients database: who is looked up, listed and imported."""
+"""The patients database: look-ups, lists and imports."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -27,14 +27,14 @@ _TABLE: Final = sa.Table(
 
 
 class PatientDatabase:
-    """Where patients are looked up. It is only read, but for the import into an SQLite file; close when done.
+    """The patients database. It is read only, except for the import into an SQLite file; close it after use.
 
     Args:
-        url: as SQLAlchemy has them.
+        url: an SQLAlchemy URL.
         config: table, columns or queries, and the limits.
 
     Raises:
-        ConfigError: if a key cannot be used; nothing is connected yet.
+        ConfigError: if a key cannot be used. No connection is made yet.
     """
 
     def __init__(self, url: str, config: Patients | None = None) -> None:
@@ -47,19 +47,19 @@ class PatientDatabase:
 
     @property
     def name(self) -> str:
-        """What to call it in messages: without user and password."""
+        """Its name for messages, without user and password."""
         return self._link.name
 
     async def aclose(self) -> None:
-        """Let go of the connections."""
+        """Close the connections."""
         await self._link.close()
 
     async def find(self, patient_id: str) -> Patient:
-        """Look a patient up, once.
+        """Look a patient up; makes one attempt.
 
         Raises:
             PatientError: if there is no such patient, or the row cannot be used.
-            DatabaseDownError: if nobody can be looked up now.
+            DatabaseDownError: if no patient can be looked up now.
         """
         if impossible(patient_id):
             raise nobody(patient_id)
@@ -68,35 +68,35 @@ class PatientDatabase:
         )
 
     async def each(self, work: Callable[[dict[str, str]], None], filters: Sequence[Filter] = ()) -> None:
-        """Hand over every row, one by one, by id, as texts by docpipe's column names.
+        """Call `work` with every row, in the order of ids, as texts by docpipe's column names.
 
         Raises:
             PatientError: if the table or the query cannot be used.
-            UsageError: if a filter cannot be.
+            UsageError: if a filter cannot be used.
             DatabaseDownError: if the database cannot be reached.
         """
         failed: list[BaseException] = []
 
         def hand_over(connection: sa.Connection) -> None:
-            for row in self._question.everybody(connection, filters):
+            for row in self._question.all_rows(connection, filters):
                 try:
                     work(_texts(row))
                 except Exception as error:  # noqa: BLE001 -- not the database's: raised outside
                     failed.append(error)
                     return
 
-        await self._ask(hand_over, at_leisure=True)
+        await self._ask(hand_over, unhurried=True)
         if failed:
             raise failed[0]
 
     async def check(self) -> int | None:
-        """See whether patients could be looked up: the database answers, and has what is asked for.
+        """Check that patients can be looked up: the database answers, and has the table and its columns.
 
         Returns:
-            How many there are; None where a query finds them, which cannot tell.
+            The number of patients; None with `patients.query`, which cannot count them.
 
         Raises:
-            PatientError: if there is no file, table or column, or no right to read it.
+            PatientError: if the file, table or a column is missing or may not be read.
             DatabaseDownError: if the database cannot be reached.
         """
 
@@ -106,21 +106,21 @@ class PatientDatabase:
 
         return await self._ask(look)
 
-    async def _ask(self, work: Work[_T], *, at_leisure: bool = False) -> _T:
+    async def _ask(self, work: Work[_T], *, unhurried: bool = False) -> _T:
         try:
             try:
-                return await self._link.do(work, at_leisure=at_leisure)
+                return await self._link.do(work, unhurried=unhurried)
             except DBAPIError as error:
-                if not error.connection_invalidated or at_leisure:
+                if not error.connection_invalidated or unhurried:
                     raise
-                return await self._link.do(work)  # a connection of the pool had gone stale; now all are new
+                return await self._link.do(work)  # a pooled connection was stale; all are new now
         except DocpipeError:
             raise
         except Exception as error:
-            raise self._told(error) from error
+            raise self._translated(error) from error
 
-    def _told(self, error: Exception) -> Exception:
-        """What an error of the database or its driver means to docpipe."""
+    def _translated(self, error: Exception) -> Exception:
+        """Translate an error of the database or its driver."""
         if (reason := outage_of(error)) is not None:
             return DatabaseDownError(
                 f"The patients database {self.name} cannot be used now: {reason}.", reason
@@ -134,7 +134,7 @@ class PatientDatabase:
         return error
 
     async def put(self, patients: Sequence[Patient]) -> None:
-        """Add patients; where an id is there already, its row becomes the new one.
+        """Add patients; a patient that exists is replaced.
 
         Raises:
             UsageError: if the database is not docpipe's own.
@@ -160,17 +160,43 @@ class PatientDatabase:
         except (OSError, SQLAlchemyError) as error:
             raise StateError(f"The patients database {self.name} cannot be written.") from error
 
+    async def remove(self, patient_id: str) -> bool:
+        """Remove a patient from docpipe's own SQLite file and overwrite the row.
+
+        Returns:
+            Whether there was such a patient.
+
+        Raises:
+            UsageError: if the database is not docpipe's own.
+            StateError: if it cannot be written.
+        """
+        if not isinstance(self._link, FileLink) or not self._own_table:
+            raise UsageError("Patients can be removed from docpipe's own SQLite file only.")
+        removed = 0
+
+        def delete(connection: sa.Connection) -> None:
+            nonlocal removed
+            connection.exec_driver_sql("PRAGMA secure_delete = ON")
+            _TABLE.metadata.create_all(connection)
+            removed = connection.execute(sa.delete(_TABLE).where(_TABLE.c.id == patient_id)).rowcount
+
+        try:
+            await self._link.write(delete)
+        except (OSError, SQLAlchemyError) as error:
+            raise StateError(f"The patients database {self.name} cannot be written.") from error
+        return removed > 0
+
 
 def _texts(row: Row) -> dict[str, str]:
-    """A row for people: what cannot be read as text is shown as such, and is no id."""
+    """Make the texts of a row for display: an unreadable value becomes "?", an unreadable id empty."""
 
     def text(name: str) -> str:
         try:
-            found = text_of(name, row.get(name))
+            value = text_of(name, row.get(name))
         except ValueError:
-            found = "?" if name != "id" else ""
-        if name == "id" and impossible(found):
+            value = "?" if name != "id" else ""
+        if name == "id" and impossible(value):
             return ""
-        return found.encode("utf-8", "replace").decode("utf-8")
+        return value.encode("utf-8", "replace").decode("utf-8")
 
     return {name: text(name) for name in COLUMNS}

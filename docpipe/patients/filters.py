@@ -1,4 +1,4 @@
-"""Conditions on columns, and texts as values of a column's type: what people write, ready to be bound."""
+"""Conditions on columns as people write them, with values converted to the column's type."""
 
 import operator
 import re
@@ -25,7 +25,7 @@ _OPERATORS: Final[dict[str, Callable[[Any, Any], sa.ColumnElement[bool]]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """A condition such as ward = "B2"; the value is as somebody wrote it."""
+    """A condition such as ward = "B2"; the value is the text that was given."""
 
     column: str
     operator: str
@@ -36,7 +36,7 @@ class Filter:
         """Read "column=value", with one of = != < <= > >=.
 
         Raises:
-            UsageError: if it is none.
+            UsageError: if the text is not a condition.
         """
         match = re.fullmatch(r"([^=!<>]+)(=|!=|<=|>=|<|>)(.*)", text, re.DOTALL)
         if match is None or not match[1].strip():
@@ -46,7 +46,7 @@ class Filter:
         return cls(match[1].strip(), match[2], match[3].strip())
 
     def compare(self, column: sa.ColumnElement[Any], value: sa.BindParameter[Any]) -> sa.ColumnElement[bool]:
-        """The condition on a column."""
+        """Make the condition on a column."""
         return _OPERATORS[self.operator](column, value)
 
 
@@ -58,7 +58,7 @@ def _python_type(of_type: sa.types.TypeEngine[Any]) -> type[Any]:
 
 
 def bound_type(of_type: sa.types.TypeEngine[Any]) -> sa.types.TypeEngine[Any]:
-    """As what a value for a column is bound: as its type where `_value` makes such values, else as text."""
+    """Return the type to bind a value with: the column's type if `value_of` makes such values, else text."""
     return of_type if _python_type(of_type) in _READERS or isinstance(of_type, sa.Enum) else sa.String()
 
 
@@ -91,10 +91,10 @@ _READERS: Final[dict[type[Any], tuple[Callable[[str, Any], Any], str]]] = {
 
 
 def value_of(text: str, of_type: sa.types.TypeEngine[Any]) -> Any:
-    """A text as a value for a column; raises ValueError with what would be right."""
-    if (found := _READERS.get(_python_type(of_type))) is None:
+    """Convert a text to a value for a column; raises ValueError with a description of valid values."""
+    if (reader := _READERS.get(_python_type(of_type))) is None:
         return text
-    read, right = found
+    read, right = reader
     try:
         value = read(text, of_type)
         return value if not isinstance(of_type, sa.Uuid) or of_type.as_uuid else text

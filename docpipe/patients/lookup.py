@@ -1,17 +1,21 @@
-"""Looking patients up through a gate: while the database is down one asks, and everybody else waits."""
+"""Looks patients up through a gate: while the database is down one caller probes and all others wait."""
 
 from dataclasses import dataclass
+from typing import Final
 
 from docpipe.errors import DatabaseDownError, PatientError
-from docpipe.gates import Call, Failure, Gate
+from docpipe.gates import Failure, Gate
+from docpipe.gates.attempts import AttemptError, admitted, attempt
 from docpipe.gates.line import Slots
 from docpipe.model import Patient, Ticket
 from docpipe.patients.database import PatientDatabase
 
+_ANSWERS: Final = (DatabaseDownError, PatientError)
+
 
 @dataclass(frozen=True, slots=True)
 class Lookup:
-    """The database, its gate, and as many places as it has connections."""
+    """The database, its gate, and a slot for each of its connections."""
 
     database: PatientDatabase
     gate: Gate
@@ -25,33 +29,25 @@ class Lookup:
             PoisonedError: if this look-up keeps failing while others succeed.
         """
         call = self.gate.call(ticket)
-        while True:
-            found = await self._attempt(call, patient_id)
-            if isinstance(found, Patient):
-                return found
-            if found is not None:
-                await self.gate.pause(call, found)
 
-    async def _attempt(self, call: Call, patient_id: str) -> Patient | Failure | None:
-        """One try; None where the database went down before it was made."""
-        place = await self.gate.enter(call)
-        service = self.gate.service
-        try:
-            async with self.places.hold(call.ticket):
-                if not service.may_still(call):
-                    return None
-                found = await self.database.find(patient_id)
-        except DatabaseDownError as error:
-            failure = Failure(error.reason)
-            self.gate.report(call, failure)
-            return failure
-        except PatientError:
-            service.answered(call)
-            raise
-        except BaseException:
-            service.abandoned(call)
-            raise
-        finally:
-            place.unspent()  # nothing is counted here but who is under way
-        service.answered(call)
-        return found
+        async def find() -> Patient:
+            return await self.database.find(patient_id)
+
+        while True:
+            try:
+                async with admitted(self.gate, call, self.places) as waited:
+                    return await attempt(
+                        self.gate,
+                        call,
+                        find,
+                        method="SELECT",
+                        waited=waited,
+                        failures=_failure_of,
+                        answers=_ANSWERS,
+                    )
+            except AttemptError as error:
+                await self.gate.pause(call, error.failure)
+
+
+def _failure_of(error: Exception) -> Failure | None:
+    return Failure(error.reason) if isinstance(error, DatabaseDownError) else None

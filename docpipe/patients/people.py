@@ -1,4 +1,4 @@
-"""From what a database gives to a patient: values as text, checked, and told by their column when bad."""
+"""Makes patients from the values of a database: as text, checked, with errors that name the column."""
 
 import unicodedata
 from collections.abc import Mapping, Sequence
@@ -17,10 +17,10 @@ SEXES: Final = ("female", "male", "other", "unknown")
 
 
 def checked(row: Mapping[str, str]) -> Patient:
-    """A patient from texts.
+    """Make a patient from texts.
 
     Raises:
-        ValueError: naming the column and what would be right, not the value.
+        ValueError: names the column and a valid form, not the value.
     """
     values = {name: unicodedata.normalize("NFC", row.get(name, "").strip()) for name in COLUMNS}
     for name, value in values.items():
@@ -36,17 +36,20 @@ def checked(row: Mapping[str, str]) -> Patient:
     if values["sex"] not in SEXES:
         raise ValueError(f"sex has to be one of {', '.join(SEXES)}")
     try:
-        values["birth_date"] = date.fromisoformat(values["birth_date"][:10]).isoformat()
+        end = (
+            11 if values["birth_date"][10:11].isdigit() else 10
+        )  # 1961-02-031 is a slip, and no time follows
+        values["birth_date"] = date.fromisoformat(values["birth_date"][:end]).isoformat()
     except ValueError:
         raise ValueError("birth_date has to be a date such as 1957-03-31") from None
     return Patient(**values)
 
 
 def text_of(name: str, value: Any) -> str:
-    """A value as a database gives it, as text; NULL is the empty one.
+    """Convert a value of a database to text; NULL becomes the empty text.
 
     Raises:
-        ValueError: naming the column, not the value.
+        ValueError: names the column, not the value.
     """
     if value is None:
         return ""
@@ -57,44 +60,42 @@ def text_of(name: str, value: Any) -> str:
             return str(value, "utf-8")
         except UnicodeDecodeError:
             raise ValueError(f"{name} holds bytes that are not text") from None
-    if (
-        isinstance(value, float | Decimal) and value % 1 == 0
-    ):  # 12345.0, as tables made by other programs have it
+    if isinstance(value, float | Decimal) and value % 1 == 0:  # 12345.0, in tables made by other programs
         return str(int(value))
     return str(value)
 
 
-def same_id(found: str, asked: str) -> bool:
-    """Whether a row is that of the id asked for, to the letter.
+def same_id(stored: str, wanted: str) -> bool:
+    """Whether the id of a row is exactly the id that was looked up.
 
-    Databases may compare regardless of case, of accents, of spaces at the end, or as numbers.
+    Databases may ignore case, accents or trailing spaces, or compare ids as numbers.
     """
-    return unicodedata.normalize("NFC", found.strip()) == unicodedata.normalize("NFC", asked)
+    return unicodedata.normalize("NFC", stored.strip()) == unicodedata.normalize("NFC", wanted)
 
 
 def impossible(patient_id: str) -> bool:
-    """Whether no row can have this id: it is no text, or has control characters."""
+    """Whether no row can have this id: it is blank, or has control characters."""
     return not patient_id.strip() or any(unicodedata.category(char) in ("Cc", "Cs") for char in patient_id)
 
 
 def nobody(patient_id: str) -> PatientError:
-    """There is no such patient."""
-    shown = patient_id if patient_id.isprintable() else ascii(patient_id)
+    """Make the error for a patient that is not in the database."""
+    printable = patient_id if patient_id.isprintable() else ascii(patient_id)
     return PatientError(
-        f"There is no patient {shown} in the patients database: "
-        "`docpipe patients list` shows who is there, `docpipe patients import FILE.csv` adds more."
+        f"There is no patient {printable} in the patients database: "
+        "`docpipe patients list` lists all patients, `docpipe patients import FILE.csv` adds more."
     )
 
 
 def one(patient_id: str, rows: Sequence[Mapping[str, Any]]) -> Patient:
-    """The patient whose rows were found.
+    """Make the patient from the rows of a look-up.
 
     Args:
-        patient_id: who was asked for.
-        rows: by docpipe's column names; without `id` where a query of the user's does not give it.
+        patient_id: the id that was looked up.
+        rows: by docpipe's column names; without `id` if the configured query does not return it.
 
     Raises:
-        PatientError: if there is not exactly one row, or it cannot be used; naming the column, not the value.
+        PatientError: if there is not exactly one row, or it cannot be used; names the column, not the value.
     """
     try:
         rows = [row for row in rows if same_id(text_of("id", row.get("id", patient_id)), patient_id)]

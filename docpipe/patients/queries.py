@@ -1,12 +1,12 @@
-"""What is asked of the database: of a table, with columns as the configuration names them, or by its queries.
+"""Queries of the database: generated for a table and its configured columns, or given in the configuration.
 
-No SQL is built from what people write: values are bound, and names are quoted as the database gave them.
+No SQL is built from user input: values are bound, and names are quoted as the database reports them.
 """
 
 import contextlib
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchTableError, SAWarning
@@ -20,25 +20,12 @@ Row = Mapping[str, Any]
 _AT_A_TIME: Final = 500
 
 
-class Question(Protocol):
-    """How patients are found. Each method works on a connection that it is lent."""
-
-    def find(self, connection: sa.Connection, patient_id: str) -> Sequence[Row]:
-        """The rows of a patient, by docpipe's column names."""
-
-    def everybody(self, connection: sa.Connection, filters: Sequence[Filter]) -> Iterator[Row]:
-        """Every row, by id, as the database hands them over."""
-
-    def number(self, connection: sa.Connection) -> int | None:
-        """How many there are, None where that cannot be asked."""
-
-
 class TableQuestion:
     """A table or a view.
 
     Args:
         table: its name, with its schema where it has one: `clinic.people`.
-        columns: what docpipe's columns are called there; "" for an optional one that is not there.
+        columns: the name there of each of docpipe's columns; "" for an optional column that is missing.
     """
 
     def __init__(self, table: str, columns: Mapping[str, str]) -> None:
@@ -47,29 +34,29 @@ class TableQuestion:
         self._called = {name: columns.get(name, name) for name in COLUMNS}
         if missing := [name for name, called in self._called.items() if not called and name not in OPTIONAL]:
             raise ConfigError(
-                f'patients.columns: {missing[0]} has to be there; only {" and ".join(OPTIONAL)} may be "".'
+                f'patients.columns: {missing[0]} is required; only {" and ".join(OPTIONAL)} may be "".'
             )
         self._ready: _Ready | None = None
 
     def find(self, connection: sa.Connection, patient_id: str) -> Sequence[Row]:
-        """The rows of a patient; the columns are looked at once, and again after an error."""
+        """Return the rows of a patient; the table's columns are read once, and again after an error."""
         ready = self._prepared(connection)
         try:
             value = ready.id_value(patient_id)
         except ValueError:
             return []
-        with self._looking_again(connection):
+        with self._columns_read_anew(connection):
             return [dict(row) for row in connection.execute(ready.lookup, {"id": value}).mappings()]
 
-    def everybody(self, connection: sa.Connection, filters: Sequence[Filter]) -> Iterator[Row]:
-        """Every row, by id."""
+    def all_rows(self, connection: sa.Connection, filters: Sequence[Filter]) -> Iterator[Row]:
+        """Yield every row in the order of ids."""
         ready = self._prepared(connection)
         query = ready.select.where(*(ready.condition(given) for given in filters)).order_by(ready.id)
-        with self._looking_again(connection):
+        with self._columns_read_anew(connection):
             yield from _streamed(connection, query)
 
     def number(self, connection: sa.Connection) -> int:
-        """How many rows the table has."""
+        """Count the rows of the table."""
         return connection.execute(self._prepared(connection).count).scalar_one()
 
     def _prepared(self, connection: sa.Connection) -> "_Ready":
@@ -80,13 +67,13 @@ class TableQuestion:
     def _look(self, connection: sa.Connection) -> "_Ready":
         try:
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore", SAWarning)  # of types that it does not know
-                found = sa.inspect(connection).get_columns(self._name, self._schema)
+                warnings.simplefilter("ignore", SAWarning)  # about types that SQLAlchemy does not know
+                columns = sa.inspect(connection).get_columns(self._name, self._schema)
         except NoSuchTableError as error:
             raise PatientError(
                 f"The patients database has no table {self._table} that may be read: set patients.table."
             ) from error
-        types = {column["name"]: column["type"] for column in found}
+        types = {column["name"]: column["type"] for column in columns}
         by_lower = {name.lower(): name for name in types}
         real = {
             name: called if called in types else by_lower.get(called.lower(), "")
@@ -98,15 +85,13 @@ class TableQuestion:
                 f"The table {self._table} of the patients database has no column {', '.join(missing)}: "
                 f'name its columns in patients.columns; {" and ".join(OPTIONAL)} may be "".'
             )
-        if (
-            connection.dialect.name == "sqlite"
-        ):  # which knows no types, and compares as the column would have it
+        if connection.dialect.name == "sqlite":  # has no strict types: compare as text
             types = dict.fromkeys(types, sa.String())
         return _Ready(sa.table(self._name, *map(sa.column, types), schema=self._schema), real, types)
 
     @contextlib.contextmanager
-    def _looking_again(self, connection: sa.Connection) -> Iterator[None]:
-        """After an error of a query look at the columns again: one may have been renamed."""
+    def _columns_read_anew(self, connection: sa.Connection) -> Iterator[None]:
+        """After an error of a query, read the columns again: one may have been renamed."""
         try:
             yield
         except DBAPIError as error:
@@ -126,20 +111,20 @@ class _Ready:
         self._table, self._types = table, types
         self.id = table.c[real["id"]]
         self._id_type = types[real["id"]]
-        # Without types: values come as the driver has them, whatever a table says of them.
+        # Columns have no types here, so that values come as the driver returns them.
         self.select = sa.select(*(table.c[called].label(name) for name, called in real.items()))
         self.count = sa.select(sa.func.count()).select_from(table)
         self.lookup = self.select.where(self.id == sa.bindparam("id", type_=bound_type(self._id_type)))
 
     def id_value(self, patient_id: str) -> Any:
-        """The id as the column has it; raises ValueError where it cannot be one."""
+        """Convert an id to the column's type; raises ValueError if that is impossible."""
         return value_of(patient_id, self._id_type)
 
     def condition(self, given: Filter) -> sa.ColumnElement[bool]:
-        """A filter with its value bound; raises UsageError for a column that is not there, or a bad value."""
+        """Bind the value of a filter; raises UsageError for an unknown column or a bad value."""
         if given.column not in self._types:
             raise UsageError(
-                f"--where: the table has no column {given.column}; there are {', '.join(self._types)}."
+                f"--where: the table has no column {given.column}; its columns are {', '.join(self._types)}."
             )
         of_type = self._types[given.column]
         try:
@@ -151,7 +136,7 @@ class _Ready:
 
 
 class QueryQuestion:
-    """Queries of the user's own: one with `:id`, and one that gives everybody.
+    """Configured queries: one with `:id`, and one that lists all patients.
 
     Raises:
         ConfigError: if a query has other parameters.
@@ -162,34 +147,34 @@ class QueryQuestion:
         self._list_query = _text("patients.list_query", list_query, set()) if list_query else None
 
     def find(self, connection: sa.Connection, patient_id: str) -> Sequence[Row]:
-        """The rows that the query gives for an id."""
+        """Return the rows of the query for an id."""
         result = connection.execute(self._query, {"id": patient_id})
         given = [name.lower() for name in result.keys()]  # noqa: SIM118 -- not a dictionary
         if missing := [name for name in COLUMNS if name not in given and name not in ("id", *OPTIONAL)]:
             raise PatientError(
-                f"patients.query gives no column {', '.join(missing)}: select it AS {missing[0]}."
+                f"patients.query returns no column {', '.join(missing)}: select it AS {missing[0]}."
             )
         return [dict(zip(given, row, strict=True)) for row in result]
 
-    def everybody(self, connection: sa.Connection, filters: Sequence[Filter]) -> Iterator[Row]:
-        """The rows that the list's query gives."""
+    def all_rows(self, connection: sa.Connection, filters: Sequence[Filter]) -> Iterator[Row]:
+        """Yield the rows of the list query."""
         if self._list_query is None:
             raise UsageError(
                 "patients.query finds one patient at a time; for all of them set patients.list_query, "
-                "a query without parameters that gives the column id."
+                "a query without parameters that returns the column id."
             )
         if filters:
             raise UsageError(
-                "--where goes with patients.table; with patients.query write it into patients.list_query."
+                "--where needs patients.table; with patients.query, put the condition in patients.list_query."
             )
         for row in _streamed(connection, self._list_query):
-            found = {name.lower(): value for name, value in row.items()}
-            if "id" not in found:
-                raise PatientError("patients.list_query gives no column id.")
-            yield found
+            lowered = {name.lower(): value for name, value in row.items()}
+            if "id" not in lowered:
+                raise PatientError("patients.list_query returns no column id.")
+            yield lowered
 
     def number(self, connection: sa.Connection) -> None:
-        """Nobody knows."""
+        """Return None: a query for one patient cannot count them."""
 
 
 def _text(key: str, query: str, parameters: set[str]) -> sa.TextClause:
@@ -200,12 +185,12 @@ def _text(key: str, query: str, parameters: set[str]) -> sa.TextClause:
         raise ConfigError(f"{key} is not a query.") from error
     if named != parameters:
         right = "exactly one parameter, :id" if parameters else "no parameters"
-        raise ConfigError(f"{key} has to have {right}; a colon that is none is written \\:.")
+        raise ConfigError(f"{key} has to have {right}; write \\: for a colon that is not a parameter.")
     return text
 
 
 def _streamed(connection: sa.Connection, query: Any) -> Iterator[Row]:
-    """Rows a few at a time, however many there are."""
+    """Yield rows in batches, so that memory stays constant."""
     streaming = connection.execution_options(stream_results=True, yield_per=_AT_A_TIME)
     for row in streaming.execute(query).mappings():
         yield dict(row)
@@ -214,17 +199,17 @@ def _streamed(connection: sa.Connection, query: Any) -> Iterator[Row]:
 def question_of(
     table: str, columns: Mapping[str, str], query: str, list_query: str
 ) -> TableQuestion | QueryQuestion:
-    """What the configuration asks.
+    """Choose the question for the configuration.
 
     Raises:
-        ConfigError: if its keys do not go together.
+        ConfigError: if its keys contradict each other.
     """
     if not query:
         if list_query:
-            raise ConfigError("patients.list_query goes with patients.query; a table is listed without.")
+            raise ConfigError("patients.list_query needs patients.query; a table is listed without it.")
         return TableQuestion(table or "patients", columns)
     if table or columns:
         raise ConfigError(
-            "patients.query takes the place of patients.table and patients.columns: write AS in the query."
+            "patients.query replaces patients.table and patients.columns: rename columns by AS in the query."
         )
     return QueryQuestion(query, list_query)

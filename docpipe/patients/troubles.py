@@ -1,4 +1,4 @@
-"""What an error of a database means: is nobody served, or is it this query's own fault? By codes and classes.
+"""Classifies errors of a database by their codes and classes: an outage, or the fault of one query.
 
 SQLSTATE: https://www.postgresql.org/docs/current/errcodes-appendix.html. MySQL's numbers:
 https://dev.mysql.com/doc/mysql-errors/8.4/en/server-error-reference.html. SQLite's: https://sqlite.org/rescode.html.
@@ -14,7 +14,7 @@ from sqlalchemy.exc import TimeoutError as NoConnectionFree
 _IN_TIME: Final = "no answer in time"
 _LOGIN: Final = "the login was refused: check the user and the password in patients.url"
 _NO_DATABASE: Final = "there is no such database: check patients.url"
-_BROKE_OFF: Final = "the connection broke off"
+_BROKE_OFF: Final = "the connection was lost"
 _SQLSTATES: Final = {  # by the code or its class of two characters
     "08": _BROKE_OFF,
     "28": _LOGIN,
@@ -22,7 +22,7 @@ _SQLSTATES: Final = {  # by the code or its class of two characters
     "40": "a conflict with another transaction",
     "53": "it is short of memory, disk or connections",
     "53300": "too many connections",
-    "55P03": "a lock was not to be had in time",
+    "55P03": "a lock was not free in time",
     "57": "it was shut down",
     "57014": _IN_TIME,
     "57P03": "it is starting up or shutting down",
@@ -41,7 +41,7 @@ _MYSQL: Final = {
     1160: _BROKE_OFF,
     1161: _IN_TIME,
     1203: "too many connections",
-    1205: "a lock was not to be had in time",
+    1205: "a lock was not free in time",
     1213: "a conflict with another transaction",
     1226: "too many connections",
     1927: _BROKE_OFF,
@@ -69,15 +69,15 @@ _SQLITE_ERROR: Final = 1
 
 
 def outage_of(error: BaseException) -> str | None:
-    """Why nobody is served, in a few words that quote nothing; None for the fault of one query."""
-    told = _by_code(error)
-    if told is not None:
-        return told or None
+    """Describe an outage in a few words that quote no value; None for the fault of one query."""
+    reason = _by_code(error)
+    if reason is not None:
+        return reason or None
     if isinstance(error, DBAPIError):
         cause = error.orig
-        if cause is not None and (told := _of_the_wire(cause)):
-            return told
-        # A driver without codes: PEP 249 has these classes for what is not the programmer's fault.
+        if cause is not None and (reason := _of_the_wire(cause)):
+            return reason
+        # A driver without codes: PEP 249 has these classes for errors outside the program.
         broken = error.connection_invalidated or isinstance(error, OperationalError | InterfaceError)
         return _BROKE_OFF if broken else None
     if isinstance(error, NoConnectionFree):
@@ -86,9 +86,9 @@ def outage_of(error: BaseException) -> str | None:
 
 
 def _by_code(error: BaseException) -> str | None:
-    """The outage that a code tells of, "" where it tells of something else, None without a code."""
+    """Return the outage that a code stands for, "" for a code of another kind, None without a code."""
     state, number, sqlite = _codes(error)
-    if number in _MYSQL:  # tells more than its SQLSTATE, which is HY000 for most
+    if number in _MYSQL:  # more precise than its SQLSTATE, which is HY000 for most
         return _MYSQL[number]
     if state is not None:
         return _SQLSTATES.get(state, _SQLSTATES.get(state[:2], ""))
@@ -98,7 +98,7 @@ def _by_code(error: BaseException) -> str | None:
 
 
 def _codes(error: BaseException) -> tuple[str | None, int | None, int | None]:
-    """The SQLSTATE, MySQL's number, and SQLite's code; whichever there is."""
+    """Return the SQLSTATE, MySQL's number and SQLite's code, each None if missing."""
     cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
     state = getattr(cause, "sqlstate", None)
     sqlite = getattr(cause, "sqlite_errorcode", None)
@@ -108,19 +108,19 @@ def _codes(error: BaseException) -> tuple[str | None, int | None, int | None]:
 
 
 def _of_the_wire(error: BaseException) -> str | None:
-    return next((told for kind, told in _WIRE if isinstance(error, kind)), None)
+    return next((reason for kind, reason in _WIRE if isinstance(error, kind)), None)
 
 
 def fault_of(error: BaseException) -> str:
-    """What is wrong with one query, in a few words that quote no value of a row.
+    """Describe the fault of one query in a few words that quote no value of a row.
 
-    The database's own words are quoted where the code says that they tell of tables, columns and rights only.
+    The database's message is quoted only if its code shows that it is about tables, columns and rights.
     """
     state, number, sqlite = _codes(error)
     code = next((str(code) for code in (state, number, sqlite) if code is not None), "")
-    told = f"{type(error).__name__} {code}".rstrip()
+    reason = f"{type(error).__name__} {code}".rstrip()
     structural = (state or "").startswith("42") or number in _MYSQL_STRUCTURE or sqlite == _SQLITE_ERROR
     if not structural or not isinstance(error, DBAPIError) or error.orig is None:
-        return told
+        return reason
     words = str(error.orig.args[-1] if error.orig.args else "").splitlines()
-    return f"{told}: {words[0][:200]}" if words else told
+    return f"{reason}: {words[0][:200]}" if words else reason
