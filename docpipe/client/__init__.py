@@ -19,7 +19,11 @@ Every error is a `ClientError`:
         NoServiceError          what answers is no docpipe
 """
 
+from docpipe.api.hits import Hit, Hits
+from docpipe.api.schedules import Notifications, Schedule
+from docpipe.api.shapes import Document, Run, Services, Summary, Wait
 from docpipe.client.client import Client
+from docpipe.client.events import Event
 from docpipe.client.problems import (
     ClientError,
     ConflictError,
@@ -29,7 +33,6 @@ from docpipe.client.problems import (
     RefusedError,
     SignInError,
 )
-from docpipe.client.words import Document, Event, Run, Wait
 
 __all__ = [
     "Client",
@@ -37,11 +40,17 @@ __all__ = [
     "ConflictError",
     "Document",
     "Event",
+    "Hit",
+    "Hits",
     "NoServiceError",
     "NotFoundError",
     "NotReachableError",
+    "Notifications",
     "RefusedError",
     "Run",
+    "Schedule",
+    "Services",
     "SignInError",
+    "Summary",
     "Wait",
 ]

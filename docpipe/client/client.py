@@ -8,13 +8,19 @@ import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import Any, Final, Self, TypeVar
 from urllib.parse import quote, urlencode, urlsplit
 
 import httpx
+import msgspec
+from httpx_sse import EventSource, SSEError
 
-from docpipe.client.problems import ClientError, NoServiceError, NotReachableError, refusal
-from docpipe.client.words import Document, Event, Json, Run
+from docpipe.api.hits import Hits
+from docpipe.api.schedules import Notifications, Schedule, Schedules
+from docpipe.api.shapes import Accepted, Document, Documents, Refused, Run, Runs, Services, Summary
+from docpipe.client.downloads import BAD, Downloads
+from docpipe.client.events import Event
+from docpipe.client.problems import NoServiceError, NotReachableError, refusal
 from docpipe.config.parsing import parse_secret, read_stripped
 from docpipe.errors import UsageError
 
@@ -25,15 +31,16 @@ AT_ONCE: Final = 10_000
 _FIRST_PAUSE_S: Final = 0.5
 _LONGEST_PAUSE_S: Final = 30.0
 _READ_S: Final = 30.0
-_SILENCE_S: Final = 45.0  # the service says something every 15 s
+_SILENCE_S: Final = 45.0  # the service sends at least a comment every 15 s
 _UNAVAILABLE: Final = 503
-_BAD: Final = 400
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 _TOKEN: Final = "DOCPIPE_SERVICE__TOKEN"  # noqa: S105 -- the name of a variable
 _TOKEN_FILE: Final = f"{_TOKEN}_FILE"
 
+_T = TypeVar("_T")
 
-class Client:
+
+class Client(Downloads):
     """A service, spoken to by HTTP. Use it as a context manager, or `close` it; not from several threads.
 
     Args:
@@ -95,7 +102,7 @@ class Client:
     # Runs
 
     def submit(self, patients: Iterable[str], priority: int = 0, *, key: str | None = None) -> list[Run]:
-        """Submit patients; who has an unfinished run goes on with that.
+        """Submit patients; an unfinished run of a patient is returned instead of a new one.
 
         Args:
             patients: their ids; any number.
@@ -111,15 +118,18 @@ class Client:
         """
         ids = list(dict.fromkeys(patients))
         key = key or secrets.token_hex(16)
-        runs, refused = list[Run](), list[Json]()
+        runs, refused = list[Run](), list[Refused]()
         for number, start in enumerate(range(0, len(ids), AT_ONCE)):
             body = {"patients": ids[start : start + AT_ONCE], "priority": priority}
-            told = self._json("POST", "/api/runs", body, {"Idempotency-Key": f"{key}-{number}"}, again=True)
-            refused += told["refused"]
-            runs += [Run.of(run) for run in told["runs"]]
+            headers = {"Idempotency-Key": f"{key}-{number}"}
+            accepted = self._decoded(Accepted, "POST", "/api/runs", body, headers, again=True)
+            refused += accepted.refused
+            runs += [
+                Run(run_id=run.run_id, patient_id=run.patient_id, state=run.state) for run in accepted.runs
+            ]
         if refused:
             raise UsageError(
-                f"{len(refused)} of {len(ids)} patient ids were refused: {refused[0]['reason']} "
+                f"{len(refused)} of {len(ids)} patient ids were refused: {refused[0].reason} "
                 "The others were accepted."
             )
         return runs
@@ -140,23 +150,23 @@ class Client:
             query = [("state", state) for state in states] + [("limit", str(page)), ("order", order)]
             query += [("q", prefix)] if prefix else []
             query += [("cursor", cursor)] if cursor else []
-            told = self._json("GET", f"/api/runs?{urlencode(query)}")
-            yield from (Run.of(run) for run in told["runs"])
-            cursor = told["next"]
+            page_of_runs = self._decoded(Runs, "GET", f"/api/runs?{urlencode(query)}")
+            yield from page_of_runs.runs
+            cursor = page_of_runs.next
             if cursor is None:
                 return
 
     def run(self, run_id: str) -> Run:
         """A run as it stands."""
-        return Run.of(self._json("GET", f"/api/runs/{quote(run_id, safe='')}"))
+        return self._decoded(Run, "GET", f"/api/runs/{quote(run_id, safe='')}")
 
     def cancel(self, run_id: str) -> Run:
         """Give a run up."""
-        return Run.of(self._json("POST", f"/api/runs/{quote(run_id, safe='')}/cancel"))
+        return self._decoded(Run, "POST", f"/api/runs/{quote(run_id, safe='')}/cancel")
 
     def retry(self, run_id: str, first: str | None = None) -> Run:
         """Do a finished run again, from an activity on or from what failed."""
-        return Run.of(self._json("POST", f"/api/runs/{quote(run_id, safe='')}/retry", {"from": first}))
+        return self._decoded(Run, "POST", f"/api/runs/{quote(run_id, safe='')}/retry", {"from": first})
 
     def wait(
         self,
@@ -176,7 +186,7 @@ class Client:
             The runs as they have ended, in this order.
 
         Raises:
-            TimeoutError: if they have not ended by then; they go on.
+            TimeoutError: if they have not ended by then; they continue.
         """
         ids = [run.run_id if isinstance(run, Run) else run for run in runs]
         until = None if timeout is None else time.monotonic() + timeout
@@ -206,46 +216,51 @@ class Client:
     # Documents
 
     def documents(self, run_id: str) -> list[Document]:
-        """Every file of a run's archive, as far as it is known."""
-        told = self._json("GET", f"/api/runs/{quote(run_id, safe='')}/documents")
-        return [Document.of(document) for document in told["documents"]]
+        """Every file of a run's archive that is known so far."""
+        return self._decoded(Documents, "GET", f"/api/runs/{quote(run_id, safe='')}/documents").documents
 
     def report(self, run_id: str, name: str = "report.json") -> bytes:
         """`report.json`, `report.html` or `manifest.json` of a run that has ended."""
         return self._answer("GET", f"/api/runs/{quote(run_id, safe='')}/files/{quote(name, safe='')}").content
 
-    def download(self, address: str, to: Path | str) -> Path:
-        """Bring a file of a document to a path; it is there whole, or not at all.
+    def search(self, words: str, patient: str | None = None, *, limit: int = 20, offset: int = 0) -> Hits:
+        """Search in the texts of stored documents.
 
         Args:
-            address: one of `Document.files`.
-            to: where it shall be; what is there is replaced.
+            words: words, "phrases" and prefixes*, all of which have to occur.
+            patient: only documents of this patient.
+            limit: how many hits at most, up to 100.
+            offset: how many to leave out before them.
         """
-        target = Path(to)
-        part = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
-        if not address.startswith("/api/"):
-            raise UsageError(f"{address} is no address of a document.")
-        try:
-            with self._translated(), self._http.stream("GET", address) as response:
-                if response.status_code >= _BAD:
-                    response.read()
-                    raise refusal(response)
-                with open(part, "xb", opener=_private) as file:
-                    file.writelines(response.iter_bytes())
-            part.replace(target)
-        finally:
-            part.unlink(missing_ok=True)
-        return target
+        query = {"q": words, "limit": str(limit), "offset": str(offset)}
+        query |= {} if patient is None else {"patient": patient}
+        return self._decoded(Hits, "GET", f"/api/search?{urlencode(query)}")
 
     # The service
 
-    def services(self) -> Json:
-        """How services, quotas, workers and disks stand, as JSON (see /api/openapi.json)."""
-        return self._json("GET", "/api/services")
+    def services(self) -> Services:
+        """How services, quotas, workers and disks stand."""
+        return self._decoded(Services, "GET", "/api/services")
 
-    def summary(self) -> Json:
-        """Counts of runs, throughput, and when all should be done, as JSON (see /api/openapi.json)."""
-        return self._json("GET", "/api/summary")
+    def summary(self) -> Summary:
+        """Counts of runs, throughput, and when all should be done."""
+        return self._decoded(Summary, "GET", "/api/summary")
+
+    def notifications(self) -> Notifications:
+        """How the notifications of ended runs stand."""
+        return self._decoded(Notifications, "GET", "/api/notifications")
+
+    def schedules(self) -> list[Schedule]:
+        """What the service retrieves again by plan."""
+        return self._decoded(Schedules, "GET", "/api/schedules").schedules
+
+    def pause_schedule(self, name: str) -> None:
+        """Begin nothing more of a schedule until `unpause_schedule`; what has begun continues."""
+        self._answer("POST", f"/api/schedules/{quote(name, safe='')}/pause")
+
+    def unpause_schedule(self, name: str) -> None:
+        """End a pause of a schedule; who was due meanwhile waits for the next round."""
+        self._answer("POST", f"/api/schedules/{quote(name, safe='')}/resume")
 
     def pause(self, name: str | None = None) -> None:
         """Pause a service, or everything; it stays so until `unpause`."""
@@ -288,42 +303,41 @@ class Client:
         with self._translated(), self._http.stream("GET", "/api/events", timeout=timeout) as response:
             if response.status_code == _UNAVAILABLE:
                 raise NotReachableError("The service has no place for a listener just now.")
-            if response.status_code >= _BAD:
+            if response.status_code >= BAD:
                 response.read()
                 raise refusal(response)
-            name, data = "message", list[str]()
-            for line in response.iter_lines():
-                field, _, value = line.partition(": ")
-                if field == "event":
-                    name = value
-                elif field == "data":
-                    data.append(value)
-                elif not line and data:
-                    told = json.loads("\n".join(data))
-                    yield Event(name, told, Run.of(told) if name == "run" else None)
-                    name, data = "message", []
+            try:
+                for sent in EventSource(response).iter_sse():
+                    if sent.data:
+                        run = msgspec.json.decode(sent.data, type=Run) if sent.event == "run" else None
+                        yield Event(sent.event, json.loads(sent.data), run)
+            except (SSEError, ValueError, msgspec.MsgspecError) as error:
+                raise NoServiceError(f"What answers at {self.address} is no docpipe.") from error
 
     # Requests
 
-    def _json(
+    def _decoded(
         self,
+        kind: type[_T],
         method: str,
         path: str,
-        body: Json = None,
+        body: Any = None,
         headers: dict[str, str] | None = None,
         *,
         again: bool = False,
-    ) -> Json:
+    ) -> _T:
         try:
-            return self._answer(method, path, body, headers, again=again).json()
-        except ValueError as error:
+            return msgspec.json.decode(
+                self._answer(method, path, body, headers, again=again).content, type=kind
+            )
+        except (ValueError, msgspec.MsgspecError) as error:
             raise NoServiceError(f"What answers at {self.address} is no docpipe.") from error
 
     def _answer(
         self,
         method: str,
         path: str,
-        body: Json = None,
+        body: Any = None,
         headers: dict[str, str] | None = None,
         *,
         again: bool = False,
@@ -339,33 +353,16 @@ class Client:
                 if last:
                     raise
             else:
-                if response.status_code < _BAD:
+                if response.status_code < BAD:
                     return response
                 if response.status_code != _UNAVAILABLE or last:
                     raise refusal(response)
             self._sleep(min(_FIRST_PAUSE_S * 2**number, _LONGEST_PAUSE_S))
         raise NotReachableError(f"{self.address} does not answer.")
 
-    @contextlib.contextmanager
-    def _translated(self) -> Iterator[None]:
-        try:
-            yield
-        except httpx.ConnectError as error:
-            raise NotReachableError(
-                f"There is no service at {self.address}: `docpipe serve` starts one."
-            ) from error
-        except httpx.TransportError as error:
-            raise NotReachableError(f"The connection to {self.address} broke off.") from error
-        except httpx.HTTPError as error:
-            raise ClientError(f"The request to {self.address} cannot be made.") from error
-
 
 def _pausing(name: str | None, what: str) -> str:
     return f"/api/{what}" if name is None else f"/api/services/{quote(name, safe='')}/{what}"
-
-
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)
 
 
 def _environments_token() -> str | None:

@@ -53,8 +53,8 @@ _BY_STATUS = {401: SignInError, 403: SignInError, 404: NotFoundError, 409: Confl
 def refusal(response: httpx.Response) -> ClientError:
     """What an answer of 400 or more, that has been read, means."""
     try:
-        told = json.loads(response.content)
-        detail, type_ = str(told["detail"]), str(told["type"])
+        problem = json.loads(response.content)
+        detail, type_ = str(problem["detail"]), str(problem["type"])
     except (ValueError, KeyError, TypeError):
         return NoServiceError(
             f"The answer (status {response.status_code}) is not docpipe's: is the address right, and does "
