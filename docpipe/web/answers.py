@@ -1,14 +1,13 @@
-"""Answers in JSON, made piece by piece where they are long, so that nobody waits for them."""
+"""Answers in JSON; long lists are built in slices, so that the event loop stays responsive."""
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from itertools import islice
 from types import MappingProxyType
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from aiohttp import web
 
-from docpipe.model import Json
 from docpipe.util.json import to_json
 
 _JSON: Final[Mapping[str, str]] = MappingProxyType({"Content-Type": "application/json"})
@@ -16,9 +15,10 @@ _PIECE: Final = 200
 """As many entries are made at a time; a millisecond or two."""
 
 _T = TypeVar("_T")
+_U = TypeVar("_U")
 
 
-def answer(value: Json, status: int = 200) -> web.Response:
+def answer(value: Any, status: int = 200) -> web.Response:
     """A short answer."""
     return of_text(to_json(value), status)
 
@@ -33,10 +33,10 @@ def of_bytes(body: bytes, status: int = 200) -> web.Response:
     return web.Response(body=body, status=status, headers=_JSON)
 
 
-async def array(items: Iterable[_T], view: Callable[[_T], Json]) -> str:
-    """The JSON of a list."""
-    left, pieces = iter(items), []
+async def each(items: Iterable[_T], view: Callable[[_T], _U]) -> list[_U]:
+    """The views of many items; the event loop gets its turn in between."""
+    left, views = iter(items), list[_U]()
     while some := list(islice(left, _PIECE)):
-        pieces += [to_json(view(item)) for item in some]
+        views += map(view, some)
         await asyncio.sleep(0)
-    return f"[{','.join(pieces)}]"
+    return views

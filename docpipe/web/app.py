@@ -5,7 +5,19 @@ from typing import Final
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from docpipe.web import control, description, documents, health, page, runs
+from docpipe.util.structs import prepare_structs
+from docpipe.web import (
+    charts,
+    control,
+    description,
+    documents,
+    health,
+    page,
+    patients,
+    runs,
+    schedules,
+    search,
+)
 from docpipe.web.context import WEB, Web
 from docpipe.web.guard import LARGE, SAFE
 from docpipe.web.page import FILES, Files
@@ -14,7 +26,11 @@ from docpipe.web.problems import Problem, as_problems, route_of, secure
 ROUTES: Final = (
     *runs.ROUTES,
     *documents.ROUTES,
+    *patients.ROUTES,
+    *charts.ROUTES,
+    *search.ROUTES,
     *control.ROUTES,
+    *schedules.ROUTES,
     *description.ROUTES,
     *health.ROUTES,
     *page.ROUTES,
@@ -23,6 +39,7 @@ ROUTES: Final = (
 
 def make_app(here: Web) -> web.Application:
     """The application."""
+    prepare_structs()
     app = web.Application(middlewares=[as_problems, _guarded], client_max_size=LARGE)
     app[WEB] = here
     app[FILES] = Files()
@@ -35,7 +52,7 @@ def make_app(here: Web) -> web.Application:
 
 @web.middleware
 async def _guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Let in who may come in; people without a session are shown the way."""
+    """Check each request; browsers without a session are redirected to the sign-in form."""
     here = request.app[WEB]
     try:
         here.guard.check(request)
@@ -46,11 +63,11 @@ async def _guarded(request: web.Request, handler: Handler) -> web.StreamResponse
     try:
         return await handler(request)
     finally:
-        if request.method not in SAFE:  # whoever changes something sees it from now on
-            here.shared.outdate()
+        if request.method not in SAFE:  # the caller sees the change in every later answer
+            here.shared.invalidate()
 
 
 async def _expected(request: web.Request) -> None:
-    """Ask for the body; an expectation that is not known is not met, and harms nobody (RFC 9110, 10.1.1)."""
+    """Send 100 Continue; any other expectation is ignored (RFC 9110, 10.1.1)."""
     if request.version >= (1, 1) and request.headers.get("Expect", "").lower() == "100-continue":
         await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")

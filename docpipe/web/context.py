@@ -10,6 +10,7 @@ from aiohttp import web
 from docpipe.app import Docpipe
 from docpipe.web.answers import of_bytes
 from docpipe.web.events import Hub
+from docpipe.web.exports import Exports
 from docpipe.web.guard import Guard
 from docpipe.web.metrics import Metrics
 from docpipe.web.problems import Problem
@@ -18,7 +19,7 @@ from docpipe.web.shared import Shared
 from docpipe.web.submissions import Submissions
 
 PATIENCE_S: Final = 30.0
-"""A change that the disk has not taken by then goes on, and the caller is told so."""
+"""After this time the caller gets 503; the change itself continues."""
 
 _T = TypeVar("_T")
 
@@ -34,6 +35,7 @@ class Web:
     readiness: Readiness
     submissions: Submissions
     metrics: Metrics
+    exports: Exports
     _under_way: set[asyncio.Task[Any]] = field(default_factory=set)
 
     def refuse_when_stopping(self) -> None:
@@ -46,7 +48,7 @@ class Web:
                 headers={"Retry-After": "10"},
             )
 
-    async def share(
+    async def coalesce(
         self, request: web.Request, make: Callable[[web.Request], Awaitable[str]]
     ) -> web.Response:
         """An answer that all are given who ask for the same at about the same time; see shared.py."""
@@ -56,15 +58,15 @@ class Web:
 
         return of_bytes(await self.shared.of(request.raw_path, body))
 
-    async def through(self, change: Coroutine[Any, Any, _T]) -> _T:
-        """See a change through, also when the caller leaves; raises Problem 503 when it takes too long."""
+    async def shielded(self, change: Coroutine[Any, Any, _T]) -> _T:
+        """Await a change, which completes even if the caller leaves; raises Problem 503 when it is slow."""
         task = asyncio.create_task(change)
         self._under_way.add(task)
         task.add_done_callback(self._under_way.discard)
         try:
             return await asyncio.wait_for(asyncio.shield(task), PATIENCE_S)
         except TimeoutError:
-            task.add_done_callback(_seen)
+            task.add_done_callback(_retrieve)
             raise Problem(
                 503,
                 "Accepted, but not yet written to disk. Check for a full disk.",
@@ -73,9 +75,9 @@ class Web:
             ) from None
 
 
-def _seen(task: asyncio.Task[Any]) -> None:
+def _retrieve(task: asyncio.Task[Any]) -> None:
     if not task.cancelled():
-        task.exception()  # told by whoever asks next
+        task.exception()  # marks it as retrieved, so that asyncio does not log it
 
 
 WEB: Final = web.AppKey("web", Web)

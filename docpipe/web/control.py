@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
+import msgspec
 from aiohttp import web
 
 from docpipe.errors import UsageError
@@ -19,18 +20,18 @@ _LAST_S: Final = 1.0
 
 async def services(request: web.Request) -> web.Response:
     """How services, quotas, workers and disks stand."""
-    return await web_of(request).share(request, _services)
+    return await web_of(request).coalesce(request, _services)
 
 
 async def _services(request: web.Request) -> str:
     only(request)
     docpipe = web_of(request).docpipe
-    return to_json({**services_view(docpipe), "disk": await disks_view(docpipe)})
+    return to_json(msgspec.structs.replace(services_view(docpipe), disk=await disks_view(docpipe)))
 
 
 async def summary(request: web.Request) -> web.Response:
     """Counts, throughput, and when all should be done."""
-    return await web_of(request).share(request, _summary)
+    return await web_of(request).coalesce(request, _summary)
 
 
 async def _summary(request: web.Request) -> str:
@@ -56,7 +57,7 @@ async def _change(request: web.Request, change: Callable[[Web, str | None], Awai
         await change(here, request.match_info.get("name"))
 
     try:
-        await here.through(work())
+        await here.shielded(work())
     except UsageError as error:
         raise Problem(404, str(error), "no-such-service") from error
     return web.Response(status=204)
@@ -85,7 +86,7 @@ async def events(request: web.Request) -> web.StreamResponse:
 
 
 async def _end(request: web.Request, response: web.StreamResponse, *, cut_off: bool) -> None:
-    """End the answer; whoever does not read is not waited for."""
+    """End the answer; a reader that is too slow is disconnected."""
     try:
         async with asyncio.timeout(_LAST_S):
             if not cut_off:

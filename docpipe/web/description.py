@@ -11,7 +11,7 @@ from docpipe.web.reading import only
 
 async def description(request: web.Request) -> web.Response:
     """OpenAPI 3.1 of all this."""
-    from docpipe.web.openapi import document  # noqa: PLC0415 -- large, and seldom asked for
+    from docpipe.web.openapi import document  # noqa: PLC0415 -- large, and seldom needed
 
     only(request)
     return answer(document(token=web_of(request).guard.needs_token))

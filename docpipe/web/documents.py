@@ -1,27 +1,38 @@
 """Documents of a run, and the files of documents and runs, for download."""
 
 import asyncio
-import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import PurePosixPath
 from types import MappingProxyType
 from typing import Final
 from urllib.parse import quote
 
+import msgspec
 from aiohttp import web
+from msgspec.structs import replace
 
+from docpipe.api.shapes import Document, Documents, Finding
 from docpipe.app import Docpipe
-from docpipe.checkpoints import StoredRun, StoredStep
+from docpipe.checkpoints import StoredRun
 from docpipe.convert.core.kinds import KINDS
-from docpipe.model import Json, RunState
-from docpipe.web.answers import array, of_text
+from docpipe.engine.files import entry, stored_entry
+from docpipe.engine.runfiles import File, files_in
+from docpipe.model import RunState
+from docpipe.report.findings import not_read, problems, to_check
+from docpipe.report.words import type_of
+from docpipe.results import report
+from docpipe.results.files import Declared
+from docpipe.results.report import Entry
+from docpipe.util.json import to_json
+from docpipe.web.answers import each, of_text
 from docpipe.web.context import web_of
-from docpipe.web.files import SANDBOX_HEADERS, from_storage, send
-from docpipe.web.found import Found, found_in
-from docpipe.web.problems import Problem
-from docpipe.web.reading import only
+from docpipe.web.downloads import Described, readable_name
+from docpipe.web.files import SANDBOX_HEADERS, send
+from docpipe.web.problems import Problem, from_storage
+from docpipe.web.reading import choice_in, only
 from docpipe.web.runs import stored_run
+from docpipe.web.views import outcome_of
 
 _FORMS: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -57,93 +68,114 @@ _ORIGINALS: Final[Mapping[str, str]] = MappingProxyType(
 )
 _ORIGINAL: Final = re.compile(r"original(\.[a-z0-9]{1,16})?")
 _DOCUMENT_ID: Final = re.compile(r"[0-9a-f]{16}")
-_TOLD: Final = ("media_type", "title", "author", "date", "pages", "words")
-_OF_MEMBER: Final = ("path", "id", "size", "outcome", "reason", "derived_from", "duplicate_of")
+_AS_IT_IS: Final = (
+    *("path", "reason", "media_type", "title", "author", "date", "pages", "words"),
+    *("derived_from", "duplicate_of", "size", "warnings"),
+)
 _WITH_MANIFEST: Final = (RunState.COMPLETED, RunState.COMPLETED_WITH_ERRORS, RunState.FAILED)
 
 
 async def documents(request: web.Request) -> web.Response:
-    """Every file of the archive, as far as it is known."""
+    """Every file of the archive that is known so far."""
     only(request)
     docpipe = web_of(request).docpipe
     run = await stored_run(request)
-    entries = await _entries(docpipe, run)
-    return of_text(f'{{"documents": {await array(entries, lambda entry: _view(run.patient_id, entry))}}}')
+    views = await views_of_run(docpipe, run)
+    return of_text(to_json(Documents(documents=views)))
 
 
-async def _entries(docpipe: Docpipe, run: StoredRun) -> list[Json]:
+async def views_of_run(docpipe: Docpipe, run: StoredRun) -> list[Document]:
+    """The documents of a run, from its manifest or, while it is under way, from its checkpoints."""
     if run.state in _WITH_MANIFEST:
         with from_storage():
             manifest = await docpipe.storage.get_run_file(run.patient_id, run.run_id, "manifest.json")
         if manifest is not None:
-            told: Json = await asyncio.to_thread(json.loads, manifest)
-            files: list[Json] = told["files"]
-            return files
-    return list(_so_far(await docpipe.checkpoints.steps(run.run_id)))
+            decoded = await asyncio.to_thread(msgspec.json.decode, manifest, type=_Files)
+            return await each(decoded.files, lambda file: _view(run.patient_id, file))
+    files = files_in(await docpipe.checkpoints.steps(run.run_id))
+    return await each(files, lambda file: _view_so_far(run.patient_id, file))
 
 
-def _so_far(steps: Iterable[StoredStep]) -> Iterator[Json]:
-    """The same entries as in a manifest, from checkpoints; a file still to be converted has no outcome."""
-    return (_entry(found) for found in found_in(steps))
+class _Files(msgspec.Struct):
+    """What is needed of manifest.json."""
+
+    files: list[Entry]
 
 
-def _entry(found: Found) -> Json:
-    member, done = found.member, found.converted
-    made = done["metadata"] if done else {}
-    told = member["told"] if done or member["outcome"] is None else {}
-    entry = {
-        **{name: member.get(name) for name in _OF_MEMBER},
-        **{name: made.get(name) for name in ("pages", "words", "ocr", "warnings")},
-        "title": made.get("title") or told.get("title"),
-        "author": made.get("author") or told.get("author"),
-        "date": made.get("date") or told.get("created"),
-        "media_type": told.get("media_type"),
-    }
-    if found.converted is not None:
-        entry |= {name: found.converted[name] for name in ("outcome", "reason", "media_type")}
-        entry |= {
-            "original": f"original{found.converted['extension']}",
-            "outputs": found.converted["outputs"],
-        }
-    return entry | {"key": found.stored["key"] if found.stored else None}
+def _view_so_far(patient_id: str, file: File) -> Document:
+    """A file of a run under way; one that is still to be converted has no outcome."""
+    member, key = file.member, file.stored.key if file.stored else None
+    if file.converted is not None:
+        return _view(patient_id, stored_entry(member, file.converted, key))
+    declared = member.declared if member.outcome is None else Declared()
+    view = _view(patient_id, entry(member))
+    if member.outcome is None:  # nothing is known of it yet, least of all a problem
+        view = replace(view, attention=None, findings=[])
+    return replace(
+        view,
+        outcome=outcome_of(file),
+        media_type=declared.media_type,
+        title=declared.title,
+        author=declared.author,
+        date=declared.created,
+    )
 
 
-def _view(patient_id: str, entry: Json) -> dict[str, Json]:
-    """An entry of a manifest, as the API tells it."""
-    document_id = entry.get("id")
+def _view(patient_id: str, file: Entry) -> Document:
+    """An entry of a manifest, as the API sends it."""
     files = {}
-    if document_id and entry.get("key"):
-        place = f"/api/documents/{quote(patient_id, safe='')}/{document_id}"
-        files["original"] = f"{place}/{entry['original']}"
-        files |= {name: f"{place}/{name}" for name in entry["outputs"] if name in _FORMS}
-    return {
-        "path": entry["path"],
-        "document_id": document_id,
-        "outcome": entry["outcome"],
-        "reason": entry.get("reason"),
-        **{name: entry.get(name) for name in _TOLD},
-        "ocr": bool(entry.get("ocr")),
-        "warnings": entry.get("warnings") or [],
-        "derived_from": entry.get("derived_from"),
-        "duplicate_of": entry.get("duplicate_of"),
-        "size": entry.get("size"),
-        "files": files,
-    }
+    if file.id and file.key:
+        place = f"/api/documents/{quote(patient_id, safe='')}/{file.id}"
+        files["original"] = f"{place}/{file.original}"
+        files |= {name: f"{place}/{name}" for name in file.outputs if name in _FORMS}
+    attention, findings = _attention(file)
+    return Document(
+        document_id=file.id,
+        outcome=file.outcome,
+        **{name: getattr(file, name) for name in _AS_IT_IS},
+        ocr=bool(file.ocr),
+        custodian=file.custodian,
+        kind=(file.loinc or {}).get("display"),
+        format=type_of(file),
+        attention=attention,
+        findings=[Finding(reason=one.reason, plain=one.plain, advice=one.advice) for one in findings],
+        files=files,
+    )
+
+
+def _attention(file: Entry) -> tuple[str | None, list[report.Finding]]:
+    """What a person should look at, by the rules of the report."""
+    for name, rule in (("problem", problems), ("not_read", not_read), ("to_check", to_check)):
+        if findings := rule([file]):
+            return name, findings
+    return None, []
 
 
 async def document_file(request: web.Request) -> web.StreamResponse:
     """A file of a stored document."""
-    only(request)
+    only(request, "download")
     patient_id, document_id, name = (request.match_info[key] for key in ("patient_id", "document_id", "name"))
     original = _ORIGINAL.fullmatch(name)
     if not _DOCUMENT_ID.fullmatch(document_id) or (name not in _FORMS and original is None):
         raise _none()
-    if original is None:
-        return await send(request, _FORMS[name], patient_id, name, document_id=document_id)
     extension = PurePosixPath(name).suffix
-    media_type = _ORIGINALS.get(extension, _BYTES)
-    download = f"{document_id}{extension}"
+    media_type = _ORIGINALS.get(extension, _BYTES) if original else _FORMS[name]
+    download = ""
+    if original or choice_in(request, "download", ("0", "1")) == "1":
+        download = await _download_name(request, patient_id, document_id, extension)
     return await send(request, media_type, patient_id, name, document_id=document_id, download=download)
+
+
+async def _download_name(request: web.Request, patient_id: str, document_id: str, extension: str) -> str:
+    """The name under which a file of a document is saved."""
+    storage = web_of(request).docpipe.storage
+    with from_storage():
+        metadata = await storage.get_document_file(patient_id, document_id, "metadata.json")
+    try:
+        described = msgspec.json.decode(metadata or b"{}", type=Described)
+    except msgspec.DecodeError:  # damaged: the file itself may be whole
+        described = Described()
+    return readable_name(described, document_id, extension)
 
 
 async def run_file(request: web.Request) -> web.StreamResponse:
@@ -159,7 +191,7 @@ async def run_file(request: web.Request) -> web.StreamResponse:
 
 
 async def _report(request: web.Request, run: StoredRun) -> web.Response:
-    """The report for people. Its links lead from folder to folder; here they lead to the API."""
+    """The report for people. Its relative links between folders are replaced by addresses of the API."""
     storage = web_of(request).docpipe.storage
     with from_storage():
         data = await storage.get_run_file(run.patient_id, run.run_id, _REPORT)

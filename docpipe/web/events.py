@@ -1,19 +1,20 @@
-"""Server-sent events: what changed, at most once a second, the same bytes for every reader.
+"""Server-sent events: the changes, at most once a second, the same bytes for every reader.
 
-Nothing is kept for those who come late: every connection begins with `reset`. A reader that does not read
-is cut off, and begins anew.
+No event is stored: every connection begins with `reset`. A reader that falls too far behind is disconnected
+and connects again.
 """
 
 import asyncio
 import contextlib
 import itertools
-import json
 from collections.abc import AsyncIterator, Iterable
 from typing import Final, Self
 
+import msgspec
 import structlog
 from aiohttp import web
 
+from docpipe.api.shapes import Services
 from docpipe.app import Docpipe
 from docpipe.engine.pace import Pace
 from docpipe.engine.run import Change
@@ -22,51 +23,49 @@ from docpipe.web.overview import disks_view, services_view
 from docpipe.web.problems import Problem
 from docpipe.web.shared import Shared
 from docpipe.web.views import run_view
-from docpipe.web.waits import Waits
 
 log = structlog.get_logger(__name__)
 
 READERS: Final = 200
 """As many may read at the same time."""
 SUMMARY: Final = "/api/summary"
-"""Where the same stands that `reset` tells."""
+"""The address that returns the data of `reset`."""
 EVERY_S: Final = 1.0
-"""Changes are told at most so often."""
+"""The shortest time between two batches of events, in seconds."""
 _SUMMARY_S: Final = 5.0
 _COMMENT_S: Final = 15.0
 _MANY: Final = 500
-"""When more runs than these changed at once, readers are told to load anew."""
+"""If more runs than these change at once, one `reset` replaces their events."""
 _BEHIND: Final = 8
-"""A reader that is so many seconds behind is cut off."""
+"""A reader with so many unsent pieces, one a second, is disconnected."""
 
 
 class Reader:
-    """One connection: what is to be written to it."""
+    """One connection, with the pieces that are still to be written to it."""
 
     def __init__(self) -> None:
         self.queue: asyncio.Queue[bytes] = asyncio.Queue(_BEHIND)
         self.ended: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        """Done when no more is to be written; true where that is because the reader does not read."""
+        """Done when nothing more is written; True if that is because the reader is too slow."""
 
-    def tell(self, data: bytes) -> None:
-        """Queue a piece; a reader that is too far behind is cut off."""
+    def queue_piece(self, data: bytes) -> None:
+        """Queue a piece; a reader that is too far behind is disconnected."""
         try:
             self.queue.put_nowait(data)
         except asyncio.QueueFull:
             self.end(cut_off=True)
 
     def end(self, *, cut_off: bool) -> None:
-        """No more is to be written."""
+        """End the connection."""
         if not self.ended.done():
             self.ended.set_result(cut_off)
 
 
 class Hub:
-    """Listens to the engine, and tells readers. Use as an async context manager."""
+    """Turns changes of the engine into events for all readers. Use as an async context manager."""
 
     def __init__(self, docpipe: Docpipe, shared: Shared) -> None:
         self.pace = Pace(docpipe.engine, docpipe.checkpoints.listing, docpipe.quotas["docex.search"])
-        self.waits = Waits()
         self.closed = False
         self._shared = shared
         self._docpipe = docpipe
@@ -77,15 +76,15 @@ class Hub:
         self._ids = itertools.count(1)
         self._at: dict[str, tuple[object, ...]] = {}
         self._stale = False
-        self._services = ""
+        self._services: Services | None = None
         self._summary = ""
         self._sum_up = False
-        """Whether somebody has changed something and looks at what it makes."""
+        """Whether the next batch has a summary, because a person has changed something."""
         self._task: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
         self._engine.listeners.append(self._listen)
-        self._task = asyncio.create_task(self._tell_forever(), name="events")
+        self._task = asyncio.create_task(self._send_forever(), name="events")
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -96,45 +95,41 @@ class Hub:
             await asyncio.wait([self._task])
 
     def close(self) -> None:
-        """End every connection, and take no more."""
+        """End every connection, and accept no more."""
         self.closed = True
         for reader in self._readers:
             reader.end(cut_off=False)
 
-    # What has changed
+    # Changes
 
     def _listen(self, change: Change) -> None:
         self.pace.changed(change)
         if change.activity is None:
             self._at.pop(change.run_id, None)
-            self.waits.end(change.run_id, self._engine.clock())
-        self._tell_of([change.run_id])
+        self._mark_changed([change.run_id])
 
     def touch(self, run_ids: Iterable[str]) -> None:
-        """Tell readers of these runs, which somebody has changed, and of all together, soon."""
+        """Send an event for each of these runs, which a request has changed, and a summary, soon."""
         self._sum_up = True
-        self._tell_of(run_ids)
+        self._mark_changed(run_ids)
 
-    def _tell_of(self, run_ids: Iterable[str]) -> None:
+    def _mark_changed(self, run_ids: Iterable[str]) -> None:
         self._changed |= dict.fromkeys(run_ids)
         self._wake.set()
 
-    def _look(self) -> None:
-        """Note what runs under way are at, and what they wait for."""
-        now = self._engine.clock()
+    def _compare(self) -> None:
+        """Note which runs under way have changed what they do or wait for."""
         under_way = self._engine.runs
         for run_id, run in under_way.items():
             if (at := run.position()) != self._at.get(run_id):
                 self._at[run_id] = at
                 self._changed[run_id] = None
-                self.waits.note(run, now)
         for run_id in self._at.keys() - under_way.keys():
             del self._at[run_id]
-            self.waits.end(run_id, now)
 
-    # What readers are told
+    # Events
 
-    async def _tell_forever(self) -> None:
+    async def _send_forever(self) -> None:
         loop = asyncio.get_running_loop()
         summed_up = 0.0
         while True:
@@ -146,43 +141,43 @@ class Hub:
                 with_summary = self._sum_up or began - summed_up >= _SUMMARY_S
                 summed_up = began if with_summary else summed_up
                 self._sum_up = False
-                await self._tell(with_summary=with_summary)
+                await self._send(with_summary=with_summary)
             except Exception:
                 log.exception("events_failed")
-                self._stale = True  # readers have missed something
+                self._stale = True  # readers have missed an event
             await asyncio.sleep(max(0.0, began + EVERY_S - loop.time()))
 
-    async def _tell(self, *, with_summary: bool) -> None:
-        self._look()
+    async def _send(self, *, with_summary: bool) -> None:
+        self._compare()
         changed, self._changed = list(self._changed), {}
-        self._shared.outdate()  # who comes next loads no less than what is forgotten here
-        if not self._readers:  # whoever comes next is told all there is
-            self._services = self._summary = ""
+        self._shared.invalidate()  # later requests see all that is dropped here
+        if not self._readers:  # the next reader gets the whole state
+            self._services, self._summary = None, ""
             return
         pieces = []
         if self._stale or len(changed) > _MANY:
             pieces.append(await self._reset())
-            self._stale = with_summary = False  # that bears the summary,
-            self._summary = ""  # and what was told before it is no longer what readers know
+            self._stale = with_summary = False  # the reset has the summary,
+            self._summary = ""  # so the last one sent no longer counts
         elif changed:
             for run in await self._docpipe.checkpoints.runs(changed):
                 pieces.append(self._event("run", to_json(run_view(run, self._engine))))
                 await asyncio.sleep(0)
-        if (services := to_json(services_view(self._docpipe))) != self._services:
+        if (services := services_view(self._docpipe)) != self._services:
             self._services = services
-            told = {**json.loads(services), "disk": await disks_view(self._docpipe)}
-            pieces.append(self._event("service", to_json(told)))
+            whole = msgspec.structs.replace(services, disk=await disks_view(self._docpipe))
+            pieces.append(self._event("service", to_json(whole)))
         if with_summary and (summary := to_json(await self.pace.summary())) != self._summary:
             self._summary = summary
             pieces.append(self._event("summary", summary))
         if pieces:
             data = b"".join(pieces)
-            self._shared.outdate()  # whoever loads now finds no less than what is told here
+            self._shared.invalidate()  # requests from now on see at least what these events say
             for reader in self._readers:
-                reader.tell(data)
+                reader.queue_piece(data)
 
     async def _reset(self) -> bytes:
-        """After a restart all readers come back at once: the summary is made once for them."""
+        """The first event of a connection; readers that connect at the same time share one summary."""
 
         async def summary() -> bytes:
             return to_json(await self.pace.summary()).encode()
@@ -194,17 +189,17 @@ class Hub:
 
     @contextlib.asynccontextmanager
     async def reading(self) -> AsyncIterator[Reader]:
-        """A reader; what it is told first is queued.
+        """A reader, with its first events queued.
 
         Raises:
-            Problem: 503 when docpipe stops, or too many read already.
+            Problem: 503 when docpipe stops, or there are too many readers.
         """
         first = b"retry: 2000\n\n" + await self._reset()
         if self.closed or len(self._readers) >= READERS:
             why = "docpipe is stopping." if self.closed else "Too many event listeners."
             raise Problem(503, why, "no-events", headers={"Retry-After": "10"})
         reader = Reader()
-        reader.tell(first)
+        reader.queue_piece(first)
         self._readers.add(reader)
         try:
             yield reader
@@ -214,7 +209,7 @@ class Hub:
 
 
 async def write(reader: Reader, response: web.StreamResponse) -> None:
-    """Write what a reader is told, and a comment when there is nothing, so that nobody takes it for dead."""
+    """Write the pieces of a reader, and a comment when there are none, to keep the connection alive."""
     while True:
         try:
             data = await asyncio.wait_for(reader.queue.get(), _COMMENT_S)

@@ -1,17 +1,17 @@
 """Files of the storage, sent as they are: with a type from a table, in a sandbox, whole or a range."""
 
 import asyncio
-import contextlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Final
 
 import structlog
 from aiohttp import hdrs, web
 
 from docpipe.web.context import web_of
-from docpipe.web.problems import Problem
+from docpipe.web.downloads import attachment
+from docpipe.web.problems import Problem, from_storage
 
 log = structlog.get_logger(__name__)
 
@@ -24,8 +24,8 @@ SANDBOX_HEADERS: Final[Mapping[str, str]] = MappingProxyType(
     {"Content-Security-Policy": _SANDBOX, "X-Frame-Options": "SAMEORIGIN"}
 )
 _RANGE: Final = re.compile(r"bytes=[ \t]*(\d{0,18})-(\d{0,18})[ \t]*", re.ASCII | re.IGNORECASE)
-_PATIENCE_S: Final = 60.0
-"""Whoever takes longer for a piece is cut off."""
+PATIENCE_S: Final = 60.0
+"""A reader that takes longer for a piece is disconnected."""
 
 
 async def send(
@@ -63,44 +63,46 @@ async def send(
     if span is not None:
         headers["Content-Range"] = f"bytes {start}-{end - 1}/{size}"
     if download:
-        headers["Content-Disposition"] = f'attachment; filename="{download}"'
+        headers["Content-Disposition"] = attachment(download)
     response = web.StreamResponse(status=200 if span is None else 206, headers=headers)
     await response.prepare(request)
     if request.method != "HEAD":
-        await _copy(
+        await copy(
             request, response, storage.read(patient_id, name, start=start, end=end, **place), end - start
         )
     return response
 
 
-@contextlib.contextmanager
-def from_storage() -> Iterator[None]:
-    """Read something of the storage; raises Problem 503 when it cannot be read."""
-    try:
-        yield
-    except OSError as error:
-        log.warning("storage_not_read", reason=error.strerror)
-        raise Problem(503, f"The storage cannot be read: {error.strerror}.", "storage") from error
+async def copy(
+    request: web.Request, response: web.StreamResponse, data: AsyncIterator[bytes], left: int | None
+) -> None:
+    """Write what is read; the connection breaks off where the file or the reader does not keep up.
 
-
-async def _copy(request: web.Request, response: web.StreamResponse, data: Any, left: int) -> None:
-    """Write what is read; the connection breaks off where the file or the reader does not keep up."""
+    Args:
+        request: that is answered.
+        response: to write to.
+        data: is closed in the end.
+        left: bytes of it; None where they are not known before.
+    """
     transport = request.transport  # aiohttp forgets it when docpipe stops
+    whole = False
     try:
         async for piece in data:
-            async with asyncio.timeout(_PATIENCE_S):
+            async with asyncio.timeout(PATIENCE_S):
                 await response.write(piece)
-            left -= len(piece)
+            left = None if left is None else left - len(piece)
+        whole = not left
     except (TimeoutError, OSError) as error:
         log.info("file_not_sent", reason=type(error).__name__)
     finally:
-        if left and transport is not None:
+        if not whole and transport is not None:
             transport.abort()
-        await data.aclose()
+        if isinstance(data, AsyncGenerator):
+            await data.aclose()
 
 
 def _span(request: web.Request, size: int) -> tuple[int, int] | None:
-    """The range that is asked for; None for the whole file, also where there are several (RFC 9110, 14.2)."""
+    """The requested range; None for the whole file, also if there are several ranges (RFC 9110, 14.2)."""
     given = request.headers.get(hdrs.RANGE) if request.method == "GET" else None
     if given is None or hdrs.IF_RANGE in request.headers:  # nothing has a validator that it could be right
         return None

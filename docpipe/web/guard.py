@@ -1,5 +1,6 @@
-"""The guard: which host was meant, who asks, whether another site sent them, and how much they send."""
+"""Checks of every request: host, token or session, cross-site origin, and size of the body."""
 
+import ipaddress
 import math
 import re
 import time
@@ -10,20 +11,23 @@ from urllib.parse import urlsplit
 from aiohttp import hdrs, web
 
 from docpipe.config.config import Service
+from docpipe.config.parsing import Secret
 from docpipe.web.problems import Problem, route_of
-from docpipe.web.tokens import Guesses, Sessions, Token
+from docpipe.web.tokens import Guesses, OneTimeCodes, Sessions, Token
 
 COOKIE: Final = "docpipe_session"
+TLS_COOKIE: Final = f"__Host-{COOKIE}"
+"""Over TLS: browsers take it from this host alone, and only with Secure (RFC 6265bis, 4.1.3.2)."""
 CSRF_HEADER: Final = "X-Docpipe-CSRF"
 LARGE: Final = 4 * 2**20
 """Most bytes of a body that bears patients."""
 SMALL: Final = 64 * 2**10
 """Most bytes of any other body."""
-_BEARS_PATIENTS: Final = ("POST", "/api/runs")
+_BEARS_PATIENTS: Final = (("POST", "/api/runs"), ("POST", "/api/submissions/check"))
 SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 """Methods that change nothing."""
 _OPEN: Final = frozenset({"/healthz", "/readyz", "/login", "/static/{file}"})
-"""Routes that need no token: they tell nothing of any patient."""
+"""Routes that need no token; none of them returns data of patients."""
 _HOST: Final = re.compile(r"(\[[0-9a-f:.]+\]|[^\[\]:]*)(?::(\d{1,5}))?", re.ASCII)
 _HTTP_PORT: Final = 80
 
@@ -34,15 +38,20 @@ class Guard:
     Args:
         service: the configuration.
         port: that is listened on.
+        token: that requests have to present, None if the service is open.
         clock: any steady clock.
     """
 
-    def __init__(self, service: Service, port: int, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, service: Service, port: int, token: Secret | None, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._port = port
         host = service.host.lower()
         self._names = {"localhost", "127.0.0.1", "[::1]", f"[{host}]" if ":" in host else host}
         self._others = frozenset(service.hosts)
-        self._token = Token(service.token) if service.token else None
+        self._token = Token(token) if token else None
+        self._proxies = tuple(map(ipaddress.ip_network, service.trusted_proxies))
+        self.codes = OneTimeCodes(clock)
         self.sessions = Sessions(clock)
         self._guesses = Guesses(clock)
 
@@ -83,10 +92,10 @@ class Guard:
         )
 
     def _authenticated(self, request: web.Request) -> bool:
-        """Whether it was by the cookie; raises Problem where nobody is."""
-        scheme, _, shown = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
+        """Whether the session cookie authenticated the request; raises Problem if nothing does."""
+        scheme, _, token = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
         if scheme.lower() == "bearer":
-            self.check_token(request, shown.strip())
+            self.check_token(request, token.strip())
             return False
         if self.has_session(request):
             return True
@@ -94,21 +103,60 @@ class Guard:
 
     def has_session(self, request: web.Request) -> bool:
         """Whether the request bears the cookie of a session."""
-        cookie = request.cookies.get(COOKIE)
+        cookie = request.cookies.get(cookie_name(request))
         return cookie is not None and self.sessions.good(cookie)
 
-    def check_token(self, request: web.Request, shown: str) -> None:
-        """Raises Problem: 401 for a bad token, 429 where too many of them came from."""
-        if (pause := self._guesses.pause(request.remote)) > 0:
+    def check_token(self, request: web.Request, token: str) -> None:
+        """Raises Problem: 401 for a bad token, 429 for a bad one after too many from the same address.
+
+        The right token is always accepted: others behind the same address cannot lock it out.
+        """
+        if self._token is None or self._token.same(token):
+            return
+        caller = self._caller(request)
+        if (pause := self._guesses.pause(caller)) > 0:
             raise Problem(
                 429,
                 "Too many bad tokens came from this address.",
                 "too-many-bad-tokens",
                 headers={"Retry-After": str(math.ceil(pause))},
             )
-        if self._token is not None and not self._token.same(shown):
-            self._guesses.bad(request.remote)
-            raise _unknown("This is not the token.")
+        self._guesses.bad(caller)
+        raise _unknown("This is not the token.")
+
+    def sign_in(self, request: web.Request, token: str) -> str:
+        """Begin a session with the token or a one-time code; returns its cookie. Raises Problem as above."""
+        if not self.codes.redeem(token):
+            self.check_token(request, token)
+        return self.sessions.begin()
+
+    def _caller(self, request: web.Request) -> str | None:
+        """The address of the caller: behind trusted proxies, the last one that none of them has added."""
+        forwarded = ",".join(request.headers.getall("X-Forwarded-For", ())).split(",")
+        address = request.remote
+        while self._is_proxy(address) and forwarded:
+            nearer = forwarded.pop().strip()
+            if not nearer:
+                break
+            address = nearer
+        return address
+
+    def _is_proxy(self, address: str | None) -> bool:
+        try:
+            parsed = ipaddress.ip_address((address or "").partition("%")[0])
+        except ValueError:
+            return False
+        return any(parsed in network for network in self._proxies)
+
+
+def over_tls(request: web.Request) -> bool:
+    """Whether the caller reached a proxy by TLS; a false claim only harms the session of whoever makes it."""
+    return request.headers.get("X-Forwarded-Proto", "").lower() == "https"
+
+
+def cookie_name(request: web.Request) -> str:
+    """The name of the session's cookie on this connection."""
+    return TLS_COOKIE if over_tls(request) else COOKIE
 
 
 def _unknown(detail: str) -> Problem:
@@ -126,7 +174,7 @@ def _check_body(request: web.Request) -> None:
 
 def limit_of(request: web.Request) -> int:
     """Most bytes that the body may have."""
-    return LARGE if (request.method, route_of(request)) == _BEARS_PATIENTS else SMALL
+    return LARGE if (request.method, route_of(request)) in _BEARS_PATIENTS else SMALL
 
 
 def too_large(limit: int) -> Problem:
@@ -135,7 +183,7 @@ def too_large(limit: int) -> Problem:
 
 
 def _from_another_site(request: web.Request) -> bool:
-    """Whether a browser says so: by Sec-Fetch-Site, or by Origin where it is too old for that."""
+    """Whether a browser sent it for another site, by Sec-Fetch-Site, or by Origin in old browsers."""
     site = request.headers.get("Sec-Fetch-Site")
     if site is not None:
         return site != "same-origin"

@@ -1,4 +1,4 @@
-"""Whether docpipe lives, and whether it can do what it is asked to."""
+"""Liveness, readiness and metrics."""
 
 from typing import Final
 
@@ -11,12 +11,12 @@ from docpipe.web.problems import Problem
 
 
 async def healthz(_: web.Request) -> web.Response:
-    """The loop turns."""
+    """200 while the event loop runs."""
     return web.Response(text="ok")
 
 
 async def readyz(request: web.Request) -> web.Response:
-    """It has started, does not stop, and can write what it has to."""
+    """200 when docpipe has started, is not stopping, and can write checkpoints and documents."""
     reasons = await web_of(request).readiness.reasons()
     if reasons:
         raise Problem(503, " ".join(reasons), "not-ready", reasons=reasons)

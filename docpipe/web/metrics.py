@@ -1,6 +1,7 @@
 """Metrics for Prometheus. No label bears anything of a patient or of a run."""
 
 import asyncio
+import contextlib
 import shutil
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -14,36 +15,43 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from docpipe import __version__
 from docpipe.app import Docpipe
 from docpipe.engine.engine import Change
-from docpipe.gates import Attempt, QuotaView, ServiceView
+from docpipe.gates import QuotaView, ServiceView
 from docpipe.model import Activity, Outcome, RunState
+from docpipe.notify import NotifierView
+from docpipe.schedule import ScheduleView
+from docpipe.wiring.metrics import DURATIONS, Requests, of_quotas, of_services
 from docpipe.workers.pool import PoolState
 
 CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
 _SHORT: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0)
-_LONG: Final = (0.01, 0.05, 0.25, 1.0, 2.5, 10.0, 30.0, 60.0, 300.0, 1800.0, 7200.0)
 
 
 @dataclass(frozen=True, slots=True)
 class _Moment:
-    """What stands at the moment of a scrape."""
+    """The gauges of one scrape."""
 
     runs: dict[RunState, int]
     waiting: int
     """Runs that wait for their turn to begin."""
     services: list[ServiceView]
     quotas: list[QuotaView]
+    store_up: bool | None
+    """Whether the quota store answers; None where this process counts alone."""
     workers: PoolState
     downloads: tuple[int, int]
     """Under way, and waiting."""
     paused: bool
     disk_full: bool
+    blocked: bool
     spool: int
     free: dict[str, int]
+    schedules: list[ScheduleView]
+    notifications: NotifierView | None
 
 
 @dataclass(slots=True, eq=False)
 class Metrics:
-    """Counts what a docpipe does from now on, and tells it with what stands at the moment."""
+    """Counters since the start of the process, and gauges of the moment."""
 
     docpipe: Docpipe
     _registry: CollectorRegistry = field(default_factory=CollectorRegistry)
@@ -53,9 +61,6 @@ class Metrics:
     _durations: Histogram = field(init=False)
     _documents: Counter = field(init=False)
     _ended: Counter = field(init=False)
-    _requests: Counter = field(init=False)
-    _latency: Histogram = field(init=False)
-    _waits: Histogram = field(init=False)
     _commits: Histogram = field(init=False)
     _statements: Counter = field(init=False)
 
@@ -68,29 +73,13 @@ class Metrics:
             "docpipe_activity_duration_seconds",
             "How long activities took, waits included.",
             ("activity",),
-            buckets=_LONG,
+            buckets=DURATIONS,
             registry=here,
         )
         self._documents = Counter(
             "docpipe_documents", "Documents converted, by outcome.", ("outcome",), registry=here
         )
         self._ended = Counter("docpipe_runs_ended", "Runs that have ended.", ("state",), registry=here)
-        self._requests = Counter(
-            "docpipe_requests", "Attempts on the wire.", ("endpoint", "status"), registry=here
-        )
-        self._latency = Histogram(
-            "docpipe_request_duration_seconds",
-            "From sending an attempt to its answer.",
-            ("endpoint",),
-            registry=here,
-        )
-        self._waits = Histogram(
-            "docpipe_quota_wait_seconds",
-            "How long attempts stood in line before they were sent.",
-            ("endpoint",),
-            buckets=_LONG,
-            registry=here,
-        )
         self._commits = Histogram(
             "docpipe_checkpoint_commit_seconds",
             "How long transactions of the checkpoint database took.",
@@ -107,7 +96,7 @@ class Metrics:
         for outcome in Outcome:
             self._documents.labels(outcome)
         self.docpipe.engine.listeners.append(self._changed)
-        self.docpipe.observers.append(self._attempted)
+        self.docpipe.observers.append(Requests(here).attempted)
         self.docpipe.checkpoints.writer.observers.append(self._committed)
 
     # What happens
@@ -126,17 +115,11 @@ class Metrics:
         if change.activity is Activity.CONVERT and change.result:
             self._documents.labels(change.result["outcome"]).inc()
 
-    def _attempted(self, attempt: Attempt) -> None:
-        endpoint = _endpoint(attempt.endpoint)
-        self._requests.labels(endpoint, attempt.status or "none").inc()
-        self._latency.labels(endpoint).observe(attempt.seconds)
-        self._waits.labels(endpoint).observe(attempt.waited)
-
     def _committed(self, seconds: float, statements: int) -> None:
         self._commits.observe(seconds)
         self._statements.inc(statements)
 
-    # What is told
+    # Exposition
 
     async def text(self) -> bytes:
         """All of it, in Prometheus' text format."""
@@ -151,12 +134,16 @@ class Metrics:
             waiting=engine.waiting,
             services=[service.view() for service in docpipe.services.values()],
             quotas=[quota.view() for quota in docpipe.quotas.values()],
+            store_up=None if docpipe.gates.store is None else docpipe.gates.store.down_since is None,
             workers=docpipe.workers.snapshot(),
             downloads=(activities.downloads.held, len(activities.downloads.line)),
             paused=engine.paused_since is not None,
             disk_full=docpipe.checkpoints.full_since is not None,
+            blocked=docpipe.checkpoints.trouble is not None,
             spool=spool,
             free=free,
+            schedules=docpipe.scheduler.views(),
+            notifications=None if docpipe.notifier is None else await docpipe.notifier.view(),
         )
         return generate_latest(self._registry)
 
@@ -165,9 +152,10 @@ class Metrics:
         yield InfoMetricFamily("docpipe_build", "Which docpipe this is.", {"version": __version__})
         if (now := self._moment) is not None:
             yield from _of_runs(now)
-            yield from _of_services(now)
-            yield from _of_quotas(now)
+            yield from of_services(now.services)
+            yield from of_quotas(now.quotas, store_up=now.store_up)
             yield from _of_the_machine(now)
+            yield from _of_plans(now)
 
 
 def _of_runs(now: _Moment) -> Iterator[Metric]:
@@ -179,36 +167,30 @@ def _of_runs(now: _Moment) -> Iterator[Metric]:
     yield GaugeMetricFamily("docpipe_paused", "1 while everything is paused.", int(now.paused))
 
 
-def _of_services(now: _Moment) -> Iterator[Metric]:
-    up = GaugeMetricFamily("docpipe_service_up", "0 while a service is down.", labels=["service"])
-    paused = GaugeMetricFamily("docpipe_service_paused", "1 while it is paused.", labels=["service"])
-    outages = CounterMetricFamily("docpipe_service_outages", "Outages that are over.", labels=["service"])
-    views: dict[str, list[ServiceView]] = {}
-    for view in now.services:
-        views.setdefault(_endpoint(view.name), []).append(view)
-    for name, those in views.items():
-        up.add_metric([name], int(all(view.up for view in those)))
-        paused.add_metric([name], int(any(view.paused_since is not None for view in those)))
-        outages.add_metric([name], sum(view.outages for view in those))
-    yield from (up, paused, outages)
-
-
-def _of_quotas(now: _Moment) -> Iterator[Metric]:
-    labels = ["endpoint"]
-    used = GaugeMetricFamily("docpipe_quota_used", "Places of a quota that are taken.", labels=labels)
-    limit = GaugeMetricFamily("docpipe_quota_limit", "Places of a quota.", labels=labels)
-    window = GaugeMetricFamily("docpipe_quota_window_seconds", "The window of a quota.", labels=labels)
-    waiting = GaugeMetricFamily("docpipe_quota_waiting", "Requests in line.", labels=labels)
-    closed = GaugeMetricFamily("docpipe_quota_closed", "1 while it is closed, as by a 429.", labels=labels)
-    for view in now.quotas:
-        name = [view.name]
-        waiting.add_metric(name, view.waiting)
-        closed.add_metric(name, int(view.closed_until is not None))
-        if view.rate is not None:
-            used.add_metric(name, view.used)
-            limit.add_metric(name, view.rate.n)
-            window.add_metric(name, view.rate.per)
-    yield from (used, limit, window, waiting, closed)
+def _of_plans(now: _Moment) -> Iterator[Metric]:
+    labels = ["schedule"]
+    members = GaugeMetricFamily("docpipe_schedule_patients", "Patients of a schedule.", labels=labels)
+    begun = GaugeMetricFamily("docpipe_schedule_begun", "Runs begun in its latest round.", labels=labels)
+    next_at = GaugeMetricFamily(
+        "docpipe_schedule_next_timestamp_seconds", "When its next patient is due.", labels=labels
+    )
+    last_at = GaugeMetricFamily(
+        "docpipe_schedule_last_timestamp_seconds", "When runs were last begun.", labels=labels
+    )
+    paused = GaugeMetricFamily("docpipe_schedule_paused", "1 while it is paused.", labels=labels)
+    for view in now.schedules:
+        name, stored = [view.schedule.name], view.stored
+        begun.add_metric(name, stored.begun)
+        paused.add_metric(name, int(stored.paused is not None))
+        for family, value in ((members, view.members), (next_at, view.next_at), (last_at, stored.last_at)):
+            if value is not None:
+                family.add_metric(name, value)
+    yield from (members, begun, next_at, last_at, paused)
+    if now.notifications is not None:
+        yield GaugeMetricFamily(
+            "docpipe_notifications_waiting", "Not delivered yet.", now.notifications.waiting
+        )
+        yield CounterMetricFamily("docpipe_notifications", "Delivered.", now.notifications.delivered)
 
 
 def _of_the_machine(now: _Moment) -> Iterator[Metric]:
@@ -219,15 +201,15 @@ def _of_the_machine(now: _Moment) -> Iterator[Metric]:
     yield GaugeMetricFamily("docpipe_downloads_waiting", "Archives in line.", now.downloads[1])
     yield GaugeMetricFamily("docpipe_spool_bytes", "Archives and files in the spool.", now.spool)
     yield GaugeMetricFamily("docpipe_disk_full", "1 while checkpoints wait for room.", int(now.disk_full))
+    yield GaugeMetricFamily(
+        "docpipe_checkpoints_blocked",
+        "1 while checkpoints cannot be written, for any reason.",
+        int(now.blocked),
+    )
     free = GaugeMetricFamily("docpipe_disk_free_bytes", "Free on the disk of a folder.", labels=["folder"])
     for folder, size in now.free.items():
         free.add_metric([folder], size)
     yield free
-
-
-def _endpoint(name: str) -> str:
-    """The origins of archives are data of the exchange; however many there are, they share a label."""
-    return "archives" if name.startswith("archives of ") else name
 
 
 def _disk(spool: Path, folders: dict[str, Path]) -> tuple[int, dict[str, int]]:
@@ -237,4 +219,11 @@ def _disk(spool: Path, folders: dict[str, Path]) -> tuple[int, dict[str, int]]:
             size += path.lstat().st_size
         except OSError:  # gone meanwhile
             continue
-    return size, {name: shutil.disk_usage(folder).free for name, folder in folders.items()}
+    return size, dict(_free(folders))
+
+
+def _free(folders: dict[str, Path]) -> Iterator[tuple[str, int]]:
+    """Free bytes of each folder that can be looked into; a mount may have lost its server."""
+    for name, folder in folders.items():
+        with contextlib.suppress(OSError):
+            yield name, shutil.disk_usage(folder).free

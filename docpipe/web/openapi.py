@@ -4,19 +4,24 @@ from http import HTTPStatus
 from typing import Final
 
 from docpipe import __version__
-from docpipe.model import Activity, Json
-from docpipe.web.guard import COOKIE, CSRF_HEADER
-from docpipe.web.schemas import (
+from docpipe.model import Activity
+from docpipe.web import schedules
+from docpipe.web.components import (
     CURSOR,
-    DOCUMENT_ID,
-    RUN_ID,
+    ONE_RUN,
     SCHEMAS,
     STATE,
     TEXT,
+    Spec,
+    json_response,
     maybe,
+    param,
     record,
     ref,
+    response,
 )
+from docpipe.web.guard import COOKIE, CSRF_HEADER
+from docpipe.web.openapi_files import of_charts, of_files, of_search
 
 _ABOUT: Final = f"""\
 docpipe retrieves every document that a health-information exchange holds for a patient, converts, stores
@@ -33,9 +38,9 @@ _HEADER_NAMES: Final = {
 }
 
 
-def document(*, token: bool) -> Json:
+def document(*, token: bool) -> Spec:
     """The whole document; `token`: whether callers have to show one."""
-    schemes: Json = {
+    schemes: Spec = {
         "bearer": {"type": "http", "scheme": "bearer"},
         "cookie": {"type": "apiKey", "in": "cookie", "name": COOKIE},
     }
@@ -43,7 +48,7 @@ def document(*, token: bool) -> Json:
     for path, operations in paths.items():
         for method, operation in operations.items():
             _complete(path, method, operation, token=token)
-    components: Json = {"schemas": SCHEMAS}
+    components: Spec = {"schemas": SCHEMAS}
     if token:
         components["securitySchemes"] = schemes
     return {
@@ -59,7 +64,7 @@ def document(*, token: bool) -> Json:
     }
 
 
-def _complete(path: str, method: str, operation: Json, *, token: bool) -> None:
+def _complete(path: str, method: str, operation: Spec, *, token: bool) -> None:
     """Add what holds for all: the problems, and that a token is needed."""
     is_open = operation.pop("open", False)
     problems = {*_ALWAYS, *operation.pop("problems", ())}
@@ -73,8 +78,8 @@ def _complete(path: str, method: str, operation: Json, *, token: bool) -> None:
     operation["operationId"] = f"{method}{path.replace('/', '_').replace('{', '').replace('}', '')}"
 
 
-def _problem(status: int) -> Json:
-    made: Json = {
+def _problem(status: int) -> Spec:
+    made: Spec = {
         "description": HTTPStatus(status).phrase,
         "content": {"application/problem+json": {"schema": ref("Problem")}},
     }
@@ -83,57 +88,53 @@ def _problem(status: int) -> Json:
     return made
 
 
-def _answer(about: str, types: Json, **headers: Json) -> Json:
-    """An answer: its media types with their shapes, and headers that it may bear."""
-    content = {name: {"schema": schema} if schema else {} for name, schema in types.items()}
-    told = {name.replace("_", "-"): {"schema": schema} for name, schema in headers.items()}
-    return {"description": about, "content": content} | ({"headers": told} if told else {})
-
-
-def _json(schema: Json, about: str, **headers: Json) -> Json:
-    return _answer(about, {"application/json": schema}, **headers)
-
-
-def _in(where: str, name: str, schema: Json, about: str) -> Json:
-    given = {"in": where, "name": name, "schema": schema, "description": about}
-    return given | ({"required": True} if where == "path" else {})
-
-
 _NOTHING: Final = {"description": "Done."}
-_ONE_RUN: Final = _in("path", "run_id", RUN_ID, "The run.")
+_PRIORITY: Final = param(
+    "query",
+    "priority",
+    {"type": "integer", "minimum": 0, "maximum": 9, "default": 0},
+    "Higher goes first, a level being worth an hour of waiting. The JSON body can set it, too.",
+)
+_SUBMISSION: Final = {
+    "required": True,
+    "content": {
+        "application/json": {"schema": ref("Submission")},
+        "text/csv": {"schema": {"type": "string", "pattern": "\\S"}, "example": "id\nP123\nP124\n"},
+    },
+}
 _PAGE: Final = {"text/html": TEXT}
-_RANGE: Final = _in("header", "Range", TEXT, "One range of bytes; what is none is passed over.")
 
 
-def _paths() -> Json:
-    return {**_of_runs(), **_of_one_run(), **_of_files(), **_of_control(), **_of_health(), **_of_page()}
+def _paths() -> Spec:
+    parts = (
+        _of_runs,
+        _of_one_run,
+        _of_patients,
+        of_search,
+        of_files,
+        of_charts,
+        _of_control,
+        schedules.paths,
+        _of_health,
+        _of_page,
+    )
+    return {path: operations for part in parts for path, operations in part().items()}
 
 
-def _of_runs() -> Json:
+def _of_runs() -> Spec:
     submit = {
         "summary": "Take patients in.",
-        "description": "A patient with an unfinished run goes on with that one. Ids that cannot be used are "
+        "description": "A patient with an unfinished run continues that one. Ids that cannot be used are "
         "refused by their line (of JSON: their number), and the rest goes in. CSV has a column `id`, or one "
         "id a line. With the same Idempotency-Key the same request has the same answer for 7 days, and no "
         "second effect.",
         "parameters": [
-            _in(
-                "query",
-                "priority",
-                {"type": "integer", "minimum": 0, "maximum": 9, "default": 0},
-                "Higher goes first, a level being worth an hour of waiting. JSON may say otherwise.",
-            ),
-            _in("header", "Idempotency-Key", {"type": "string", "pattern": "^[!-~]{1,200}$"}, "Any key."),
+            _PRIORITY,
+            param("header", "Idempotency-Key", {"type": "string", "pattern": "^[!-~]{1,200}$"}, "Any key."),
         ],
-        "requestBody": {
-            "required": True,
-            "content": {
-                "application/json": {"schema": ref("Submission")},
-                "text/csv": {"schema": {"type": "string", "pattern": "\\S"}, "example": "id\nP123\nP124\n"},
-            },
-        },
+        "requestBody": _SUBMISSION,
         "responses": {
-            "202": _json(
+            "202": json_response(
                 ref("Accepted"),
                 "All of them are on the disk.",
                 Idempotent_Replayed={"type": "string", "const": "true"},
@@ -144,148 +145,148 @@ def _of_runs() -> Json:
     many = {
         "summary": "List runs by the page.",
         "parameters": [
-            _in("query", "state", {"type": "array", "items": STATE}, "Only runs in one of these states."),
-            _in("query", "q", {"type": "string", "maxLength": 200}, "How the run's or patient's id begins."),
-            _in(
+            param("query", "state", {"type": "array", "items": STATE}, "Only runs in one of these states."),
+            param(
+                "query", "q", {"type": "string", "maxLength": 200}, "How the run's or patient's id begins."
+            ),
+            param(
                 "query",
                 "order",
                 {"type": "string", "enum": ["newest", "urgent"]},
                 "Newest first if left out.",
             ),
-            _in("query", "limit", {"type": "integer", "minimum": 1, "maximum": 500, "default": 50}, "Runs."),
-            _in("query", "cursor", CURSOR, "`next` of the page before."),
+            param(
+                "query", "limit", {"type": "integer", "minimum": 1, "maximum": 500, "default": 50}, "Runs."
+            ),
+            param("query", "cursor", CURSOR, "`next` of the page before."),
         ],
-        "responses": {"200": _json(ref("Runs"), "A page; `total` counts up to 100,000.")},
+        "responses": {"200": json_response(ref("Runs"), "A page; `total` counts up to 100,000.")},
     }
     return {"/api/runs": {"post": submit, "get": many}}
 
 
-def _of_one_run() -> Json:
+def _of_one_run() -> Spec:
     first = record(**{"from": maybe({"type": "string", "enum": list(Activity)})}) | {"required": []}
     return {
         "/api/runs/{run_id}": {
             "get": {
                 "summary": "One run, its activities, and what it has waited for.",
-                "parameters": [_ONE_RUN],
-                "responses": {"200": _json(ref("OneRun"), "The run.")},
+                "parameters": [ONE_RUN],
+                "responses": {"200": json_response(ref("OneRun"), "The run.")},
                 "problems": (404,),
             }
         },
         "/api/runs/{run_id}/documents": {
             "get": {
                 "summary": "Every file of the archive, as far as it is known.",
-                "parameters": [_ONE_RUN],
-                "responses": {"200": _json(ref("Documents"), "In the order of the archive.")},
+                "parameters": [ONE_RUN],
+                "responses": {"200": json_response(ref("Documents"), "In the order of the archive.")},
                 "problems": (404, 503),
             }
         },
         "/api/runs/{run_id}/cancel": {
             "post": {
                 "summary": "Give an unfinished run up.",
-                "parameters": [_ONE_RUN],
-                "responses": {"202": _json(ref("Run"), "The tracker is told next.")},
+                "parameters": [ONE_RUN],
+                "responses": {"202": json_response(ref("Run"), "The task in the tracker is closed next.")},
                 "problems": (404, 409, 503),
             }
         },
         "/api/runs/{run_id}/retry": {
             "post": {
                 "summary": "Do a finished run again, from an activity on or from what failed.",
-                "parameters": [_ONE_RUN],
+                "parameters": [ONE_RUN],
                 "requestBody": {"required": False, "content": {"application/json": {"schema": first}}},
-                "responses": {"202": _json(ref("Run"), "It is queued again.")},
+                "responses": {"202": json_response(ref("Run"), "It is queued again.")},
                 "problems": (404, 408, 409, 503),
             }
         },
     }
 
 
-def _of_files() -> Json:
-    whole = {"Accept_Ranges": {"type": "string", "const": "bytes"}}
-    part = {**whole, "Content_Range": TEXT}
-    of_run = {"application/json": None, "text/html": TEXT}
-    of_document = {"*/*": None}
-    which = {"type": "string", "enum": ["manifest.json", "report.json", "report.html"]}
-    name = {
-        "type": "string",
-        "pattern": r"^(document\.pdf|text\.md|thumbnail\.png|metadata\.json|original(\.[a-z0-9]{1,16})?)$",
-    }
+def _of_patients() -> Spec:
     return {
-        "/api/runs/{run_id}/files/{name}": {
+        "/api/patients/{patient_id}": {
             "get": {
-                "summary": "The manifest or a report of a run.",
-                "parameters": [_ONE_RUN, _in("path", "name", which, "The file."), _RANGE],
-                "responses": {
-                    "200": _answer("The file.", of_run, **whole),
-                    "206": _answer("The range.", of_run, **part),
-                },
-                "problems": (404, 416, 503),
+                "summary": "A patient with all runs and documents; the name is read from the database.",
+                "parameters": [param("path", "patient_id", TEXT, "The id.")],
+                "responses": {"200": json_response(ref("OnePatient"), "The patient.")},
+                "problems": (404, 503),
+            },
+            "delete": {
+                "summary": "Remove all that docpipe keeps of a patient, for good.",
+                "parameters": [param("path", "patient_id", TEXT, "The id.")],
+                "responses": {"200": json_response(ref("Forgotten"), "What was removed, and what stays.")},
+                "problems": (404, 409, 503),
+            },
+        },
+        "/api/patients/{patient_id}/person": {
+            "get": {
+                "summary": "Who a patient is, read from the database.",
+                "parameters": [param("path", "patient_id", TEXT, "The id.")],
+                "responses": {"200": json_response(ref("Identity"), "The person, or null.")},
             }
         },
-        "/api/documents/{patient_id}/{document_id}/{name}": {
-            "get": {
-                "summary": "A file of a stored document; originals are to be saved, not shown.",
-                "parameters": [
-                    _in("path", "patient_id", TEXT, "Whose it is."),
-                    _in("path", "document_id", DOCUMENT_ID, "The document."),
-                    _in("path", "name", name, "The file."),
-                    _RANGE,
-                ],
-                "responses": {
-                    "200": _answer("The file.", of_document, **whole),
-                    "206": _answer("The range.", of_document, **part),
-                },
-                "problems": (404, 416, 503),
+        "/api/submissions/check": {
+            "post": {
+                "summary": "Check what a submission would do, without beginning anything.",
+                "parameters": [_PRIORITY],
+                "requestBody": _SUBMISSION,
+                "responses": {"200": json_response(ref("CheckedPatients"), "Nothing has begun.")},
+                "problems": (408,),
             }
         },
     }
 
 
-def _of_control() -> Json:
-    service = _in("path", "name", TEXT, "The service, as /api/services names it.")
+def _of_control() -> Spec:
+    service = param("path", "name", TEXT, "The service, as /api/services names it.")
 
-    def change(summary: str, *parameters: Json) -> Json:
+    def change(summary: str, *parameters: Spec) -> Spec:
         problems = (404, 503) if parameters else (503,)
-        told = {"summary": summary, "responses": {"204": _NOTHING}, "problems": problems}
-        return {"post": told | ({"parameters": list(parameters)} if parameters else {})}
+        operation = {"summary": summary, "responses": {"204": _NOTHING}, "problems": problems}
+        return {"post": operation | ({"parameters": list(parameters)} if parameters else {})}
 
-    def look(summary: str, answer: Json) -> Json:
+    def look(summary: str, answer: Spec) -> Spec:
         return {"get": {"summary": summary, "responses": {"200": answer}}}
 
     events = look(
         "What changes: the events `reset` (load anew), `run`, `service`, `summary`.",
-        _answer("As it changes.", {"text/event-stream": TEXT}),
+        response("As it changes.", {"text/event-stream": TEXT}),
     )
     events["get"]["problems"] = (503,)
     return {
         "/api/services": look(
-            "Services, quotas, workers and disks.", _json(ref("Services"), "As they stand now.")
+            "Services, quotas, workers and disks.", json_response(ref("Services"), "As they stand now.")
         ),
         "/api/summary": look(
-            "What was done, and when all should be done.", _json(ref("Summary"), "The last 24 hours.")
+            "What was done, and when all should be done.", json_response(ref("Summary"), "The last 24 hours.")
         ),
         "/api/events": events,
-        "/api/openapi.json": look("This description.", _json({"type": "object"}, "OpenAPI 3.1.")),
-        "/api/pause": change("Begin no activity until `resume`; what is under way ends. Survives restarts."),
+        "/api/openapi.json": look("This description.", json_response({"type": "object"}, "OpenAPI 3.1.")),
+        "/api/pause": change(
+            "Send and begin nothing until `resume`; what is on its way ends. Survives restarts."
+        ),
         "/api/resume": change("Take that back."),
         "/api/services/{name}/pause": change("Send nothing to a service. Survives restarts.", service),
         "/api/services/{name}/resume": change("Take that back.", service),
     }
 
 
-def _of_health() -> Json:
+def _of_health() -> Spec:
     ready = record(ready={"type": "boolean", "const": True})
     return {
         "/healthz": {
             "get": {
                 "summary": "It lives.",
-                "responses": {"200": _answer("ok", {"text/plain": TEXT})},
+                "responses": {"200": response("ok", {"text/plain": TEXT})},
                 "open": True,
             }
         },
         "/readyz": {
             "get": {
                 "summary": "It has started, and can write what it has to.",
-                "responses": {"200": _json(ready, "It is.")},
+                "responses": {"200": json_response(ready, "It is.")},
                 "problems": (503,),
                 "open": True,
             }
@@ -293,13 +294,13 @@ def _of_health() -> Json:
         "/metrics": {
             "get": {
                 "summary": "Metrics for Prometheus.",
-                "responses": {"200": _answer("Of now.", {"text/plain": TEXT})},
+                "responses": {"200": response("Of now.", {"text/plain": TEXT})},
             }
         },
     }
 
 
-def _of_page() -> Json:
+def _of_page() -> Spec:
     form = {"type": "object", "properties": {"token": TEXT}, "required": ["token"]}
     to_page = {"description": "On to another page.", "headers": {"Location": {"schema": TEXT}}}
     token = {
@@ -311,15 +312,15 @@ def _of_page() -> Json:
         "/": {
             "get": {
                 "summary": "The page.",
-                "responses": {"200": _answer("The page.", _PAGE), "303": to_page, "304": unchanged},
+                "responses": {"200": response("The page.", _PAGE), "303": to_page, "304": unchanged},
                 "problems": (404,),
             }
         },
         "/static/{file}": {
             "get": {
                 "summary": "A file of the page.",
-                "parameters": [_in("path", "file", TEXT, "Its name.")],
-                "responses": {"200": _answer("The file.", {"*/*": None}), "304": unchanged},
+                "parameters": [param("path", "file", TEXT, "Its name.")],
+                "responses": {"200": response("The file.", {"*/*": None}), "304": unchanged},
                 "problems": (404,),
                 "open": True,
             }
@@ -327,7 +328,7 @@ def _of_page() -> Json:
         "/login": {
             "get": {
                 "summary": "The form that asks for the token.",
-                "responses": {"200": _answer("The form.", _PAGE), "303": to_page, "304": unchanged},
+                "responses": {"200": response("The form.", _PAGE), "303": to_page, "304": unchanged},
                 "problems": (404,),
                 "open": True,
             },

@@ -1,4 +1,4 @@
-"""The page and its files, and the way in to it."""
+"""The page, its static files, and sign-in."""
 
 import hashlib
 import re
@@ -11,7 +11,7 @@ from urllib.parse import parse_qs
 from aiohttp import hdrs, web
 
 from docpipe.web.context import web_of
-from docpipe.web.guard import COOKIE
+from docpipe.web.guard import cookie_name, over_tls
 from docpipe.web.problems import Problem
 from docpipe.web.reading import bad, body_of, type_of
 from docpipe.web.tokens import SESSION_S
@@ -32,6 +32,7 @@ _TYPES: Final[Mapping[str, str]] = MappingProxyType(
         "woff2": "font/woff2",
     }
 )
+_SIGN_OUT: Final = b'id="sign-out" class="quiet"'
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,60}(\.[a-z0-9_-]{1,40}){0,2}\.([a-z0-9]{2,11})")
 
 
@@ -40,18 +41,26 @@ class Files:
 
     def __init__(self) -> None:
         self._folder = resources.files("docpipe.web") / "static"
-        self._read: dict[str, tuple[bytes, str]] = {}
+        self._read: dict[tuple[str, bool], tuple[bytes, str]] = {}
 
-    def answer(self, request: web.Request, name: str) -> web.Response:
-        """A file, or 304 where the browser has it; raises Problem 404."""
+    def answer(self, request: web.Request, name: str, *, signed_in: bool = False) -> web.Response:
+        """A file, or 304 where the browser has it; raises Problem 404.
+
+        Args:
+            request: that asks for it.
+            name: of the file.
+            signed_in: whether the button that ends the session is shown in it.
+        """
         match = _NAME.fullmatch(name)
         media_type = _TYPES.get(match[2]) if match else None
-        if media_type is None or (name not in self._read and not (self._folder / name).is_file()):
+        if media_type is None or ((name, False) not in self._read and not (self._folder / name).is_file()):
             raise Problem(404, "There is no such file.", "no-such-file")
-        if name not in self._read:
+        key = name, signed_in
+        if key not in self._read:
             data = (self._folder / name).read_bytes()
-            self._read[name] = data, hashlib.sha256(data).hexdigest()[:32]
-        data, tag = self._read[name]
+            data = data.replace(_SIGN_OUT + b" hidden", _SIGN_OUT) if signed_in else data
+            self._read[key] = data, hashlib.sha256(data).hexdigest()[:32]
+        data, tag = self._read[key]
         headers = {"ETag": f'"{tag}"', "Cache-Control": "no-cache", "Content-Security-Policy": POLICY}
         if any(known.value in (tag, "*") for known in request.if_none_match or ()):
             return web.Response(status=304, headers=headers)
@@ -62,8 +71,9 @@ FILES: Final = web.AppKey("files", Files)
 
 
 async def page(request: web.Request) -> web.Response:
-    """The page itself."""
-    return request.app[FILES].answer(request, "index.html")
+    """The page itself; a request with a session gets the sign-out button."""
+    signed_in = web_of(request).guard.has_session(request)
+    return request.app[FILES].answer(request, "index.html", signed_in=signed_in)
 
 
 async def file(request: web.Request) -> web.Response:
@@ -71,35 +81,35 @@ async def file(request: web.Request) -> web.Response:
     return request.app[FILES].answer(request, request.match_info["file"])
 
 
-async def way_in(request: web.Request) -> web.Response:
-    """The form that asks for the token; whoever is in goes on to the page."""
+async def sign_in_form(request: web.Request) -> web.Response:
+    """The sign-in form; a request that is already authenticated is redirected to the page."""
     guard = web_of(request).guard
     if not guard.needs_token or guard.has_session(request):
         raise web.HTTPSeeOther("/")
     return request.app[FILES].answer(request, "login.html")
 
 
-async def log_in(request: web.Request) -> web.Response:
-    """Take the token of the form, and begin a session. People are sent back to the form, programs told."""
+async def sign_in(request: web.Request) -> web.Response:
+    """Begin a session for a good token; for a bad one, browsers return to the form and programs get 401."""
     guard = web_of(request).guard
     type_of(request, "application/x-www-form-urlencoded")
     form = _form(await body_of(request))
     if "token" not in form:
         raise bad("The form has to bear a `token`.")
     try:
-        guard.check_token(request, form["token"][0].strip())
+        cookie = guard.sign_in(request, form["token"][0].strip())
     except Problem as problem:
         if wants_page(request):
             raise web.HTTPSeeOther(f"/login?problem={problem.status}") from problem
         raise
     answer = web.Response(status=303, headers={"Location": "/"})
     answer.set_cookie(
-        COOKIE,
-        guard.sessions.begin(),
+        cookie_name(request),
+        cookie,
         max_age=int(SESSION_S),
         httponly=True,
         samesite="Strict",
-        secure=request.headers.get("X-Forwarded-Proto", "").lower() == "https",
+        secure=over_tls(request),
     )
     return answer
 
@@ -111,23 +121,23 @@ def _form(body: bytes) -> dict[str, list[str]]:
         raise bad("The body is not a form.") from None
 
 
-async def log_out(request: web.Request) -> web.Response:
+async def sign_out(request: web.Request) -> web.Response:
     """End the session."""
-    web_of(request).guard.sessions.end(request.cookies.get(COOKIE, ""))
+    web_of(request).guard.sessions.end(request.cookies.get(cookie_name(request), ""))
     answer = web.Response(status=204)
-    answer.del_cookie(COOKIE, httponly=True, samesite="Strict")
+    answer.del_cookie(cookie_name(request), httponly=True, samesite="Strict", secure=over_tls(request))
     return answer
 
 
 def wants_page(request: web.Request) -> bool:
-    """Whether a browser asks for something to show to people."""
+    """Whether the client is a browser that navigates."""
     return "text/html" in request.headers.get(hdrs.ACCEPT, "")
 
 
 ROUTES: Final = (
     web.get("/", page),
     web.get("/static/{file}", file),
-    web.get("/login", way_in),
-    web.post("/login", log_in),
-    web.post("/logout", log_out),
+    web.get("/login", sign_in_form),
+    web.post("/login", sign_in),
+    web.post("/logout", sign_out),
 )

@@ -1,7 +1,8 @@
 """Errors as problem details (RFC 9457), and the headers that every answer bears."""
 
+import contextlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -52,8 +53,8 @@ class Problem(Exception):  # noqa: N818 -- RFC 9457 calls it so
         self.more = more
 
     def answer(self, instance: str) -> web.Response:
-        """The answer; `instance` is the path that was asked for."""
-        told = {
+        """The answer; `instance` is the path of the request."""
+        members = {
             "type": self.type,
             "title": HTTPStatus(self.status).phrase,
             "status": self.status,
@@ -63,32 +64,42 @@ class Problem(Exception):  # noqa: N818 -- RFC 9457 calls it so
         }
         return web.Response(
             status=self.status,
-            body=json.dumps(told).encode(),
+            body=json.dumps(members).encode(),
             content_type="application/problem+json",
             headers=self.headers,
         )
 
 
+@contextlib.contextmanager
+def from_storage() -> Iterator[None]:
+    """Read something of the storage; raises Problem 503 when it cannot be read."""
+    try:
+        yield
+    except OSError as error:
+        log.warning("storage_not_read", reason=error.strerror)
+        raise Problem(503, f"The storage cannot be read: {error.strerror}.", "storage") from error
+
+
 @web.middleware
 async def as_problems(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Every error becomes a problem; what nobody expected is told to the log alone."""
+    """Turn every error into a problem; details of unexpected ones go to the log only."""
     try:
         return await handler(request)
     except Problem as error:
-        told = error
+        problem = error
     except web.HTTPNotFound:
-        told = Problem(404, "There is nothing here.")
+        problem = Problem(404, "There is no such address. GET /api/openapi.json lists those that exist.")
     except web.HTTPMethodNotAllowed as error:
         allowed = ", ".join(sorted(error.allowed_methods))
-        told = Problem(405, f"Here only {allowed} can be used.", headers={"Allow": allowed})
+        problem = Problem(405, f"This address takes {allowed} only.", headers={"Allow": allowed})
     except web.HTTPException:
         raise  # a redirect
     except ConnectionError:
         raise  # the caller has gone
     except Exception:
         log.exception("request_failed", method=request.method, route=route_of(request))
-        told = Problem(500, "docpipe itself failed; its log has more.")
-    return told.answer(request.rel_url.raw_path)
+        problem = Problem(500, "An internal error of docpipe. Its log has the details; report it with them.")
+    return problem.answer(request.rel_url.raw_path)
 
 
 def route_of(request: web.BaseRequest) -> str:

@@ -1,4 +1,4 @@
-"""Tries whether docpipe can do what it is asked to."""
+"""Readiness: tries whether checkpoints and storage can be written."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -8,7 +8,7 @@ from docpipe.app import Docpipe
 from docpipe.errors import DocpipeError
 
 FRESH_S: Final = 5.0
-"""A verdict holds so long: anybody may ask, and asking writes to disks."""
+"""How long a verdict is reused: requests need no token, and each try writes to the disk."""
 _PATIENCE_S: Final = 2.0
 
 
@@ -20,7 +20,7 @@ class Readiness:
         """Whether unfinished runs have been taken up."""
         self._engine = docpipe.engine
         self._tries: dict[str, Callable[[], Awaitable[None]]] = {
-            "checkpoints": docpipe.checkpoints.begin_life,
+            "checkpoints": docpipe.checkpoints.ledger.begin_life,
             "storage": docpipe.storage.check,
         }
         self._under_way: dict[str, asyncio.Task[str]] = {}
@@ -55,7 +55,7 @@ class Readiness:
     async def _try(self, name: str) -> str:
         try:
             await self._tries[name]()
-        except asyncio.CancelledError:  # of the write, since docpipe stops: nobody has cancelled this
+        except asyncio.CancelledError:  # the write was cancelled because docpipe stops
             return f"The {name} cannot be written: docpipe stops."
         except DocpipeError as error:
             return str(error)

@@ -1,16 +1,18 @@
 """What callers send: bodies within their limits, JSON, lists of patients, and the words of a query."""
 
 import asyncio
-import csv
-import io
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Annotated, Final, TypeVar
 
+import msgspec
 from aiohttp import web
+from msgspec import Meta, Struct
 
-from docpipe.model import Json
+from docpipe.api.shapes import Refused
+from docpipe.model import Activity
+from docpipe.patients import ListError, ids_of
 from docpipe.web.guard import limit_of, too_large
 from docpipe.web.problems import Problem
 
@@ -26,12 +28,29 @@ _VALUES: Final = 10 * PATIENTS
 """The parser holds the interpreter's lock: millions of empty lists would stop everything for a while."""
 
 
+_T = TypeVar("_T")
+
+
+class SubmissionBody(Struct, frozen=True, forbid_unknown_fields=True):
+    """The JSON body of a submission."""
+
+    patients: Annotated[list[str], Meta(min_length=1, max_length=PATIENTS)]
+    priority: Annotated[float, Meta(ge=0, lt=PRIORITIES, multiple_of=1)] | None = None
+    """A whole number, which in JSON may be written as `3.0`."""
+
+
+class RetryBody(Struct, frozen=True, forbid_unknown_fields=True):
+    """The JSON body of a retry: the activity that it begins with, None for what failed."""
+
+    first: Activity | None = msgspec.field(name="from", default=None)
+
+
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """The patients of a submission. `refused` has the line of each that cannot be used, from 1, and why."""
+class Submission:
+    """The patients of a request; `refused` are the ids that cannot be used."""
 
     patient_ids: list[str]
-    refused: list[dict[str, Json]]
+    refused: list[Refused]
     priority: int
 
 
@@ -65,90 +84,63 @@ def type_of(request: web.Request, *allowed: str) -> str:
     return media_type
 
 
-async def json_of(body: bytes) -> Json:
-    """A body as JSON; raises Problem 400 for one that is none."""
+async def json_of(body: bytes, shape: type[_T]) -> _T:
+    """A JSON body as a value of that shape; raises Problem 400 where it is none."""
     if len(body) <= _AT_ONCE:
-        return _parsed(body)
-    return await asyncio.to_thread(_parsed, body)
+        return _parsed(body, shape)
+    return await asyncio.to_thread(_parsed, body, shape)
 
 
-def _parsed(body: bytes) -> Json:
+def _parsed(body: bytes, shape: type[_T]) -> _T:
     if sum(map(body.count, (b",", b"[", b"{"))) > _VALUES:
         raise bad("The JSON has more parts than any request needs.")
-    try:
-        return json.loads(body.decode("utf-8"))
+    try:  # msgspec.json would refuse the whole body for one id that is not UTF-8
+        return msgspec.convert(json.loads(body.decode("utf-8")), shape)
     except RecursionError:
         raise bad("The JSON is nested too deeply.") from None
+    except msgspec.ValidationError as error:
+        raise bad(f"The body does not have the expected members: {error}.") from None
     except ValueError:
         raise bad("The body is not valid JSON.") from None
 
 
-async def wanted_in(request: web.Request, body: bytes) -> Wanted:
+async def submission_of(request: web.Request, body: bytes) -> Submission:
     """The patients that a submission names; raises Problem 400 or 415."""
     priority = number_in(request, "priority", 0, PRIORITIES - 1, 0)
     if type_of(request, "application/json", "text/csv") == "text/csv":
-        return await asyncio.to_thread(_of_lines, body, priority)
-    return _of_json(await json_of(body), priority)
+        return await _of_lines(body, priority)
+    given = await json_of(body, SubmissionBody)
+    return _sorted(enumerate(given.patients, 1), priority if given.priority is None else int(given.priority))
 
 
-def _of_json(value: Json, usual: int) -> Wanted:
-    if not isinstance(value, dict) or not isinstance(value.get("patients"), list):
-        raise bad('The body has to be an object such as {"patients": ["P123"]}.')
-    if unknown := value.keys() - {"patients", "priority"}:
-        raise bad(f"The body has {len(unknown)} unknown members; there are `patients` and `priority`.")
-    priority, patients = value.get("priority", usual), value["patients"]
-    if isinstance(priority, bool) or priority not in range(PRIORITIES):
-        raise bad(f"`priority` has to be a whole number from 0 to {PRIORITIES - 1}.")
-    if not 1 <= len(patients) <= PATIENTS:
-        raise bad(f"`patients` has to hold 1 to {PATIENTS} ids.")
-    if not all(isinstance(patient, str) for patient in patients):
-        raise bad("`patients` has to hold texts.")
-    return _sorted(enumerate(patients, 1), int(priority))
-
-
-def _of_lines(body: bytes, priority: int) -> Wanted:
+async def _of_lines(body: bytes, priority: int) -> Submission:
     """The ids of a CSV file with a column `id`, or of a file with one a line."""
     try:
         text = body.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise bad("The body is not UTF-8 text.") from None
-    first = text.partition("\n")[0].lower()
-    delimiter = ";" if ";" in first else ","
-    header = [name.strip(' "\r\t') for name in first.split(delimiter)]
-    if "id" in header:
-        lines = _column(text, delimiter, header.index("id"), len(header))
-    else:
-        lines = ((number, line.strip()) for number, line in enumerate(text.splitlines(), 1) if line.strip())
-    found = []
-    for line in lines:
-        found.append(line)
-        if len(found) > PATIENTS:
-            raise bad(f"The body may name at most {PATIENTS} patients.")
-    if not found:
-        raise bad("The body names no patient.")
-    return _sorted(iter(found), priority)
-
-
-def _column(text: str, delimiter: str, column: int, width: int) -> Iterator[tuple[int, str]]:
-    rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    lines = []
     try:
-        next(rows)
-        for row in rows:
-            if any(field.strip() for field in row):
-                yield rows.line_num, row[column].strip() if len(row) == width else ""
-    except csv.Error:
-        raise bad(f"Line {rows.line_num} is not valid CSV.") from None
+        async for line in ids_of(text):
+            lines.append(line)
+            if len(lines) > PATIENTS:
+                raise bad(f"The body may name at most {PATIENTS} patients.")
+    except ListError as error:
+        raise bad(f"The body {error}") from error
+    if not lines:
+        raise bad("The body names no patient.")
+    return _sorted(iter(lines), priority)
 
 
-def _sorted(lines: Iterator[tuple[int, str]], priority: int) -> Wanted:
+def _sorted(lines: Iterator[tuple[int, str]], priority: int) -> Submission:
     patient_ids, refused = [], []
     for line, text in lines:
         patient = text.strip()
         if reason := _unusable(patient):
-            refused.append({"line": line, "reason": reason})
+            refused.append(Refused(line=line, reason=reason))
         else:
             patient_ids.append(patient)
-    return Wanted(patient_ids, refused, priority)
+    return Submission(patient_ids, refused, priority)
 
 
 def _unusable(patient: str) -> str | None:

@@ -1,21 +1,28 @@
 """Runs: submitted, listed, looked at, cancelled and retried."""
 
+import asyncio
 import hashlib
 import re
 from typing import Final
 
+import msgspec
+import structlog
 from aiohttp import web
 
+from docpipe.api.shapes import OneRun, PastWait, Runs
+from docpipe.app import Docpipe
 from docpipe.checkpoints import StoredRun
+from docpipe.engine.runfiles import files_in
 from docpipe.errors import UsageError
-from docpipe.model import Activity, Json, RunState
+from docpipe.model import Activity, RunState
+from docpipe.results.report import PastWait as ReportedWait
 from docpipe.util.json import to_json
-from docpipe.web.answers import answer, array, of_text
+from docpipe.web.answers import answer, each, of_text
 from docpipe.web.context import web_of
-from docpipe.web.found import found_in
 from docpipe.web.problems import Problem
 from docpipe.web.reading import (
     LONGEST_ID,
+    RetryBody,
     bad,
     body_of,
     choice_in,
@@ -23,10 +30,12 @@ from docpipe.web.reading import (
     number_in,
     one_in,
     only,
+    submission_of,
     type_of,
-    wanted_in,
 )
-from docpipe.web.views import activity_view, run_view
+from docpipe.web.views import activity_view, past_wait, run_view
+
+log = structlog.get_logger(__name__)
 
 KEY: Final = "Idempotency-Key"
 MOST: Final = 500
@@ -34,8 +43,8 @@ MOST: Final = 500
 ORDERS: Final = ("newest", "urgent")
 _ORDER: Final = {activity.value: number for number, activity in enumerate(Activity)}
 _KEY: Final = re.compile(r"[\x21-\x7e]{1,200}")
-_RUN_ID: Final = re.compile(r"[0-9A-HJKMNP-TV-Z]{26}")
-_CURSOR: Final = re.compile(r"([0-9])-([0-9A-HJKMNP-TV-Z]{26})")
+RUN_ID: Final = re.compile(r"[0-9A-HJKMNP-TV-Z]{26}")
+_CURSOR: Final = re.compile(r"(-?[0-9])-([0-9A-HJKMNP-TV-Z]{26})")
 
 
 async def submit(request: web.Request) -> web.Response:
@@ -47,13 +56,13 @@ async def submit(request: web.Request) -> web.Response:
     if key is not None and not _KEY.fullmatch(key):
         raise bad(f"{KEY} has to be 1 to 200 visible ASCII characters.")
     body = await body_of(request)
-    wanted = await wanted_in(request, body)
+    submission = await submission_of(request, body)
     if key is None:
-        text, new = await here.through(here.submissions.take(wanted))
+        text, new = await here.shielded(here.submissions.take(submission))
     else:
-        asked = f"{request.content_type} {wanted.priority} ".encode() + body
+        asked = f"{request.content_type} {submission.priority} ".encode() + body
         digest = hashlib.sha256(asked).hexdigest()
-        text, new = await here.through(here.submissions.take_once(key, digest, wanted))
+        text, new = await here.shielded(here.submissions.take_once(key, digest, submission))
     response = of_text(text, 202)
     if new is None:
         response.headers["Idempotent-Replayed"] = "true"
@@ -64,7 +73,7 @@ async def submit(request: web.Request) -> web.Response:
 
 async def list_runs(request: web.Request) -> web.Response:
     """A page of runs."""
-    return await web_of(request).share(request, _page)
+    return await web_of(request).coalesce(request, _page)
 
 
 async def _page(request: web.Request) -> str:
@@ -74,23 +83,23 @@ async def _page(request: web.Request) -> str:
     prefix = one_in(request, "q")
     order = choice_in(request, "order", ORDERS)
     limit = number_in(request, "limit", 1, MOST, 50)
-    cursor = one_in(request, "cursor")
+    after = _mark(one_in(request, "cursor")) if "cursor" in request.query else None
     listing = here.docpipe.checkpoints.listing
     if len(prefix) > LONGEST_ID:
         raise bad(f"`q` may have at most {LONGEST_ID} characters.")
     if not prefix.isprintable():  # no id is so
-        return '{"runs":[],"next":null,"total":0}'
-    found = await listing.page(
+        return to_json(Runs(runs=[], next=None, total=0))
+    page = await listing.page(
         states,
         prefix,
         newest=order == "newest",
-        after=_mark(cursor) if "cursor" in request.query else None,
+        after=after,
         limit=limit + 1,
     )
     total = await listing.count(states, prefix)
-    runs = await array(found[:limit], lambda run: run_view(run, here.docpipe.engine))
-    following = _cursor(found[limit - 1]) if len(found) > limit else None
-    return f'{{"runs":{runs},"next":{to_json(following)},"total":{total}}}'
+    runs = await each(page[:limit], lambda run: run_view(run, here.docpipe.engine))
+    following = _cursor(page[limit - 1]) if len(page) > limit else None
+    return to_json(Runs(runs=runs, next=following, total=total))
 
 
 def _states(given: list[str]) -> tuple[RunState, ...]:
@@ -109,40 +118,63 @@ def _mark(cursor: str) -> StoredRun:
     if match is None:
         raise bad("`cursor` is not one that a page ended with.")
     nothing = (None, None, None, None)
-    return StoredRun(match[2], "", int(match[1]), RunState.QUEUED, 0.0, *nothing, {}, {})
+    return StoredRun(match[2], "", int(match[1]), RunState.QUEUED, 0.0, *nothing, {}, None)
 
 
 async def one_run(request: web.Request) -> web.Response:
     """A run with its activities."""
-    return await web_of(request).share(request, _run)
+    return await web_of(request).coalesce(request, _run)
 
 
 async def _run(request: web.Request) -> str:
     here = web_of(request)
     only(request)
-    found = await here.docpipe.checkpoints.run_and_steps(_run_id(request))
-    if found is None:
+    stored = await here.docpipe.checkpoints.run_and_steps(_run_id(request))
+    if stored is None:
         raise _no_such_run()
-    run, steps = found
+    run, steps = stored
     steps.sort(key=lambda step: (step.started_at, _ORDER[step.activity], step.item))
-    told = to_json(run_view(run, here.docpipe.engine))
-    waits = to_json(here.hub.waits.of(run.run_id))
-    files = {found.item: found.member for found in found_in(steps)}
-    activities = await array(steps, lambda step: activity_view(step, files))
-    return f'{told[:-1]},"activities":{activities},"waits":{waits}}}'
+    files = {file.item: file.member for file in files_in(steps)}
+    activities = await each(steps, lambda step: activity_view(step, files))
+    view = msgspec.structs.asdict(run_view(run, here.docpipe.engine))
+    return to_json(OneRun(**view, activities=activities, waits=await _waits(here.docpipe, run)))
+
+
+async def _waits(docpipe: Docpipe, run: StoredRun) -> list[PastWait]:
+    """The wait history of a run: of a finished one as its report has it."""
+    active = docpipe.engine.runs.get(run.run_id)
+    if active is not None:
+        return [past_wait(span) for span in active.waited.spans]
+    if not run.state.finished:
+        return [past_wait(span) for span in (run.doing.waited if run.doing else ())]
+    try:
+        report = await docpipe.storage.get_run_file(run.patient_id, run.run_id, "report.json")
+    except OSError as error:
+        log.warning("wait_history_not_read", reason=error.strerror)
+        return []
+    if report is None:
+        return []
+    spans = (await asyncio.to_thread(msgspec.json.decode, report, type=_WaitsOfReport)).waits
+    return [past_wait(span) for span in spans]
+
+
+class _WaitsOfReport(msgspec.Struct):
+    """What is needed of report.json."""
+
+    waits: list[ReportedWait] = []
 
 
 async def stored_run(request: web.Request) -> StoredRun:
     """The run that the path names; raises Problem 404."""
-    found = await web_of(request).docpipe.checkpoints.runs([_run_id(request)])
-    if not found:
+    runs = await web_of(request).docpipe.checkpoints.runs([_run_id(request)])
+    if not runs:
         raise _no_such_run()
-    return found[0]
+    return runs[0]
 
 
 def _run_id(request: web.Request) -> str:
     run_id: str = request.match_info["run_id"]
-    if not _RUN_ID.fullmatch(run_id):
+    if not RUN_ID.fullmatch(run_id):
         raise _no_such_run()
     return run_id
 
@@ -158,7 +190,7 @@ async def cancel(request: web.Request) -> web.Response:
     run = await stored_run(request)
     if run.state.finished:
         raise Problem(409, "The run has ended already.", "run-finished")
-    run = await here.through(here.docpipe.engine.cancel(run.run_id))
+    run = await here.shielded(here.docpipe.engine.cancel(run.run_id))
     here.hub.touch([run.run_id])
     return answer(run_view(run, here.docpipe.engine), 202)
 
@@ -173,7 +205,7 @@ async def retry(request: web.Request) -> web.Response:
     if not run.state.finished:
         raise Problem(409, "The run has not ended yet.", "run-not-finished")
     try:
-        run = await here.through(here.docpipe.engine.retry(run.run_id, first))
+        run = await here.shielded(here.docpipe.engine.retry(run.run_id, first))
     except UsageError as error:
         raise Problem(409, str(error), "cannot-be-retried") from error
     here.hub.touch([run.run_id])
@@ -186,15 +218,7 @@ async def _first(request: web.Request) -> Activity | None:
     if not body:
         return None
     type_of(request, "application/json")
-    value: Json = await json_of(body)
-    if not isinstance(value, dict) or value.keys() - {"from"}:
-        raise bad('The body has to be an object such as {"from": "DocEx_Search"}, or empty.')
-    first = value.get("from")
-    if first is None:
-        return None
-    if not isinstance(first, str) or first not in list(Activity):
-        raise bad(f"`from` has to be one of {', '.join(Activity)}.")
-    return Activity(first)
+    return (await json_of(body, RetryBody)).first
 
 
 ROUTES: Final = (

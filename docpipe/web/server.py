@@ -15,9 +15,11 @@ from aiohttp import abc, web
 from docpipe.app import Docpipe
 from docpipe.config.config import Service
 from docpipe.errors import ConfigError
+from docpipe.runtime.service_token import is_open, token_of
 from docpipe.web.app import make_app
 from docpipe.web.context import Web
 from docpipe.web.events import Hub
+from docpipe.web.exports import Exports
 from docpipe.web.guard import Guard
 from docpipe.web.metrics import Metrics
 from docpipe.web.problems import Problem, route_of, secured
@@ -33,12 +35,14 @@ CLOSE_S: Final = 0.5
 """Requests that are under way when docpipe has stopped may take this long to end."""
 _LINGER_S: Final = 2.0
 _BACKLOG: Final = 256
+CONNECTIONS: Final = 1000
+"""Further connections are closed at once, so that callers cannot take all file descriptors."""
 _QUIET: Final = ("/healthz", "/readyz", "/metrics")
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"})
 
 
 class AccessLog(abc.AbstractAccessLogger):
-    """A line a request, without what could tell of a patient: no path, no query, no address."""
+    """One line a request, without data of patients: no path, no query, no address."""
 
     def log(self, request: web.BaseRequest, response: web.StreamResponse, time: float) -> None:
         """See AbstractAccessLogger."""
@@ -56,7 +60,7 @@ class AccessLog(abc.AbstractAccessLogger):
 
 
 class _Trouble(logging.Handler):
-    """Brings what aiohttp logs to docpipe's log; its messages may quote what was sent."""
+    """Forwards aiohttp's log records to docpipe's log without their messages, which may quote requests."""
 
     def emit(self, record: logging.LogRecord) -> None:
         """See logging.Handler."""
@@ -77,9 +81,16 @@ _OPTIONS: Final[dict[str, Any]] = {
 
 
 class _Connection(web.RequestHandler):
-    """A connection that tells also those who do not speak HTTP that they do not, in the usual shape."""
+    """A connection that answers malformed HTTP with a problem, too."""
 
     __slots__ = ()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """See asyncio.Protocol."""
+        super().connection_made(transport)
+        if self._manager is not None and len(self._manager.connections) > CONNECTIONS:
+            log.warning("too_many_connections", most=CONNECTIONS)
+            self.force_close()
 
     def handle_error(
         self,
@@ -105,26 +116,28 @@ class Listening:
     address: str
     """Where it can be reached from this machine."""
 
+    def sign_in_link(self) -> str | None:
+        """An address that signs one person in, once; None where no token is needed."""
+        guard = self.web.guard
+        return f"{self.address}/login#{guard.codes.issue()}" if guard.needs_token else None
+
 
 @contextlib.contextmanager
 def bound(service: Service) -> Iterator[list[socket.socket]]:
     """Sockets for the address that the configuration names, closed in the end.
 
     Raises:
-        ConfigError: if it is open to others and there is no token, or it cannot be had.
+        ConfigError: if it cannot be had.
     """
     try:
-        found = socket.getaddrinfo(
+        resolved = socket.getaddrinfo(
             service.host, service.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )
     except (OSError, UnicodeError) as error:
         raise ConfigError(f"service.host: {service.host!r} is no address of this machine.") from error
-    addresses = list(dict.fromkeys((family, address) for family, _, _, _, address in found))
-    if service.token is None and not all(_is_loopback(str(address[0])) for _, address in addresses):
-        raise ConfigError(
-            f"service.host: on {service.host} others could reach docpipe, and there is no token: "
-            "set DOCPIPE_SERVICE__TOKEN (or service.token_file), or listen on 127.0.0.1."
-        )
+    addresses = list(dict.fromkeys((family, address) for family, _, _, _, address in resolved))
+    if is_open(service) and not all(_is_loopback(str(address[0])) for _, address in addresses):
+        log.warning("service_open_to_others", host=service.host)
     if service.port == 0:  # each would have a port of its own
         addresses = addresses[:1]
     with contextlib.ExitStack() as stack:
@@ -171,8 +184,19 @@ async def listening(docpipe: Docpipe, sockets: list[socket.socket]) -> AsyncIter
     async with contextlib.AsyncExitStack() as stack:
         shared = Shared()
         hub = await stack.enter_async_context(Hub(docpipe, shared))
-        guard = Guard(docpipe.config.service, sockets[0].getsockname()[1], loop.time)
-        here = Web(docpipe, guard, hub, shared, Readiness(docpipe), Submissions(docpipe), Metrics(docpipe))
+        service = docpipe.config.service
+        token = token_of(service, docpipe.state.path)
+        guard = Guard(service, sockets[0].getsockname()[1], token, loop.time)
+        here = Web(
+            docpipe=docpipe,
+            guard=guard,
+            hub=hub,
+            shared=shared,
+            readiness=Readiness(docpipe),
+            submissions=Submissions(docpipe),
+            metrics=Metrics(docpipe),
+            exports=Exports(docpipe),
+        )
         runner = web.AppRunner(make_app(here), shutdown_timeout=CLOSE_S)
         await runner.setup()
         stack.push_async_callback(runner.cleanup)

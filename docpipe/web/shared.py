@@ -1,8 +1,8 @@
-"""Answers that many people ask for at about the same time are made once.
+"""One answer for concurrent requests of the same address.
 
-What an answer tells may be as old as `FRESH_S`, as what comes over the network is anyway. It is never older
-than a change that was made through the API and answered, nor than what the events have told: both call
-`outdate`. So whoever changes something sees it, and whoever reads the events never loads something older.
+An answer is reused for `FRESH_S`, but never past a change that was made through the API, nor past an event
+that was sent: both call `invalidate`. So a caller sees its own change, and a reader of events never loads
+older data than the events had.
 """
 
 import asyncio
@@ -13,18 +13,18 @@ FRESH_S: Final = 0.5
 
 
 class Shared:
-    """The bodies of the last moment, each by the path and query that it answers."""
+    """Recent bodies, by path and query."""
 
     def __init__(self) -> None:
         self._made: dict[str, asyncio.Future[bytes | None]] = {}
-        """Done when the body is made; with None where whoever made it failed, or left."""
+        """Done when the body is there; None if the request that built it failed or was cancelled."""
 
-    def outdate(self) -> None:
-        """Something has changed: what was made before is given to nobody who asks from now on."""
+    def invalidate(self) -> None:
+        """Drop every body: later requests get new ones."""
         self._made.clear()
 
     async def of(self, key: str, make: Callable[[], Awaitable[bytes]]) -> bytes:
-        """The body for a key; made by the first who asks for it. Whoever fails does so alone."""
+        """The body for a key, built by the first request; an error of `make` reaches that request only."""
         while (known := self._made.get(key)) is not None:
             if (body := await asyncio.shield(known)) is not None:
                 return body

@@ -7,16 +7,17 @@ answer, even if they have ended meanwhile.
 
 import asyncio
 import contextlib
-import json
 from collections.abc import AsyncIterator, Sequence
 from itertools import islice
 from typing import Final
 
+from docpipe.api.shapes import Accepted, AcceptedRun
 from docpipe.app import Docpipe
 from docpipe.checkpoints import StoredRun
-from docpipe.web.answers import array
+from docpipe.util.json import to_json
+from docpipe.web.answers import each
 from docpipe.web.problems import Problem
-from docpipe.web.reading import Wanted
+from docpipe.web.reading import Submission
 
 _BEGUN: Final = "begun "
 """Stands before a key that was taken up; no key holds a space."""
@@ -32,11 +33,11 @@ class Submissions:
         self._checkpoints = docpipe.checkpoints
         self._locks: dict[str, tuple[asyncio.Lock, int]] = {}
 
-    async def take(self, wanted: Wanted) -> tuple[str, list[str] | None]:
+    async def take(self, submission: Submission) -> tuple[str, list[str] | None]:
         """Make the runs; returns the answer as JSON, and the ids of the runs that are new."""
-        return await self._answer(wanted, await self._accept(wanted.patient_ids, wanted.priority))
+        return await self._answer(submission, await self._accept(submission.patient_ids, submission.priority))
 
-    async def take_once(self, key: str, digest: str, wanted: Wanted) -> tuple[str, list[str] | None]:
+    async def take_once(self, key: str, digest: str, submission: Submission) -> tuple[str, list[str] | None]:
         """The same, once for each key; the list is None where the answer is remembered.
 
         Raises:
@@ -47,15 +48,17 @@ class Submissions:
             if (known := await answers.remembered(key)) is not None:
                 return _same(digest, known), None
             if (begun := await answers.remembered(_BEGUN + key)) is not None:
-                earlier = await self._since(float(_same(digest, begun)), set(wanted.patient_ids))
+                earlier = await self._since(float(_same(digest, begun)), set(submission.patient_ids))
             else:
                 earlier = {}
                 await answers.remember(_BEGUN + key, digest, repr(self._engine.clock()))
-            left = [patient for patient in wanted.patient_ids if patient not in earlier]
-            accepted = {run.patient_id: (run, new) for run, new in await self._accept(left, wanted.priority)}
+            left = [patient for patient in submission.patient_ids if patient not in earlier]
+            accepted = {
+                run.patient_id: (run, new) for run, new in await self._accept(left, submission.priority)
+            }
             accepted |= {patient: (run, True) for patient, run in earlier.items()}
-            order = [accepted[patient] for patient in dict.fromkeys(wanted.patient_ids)]
-            text, new = await self._answer(wanted, order)
+            order = [accepted[patient] for patient in dict.fromkeys(submission.patient_ids)]
+            text, new = await self._answer(submission, order)
             await answers.remember(key, digest, text)
             return text, new
 
@@ -68,20 +71,21 @@ class Submissions:
 
     async def _since(self, when: float, patients: set[str]) -> dict[str, StoredRun]:
         """The first run of each patient that was made since then."""
-        found: dict[str, StoredRun] = {}
+        earliest: dict[str, StoredRun] = {}
         last: StoredRun | None = None
         while page := await self._checkpoints.listing.page(after=last, limit=_PAGE):
             for run in page:
                 if run.created_at >= when and run.patient_id in patients:
-                    found[run.patient_id] = run
+                    earliest[run.patient_id] = run
             last = page[-1]
             if last.created_at < when:
                 break
-        return found
+        return earliest
 
-    async def _answer(self, wanted: Wanted, accepted: list[tuple[StoredRun, bool]]) -> tuple[str, list[str]]:
-        runs = await array(accepted, _entry)
-        text = f'{{"runs": {runs}, "refused": {json.dumps(wanted.refused)}}}'
+    async def _answer(
+        self, submission: Submission, accepted: list[tuple[StoredRun, bool]]
+    ) -> tuple[str, list[str]]:
+        text = to_json(Accepted(runs=await each(accepted, _entry), refused=submission.refused))
         return text, [run.run_id for run, new in accepted if new]
 
     @contextlib.asynccontextmanager
@@ -106,6 +110,6 @@ def _same(digest: str, known: tuple[str, str]) -> str:
     return known[1]
 
 
-def _entry(accepted: tuple[StoredRun, bool]) -> dict[str, str | bool]:
+def _entry(accepted: tuple[StoredRun, bool]) -> AcceptedRun:
     run, created = accepted
-    return {"run_id": run.run_id, "patient_id": run.patient_id, "state": run.state, "created": created}
+    return AcceptedRun(run_id=run.run_id, patient_id=run.patient_id, state=run.state, created=created)

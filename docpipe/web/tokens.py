@@ -1,4 +1,4 @@
-"""Who may come in: the token, the sessions of the page, and a limit on guessing."""
+"""Authentication: the token, the sessions of the page, and a limit on guessing."""
 
 import hashlib
 import hmac
@@ -12,6 +12,8 @@ from docpipe.config.parsing import Secret
 
 SESSION_S: Final = 12 * 3600.0
 """A session ends this long after its login."""
+CODE_S: Final = 900.0
+"""A sign-in link works for this long."""
 GUESSES: Final = 10
 """As many bad tokens may come from an address within `WITHIN_S`."""
 WITHIN_S: Final = 60.0
@@ -21,25 +23,25 @@ _IPV6: Final = 6
 
 
 class Token:
-    """The token that callers have to show."""
+    """The token that requests have to present."""
 
     def __init__(self, token: Secret) -> None:
         self._digest = _digest(token.reveal())
 
-    def same(self, shown: str) -> bool:
+    def same(self, token: str) -> bool:
         """Whether it is this; takes as long for every wrong one."""
-        return hmac.compare_digest(self._digest, _digest(shown))
+        return hmac.compare_digest(self._digest, _digest(token))
 
 
 class Sessions:
-    """Sessions of people who have shown the token; they end with the process at the latest."""
+    """Sessions that began with the token; they end with the process at the latest."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._ends: dict[bytes, float] = {}  # by digest, in the order of their beginning
 
     def begin(self) -> str:
-        """A new session; what is returned is its cookie, and tells nothing of the token."""
+        """Begin a session; returns its cookie, which is random and independent of the token."""
         now = self._clock()
         self._ends = {key: end for key, end in self._ends.items() if end > now}
         while len(self._ends) >= _MOST_SESSIONS:
@@ -55,6 +57,24 @@ class Sessions:
     def end(self, cookie: str) -> None:
         """End a session."""
         self._ends.pop(_digest(cookie), None)
+
+
+class OneTimeCodes:
+    """Codes of printed sign-in links: each works once, for `CODE_S` seconds."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._ends: dict[bytes, float] = {}
+
+    def issue(self) -> str:
+        """A new code."""
+        code = secrets.token_urlsafe(16)
+        self._ends[_digest(code)] = self._clock() + CODE_S
+        return code
+
+    def redeem(self, code: str) -> bool:
+        """Whether the code was good until now."""
+        return self._ends.pop(_digest(code), 0.0) > self._clock()
 
 
 class Guesses:
@@ -82,7 +102,7 @@ class Guesses:
 
 
 def _network(address: str | None) -> str:
-    """The address; of IPv6 the first half, for whoever has one address there has them all."""
+    """The address; of IPv6 its /64 network, which usually belongs to one client."""
     try:
         parsed = ipaddress.ip_address((address or "").partition("%")[0])
     except ValueError:

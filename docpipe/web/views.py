@@ -1,72 +1,71 @@
-"""Runs and activities as the API tells them. Times are ISO 8601 in UTC; see openapi.py for the shapes."""
+"""Runs and activities as the API sends them; see `api.shapes`."""
 
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import datetime
 from typing import Final
 
-from docpipe.checkpoints import StoredRun, StoredStep
+import msgspec
+
+from docpipe import model
+from docpipe.api.shapes import Doing, PastWait, Run, Step, Wait, moment
+from docpipe.api.transfer import Transfer
+from docpipe.checkpoints import Span, StoredRun, StoredStep
 from docpipe.engine.engine import Engine
 from docpipe.engine.restart import ERROR, failed
 from docpipe.engine.run import ActiveRun
-from docpipe.model import Activity, Json, Outcome, RunState, WaitKind
-from docpipe.util.times import iso
+from docpipe.engine.runfiles import File, files_in
+from docpipe.model import WAITS, Activity, Json, Outcome, RunState, WaitKind, describe_transfer, describe_wait
+from docpipe.results.files import Member
+from docpipe.results.report import PastWait as ReportedWait
+from docpipe.sources.polling import Polls
 
-_TOLD: Final = {
-    WaitKind.ADMISSION: "waits for its turn to begin",
-    WaitKind.QUOTA: "waits for the quota of {what}",
-    WaitKind.OUTAGE: "{what} is down",
-    WaitKind.RETRY: "tries {what} again",
-    WaitKind.POLL: "waits for the search",
-    WaitKind.DOWNLOAD: "waits for a place among the downloads",
-    WaitKind.CONVERSION: "waits for a free converter",
-    WaitKind.DISK: "the disk is full ({what})",
-    WaitKind.TOKEN: "waits for a token ({what})",
-    WaitKind.PAUSE: "{what} is paused",
-}
+DELIVERED: Final = (RunState.COMPLETED, RunState.COMPLETED_WITH_ERRORS)
+"""The states of runs that have everything that the exchange had."""
 _KEPT: Final = {
     Activity.SEARCH: ("search_id",),
     Activity.CREATE_TASK: ("task_id",),
     Activity.CONVERT: ("outcome", "reason", "media_type", "reused"),
     Activity.DOWNLOAD: ("size", "state"),
 }
-"""What is told of the result of an activity; names and texts of documents are not."""
+"""The members of a result that the API sends; names and texts of documents are not among them."""
 
 
-def wait_view(kind: WaitKind, what: str, since: float, until: float | None, place: int | None) -> Json:
-    """What somebody waits for, also as a sentence."""
-    told = _TOLD[kind].format(what=what or "docpipe")
-    return {
-        "kind": kind,
-        "what": what,
-        "since": iso(since),
-        "until": iso(until),
-        "place": place,
-        "told": told if place is None else f"{told}, place {place} in line",
-    }
+def wait_view(kind: WaitKind, what: str, since: float, until: float | None, place: int | None) -> Wait:
+    """What a run waits for, also as a sentence."""
+    return Wait(
+        kind=kind,
+        what=what,
+        since=moment(since),
+        until=moment(until),
+        place=place,
+        sentence=describe_wait(kind, what, place),
+    )
 
 
-def run_view(stored: StoredRun, engine: Engine) -> dict[str, Json]:
-    """A run as the list and the events tell it."""
+def run_view(stored: StoredRun, engine: Engine) -> Run:
+    """A run as the list and the events have it."""
     under_way = engine.runs.get(stored.run_id)
     state = stored.state
     if under_way is not None and state is RunState.QUEUED:  # its beginning is not written down yet
         state = RunState.RUNNING
     counts, files = _documents(stored, under_way)
-    return {
-        "run_id": stored.run_id,
-        "patient_id": stored.patient_id,
-        "priority": stored.priority,
-        "state": state,
-        "created_at": iso(stored.created_at),
-        "started_at": iso(stored.started_at or (under_way.stored.started_at if under_way else None)),
-        "finished_at": iso(stored.finished_at),
-        "task_id": stored.task_id or (_task_of(under_way) if under_way else None),
-        "error": stored.error,
-        "retries": stored.retries,
-        "documents": {outcome.value: counts.get(outcome, 0) for outcome in Outcome},
-        "files": files,
-        "doing": None if state.finished else _doing(stored, under_way, engine),
-    }
+    return Run(
+        run_id=stored.run_id,
+        patient_id=stored.patient_id,
+        priority=stored.priority,
+        state=state,
+        created_at=moment(stored.created_at),
+        started_at=moment(stored.started_at or (under_way.stored.started_at if under_way else None)),
+        finished_at=moment(stored.finished_at),
+        task_id=stored.task_id or (_task_of(under_way) if under_way else None),
+        error=stored.error,
+        retries=stored.retries,
+        documents={outcome.value: counts.get(outcome, 0) for outcome in Outcome},
+        files=files,
+        doing=None if state.finished else _doing(stored, under_way, engine),
+    )
 
 
 def _task_of(run: ActiveRun) -> str | None:
@@ -75,85 +74,92 @@ def _task_of(run: ActiveRun) -> str | None:
 
 
 def _documents(stored: StoredRun, under_way: ActiveRun | None) -> tuple[dict[str, int], int | None]:
-    """Documents by outcome so far, and how many files there are in all, None while nobody knows."""
+    """The number of files by outcome so far, and of all files, None while that is unknown."""
     if under_way is None or stored.state.finished:
         return stored.counts, sum(stored.counts.values()) if stored.counts else None
-    archives = under_way.results(Activity.DOWNLOAD).values()
-    members = next((done["members"] for done in archives if done["state"] == "ready"), None)
-    if members is None:
-        return {}, None
-    converted = under_way.results(Activity.CONVERT)
-    counts = Counter(done["outcome"] for done in converted.values())
-    counts.update(
-        member["outcome"]
-        for number, member in enumerate(members, 1)
-        if _is_settled(member, number, converted)
+    outcomes = [outcome_of(file) for file in files_in(under_way.steps.values())]
+    counts = Counter(outcome for outcome in outcomes if outcome is not None)
+    return dict(counts), len(outcomes) or None
+
+
+def outcome_of(file: File) -> str | None:
+    """The outcome of a file of a run under way, None while it is still to be converted."""
+    return file.member.outcome if file.converted is None else file.converted.outcome
+
+
+def past_wait(span: Span | ReportedWait) -> PastWait:
+    """A span of a wait history, with times as seconds since the epoch or, in a report, as ISO 8601."""
+    return PastWait(
+        activity=span.activity,
+        kind=span.kind,
+        what=span.what,
+        since=_when(span.since),
+        until=None if span.until is None else _when(span.until),
+        noun=WAITS[WaitKind(span.kind)].noun if span.kind in list(WaitKind) else span.kind,
     )
-    embedded = sum(len(done["embedded"]) for done in converted.values())
-    return dict(counts), len(members) + embedded
 
 
-def _is_settled(member: Json, number: int, converted: dict[str, Json]) -> bool:
-    """Whether the archive alone decided what became of a file."""
-    return member["outcome"] is not None and f"{number:05d}" not in converted
+def _when(time: float | str) -> datetime:
+    return datetime.fromisoformat(time) if isinstance(time, str) else moment(time)
 
 
-def _doing(stored: StoredRun, under_way: ActiveRun | None, engine: Engine) -> Json | None:
-    doing = under_way.doing() if under_way is not None else {}
-    if doing:
-        wait = doing["wait"]
-        return {
-            "activity": doing["activity"],
-            "since": iso(doing["since"]),
-            "progress": doing.get("progress"),
-            "wait": wait_view(**{**wait, "kind": WaitKind(wait["kind"])}) if wait else None,
-        }
+def _transfer(moved: model.Transfer | None) -> Transfer | None:
+    return None if moved is None else Transfer(**asdict(moved), sentence=describe_transfer(moved))
+
+
+def _doing(stored: StoredRun, under_way: ActiveRun | None, engine: Engine) -> Doing | None:
+    doing = under_way.doing() if under_way is not None else None
+    if doing is not None:
+        return Doing(
+            activity=doing.activity,
+            since=moment(doing.since),
+            progress=doing.progress,
+            wait=wait_view(**asdict(doing.wait)) if doing.wait else None,
+            transfer=_transfer(doing.transfer),
+        )
     if under_way is not None or stored.state is RunState.CANCELLING:
         return None
     since = max(stored.created_at, engine.paused_since or 0.0)
     kind = WaitKind.ADMISSION if engine.paused_since is None else WaitKind.PAUSE
-    return {
-        "activity": stored.retried_from or Activity.GET_PATIENT,
-        "since": iso(stored.created_at),
-        "progress": None,
-        "wait": wait_view(kind, "", since, None, None),
-    }
+    return Doing(
+        activity=stored.retried_from or Activity.GET_PATIENT,
+        since=moment(stored.created_at),
+        wait=wait_view(kind, "", since, None, None),
+    )
 
 
-def activity_view(step: StoredStep, files: Mapping[str, Json]) -> dict[str, Json]:
+def activity_view(step: StoredStep, files: Mapping[str, Member]) -> Step:
     """An activity of a run; `files` are those of the archive by item."""
-    result, state = step.result, step.state
+    result, polled = step.result, _polls(step)
     broken = failed(result)
     outcome = None if result is None else "failed" if broken else "ok"
-    return {
-        "activity": step.activity,
-        "item": step.item,
-        "attempts": step.attempts,
-        "started_at": iso(step.started_at),
-        "finished_at": iso(step.finished_at),
-        "outcome": outcome,
-        "error": result[ERROR] if result is not None and broken else None,
-        "polls": _polls(step) if step.activity == Activity.CHECK_STATUS else None,
-        "about": _which(step, files) | ({} if broken or result is None else _about(step, result)),
-        "asked": _asked(result if isinstance(result, dict) else state),
-    }
+    return Step(
+        activity=step.activity,
+        item=step.item,
+        attempts=step.attempts,
+        started_at=moment(step.started_at),
+        finished_at=moment(step.finished_at),
+        outcome=outcome,
+        error=result[ERROR] if result is not None and broken else None,
+        polls=polled.polls if step.activity == Activity.CHECK_STATUS else None,
+        about=_which(step, files) | ({} if broken or result is None else _about(step, result)),
+        poll_times=polled.times,
+    )
 
 
-def _polls(step: StoredStep) -> int:
-    told = step.result if isinstance(step.result, dict) and not failed(step.result) else step.state
-    return int(told["polls"]) if told else 0
+def _polls(step: StoredStep) -> Polls:
+    """The polls of a search, also of one that failed."""
+    if step.activity != Activity.CHECK_STATUS:
+        return Polls()
+    stored = step.result if isinstance(step.result, dict) and not failed(step.result) else step.state
+    return msgspec.convert(stored or {}, Polls)
 
 
-def _asked(told: Json) -> list[float]:
-    """When a search was asked after, in seconds since it was sent."""
-    return list(told.get("asked", ())) if isinstance(told, dict) else []
-
-
-def _which(step: StoredStep, files: Mapping[str, Json]) -> dict[str, Json]:
+def _which(step: StoredStep, files: Mapping[str, Member]) -> dict[str, str | None]:
     """Which document a step is about, where it is about one."""
     if step.activity not in (Activity.CONVERT, Activity.STORE) or step.item not in files:
         return {}
-    return {"document_id": files[step.item]["id"], "path": files[step.item]["path"]}
+    return {"document_id": files[step.item].id, "path": files[step.item].path}
 
 
 def _about(step: StoredStep, result: Json) -> dict[str, Json]:

@@ -1,5 +1,7 @@
 /** The way to the service: requests, and the events it sends. */
 
+import { forReader } from "./dom.js";
+
 /** A request that was refused; `message` is a sentence for people. */
 export class Refused extends Error {
   constructor(status, detail) {
@@ -7,6 +9,9 @@ export class Refused extends Error {
     this.status = status;
   }
 }
+
+/** What is said where no answer came. */
+export const UNREACHABLE = "The service cannot be reached";
 
 async function ask(method, path, body, headers) {
   let response;
@@ -18,21 +23,45 @@ async function ask(method, path, body, headers) {
       credentials: "same-origin",
     });
   } catch {
-    throw new Refused(
-      0,
-      "The service cannot be reached. It may be restarting; this page tries again by itself.",
-    );
+    throw new Refused(0, `${UNREACHABLE}. It may be restarting; this page tries again by itself.`);
   }
   if (response.status === 401) location.assign("/login");
   if (response.status === 204) return null;
   const answer = await response.json().catch(() => ({}));
   if (!response.ok)
-    throw new Refused(response.status, answer.detail ?? answer.title ?? `Status ${response.status}.`);
+    throw new Refused(response.status, readable(answer.detail ?? answer.title ?? `Status ${response.status}.`));
   return answer;
 }
 
+/** A sentence without what is to be typed in a terminal: readers of the page have none. */
+const readable = (detail) => (/`docpipe /.test(detail) ? forReader(detail) : detail);
+
 /** What stands at an address, as JSON. */
 export const get = (path) => ask("GET", path);
+
+/**
+ * Save what is made on demand, such as a chart: first it is asked whether it can be made, so that a refusal
+ * is a sentence here and no broken file.
+ */
+export async function save(path) {
+  const { status, headers } = await fetch(path, { method: "HEAD", credentials: "same-origin" }).catch(() => {
+    throw new Refused(0, `${UNREACHABLE}. Try again when it is back.`);
+  });
+  if (status === 401) location.assign("/login");
+  if (status >= 400) {
+    const again = headers.get("Retry-After") ? "Too much is being made for others now: try again in a minute." : null;
+    throw new Refused(status, NOT_SAVED[status] ?? again ?? `This cannot be saved (status ${status}).`);
+  }
+  const link = Object.assign(document.createElement("a"), { href: path, download: "" });
+  document.body.append(link);
+  link.click();
+  link.remove();
+}
+
+const NOT_SAVED = {
+  400: "Choose at most 100 retrievals.",
+  404: "There are no documents yet: a retrieval has to end first.",
+};
 
 /** Ask for a change. */
 export const post = (path, value) =>
@@ -43,17 +72,17 @@ export const post = (path, value) =>
     value === undefined ? {} : { "Content-Type": "application/json" },
   );
 
-/** Submit patients: a list of ids, or the text of a file. Repeating it with the same key has no second effect. */
+/** Submit a list of ids. Repeating it with the same key has no second effect. */
 export function submit(patients, priority, key) {
-  const headers = { "Idempotency-Key": key };
-  if (typeof patients === "string") {
-    return ask("POST", `/api/runs?priority=${priority}`, patients, {
-      ...headers,
-      "Content-Type": "text/csv",
-    });
-  }
-  const body = JSON.stringify({ patients, priority });
-  return ask("POST", "/api/runs", body, { ...headers, "Content-Type": "application/json" });
+  const headers = { "Idempotency-Key": key, "Content-Type": "application/json" };
+  return ask("POST", "/api/runs", JSON.stringify({ patients, priority }), headers);
+}
+
+/** Check a list of ids, or the text of a file, without beginning anything. */
+export function check(patients) {
+  if (typeof patients === "string")
+    return ask("POST", "/api/submissions/check", patients, { "Content-Type": "text/csv" });
+  return post("/api/submissions/check", { patients });
 }
 
 /** The text of a document, its first `most` characters. */

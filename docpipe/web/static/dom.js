@@ -9,10 +9,16 @@ function fill(element, attributes, children) {
     else if (value === true) element.setAttribute(name, "");
     else if (value !== false && value !== null && value !== undefined) element.setAttribute(name, value);
   }
-  element.append(
-    ...children.flat().filter((child) => child !== null && child !== undefined && child !== false),
-  );
+  for (const child of children.flat()) {
+    if (child !== null && child !== undefined && child !== false) element.append(child);
+  } // one by one: a call takes some 100,000 arguments, and documents have more
   return element;
+}
+
+/** Replace the children of an element; null and false are no children. */
+export function refill(element, ...children) {
+  element.replaceChildren();
+  return fill(element, {}, children);
 }
 
 /** An HTML element. */
@@ -25,6 +31,11 @@ export const s = (tag, attributes, ...children) =>
 /** The element of the page with this id. */
 export const byId = (id) => document.getElementById(id);
 
+/** Name the window after a view, unless its reader has left it: answers may come late. */
+export function entitle(element, title) {
+  if (element.isConnected) document.title = `${title} – docpipe`;
+}
+
 const CLOCK = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit" });
 const DAY = new Intl.DateTimeFormat(undefined, { dateStyle: "medium" });
 
@@ -33,8 +44,8 @@ export function time(iso) {
   if (!iso) return h("span", { class: "faint" }, "–");
   const when = new Date(iso);
   const today = DAY.format(when) === DAY.format(new Date());
-  const told = today ? CLOCK.format(when) : `${DAY.format(when)} ${CLOCK.format(when)}`;
-  return h("time", { datetime: iso, title: `${iso.slice(0, 19).replace("T", " ")} UTC` }, told);
+  const words = today ? CLOCK.format(when) : `${DAY.format(when)} ${CLOCK.format(when)}`;
+  return h("time", { datetime: iso, title: `${iso.slice(0, 19).replace("T", " ")} UTC` }, words);
 }
 
 /** A span of seconds in words. */
@@ -88,26 +99,103 @@ const STATES = {
   up: ["✓", "up"],
   down: ["✕", "down"],
   paused: ["‖", "paused"],
-  converted: ["✓", "converted"],
-  stored: ["▫", "stored as it is"],
-  duplicate: ["=", "duplicate"],
-  ignored: ["–", "ignored"],
-  refused: ["⚠", "refused"],
+  planned: ["◷", "planned"],
+  new: ["✦", "new"],
+  gone: ["↩", "no longer at the exchange"],
 };
 
-/** A state as a badge: sign, word and colour say the same. */
+/** Outcomes of documents in words, those of the report. */
+export const OUTCOMES = {
+  converted: "readable",
+  stored: "kept as it is",
+  failed: "could not be read",
+  refused: "refused as unsafe",
+  duplicate: "the same as another",
+  ignored: "left out",
+};
+const SIGNS = { converted: "✓", stored: "▫", failed: "✕", refused: "⚠", duplicate: "=", ignored: "–" };
+const READING = { not_read: "not read", partly_read: "partly read" };
+
+const mark = (state, sign, word) =>
+  h("span", { class: `badge is-${state ?? "none"}` }, h("span", { "aria-hidden": "true" }, sign), ` ${word}`);
+
+/** The state of a run or a service as a badge: sign, word and colour say the same. */
 export function badge(state) {
-  const [sign, word] = STATES[state] ?? ["·", String(state ?? "to come").replaceAll("_", " ")];
-  return h(
-    "span",
-    { class: `badge is-${state ?? "none"}` },
-    h("span", { "aria-hidden": "true" }, `${sign} `),
-    word,
-  );
+  const [sign, word] = STATES[state] ?? ["·", String(state).replaceAll("_", " ")];
+  return mark(state, sign, word);
+}
+
+/** The outcome of a document as a badge; null while it is still to come. */
+export const documentBadge = (state) =>
+  mark(state, SIGNS[state] ?? (READING[state] ? "⚠" : "·"), outcomeWord(state));
+
+/** What an outcome is called. */
+export const outcomeWord = (state) => OUTCOMES[state] ?? READING[state] ?? String(state ?? "to come");
+
+/** Controls that reorder a text are shown as signs, so that a name cannot pretend to be another. */
+export const tame = (name) =>
+  name.replace(/[\u0000-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g, "\ufffd");
+
+/** A text short enough to be shown. */
+export const shorten = (name, most = 200) => (name.length > most ? `${name.slice(0, most)}…` : name);
+
+/** The title of a document, or its name in the archive. */
+export const titleOf = (one) => shorten(tame(one.title || one.path));
+
+/** The day of a document as the source says, empty where it does not. */
+export const dateOf = (one) => (/^\d{4}/.test(one.date ?? "") ? one.date.slice(0, 10) : "");
+
+/** A name with its value in a list of facts. */
+export const fact = (name, value) => h("div", {}, h("dt", {}, name), h("dd", {}, value));
+
+/** Who a patient is, on one line. */
+export const personLine = (person, number) =>
+  person ? `${person.given} ${person.family}, born ${person.birth_date}, number ${number}` : `Patient ${number}`;
+
+/** An error without the sentences for administrators, who read commands in backticks in a terminal. */
+export function forReader(error) {
+  const parts = (error ?? "").split(/(?<=[.:;])\s+/);
+  const kept = parts.filter((part) => !part.includes("`"));
+  if (kept.length === parts.length) return error ?? "";
+  const cure = error.startsWith("There is no patient")
+    ? "Compare the number with the patient's papers, and submit the right one."
+    : "Those who run docpipe can mend it.";
+  return `${kept.join(" ").replace(/[:;,]$/, ".")} ${cure}`;
 }
 
 /** What a state is called. */
 export const stateWord = (state) => (STATES[state] ?? ["", state.replaceAll("_", " ")])[1];
+
+const SERVICES = {
+  docex: "the document exchange",
+  tasktracker: "the task tracker",
+  patients: "the patients database",
+  storage: "the storage of documents",
+};
+
+/** What a service is called. */
+export function serviceName(name) {
+  if (SERVICES[name]) return SERVICES[name];
+  const [, kind, of] = /^(archives|tokens) of (.*)$/.exec(name) ?? [];
+  if (kind === "archives") return `the server of the archives (${of})`;
+  return kind ? `the sign-in server of ${SERVICES[of] ?? of}` : name;
+}
+
+const ENDPOINTS = { search: "new searches", status: "states of searches", tracker: "tasks" };
+
+/** What a service or one of its endpoints is called, such as `docex.search`. */
+export function placeName(what) {
+  const dot = what.indexOf(".");
+  const [service, endpoint] = dot < 0 ? [what, ""] : [what.slice(0, dot), what.slice(dot + 1)];
+  if (!SERVICES[service]) return serviceName(what);
+  return endpoint ? `${SERVICES[service]} (${ENDPOINTS[endpoint] ?? endpoint})` : SERVICES[service];
+}
+
+/** What a run waits for, with names that readers know. */
+const waitWords = ({ told, what }) => (what ? told.replace(what, () => placeName(what)) : told);
+
+/** A text that begins a sentence. */
+export const capital = (words) => words.charAt(0).toUpperCase() + words.slice(1);
 
 /** Activities in words. */
 export const ACTIVITIES = {
@@ -125,8 +213,8 @@ export const ACTIVITIES = {
 
 /** What a run does now, and waits for. */
 export function doing(run) {
-  if (!run.doing) return h("span", { class: "faint" }, run.error ?? "");
-  const { activity, wait, progress } = run.doing;
+  if (!run.doing) return h("span", { class: "faint" }, forReader(run.error));
+  const { activity, wait, progress, transfer } = run.doing;
   return h(
     "span",
     {},
@@ -135,9 +223,10 @@ export function doing(run) {
       h(
         "span",
         { class: "wait" },
-        wait.kind === "poll" ? "" : ` · ${wait.told}`,
+        wait.kind === "poll" ? "" : ` · ${waitWords(wait)}`,
         wait.until && countdown(wait.until, ", next in"),
       ),
+    transfer && h("span", { class: "wait" }, ` · ${transfer.sentence}`),
     progress !== null && h("progress", { max: 1, value: progress, "aria-label": "Progress of the search" }),
   );
 }
@@ -146,14 +235,11 @@ const ORDER = ["converted", "stored", "failed", "refused", "duplicate", "ignored
 
 /** Documents of a run by outcome. */
 export function counted(run) {
-  const told = ORDER.filter((name) => run.documents[name]).map((name) =>
-    h(
-      "span",
-      { class: `count is-${name}`, title: stateWord(name) },
-      `${run.documents[name]} ${stateWord(name)}`,
-    ),
+  const parts = ORDER.filter((name) => run.documents[name]).map((name) =>
+    h("span", { class: `count is-${name}` }, `${run.documents[name]} ${outcomeWord(name)}`),
   );
   const done = ORDER.reduce((sum, name) => sum + run.documents[name], 0);
-  if (run.files && done < run.files) told.push(h("span", { class: "count faint" }, `of ${run.files}`));
-  return told.length ? told : [h("span", { class: "faint" }, "–")];
+  if (run.files && done < run.files) parts.push(h("span", { class: "count faint" }, `of ${run.files}`));
+  if (!parts.length) return [h("span", { class: "faint" }, "–")];
+  return parts.flatMap((part) => [part, " "]); // where a line may end
 }

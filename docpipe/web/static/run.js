@@ -1,8 +1,8 @@
 /** One run: what it does, its timeline, its documents. */
-import { get, post } from "./api.js";
-import { ask, notice } from "./dialogs.js";
+import { get, post, UNREACHABLE } from "./api.js";
+import { ask, notice, saveButtons } from "./dialogs.js";
 import { Documents } from "./documents.js";
-import { ACTIVITIES, badge, counted, doing, h, time } from "./dom.js";
+import { ACTIVITIES, badge, counted, doing, entitle, fact, forReader, h, personLine, time, titleOf } from "./dom.js";
 import { asTable, timeline } from "./timeline.js";
 
 const OPEN = ["queued", "running", "cancelling"];
@@ -10,13 +10,18 @@ const RETRIED = ["completed", "completed_with_errors", "failed"];
 
 /** The view of a run. */
 export class Run {
-  constructor(id) {
+  constructor(id, chosen, query) {
     this.id = id;
-    this.documents = new Documents();
+    this.key = `run ${id}`;
+    this.documents = new Documents(`#/run/${id}`);
+    this.chosen = chosen;
+    this.query = query;
   }
 
   get title() {
-    return this.now ? `${this.now.patient_id} – run` : "Run";
+    const current = this.documents.viewer.current;
+    const run = this.now ? `${this.now.patient_id} – run` : "Run";
+    return current ? `${titleOf(current)} – ${run}` : run;
   }
 
   /** What the page shows. */
@@ -44,13 +49,38 @@ export class Run {
     try {
       this.#show(await get(`/api/runs/${this.id}`));
       this.documents.update((await get(`/api/runs/${this.id}/documents`)).documents);
+      if (this.chosen && !this.documents.viewer.current) this.show(this.chosen, this.query);
+      await this.#introduce();
     } catch (problem) {
-      if (!this.now)
-        this.head.replaceChildren(
-          h("h1", {}, "There is no such run"),
-          h("p", { class: "bad" }, problem.message),
-        );
+      if (!this.now) this.#missing(problem);
     }
+  }
+
+  /** Who the patient is, so that the reader can tell whether it is the right one. */
+  async #introduce() {
+    if (this.person !== undefined) return;
+    try {
+      this.person = (await get(`/api/patients/${encodeURIComponent(this.now.patient_id)}/person`)).person;
+    } catch {
+      return; // the number is there all the same
+    }
+    this.documents.viewer.who = personLine(this.person, this.now.patient_id);
+    this.#show(this.now);
+  }
+
+  /** Show another document of this run, or none. */
+  show(chosen, query = "") {
+    this.chosen = chosen;
+    this.query = query;
+    this.documents.show(chosen, query);
+    entitle(this.head, this.title);
+  }
+
+  /** Only the service can tell that there is no such run. */
+  #missing({ status, message }) {
+    const heading = { 0: UNREACHABLE, 404: "There is no such run" }[status] ?? "This run cannot be shown";
+    const rest = message.startsWith(heading) ? message.slice(heading.length + 1).trim() : message;
+    this.head.replaceChildren(h("h1", {}, heading), h("p", { class: "bad" }, rest));
   }
 
   /** A run has changed: this one is loaded anew, at most every second. */
@@ -67,14 +97,20 @@ export class Run {
 
   #show(run) {
     this.now = run;
-    document.title = `${this.title} – docpipe`;
+    entitle(this.head, this.title);
     const focused = this.head.contains(document.activeElement) ? document.activeElement.id : null;
     this.head.replaceChildren(
       h("h1", {}, `Patient ${run.patient_id} `, badge(run.state)),
       h(
         "p",
         { class: "now", role: "status" },
-        run.error ? h("span", { class: "bad" }, run.error) : doing(run),
+        run.error ? h("span", { class: "bad" }, forReader(run.error)) : doing(run),
+      ),
+      h(
+        "p",
+        {},
+        this.person && h("span", { dir: "auto" }, `${personLine(this.person, run.patient_id)} · `),
+        h("a", { href: `#/patient/${encodeURIComponent(run.patient_id)}` }, "All retrievals and documents of this patient"),
       ),
       h(
         "dl",
@@ -114,6 +150,7 @@ export class Run {
           },
           "Report",
         ),
+        ...saveButtons(`/api/runs/${run.run_id}`),
       );
     }
     return buttons;
@@ -153,5 +190,3 @@ export class Run {
     await this.reset();
   }
 }
-
-const fact = (name, value) => h("div", {}, h("dt", {}, name), h("dd", {}, value));

@@ -1,15 +1,19 @@
 /** The list of runs: filters, search, a page at a time, kept up to date by events. */
-import { get } from "./api.js";
-import { badge, counted, doing, h, stateWord, time } from "./dom.js";
+import { get, post } from "./api.js";
+import { ask, notice, saveButton } from "./dialogs.js";
+import { badge, counted, doing, h, many, refill, stateWord, time } from "./dom.js";
 
 const FILTERS = [
   ["all", "All", []],
   ["open", "Under way", ["queued", "running", "cancelling"]],
-  ["problems", "Problems", ["completed_with_errors", "failed"]],
+  ["errors", "With errors", ["completed_with_errors"]],
+  ["failed", "Failed", ["failed"]],
   ["done", "Completed", ["completed"]],
   ["cancelled", "Cancelled", ["cancelled"]],
 ];
 const PAGE = 50;
+const OPEN = ["queued", "running", "cancelling"];
+const RETRIED = ["completed", "completed_with_errors", "failed"];
 
 /** The view; `query` are the words after the question mark of the address. */
 export class Runs {
@@ -17,7 +21,8 @@ export class Runs {
     this.query = new URLSearchParams(query);
     this.rows = new Map();
     this.asked = 0;
-    this.told = null; // runs that change while an answer is awaited
+    this.changed = null; // runs that change while an answer is awaited
+    this.selected = new Map();
   }
 
   get title() {
@@ -29,6 +34,7 @@ export class Runs {
     const search = h("input", {
       type: "search",
       id: "q",
+      maxlength: 200, // as the service takes it
       placeholder: "Patient or run id begins with…",
       "aria-label": "Search by the beginning of a patient's or run's id",
       value: this.query.get("q") ?? "",
@@ -36,7 +42,7 @@ export class Runs {
     });
     this.filters = h("div", { class: "filters", role: "group", "aria-label": "Show" });
     this.body = h("tbody");
-    this.found = h("p", { class: "faint", role: "status" });
+    this.status = h("p", { class: "faint", role: "status" });
     this.more = h(
       "button",
       { type: "button", hidden: true, click: () => this.#load(this.next) },
@@ -48,9 +54,10 @@ export class Runs {
       h("option", { value: "newest" }, "newest first"),
       h("option", { value: "urgent", selected: this.query.get("order") === "urgent" }, "most urgent first"),
     );
-    const head = ["Patient", "State", "Now", "Documents", "Submitted"].map((name) =>
-      h("th", { scope: "col" }, name),
+    const head = [h("span", { class: "unseen" }, "Selected"), "Patient", "State", "Now", "Documents", "Submitted"].map(
+      (name) => h("th", { scope: "col" }, name),
     );
+    this.bulk = h("div", { class: "bulk", role: "region", "aria-label": "Selected runs", hidden: true });
     const table = h(
       "table",
       { class: "runs" },
@@ -65,7 +72,8 @@ export class Runs {
       { "aria-labelledby": "title" },
       h("h1", { id: "title", class: "unseen" }, "Runs"),
       h("div", { class: "bar" }, search, this.filters, this.order),
-      this.found,
+      this.status,
+      this.bulk,
       table,
       this.more,
     );
@@ -95,7 +103,7 @@ export class Runs {
         (sum, [state, count]) => sum + (!states.length || states.includes(state) ? count : 0),
         0,
       );
-      const told = Object.keys(counts).length ? ` ${total.toLocaleString()}` : "";
+      const number = Object.keys(counts).length ? ` ${total.toLocaleString()}` : "";
       return h(
         "button",
         {
@@ -105,7 +113,7 @@ export class Runs {
           click: () => this.#set("show", name === "all" ? "" : name),
         },
         label,
-        h("span", { class: "number" }, told),
+        h("span", { class: "number" }, number),
       );
     });
     const focused = this.filters.contains(document.activeElement)
@@ -117,7 +125,7 @@ export class Runs {
 
   async #load(cursor) {
     const asked = (this.asked += 1);
-    this.told = new Map();
+    this.changed = new Map();
     const words = new URLSearchParams({ limit: PAGE, order: this.query.get("order") ?? "newest" });
     for (const state of this.states) words.append("state", state);
     if (this.query.get("q")) words.set("q", this.query.get("q"));
@@ -126,8 +134,8 @@ export class Runs {
     try {
       page = await get(`/api/runs?${words}`);
     } catch (problem) {
-      this.found.textContent = problem.message;
-      if (asked === this.asked) this.told = null;
+      this.status.textContent = problem.message;
+      if (asked === this.asked) this.changed = null;
       return;
     }
     if (asked !== this.asked) return; // another question was asked meanwhile
@@ -135,10 +143,10 @@ export class Runs {
     for (const run of page.runs) this.#append(run);
     this.next = page.next;
     this.more.hidden = !page.next;
-    this.#tell(page.total);
-    const told = this.told.values();
-    this.told = null;
-    for (const run of told) this.run(run); // the answer may be from before that
+    this.#showTotal(page.total);
+    const changed = this.changed.values();
+    this.changed = null;
+    for (const run of changed) this.run(run); // the answer may be from before that
   }
 
   #clear() {
@@ -146,14 +154,14 @@ export class Runs {
     this.body.replaceChildren();
   }
 
-  #tell(total) {
+  #showTotal(total) {
     const all = total >= 100000 ? "more than 100,000" : total.toLocaleString();
     if (!total && !this.query.toString())
-      this.found.textContent = "No patient has been submitted yet. “Retrieve patients” begins.";
+      this.status.textContent = "No patient has been submitted yet. “Retrieve patients” begins.";
     else
-      this.found.textContent = total
+      this.status.textContent = total
         ? `${this.rows.size.toLocaleString()} of ${all} runs`
-        : "No run is like that.";
+        : "No run fits. Clear the search, or choose “All”.";
     this.total = total;
   }
 
@@ -169,14 +177,92 @@ export class Runs {
     else this.body.append(row);
   }
 
+  #checkbox(run) {
+    if (this.selected.has(run.run_id)) this.#select(run, true);
+    return h("input", {
+      type: "checkbox",
+      "aria-label": `Select the run of patient ${run.patient_id}`,
+      checked: this.selected.has(run.run_id),
+      change: (event) => this.#select(run, event.target.checked),
+    });
+  }
+
+  #select(run, chosen) {
+    if (chosen) this.selected.set(run.run_id, run);
+    else this.selected.delete(run.run_id);
+    this.#showBulk();
+  }
+
+  /** What can be done with the selected runs. */
+  #showBulk() {
+    const runs = [...this.selected.values()];
+    const open = runs.filter((run) => OPEN.includes(run.state) && run.state !== "cancelling");
+    const ended = runs.filter((run) => RETRIED.includes(run.state));
+    const focused = this.bulk.contains(document.activeElement) ? document.activeElement.id : null;
+    this.bulk.hidden = !runs.length;
+    refill(
+      this.bulk,
+      h("span", {}, `${many(runs.length, "run")} selected`),
+      open.length > 0 &&
+        h("button", { type: "button", id: "bulk-cancel", click: () => this.#cancelAll(open) }, `Cancel ${open.length}`),
+      ended.length > 0 &&
+        h("button", { type: "button", id: "bulk-retry", click: () => this.#retryAll(ended) }, `Do ${ended.length} again`),
+      ended.length > 0 && saveButton("bulk-save", `Save the documents of ${ended.length} (ZIP)`, addressOf(ended), "Your browser saves the documents as they come."),
+      h("button", { type: "button", class: "quiet", id: "bulk-clear", click: () => this.#unselect() }, "Clear the selection"),
+    );
+    if (focused) this.bulk.querySelector(`#${focused}`)?.focus();
+  }
+
+  #unselect() {
+    this.selected.clear();
+    for (const box of this.body.querySelectorAll("input[type=checkbox]")) box.checked = false;
+    this.#showBulk();
+  }
+
+  async #cancelAll(runs) {
+    const sure = await ask({
+      title: `Cancel ${many(runs.length, "run")}?`,
+      text: "Nothing more is retrieved for these patients, and their tasks are closed as cancelled. Documents that are stored already stay. It cannot be undone.",
+      yes: runs.length === 1 ? "Cancel it" : "Cancel them",
+    });
+    if (sure) await this.#changeAll(runs, "cancel", "cancelled");
+  }
+
+  async #retryAll(runs) {
+    const sure = await ask({
+      title: `Do ${many(runs.length, "run")} again?`,
+      text: "What failed is done again; of runs in which nothing failed, all is. Readable documents are not converted again, and each task gets another report.",
+      yes: runs.length === 1 ? "Do it again" : "Do them again",
+    });
+    if (sure) await this.#changeAll(runs, "retry", "queued again");
+  }
+
+  /** One after the other, so that one that is refused does not hold up the rest. */
+  async #changeAll(runs, what, done) {
+    const refused = [];
+    for (const run of runs) {
+      const first = what === "retry" && run.state === "completed" ? { from: "GetPatientFromDB" } : { from: null };
+      try {
+        await post(`/api/runs/${run.run_id}/${what}`, what === "retry" ? first : undefined);
+      } catch (problem) {
+        refused.push(`${run.patient_id}: ${problem.message}`);
+      }
+    }
+    if (refused.length < runs.length) notice(`${many(runs.length - refused.length, "run")} ${done}.`, "good");
+    if (refused.length) notice(refused.slice(0, 5).join(" "));
+    this.#unselect();
+    this.reset();
+  }
+
   #row(run) {
     const urgent = run.priority
-      ? h("span", { class: "urgent", title: "priority" }, ` ↑${run.priority}`)
+      ? h("span", { class: "urgent", title: "priority" }, ` ${run.priority > 0 ? "↑" : "↓"}${Math.abs(run.priority)}`)
       : null;
     const again = run.retries ? h("span", { class: "faint" }, ` retry ${run.retries}`) : null;
     return h(
       "tr",
       { "data-run": run.run_id },
+      h("td", { class: "select" }, this.#checkbox(run)),
       h("th", { scope: "row" }, h("a", { href: `#/run/${run.run_id}` }, run.patient_id), urgent),
       h("td", { "data-label": "State" }, badge(run.state), again),
       h("td", { "data-label": "Now", class: run.doing || run.error ? null : "nothing" }, doing(run)),
@@ -187,7 +273,7 @@ export class Runs {
 
   /** A run has changed. */
   run(run) {
-    this.told?.set(run.run_id, run);
+    this.changed?.set(run.run_id, run);
     const fits = !this.states.length || this.states.includes(run.state);
     if (this.rows.has(run.run_id))
       this.#append(run); // a row stays where it is, also when it fits no more
@@ -198,7 +284,7 @@ export class Runs {
       this.#isNewest(run)
     ) {
       this.#append(run, true);
-      this.#tell((this.total ?? 0) + 1);
+      this.#showTotal((this.total ?? 0) + 1);
     }
   }
 
@@ -219,11 +305,14 @@ export class Runs {
   }
 }
 
-/** What is said aloud of a summary. */
+/** Where the documents of some runs are as one ZIP. */
+const addressOf = (runs) => `/api/documents.zip?${new URLSearchParams(runs.map((run) => ["run", run.run_id]))}`;
+
+/** A summary in words, for screen readers. */
 export function spoken(counts) {
   const open = ["queued", "running", "cancelling"].reduce((sum, state) => sum + counts[state], 0);
-  const told = ["completed", "completed_with_errors", "failed"]
+  const ended = ["completed", "completed_with_errors", "failed"]
     .filter((state) => counts[state])
     .map((state) => `${counts[state]} ${stateWord(state)}`);
-  return `${open} under way${told.length ? `, ${told.join(", ")}` : ""}`;
+  return `${open} under way${ended.length ? `, ${ended.join(", ")}` : ""}`;
 }

@@ -1,13 +1,15 @@
 /** Services with their quotas and outages, throughput and backlog. */
 import { get, post } from "./api.js";
 import { notice } from "./dialogs.js";
-import { badge, bytes, countdown, h, many, s, span, time } from "./dom.js";
+import { Schedules } from "./schedules.js";
+import { badge, bytes, capital, countdown, h, many, s, placeName, serviceName, span, time } from "./dom.js";
 
-const NAMES = { docex: "Document exchange", tasktracker: "Task tracker", patients: "Patients database" };
+const AGAIN = 5000;
 const BOTTLENECKS = {
   workers: "the converters",
   downloads: "the downloads",
   disk: "the disk, which is full",
+  machine: "this machine (see its message)",
   pause: "the pause",
 };
 
@@ -21,12 +23,14 @@ export class Services {
   element() {
     this.work = h("div");
     this.cards = h("div", { class: "cards" }, h("p", { class: "empty" }, "Loading…"));
+    this.schedules = new Schedules();
     this.loaded = this.reset();
     return h(
       "section",
       {},
       h("h1", {}, "Services"),
       this.cards,
+      this.schedules.element,
       h("section", { "aria-labelledby": "work-title" }, h("h2", { id: "work-title" }, "Work"), this.work),
     );
   }
@@ -36,18 +40,25 @@ export class Services {
     try {
       this.service(await get("/api/services"));
       this.summary(await get("/api/summary"));
+      await this.schedules.load();
     } catch (problem) {
       this.cards.replaceChildren(h("p", { class: "bad" }, problem.message));
     }
   }
 
-  run() {}
+  /** A run has changed: one that a schedule began, perhaps. */
+  run() {
+    this.timer ??= setTimeout(() => {
+      this.timer = null;
+      if (this.schedules.element.isConnected) this.schedules.load();
+    }, AGAIN);
+  }
 
   /** Services have changed. */
-  service(told) {
-    this.disk = told.disk ?? this.disk; // events leave the disks out
+  service(services) {
+    this.disk = services.disk ?? this.disk; // events leave the disks out
     const focused = this.cards.contains(document.activeElement) ? document.activeElement.dataset.name : null;
-    this.cards.replaceChildren(...told.services.map((one) => this.#card(one)), machine(told, this.disk));
+    this.cards.replaceChildren(...services.services.map((one) => this.#card(one)), machine(services, this.disk));
     if (focused)
       [...this.cards.querySelectorAll("button")].find((button) => button.dataset.name === focused)?.focus();
   }
@@ -62,7 +73,7 @@ export class Services {
         "data-name": service.name,
         click: () => this.#change(service.name, paused ? "resume" : "pause"),
       },
-      paused ? "Go on" : "Pause",
+      paused ? "Continue" : "Pause",
       h("span", { class: "unseen" }, ` ${service.name}`),
     );
     const since =
@@ -72,13 +83,13 @@ export class Services {
         {},
         service.state === "paused" ? "paused since " : "down since ",
         time(service.since),
-        service.next_probe && countdown(service.next_probe, ", asked again in"),
+        service.next_probe && countdown(service.next_probe, ", next try in"),
       );
     const quotas = service.quotas.map((quota) => gauge(quota.name, quota));
     return h(
       "article",
       { class: "card" },
-      h("header", {}, h("h2", {}, NAMES[service.name] ?? service.name), badge(service.state), button),
+      h("header", {}, h("h2", {}, capital(serviceName(service.name).replace(/^the /, ""))), badge(service.state), button),
       since,
       quotas,
       history(service.outages),
@@ -102,10 +113,10 @@ export class Services {
       ? "Nothing is left to do."
       : summary.expected_end
         ? ["All should be done at ", time(summary.expected_end), `, in ${span(left)}.`]
-        : "When all will be done cannot be told yet.";
+        : "It is not known yet when all will be done.";
     const slow =
       summary.bottleneck && open
-        ? ` Most wait for ${BOTTLENECKS[summary.bottleneck] ?? summary.bottleneck}.`
+        ? ` Most wait for ${BOTTLENECKS[summary.bottleneck] ?? placeName(summary.bottleneck)}.`
         : "";
     this.work.replaceChildren(
       h("p", {}, h("strong", {}, many(open, "run")), " under way or waiting. ", end, slow),
@@ -115,7 +126,7 @@ export class Services {
 }
 
 function gauge(name, quota) {
-  const label = `${quota.name}, ${quota.rate ?? "no limit"}`;
+  const label = `${capital(placeName(quota.name).replace(/^the /, ""))}, ${quota.rate ?? "no limit"}`;
   const value = quota.of ? `${quota.used} of ${quota.of} in use` : "no limit";
   const waits = quota.waiting ? `, ${quota.waiting} wait` : "";
   const closed = quota.next_at && countdown(quota.next_at, ", closed for");
@@ -136,22 +147,17 @@ function gauge(name, quota) {
   );
 }
 
-function machine(told, disk) {
-  const { size, busy, waiting } = told.workers;
-  const full =
-    told.checkpoints.full_since &&
-    h(
-      "p",
-      { class: "bad" },
-      "The disk of the state folder is full since ",
-      time(told.checkpoints.full_since),
-      ": make room, and docpipe goes on.",
-    );
+function machine(services, disk) {
+  const { size, busy, waiting } = services.workers;
+  const { trouble, trouble_since: since } = services.checkpoints;
+  const blocked =
+    trouble &&
+    h("p", { class: "bad" }, "Progress cannot be saved since ", time(since), `. The reason: ${trouble}.`);
   return h(
     "article",
     { class: "card" },
     h("header", {}, h("h2", {}, "This machine")),
-    full,
+    blocked,
     h(
       "div",
       { class: "gauge" },

@@ -4,18 +4,6 @@ import { ACTIVITIES, h, s, span } from "./dom.js";
 const WIDTH = 1000;
 const LEFT = 190;
 const ROW = 24;
-const KINDS = {
-  admission: "its turn",
-  quota: "a quota",
-  outage: "an outage",
-  retry: "another try",
-  poll: "the search",
-  download: "a download place",
-  conversion: "a free converter",
-  disk: "room on the disk",
-  token: "a token",
-  pause: "a pause",
-};
 
 /** The drawing with its legend; `run` has activities and waits. */
 export function timeline(run) {
@@ -28,15 +16,15 @@ export function timeline(run) {
   const names = Object.keys(ACTIVITIES).filter((name) => steps.some((step) => step.activity === name));
   const height = names.length * ROW + 26;
   const rows = names.map((name, number) => row(name, number * ROW, { run, steps, x, end }));
-  const told = `From ${new Date(begin).toLocaleTimeString()} on, ${span((end - begin) / 1000)} in all. The table below says the same.`;
+  const summary = `From ${new Date(begin).toLocaleTimeString()} on, ${span((end - begin) / 1000)} in all. The table below says the same.`;
   const drawing = s(
     "svg",
-    { viewBox: `0 0 ${WIDTH} ${height}`, class: "timeline", role: "img", "aria-label": told },
+    { viewBox: `0 0 ${WIDTH} ${height}`, class: "timeline", role: "img", "aria-label": summary },
     axis(begin, end, x, height),
     rows,
   );
-  const kinds = [...new Set(run.waits.map((wait) => wait.kind))];
-  const legend = kinds.map((kind) =>
+  const kinds = new Map(run.waits.map((wait) => [wait.kind, wait.noun]));
+  const legend = [...kinds].map(([kind, noun]) =>
     h(
       "li",
       {},
@@ -45,13 +33,13 @@ export function timeline(run) {
         { viewBox: "0 0 12 12", class: "swatch", "aria-hidden": "true" },
         s("rect", { width: 12, height: 12, class: `wait-${kind}` }),
       ),
-      ` waited for ${KINDS[kind] ?? kind}`,
+      ` waited for ${noun}`,
     ),
   );
   return h(
     "figure",
     {},
-    h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Timeline" }, drawing),
+    h("div", { class: "scroll", tabindex: "0", role: "group", "aria-label": "Timeline" }, drawing),
     legend.length ? h("ul", { class: "legend" }, legend) : null,
   );
 }
@@ -81,7 +69,7 @@ function row(name, top, { run, steps, x, end }) {
   const mine = steps.filter((step) => step.activity === name);
   const bars = mine.map((step) => {
     const from = x(Date.parse(step.started_at));
-    const to = x(step.finished_at ? Date.parse(step.finished_at) : end);
+    const to = x(ended(step, run) ?? end);
     const kind = step.outcome === "failed" ? "failed" : step.finished_at ? "ok" : "open";
     return s(
       "rect",
@@ -93,10 +81,10 @@ function row(name, top, { run, steps, x, end }) {
         rx: 2,
         class: `act act-${kind}`,
       },
-      s("title", {}, `${ACTIVITIES[name]}: ${told(step)}`),
+      s("title", {}, `${ACTIVITIES[name]}: ${inWords(step, run)}`),
     );
   });
-  // Waits are looked at once a second: one that is over is noticed late, when its activity may be over, too.
+  // Waits are noted once a second: one that is over is noticed late, when its activity may be over, too.
   const over = Math.max(...mine.map((step) => (step.finished_at ? Date.parse(step.finished_at) : end)));
   const waits = run.waits
     .filter((wait) => wait.activity === name)
@@ -106,7 +94,7 @@ function row(name, top, { run, steps, x, end }) {
       return s(
         "rect",
         { x: from, y: top + 5, width: Math.max(1, to - from), height: ROW - 10, class: `wait-${wait.kind}` },
-        s("title", {}, `waited for ${KINDS[wait.kind] ?? wait.kind} ${wait.what}`),
+        s("title", {}, `waited for ${wait.noun} ${wait.what}`),
       );
     });
   const sent = steps.find((step) => step.activity === "DocEx_Search");
@@ -119,10 +107,19 @@ function row(name, top, { run, steps, x, end }) {
   return s("g", {}, s("text", { x: 0, y: top + 16, class: "name" }, ACTIVITIES[name]), bars, waits, ticks);
 }
 
-const told = (step) => {
+/** What an activity is called that has not ended: of a run that is over, such as a cancelled one, none is under way. */
+const unended = (run) => (run.finished_at ? "not finished" : "under way");
+
+/** When an activity ended, in milliseconds; null while it is under way; unknown where it was stopped. */
+const ended = (step, run) => {
+  const known = step.finished_at ?? (run.finished_at ? step.started_at : null);
+  return known && Date.parse(known);
+};
+
+const inWords = (step, run) => {
   const took = step.finished_at
     ? span((Date.parse(step.finished_at) - Date.parse(step.started_at)) / 1000)
-    : "under way";
+    : unended(run);
   return `${took}${step.attempts > 1 ? `, try ${step.attempts}` : ""}${step.error ? `, ${step.error}` : ""}`;
 };
 
@@ -138,8 +135,8 @@ export function asTable(run) {
       h("th", { scope: "row" }, step.activity),
       h("td", {}, step.about.path ?? step.item),
       h("td", {}, String(step.attempts)),
-      h("td", {}, told(step).split(",")[0]),
-      h("td", {}, step.error ?? step.outcome ?? "under way", step.polls ? ` (${step.polls} questions)` : ""),
+      h("td", {}, inWords(step, run).split(",")[0]),
+      h("td", {}, step.error ?? step.outcome ?? unended(run), step.polls ? ` (${step.polls} questions)` : ""),
     ),
   );
   return h(
@@ -148,7 +145,7 @@ export function asTable(run) {
     h("summary", {}, `All ${run.activities.length} activities`),
     h(
       "div",
-      { class: "scroll", tabindex: "0", role: "region", "aria-label": "Activities" },
+      { class: "scroll", tabindex: "0", role: "group", "aria-label": "Activities" },
       h("table", { class: "steps" }, h("thead", {}, h("tr", {}, head)), h("tbody", {}, rows)),
     ),
   );

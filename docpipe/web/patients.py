@@ -1,0 +1,149 @@
+"""Patients: who a patient is, all runs, and all documents of all runs."""
+
+import asyncio
+from typing import Final
+
+import msgspec
+import structlog
+from aiohttp import web
+
+from docpipe.api.shapes import CheckedPatients, Forgotten, Identity, OnePatient, Person
+from docpipe.app import Docpipe
+from docpipe.errors import DatabaseDownError, PatientError, UsageError
+from docpipe.forget import AtWork, remove_at_work
+from docpipe.util.json import to_json
+from docpipe.web.answers import answer, each
+from docpipe.web.context import web_of
+from docpipe.web.documents import views_of_run
+from docpipe.web.history import Delivery, merged
+from docpipe.web.problems import Problem
+from docpipe.web.reading import LONGEST_ID, body_of, only, submission_of
+from docpipe.web.views import DELIVERED, run_view
+
+log = structlog.get_logger(__name__)
+
+_PATIENCE_S: Final = 10.0
+"""A look-up in the patients database that takes longer is given up."""
+CHECKED: Final = 500
+"""As many ids of one request are looked up; more would take too long."""
+_AT_ONCE: Final = 4
+"""Look-ups of one request at a time; the rest of the connections is for runs."""
+
+
+async def one_patient(request: web.Request) -> web.Response:
+    """A patient, as the database has the row now, with all runs and documents."""
+    return await web_of(request).coalesce(request, _one_patient)
+
+
+async def _one_patient(request: web.Request) -> str:
+    only(request)
+    here = web_of(request)
+    docpipe, patient_id = here.docpipe, request.match_info["patient_id"]
+    if len(patient_id) > LONGEST_ID or not patient_id.isprintable():
+        raise _no_such_patient()
+    runs = await docpipe.checkpoints.listing.of_patient(patient_id)
+    row, problem = await _look_up(docpipe, patient_id)
+    if not runs and row is None:
+        raise _no_such_patient() if problem is None else Problem(503, problem, "patients-database")
+    deliveries = [
+        Delivery(run, run.state in DELIVERED, await views_of_run(docpipe, run)) for run in reversed(runs)
+    ]
+    return to_json(
+        OnePatient(
+            patient_id=patient_id,
+            person=row,
+            problem=problem,
+            runs=await each(runs, lambda run: run_view(run, docpipe.engine)),
+            documents=merged(deliveries),
+        )
+    )
+
+
+async def _look_up(docpipe: Docpipe, patient_id: str) -> tuple[Person | None, str | None]:
+    """The person, or None and why there is none; None twice for one that the database does not have."""
+    if not docpipe.services["patients"].view().up:
+        return None, "The patients database cannot be reached now, so the name is missing here."
+    try:
+        async with asyncio.timeout(_PATIENCE_S):
+            row = await docpipe.patients.find(patient_id)
+    except PatientError:
+        return None, None
+    except (DatabaseDownError, TimeoutError) as error:
+        log.warning("patient_not_looked_up", reason=type(error).__name__)
+        return None, "The patients database cannot be reached now, so the name is missing here."
+    return Person(given=row.given, family=row.family, birth_date=row.birth_date, sex=row.sex), None
+
+
+async def forget(request: web.Request) -> web.Response:
+    """Remove all that docpipe keeps of a patient."""
+    only(request)
+    here = web_of(request)
+    here.refuse_when_stopping()
+    docpipe, patient_id = here.docpipe, request.match_info["patient_id"]
+    if len(patient_id) > LONGEST_ID or not patient_id.isprintable():
+        raise _no_such_patient()
+    parts = AtWork(
+        config=docpipe.config,
+        storage=docpipe.storage,
+        spool=docpipe.activities.spool,
+        patients=docpipe.patients,
+        activity_log=docpipe.activity_log,
+        index=docpipe.index,
+    )
+    try:
+        kept = await here.shielded(remove_at_work(parts, patient_id))
+    except UsageError as error:
+        raise Problem(409, str(error), "unfinished-run") from error
+    return answer(msgspec.convert(kept, Forgotten, from_attributes=True))
+
+
+async def person(request: web.Request) -> web.Response:
+    """The demographics of a patient, as the database has them now."""
+    only(request)
+    patient_id = request.match_info["patient_id"]
+    row, problem = await _look_up(web_of(request).docpipe, patient_id)
+    return answer(Identity(patient_id=patient_id, person=row, problem=problem))
+
+
+async def check(request: web.Request) -> web.Response:
+    """Which of some ids can be submitted, before anything begins."""
+    only(request, "priority")
+    docpipe = web_of(request).docpipe
+    given = await submission_of(request, await body_of(request))
+    ids = list(dict.fromkeys(given.patient_ids))
+    places, unknown, unchecked = asyncio.Semaphore(_AT_ONCE), set[str](), set(ids[CHECKED:])
+
+    async def one(patient_id: str) -> None:
+        async with places:
+            row, problem = await _look_up(docpipe, patient_id)
+        if problem is not None:
+            unchecked.add(patient_id)
+        elif row is None:
+            unknown.add(patient_id)
+
+    await asyncio.gather(*map(one, ids[:CHECKED]))
+    return answer(
+        CheckedPatients(
+            patients=[patient_id for patient_id in ids if patient_id not in unknown],
+            unknown=[patient_id for patient_id in ids if patient_id in unknown],
+            unchecked=len(unchecked),
+            refused=given.refused,
+        )
+    )
+
+
+def _no_such_patient() -> Problem:
+    return Problem(
+        404,
+        "The patients database has no patient with this id, and nothing was retrieved for it. Compare the id "
+        "with the patient's file: capital letters and leading zeros count.",
+        "no-such-patient",
+    )
+
+
+ROUTES: Final = (
+    web.get("/api/patients/{patient_id:[^/]+}", one_patient),
+    web.delete("/api/patients/{patient_id:[^/]+}", forget),
+    web.get("/api/patients/{patient_id:[^/]+}/person", person),
+    web.post("/api/submissions/check", check),
+)
