@@ -1,4 +1,4 @@
-"""What a check finds, and what it is given to find it."""
+"""What checks report, and what they work on."""
 
 import time
 from collections import Counter
@@ -16,7 +16,7 @@ from docpipe.workers.pool import Workers
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A stored document, as a manifest or its metadata tells of it."""
+    """A stored document, as a manifest or its metadata describes it."""
 
     patient_id: str
     run_id: str | None
@@ -27,10 +27,10 @@ class Document:
     size: int
     sha256: str
     original: str
-    """Name of the file that bears its bytes."""
+    """Name of the file with its bytes."""
     derived_from: str | None
     facts: dict[str, str]
-    """What was known of it beforehand: media_type, title, author, created."""
+    """What the source declares about it: media_type, title, author, created."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ Remedy = Remove | RemoveStored | Permit | ConvertAgain | GiveUp
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something to tell."""
+    """A problem, or a remark about something sound."""
 
     check: str
     """Which check found it: database, state, log, storage, or a part as of `Fit`."""
@@ -84,31 +84,33 @@ class Finding:
     problem: str
     cure: str
     wrong: bool = True
-    """False for what is worth telling and sound all the same."""
+    """False for a remark."""
     remedy: Remedy | None = None
     """What `--repair` does about it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """A part that was tried, and can be used."""
+    """A part that was tried and can be used."""
 
     check: str
     """Which check tried it: exchange, tracker, patients, storage, converters, OCR, disk, memory."""
     where: str
-    told: str
+    evidence: str
     """What shows that it can be used."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """What is tried, and with what."""
+    """What trials work on."""
 
     config: Config
     workers: Callable[[Config], Workers | InlineWorkers]
-    """Makes the workers that the configuration asks for."""
+    """Makes the workers of a configuration."""
     clock: Clock = time.time
     progress: Callable[[str], None] = lambda _: None
+    notify: bool = False
+    """Whether one event is sent to the receiver of notifications."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,9 +122,9 @@ class Scene:
     beside: bool
     """Whether another docpipe may be at work."""
     progress: Callable[[str], None] = lambda _: None
-    """Told, often, how far it is."""
+    """Called often, with what is being checked now."""
     counts: Counter[str] = field(default_factory=Counter)
-    """What was looked at, by kind."""
+    """What was checked, by kind."""
 
 
 def text(value: Any) -> str:

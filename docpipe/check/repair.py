@@ -1,13 +1,17 @@
-"""What `docpipe check --repair` does about what was found; the process owns the state folder meanwhile."""
+"""The remedies of `docpipe check --repair`; the process holds the state folder meanwhile."""
 
 import asyncio
 import json
 import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
+
+import msgspec
+from msgspec import Struct
 
 from docpipe.activities.activities import Activities
+from docpipe.activities.spool import write_siblings
 from docpipe.check.finding import (
     ConvertAgain,
     Document,
@@ -20,63 +24,72 @@ from docpipe.check.finding import (
 )
 from docpipe.check.storage import MANIFEST
 from docpipe.errors import RunError
-from docpipe.model import Json, Outcome, Ticket
+from docpipe.model import Outcome, Ticket, Wait
+from docpipe.results.files import Converted, Declared, Member
 from docpipe.storage import RUNS, Tree
 from docpipe.util.fsync import sync_folder
 
+_S = TypeVar("_S", bound=Struct)
 _PLACE: Final = "check"
 """Where in the spool documents are converted again."""
 
 
 @dataclass(slots=True)
 class _Once:
-    """A step that nobody resumes: the check finds again what was left undone."""
+    """A step that is never resumed: the next check reports again what was left undone."""
 
     key: str = ""
     ticket: Ticket = field(default_factory=Ticket)
-    state: Json | None = None
+    state: Struct | None = None
 
-    async def save(self, state: Json) -> None:
+    def saved(self, kind: type[_S]) -> _S | None:
+        return self.state if isinstance(self.state, kind) else None
+
+    async def save(self, state: Struct) -> None:
         self.state = state
 
-    def note(self, state: Json) -> None:
+    def note(self, state: Struct) -> None:
         self.state = state
+
+    async def until(self, when: float, wait: Wait) -> None:
+        """Nothing that is converted again waits for a time."""
 
 
 @dataclass(frozen=True, slots=True)
 class Mended:
-    """What became of a finding."""
+    """The result of a repair."""
 
     well: bool
-    told: str
+    action: str
+    """What was done, or why nothing could be."""
 
 
 async def repair(finding: Finding, activities: Activities) -> Mended | None:
-    """Do what can be done about a finding; None where nothing can."""
+    """Apply the remedy of a finding; None where it has none."""
     try:
         return await _repair(finding.remedy, activities)
     except OSError as error:
-        return Mended(well=False, told=f"could not be mended: {error.strerror}")
+        return Mended(well=False, action=f"could not be mended: {error.strerror}")
     except RunError as error:
-        return Mended(well=False, told=f"could not be mended: {error}")
+        return Mended(well=False, action=f"could not be mended: {error}")
 
 
 async def _repair(remedy: Remedy | None, activities: Activities) -> Mended | None:
     match remedy:
         case Remove(path):
             await asyncio.to_thread(_remove, path)
-            return Mended(well=True, told="removed")
+            return Mended(well=True, action="removed")
         case RemoveStored(stored):
             await asyncio.to_thread(activities.storage.tree().remove, stored)
-            return Mended(well=True, told="removed")
+            return Mended(well=True, action="removed")
         case Permit(path, mode):
             path.chmod(mode)
-            return Mended(well=True, told=f"mode set to {mode:04o}")
+            return Mended(well=True, action=f"mode set to {mode:04o}")
         case ConvertAgain(document, spoiled):
             return await _convert(activities, document, spoiled)
         case GiveUp(metadata):
             await asyncio.to_thread(activities.storage.tree().remove, metadata)
-            return Mended(well=False, told="lost here for good")
+            return Mended(well=False, action="lost here for good")
     return None
 
 
@@ -93,39 +106,38 @@ async def _convert(activities: Activities, document: Document, spoiled: str | No
     """Convert a document again from its stored original, and store what comes out, as a run would."""
     tree, home = activities.storage.tree(), activities.storage.folder_of(document.patient_id)
     original = f"{home}/{document.id}/{document.original}"
-    spool = activities.spool / _PLACE
+    spool = activities.spool.path(_PLACE)
     if spoiled is not None:
         await asyncio.to_thread(tree.remove, spoiled)
     try:
         await asyncio.to_thread(_copied, tree, original, spool / "files" / "00001")
-        member = {
-            "path": document.path,
-            "file": "files/00001",
-            "size": document.size,
-            "sha256": document.sha256,
-            "id": document.id,
-            "outcome": None,
-            "reason": None,
-            "derived_from": document.derived_from,
-            "told": document.facts,
-        }
-        siblings = await asyncio.to_thread(_siblings, tree, home, document)
-        done = await _one(activities, document.patient_id, "00001", member, siblings)
+        member = Member(
+            path=document.path,
+            file="files/00001",
+            size=document.size,
+            sha256=document.sha256,
+            id=document.id,
+            derived_from=document.derived_from,
+            declared=msgspec.convert(document.facts, Declared),
+        )
+        names = await asyncio.to_thread(_siblings, tree, home, document)
+        await asyncio.to_thread(write_siblings, spool, names)
+        done = await _one(activities, document.patient_id, "00001", member)
     finally:
         await asyncio.to_thread(shutil.rmtree, spool, ignore_errors=True)
-    if done["outcome"] == Outcome.FAILED:
-        return Mended(well=True, told=f"converted again, and could not be read: {done['reason']}")
-    return Mended(well=True, told="converted again")
+    if done.outcome == Outcome.FAILED:
+        return Mended(well=True, action=f"converted again, and could not be read: {done.reason}")
+    return Mended(well=True, action="converted again")
 
 
-async def _one(activities: Activities, patient_id: str, item: str, member: Json, siblings: list[str]) -> Json:
+async def _one(activities: Activities, patient_id: str, item: str, member: Member) -> Converted:
     """Convert and store a document, then those within it that are not there."""
     place = (patient_id, _PLACE, item)
-    done = await activities.convert(_Once(), place, member, siblings)
+    done = await activities.convert(_Once(), place, member)
     await activities.store(_Once(), place, member, done)
-    for number, part in enumerate(done["embedded"], 1):
-        if part["file"] is not None:
-            await _one(activities, patient_id, f"{item}.{number}", part, siblings)
+    for number, part in enumerate(done.embedded, 1):
+        if part.file is not None:
+            await _one(activities, patient_id, f"{item}.{number}", part)
     return done
 
 

@@ -12,15 +12,17 @@ from docpipe.check.finding import Bench, Finding, Fit
 from docpipe.checkpoints import Checkpoints, open_database, outdated
 from docpipe.config.config import Config, Remote
 from docpipe.config.parsing import FAKE
-from docpipe.errors import ServiceError, StateError, UnfitError
+from docpipe.errors import ConfigError, ServiceError, StateError, UnfitError
 from docpipe.gates import ALIVE_EVERY_S
 from docpipe.http import Credentials, Http, OAuth2
 from docpipe.model import Ticket
 from docpipe.runtime.state_folder import StateFolder, address, in_use
 from docpipe.sources.docex.exchange import DocumentExchange
+from docpipe.sources.docex.owners import Owners
 from docpipe.sources.fhir.wire import Wire
 from docpipe.tasks.tracker import TaskTracker
 from docpipe.wiring.credentials import open_access, open_ways
+from docpipe.wiring.fleet import open_store
 from docpipe.wiring.gates import open_gates
 
 _ANSWER_S: Final = 10.0
@@ -63,7 +65,7 @@ async def services(bench: Bench) -> AsyncIterator[Fit | Finding]:
             real[check] = section.base_url
     if not real:
         return
-    if (why := _unable(bench.config)) is not None:
+    if (why := _unable(bench.config) or await _no_store(bench.config)) is not None:
         for check, url in real.items():
             yield Finding(check, url, f"{_NOT_ASKED}: {why[0]}", why[1], wrong=False)
         return
@@ -74,8 +76,20 @@ async def services(bench: Bench) -> AsyncIterator[Fit | Finding]:
                     bench.progress(probe.where)
                     yield await _asked(probe, paused)
     except StateError as error:
-        cure = "see the rest of what `docpipe check` says"
+        cure = "see the other findings of `docpipe check`"
         yield Finding("services", str(bench.config.state_dir), f"none was asked: {error}", cure)
+
+
+async def _no_store(config: Config) -> tuple[str, str] | None:
+    """Why the store that counts the quotas cannot be used, and what to do about it; None where it can."""
+    async with contextlib.AsyncExitStack() as stack:
+        try:
+            store = await open_store(config, stack)
+        except ConfigError:
+            return "the quota store cannot be used", "see the finding about the quota store"
+        if store is None or store.down_since is None:
+            return None
+        return "the quota store is down", "start it, or correct fleet.redis"
 
 
 def _unable(config: Config) -> tuple[str, str] | None:
@@ -83,18 +97,22 @@ def _unable(config: Config) -> tuple[str, str] | None:
     folder = config.state_dir
     if in_use(folder):
         where = address(folder)
-        told = f"the service at {where} shows how it stands" if where else "its own lines tell how it stands"
-        return "another docpipe is at work, and the quota is its own", told
+        cure = (
+            f"the service at {where} shows the state of each service"
+            if where
+            else "its output shows the state of each service"
+        )
+        return "another docpipe is at work and owns the quota", cure
     try:
         if (folder / "checkpoints.db").exists() and outdated(folder) is not None:
             return "the checkpoint database is of an older docpipe", "check again after the next run"
-    except StateError:
-        return "the checkpoint database, which knows what is spent, cannot be used", "see what is said of it"
+    except (StateError, OSError):
+        return "the checkpoint database, which holds the spent quota, cannot be used", "see its own finding"
     return None
 
 
 def _patient(config: Config) -> Config:
-    """The configuration with no more patience than a check has."""
+    """The configuration with the shorter timeouts of a check."""
     docex, tracker = config.docex, config.tasktracker
     return replace(
         config,
@@ -110,7 +128,8 @@ async def _probes(config: Config, bench: Bench) -> AsyncIterator[tuple[list[_Pro
         state = stack.enter_context(StateFolder(config.state_dir))
         checkpoints = await stack.enter_async_context(open_database(state.path, bench.clock))
         http = await stack.enter_async_context(Http(ways=open_ways(config)))
-        gates = await open_gates(config, checkpoints, bench.clock, random.Random(), stack)
+        store = await open_store(bench.config, stack)
+        gates = await open_gates(config, checkpoints, bench.clock, random.Random(), stack, store=store)
         await stack.enter_async_context(_alive(checkpoints))
         access = open_access(config, http, gates, bench.clock)
         docex = config.docex
@@ -118,7 +137,9 @@ async def _probes(config: Config, bench: Bench) -> AsyncIterator[tuple[list[_Pro
         if docex.kind == "fhir":
             exchange = Wire(http, docex, gates.searching, gates.asking, gates.archives, access.docex)
         else:
-            exchange = DocumentExchange(http, docex, gates.searching, gates.asking, bench.clock, access.docex)
+            exchange = DocumentExchange(
+                http, docex, gates.searching, gates.asking, bench.clock, access.docex, Owners(bench.clock)
+            )
         tracker = TaskTracker(http, config.tasktracker, gates.tracker, bench.clock, access.tracker)
         yield (
             [
@@ -136,19 +157,19 @@ async def _alive(checkpoints: Checkpoints) -> AsyncIterator[None]:
     async def note() -> None:
         while True:
             await asyncio.sleep(ALIVE_EVERY_S)
-            checkpoints.note_alive()
+            checkpoints.ledger.note_alive()
 
     task = asyncio.create_task(note(), name="alive")
     try:
         yield
     finally:
         task.cancel()
-        await checkpoints.begin_life()
+        await checkpoints.ledger.begin_life()
 
 
 async def _asked(probe: _Probe, paused: frozenset[str]) -> Fit | Finding:
     if paused & {"", probe.service}:
-        cure = "`docpipe resume --go-on` takes the pause back"
+        cure = "`docpipe resume --unpause` ends the pause"
         return Finding(probe.check, probe.where, f"{_NOT_ASKED}: it is paused", cure, wrong=False)
     where = probe.where
     began = time.monotonic()
@@ -158,15 +179,15 @@ async def _asked(probe: _Probe, paused: frozenset[str]) -> Fit | Finding:
                 where = probe.remote.token_url
                 await probe.credentials.probe(Ticket())
                 where = probe.where
-            told = await probe.ask(Ticket())
+            answer = await probe.ask(Ticket())
     except UnfitError as error:
         return Finding(probe.check, where, str(error), error.cure)
     except ServiceError as error:
         cure = (
             "check the address of the service" if where == probe.where else ""
-        )  # of tokens, it says it itself
+        )  # an error about tokens names its own cure
         return Finding(probe.check, where, str(error), cure)
     except TimeoutError:
         cure = "check again when the quota of its window has run out"
         return Finding(probe.check, where, f"{_NOT_ASKED}: its quota leaves no room", cure, wrong=False)
-    return Fit(probe.check, where, f"{told}, after {time.monotonic() - began:.2f} s")
+    return Fit(probe.check, where, f"{answer}, after {time.monotonic() - began:.2f} s")

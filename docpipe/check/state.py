@@ -31,12 +31,12 @@ def database(scene: Scene) -> Iterator[Finding]:
     scene.progress("checkpoint database")
     try:
         broken = False
-        for told in integrity(scene.state):
+        for damage in integrity(scene.state):
             broken = True
-            yield Finding("database", str(path), f"it is damaged: {told}", _REPLACE)
+            yield Finding("database", str(path), f"it is damaged: {damage}", _REPLACE)
         if not broken and path.stat().st_size and (version := outdated(scene.state)) is not None:
             problem = f"it is of an older docpipe (schema {version})"
-            yield Finding("database", str(path), problem, "the next run brings it forward", wrong=False)
+            yield Finding("database", str(path), problem, "the next run upgrades it", wrong=False)
     except StateError as error:
         yield Finding("database", str(path), str(error), _REPLACE)
     scene.counts["databases"] += 1
@@ -48,18 +48,18 @@ def folder(scene: Scene) -> Iterator[Finding]:
         return
     for path in (scene.state, *sorted(scene.state.iterdir())):
         try:
-            found = path.lstat()
+            status = path.lstat()
         except FileNotFoundError:  # SQLite's own files come and go
             continue
-        wanted = _FOLDER if stat.S_ISDIR(found.st_mode) else _FILE
-        if found.st_mode & 0o077 and not stat.S_ISLNK(found.st_mode):
-            mode = stat.S_IMODE(found.st_mode)
-            problem = f"others may look into it (mode {mode:04o}); it may tell of patients"
+        wanted = _FOLDER if stat.S_ISDIR(status.st_mode) else _FILE
+        if status.st_mode & 0o077 and not stat.S_ISLNK(status.st_mode):
+            mode = stat.S_IMODE(status.st_mode)
+            problem = f"other users can read it (mode {mode:04o}); it may hold patient data"
             yield Finding(
                 "state", str(path), problem, f"chmod {wanted:o}, or --repair", remedy=Permit(path, wanted)
             )
-        if found.st_uid != os.geteuid():
-            problem = "it belongs to another user than the one that runs docpipe"
+        if status.st_uid != os.geteuid():
+            problem = "it belongs to another user, not to the one that runs docpipe"
             yield Finding("state", str(path), problem, f"chown it to user {os.geteuid()}")
     yield from _spool(scene)
 
@@ -72,12 +72,12 @@ def _spool(scene: Scene) -> Iterator[Finding]:
     try:
         unfinished = unfinished_runs(scene.state)
     except StateError:
-        return  # told by the check of the database; what is needed cannot be known
+        return  # reported by the check of the database; without it nobody knows what is needed
     for path in left:
         if path.name not in unfinished and not scene.beside:
-            told = "it belongs to no unfinished run"
+            problem = "it belongs to no unfinished run"
             cure = "the next start of docpipe removes it, or --repair"
-            yield Finding("state", str(path), told, cure, wrong=False, remedy=Remove(path))
+            yield Finding("state", str(path), problem, cure, wrong=False, remedy=Remove(path))
 
 
 def log(scene: Scene) -> Iterator[Finding]:
@@ -102,14 +102,18 @@ def log(scene: Scene) -> Iterator[Finding]:
             if not _readable(row, number):
                 bad += 1
                 if bad <= _MOST:
-                    told = f"line {lines.line_num} cannot be read"
-                    yield Finding("log", str(path), told, "take the line away; nothing else needs it")
+                    problem = f"line {lines.line_num} cannot be read"
+                    yield Finding("log", str(path), problem, "delete the line; nothing else needs it")
     scene.counts["log lines"] += number - 1
     if bad > _MOST:
-        yield Finding("log", str(path), f"{bad - _MOST} more lines cannot be read", "as above")
+        yield Finding(
+            "log", str(path), f"{bad - _MOST} more lines cannot be read", "delete these lines as well"
+        )
     if not scene.beside and _torn(path):
-        told = "its last line was cut short, by a crash or a full disk"
-        yield Finding("log", str(path), told, "the next start of docpipe takes the rest away", wrong=False)
+        problem = "its last line is incomplete, from a crash or a full disk"
+        yield Finding(
+            "log", str(path), problem, "the next start of docpipe removes the incomplete line", wrong=False
+        )
 
 
 def _whole_lines(file: Iterator[str]) -> Iterator[str]:

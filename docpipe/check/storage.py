@@ -7,10 +7,20 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 from urllib.parse import unquote
 
-from docpipe.check.finding import ConvertAgain, Document, Finding, GiveUp, RemoveStored, Scene, text
+from docpipe.check.finding import (
+    ConvertAgain,
+    Document,
+    Finding,
+    GiveUp,
+    Permit,
+    RemoveStored,
+    Scene,
+    text,
+)
 from docpipe.checkpoints import completed_runs, unfinished_runs
 from docpipe.errors import StateError
-from docpipe.storage import METADATA, RUNS, TEMPORARY, Listing, Tree
+from docpipe.storage import METADATA, RUNS, TEMPORARY, FolderStorage, Listing, Tree
+from docpipe.storage.privacy import closed, mode_for_others
 
 MANIFEST: Final = "manifest.json"
 _FETCH: Final = "--from DocEx_DownloadAndExtract"
@@ -18,7 +28,7 @@ _FETCH: Final = "--from DocEx_DownloadAndExtract"
 
 @dataclass(frozen=True, slots=True)
 class _Home:
-    """A patient's folder, as it is looked at."""
+    """A patient's folder in the storage."""
 
     tree: Tree
     folder_of: Callable[[str], str]
@@ -26,7 +36,7 @@ class _Home:
     listing: Listing
 
     def path(self, *parts: str) -> str:
-        """Of something in it, from the top of the storage."""
+        """Path of something in it, from the top of the storage."""
         return "/".join((self.name, *parts))
 
     def where(self, *parts: str) -> str:
@@ -50,6 +60,7 @@ def storage(scene: Scene) -> Iterator[Finding]:
     Holds no more in memory than the documents of one patient.
     """
     tree = scene.storage.tree()
+    yield from _privacy(scene)
     try:
         for stray in [] if scene.beside else tree.strays():
             yield _leftover(tree, stray)
@@ -59,7 +70,18 @@ def storage(scene: Scene) -> Iterator[Finding]:
         yield from _manifests(scene, tree)
     except OSError as error:
         problem = f"it cannot be read: {error.strerror}"
-        yield Finding("storage", tree.where(), problem, "mend that, and check again: the rest was not judged")
+        yield Finding(
+            "storage", tree.where(), problem, "make it readable, and check again: the rest was not checked"
+        )
+
+
+def _privacy(scene: Scene) -> Iterator[Finding]:
+    """No other user of this machine has access to a storage folder."""
+    folder = scene.storage.folder if isinstance(scene.storage, FolderStorage) else None
+    if folder is not None and (mode := mode_for_others(folder)) is not None:
+        problem = f"every user of this machine can get in (mode {mode:04o}); its names are those of patients"
+        cure = f"chmod o-rwx {folder}, or --repair"
+        yield Finding("storage", str(folder), problem, cure, remedy=Permit(folder, closed(mode)))
 
 
 def _manifests(scene: Scene, tree: Tree) -> Iterator[Finding]:
@@ -72,28 +94,28 @@ def _manifests(scene: Scene, tree: Tree) -> Iterator[Finding]:
                 yield Finding("storage", tree.where(path), "the run is completed, and has no manifest", cure)
             scene.counts["runs"] += 1
     except StateError:
-        return  # told by the check of the database
+        return  # reported by the check of the database
 
 
 def _settled(scene: Scene, tree: Tree, name: str) -> Iterator[Finding]:
-    """What is wrong in a patient's folder, unless a run is still at it.
+    """What is wrong in a patient's folder, unless an unfinished run still writes there.
 
-    Beside a docpipe at work a second look makes sure: a run may have come and gone since the first began.
+    Beside a docpipe at work findings are checked twice: a run may begin and end during the first check.
     """
-    found = list(_patient(scene, tree, name))
+    findings = list(_patient(scene, tree, name))
     for _ in range(1 + scene.beside):
-        if not found:
+        if not findings:
             return
         if (run_id := _busy(scene, name)) is not None:
-            cure = "nothing is judged before its end; `docpipe resume` goes on with it"
+            cure = "it is checked after its end; `docpipe resume` continues it"
             yield Finding("storage", tree.where(name), f"run {run_id} is not finished", cure, wrong=False)
             return
         if scene.beside:
             counted = scene.counts.copy()
-            found = list(_patient(scene, tree, name))
+            findings = list(_patient(scene, tree, name))
             scene.counts.clear()
             scene.counts.update(counted)
-    yield from found
+    yield from findings
 
 
 def _busy(scene: Scene, name: str) -> str | None:
@@ -125,12 +147,12 @@ def _leftovers(home: _Home, folder: str) -> Iterator[Finding]:
 
 
 def _leftover(tree: Tree, path: str) -> Finding:
-    problem = "a leftover that a crash left half-written"
+    problem = "an incomplete file that a crash left behind"
     return Finding("storage", tree.where(path), problem, "remove it, or --repair", remedy=RemoveStored(path))
 
 
 def _manifest(home: _Home, run_id: str, wanted: dict[str, Document]) -> Iterator[Finding]:
-    """Take in what a run's manifest names; a later run's word counts more."""
+    """Collect the documents of a run's manifest; a later run overrides an earlier one."""
     where = home.where(RUNS, run_id, MANIFEST)
     cure = f"docpipe retry {run_id} --from GenerateReport"
     try:
@@ -166,35 +188,35 @@ def _of_file(patient_id: str, run_id: str, file: dict[str, Any]) -> Document:
 
 
 def _of_metadata(
-    home: _Home, document_id: str, told: dict[str, Any], wanted: dict[str, Document]
+    home: _Home, document_id: str, metadata: dict[str, Any], wanted: dict[str, Document]
 ) -> Document | None:
-    """A document that no manifest names, from its own metadata; None where it does not tell enough."""
+    """A document that no manifest names, from its own metadata; None where that lacks something."""
     known = {document.patient_id for document in wanted.values()} | {home.name, unquote(home.name)}
     patient_id = next((name for name in sorted(known) if home.folder_of(name) == home.name), None)
-    if patient_id is None:  # the folder's name does not tell it: a long id, or a hash
+    if patient_id is None:  # the folder is named after a hash, of a long id
         return None
-    entry = {**told, "id": document_id, "path": told["name"]}
+    entry = {**metadata, "id": document_id, "path": metadata["name"]}
     return replace(_of_file(patient_id, "", entry), run_id=None)
 
 
 def _document(home: _Home, document_id: str, wanted: dict[str, Document]) -> Iterator[Finding]:
     yield from _leftovers(home, document_id)
     document = wanted.get(document_id)
-    told, why = _metadata(home, document_id)
-    if told is not None and document is None:
+    metadata, why = _metadata(home, document_id)
+    if metadata is not None and document is None:
         with contextlib.suppress(KeyError, TypeError, AttributeError):
-            document = _of_metadata(home, document_id, told, wanted)
+            document = _of_metadata(home, document_id, metadata, wanted)
     if document is None:
-        yield _unknown(home, document_id, told, why)
+        yield _unknown(home, document_id, metadata, why)
         return
-    original = told and told.get("original")  # a later conversion may have given it another extension
+    original = metadata and metadata.get("original")  # a later conversion may have given it another extension
     if isinstance(original, str) and "/" not in original:
         document = replace(document, original=original)
     spoiled = _spoiled(home, document)
     if spoiled is not None:
         yield _lost(home, document, spoiled, wanted)
         return
-    problem = why if told is None else _outputs(home, document_id, told)
+    problem = why if metadata is None else _outputs(home, document_id, metadata)
     if problem is not None:
         cure = "docpipe check --repair converts its original, which is right, again"
         yield Finding("storage", _named(home, document), problem, cure, remedy=ConvertAgain(document))
@@ -204,15 +226,17 @@ def _named(home: _Home, document: Document) -> str:
     return f"{home.where(document.id)} ({text(document.path)})"
 
 
-def _unknown(home: _Home, document_id: str, told: dict[str, Any] | None, why: str) -> Finding:
-    """A folder of which neither a manifest nor its own metadata tells what it is."""
+def _unknown(home: _Home, document_id: str, metadata: dict[str, Any] | None, why: str) -> Finding:
+    """A folder of which neither a manifest nor its own metadata identifies the document."""
     where = home.where(document_id)
-    if told is None and METADATA not in home.listing.within(document_id):
-        problem = "a leftover: it has no metadata, and no run names it"
+    if metadata is None and METADATA not in home.listing.within(document_id):
+        problem = "a leftover of a crash: it has no metadata, and no run names it"
         remedy = RemoveStored(home.path(document_id))
         return Finding("storage", where, problem, "remove it, or --repair", remedy=remedy)
-    problem = why if told is None else "its metadata do not tell what it is"
-    return Finding("storage", where, problem, "no run names it: look into it, and move it away")
+    problem = why if metadata is None else "its metadata lack what identifies the document"
+    return Finding(
+        "storage", where, problem, "no run names it: look at its files, and move the folder elsewhere"
+    )
 
 
 def _metadata(home: _Home, document_id: str) -> tuple[dict[str, Any] | None, str]:
@@ -220,14 +244,14 @@ def _metadata(home: _Home, document_id: str) -> tuple[dict[str, Any] | None, str
     if METADATA not in home.listing.within(document_id):
         return None, f"{METADATA} is missing"
     try:
-        told = json.loads(home.tree.read(home.path(document_id, METADATA)))
+        metadata = json.loads(home.tree.read(home.path(document_id, METADATA)))
     except FileNotFoundError:
         return None, f"{METADATA} is missing"
     except (ValueError, RecursionError):
         return None, f"{METADATA} cannot be read"
-    if not isinstance(told, dict) or not isinstance(told.get("files"), dict):
-        return None, f"{METADATA} does not tell what belongs to the document"
-    return told, ""
+    if not isinstance(metadata, dict) or not isinstance(metadata.get("files"), dict):
+        return None, f"{METADATA} does not list the files of the document"
+    return metadata, ""
 
 
 def _spoiled(home: _Home, document: Document) -> str | None:
@@ -242,26 +266,24 @@ def _spoiled(home: _Home, document: Document) -> str | None:
     return None if sha256 == document.sha256 else f"its original ({name}) has other bytes than were stored"
 
 
-def _outputs(home: _Home, document_id: str, told: dict[str, Any]) -> str | None:
+def _outputs(home: _Home, document_id: str, metadata: dict[str, Any]) -> str | None:
     """What is wrong with the readable forms of a document, None where nothing is."""
     there = home.listing.within(document_id)
-    names = [name for name in told.get("outputs") or [] if name not in told["files"]]
-    names += [name for name, size in told["files"].items() if there.get(name) != size]
+    names = [name for name in metadata.get("outputs") or [] if name not in metadata["files"]]
+    names += [name for name, size in metadata["files"].items() if there.get(name) != size]
     if not names:
         return None
     return f"{', '.join(text(name) for name in names)}: missing, or not as it was stored"
 
 
 def _lost(home: _Home, document: Document, problem: str, wanted: dict[str, Document]) -> Finding:
-    """A document without its original: it may be had from the document that held it, or not at all."""
+    """A document without its original: extract it from its container, or give it up."""
     where = _named(home, document)
     metadata = home.path(document.id, METADATA)
     parent = wanted.get(document.derived_from or "")
     if parent is not None and _spoiled(home, parent) is None:
-        cure = f"docpipe check --repair takes it out of {text(parent.path)} again"
+        cure = f"docpipe check --repair extracts it from {text(parent.path)} again"
         return Finding("storage", where, problem, cure, remedy=ConvertAgain(parent, metadata))
     again = f"docpipe retry {document.run_id} {_FETCH}" if document.run_id else "a new run"
-    cure = (
-        f"it is lost here: docpipe check --repair, then {again}, which fetches it where the exchange has it"
-    )
+    cure = f"it is lost here: docpipe check --repair, then {again} to fetch it if the exchange still has it"
     return Finding("storage", where, problem, cure, remedy=GiveUp(metadata))
