@@ -1,6 +1,7 @@
 """The command line. Commands are imported when they are called, so that `--help` answers at once."""
 
 import argparse
+import contextlib
 import gc
 import importlib
 import json
@@ -22,22 +23,42 @@ _COMMANDS = {
     "convert": "docpipe.cli.convert:convert",
     "patients": "docpipe.cli.patients:patients",
     "plan": "docpipe.cli.plan:plan",
+    "forget": "docpipe.cli.forget:forget",
     "serve": "docpipe.cli.serve:serve",
+    "fleet": "docpipe.cli.fleet_up:fleet",
     "submit": "docpipe.cli.remote:submit",
     "watch": "docpipe.cli.remote:watch",
-    "logs": "docpipe.cli.looking:logs",
-    "report": "docpipe.cli.looking:report",
+    "logs": "docpipe.cli.inspection:logs",
+    "report": "docpipe.cli.inspection:report",
+    "chart": "docpipe.cli.chart:write",
+    "search": "docpipe.cli.search:search",
+    "worker": "docpipe.cli.worker:worker",
     "docs": "docpipe.cli.docs:docs",
-    "completion": "docpipe.cli.looking:completion",
+    "completion": "docpipe.cli.inspection:completion",
 }
 """Where each command is; imported when it is called, for it loads what it needs, and no more."""
 
-_WORKING = ("run", "resume", "retry", "serve")
+_WORKING = ("run", "resume", "retry", "serve", "worker")
 """Commands that log what they do."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit status."""
+    status = _main(argv)
+    if argv is None and "temporalio.bridge" in sys.modules:
+        _leave(status)
+    return status
+
+
+def _leave(status: int) -> None:
+    """End the process without the interpreter's own end, at which temporalio's threads abort at times."""
+    with contextlib.suppress(OSError, ValueError):
+        sys.stdout.flush()
+        sys.stderr.flush()
+    os._exit(status)
+
+
+def _main(argv: Sequence[str] | None) -> int:
     os.umask(0o077)  # files may hold patients' data
     args = parser().parse_args(argv)
     args.debug = getattr(args, "debug", False)
@@ -51,9 +72,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of the output went away, as `| head` does
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 -- for the interpreter's exit
         return 0
-    except Exception as error:  # noqa: BLE001 -- the edge: nobody above would tell it in a sentence
-        from docpipe.runtime.logs import place_of  # noqa: PLC0415 -- not needed for --help
+    except Exception as error:  # noqa: BLE001 -- the edge: it becomes a sentence here or nowhere
+        from docpipe.cli.access import sentence_of  # noqa: PLC0415 -- not needed for --help
+        from docpipe.runtime.logs import place_of  # noqa: PLC0415 -- likewise
 
+        if (sentence := sentence_of(error)) is not None:
+            return _failed(args, sentence, 2)
         cure = "Run again with --debug for the traceback, and please report it."
         return _failed(args, f"Unexpected error ({place_of(error)}). {cure}", 1)
 
@@ -76,7 +100,7 @@ def _command(args: argparse.Namespace) -> int:
 
     works = args.command in _WORKING and getattr(args, "service", None) is None
     quiet = not works or getattr(args, "quiet", False)
-    logs.configure(debug=args.debug, quiet=quiet, plain=args.command != "serve")
+    logs.configure(debug=args.debug, quiet=quiet, plain=args.command not in ("serve", "worker"))
     module, _, name = _COMMANDS[args.command].partition(":")
     gc.disable()  # what is imported stays: to look through it again and again would take a tenth of the time
     try:

@@ -5,23 +5,30 @@ import asyncio
 import json
 from collections.abc import Sequence
 
-from docpipe import app
 from docpipe.checkpoints import StoredRun, read_runs
 from docpipe.cli.progress import Progress, Verbosity
 from docpipe.cli.run import hint, owned, stopping
-from docpipe.cli.summary import tell
-from docpipe.cli.words import as_json, no_run, say, told_counts
-from docpipe.config.config import Config, load
+from docpipe.cli.summary import print_summary
+from docpipe.cli.words import as_json, count_words, no_run, print_line
+from docpipe.config.config import Config
+from docpipe.config.loading import load
 from docpipe.model import RunState
+from docpipe.runtime.interpreter import allow_many_files
+from docpipe.storage import Storage
 
 
 def cancel(args: argparse.Namespace) -> int:
-    """Give runs up; returns the exit status."""
+    """Cancel runs; returns the exit status."""
     if args.service is not None:
         from docpipe.cli import remote  # noqa: PLC0415 -- only who asks for it pays for an HTTP client
 
         return remote.cancel(args)
-    return asyncio.run(_cancel(args, load(args.config)), debug=args.debug)
+    config = load(args.config)
+    if config.fleet.temporal:
+        from docpipe.cli import fleet  # noqa: PLC0415 -- only a fleet pays for it
+
+        return fleet.cancel(args, config)
+    return asyncio.run(_cancel(args, config), debug=args.debug)
 
 
 def retry(args: argparse.Namespace) -> int:
@@ -30,7 +37,13 @@ def retry(args: argparse.Namespace) -> int:
         from docpipe.cli import remote  # noqa: PLC0415 -- only who asks for it pays for an HTTP client
 
         return remote.retry(args)
-    return asyncio.run(_retry(args, load(args.config)), debug=args.debug)
+    config = load(args.config)
+    if config.fleet.temporal:
+        from docpipe.cli import fleet  # noqa: PLC0415 -- only a fleet pays for it
+
+        return fleet.retry(args, config)
+    allow_many_files()
+    return asyncio.run(_retry(args, config), debug=args.debug)
 
 
 def _through(command: str) -> str:
@@ -46,12 +59,12 @@ async def _cancel(args: argparse.Namespace, config: Config) -> int:
         await asyncio.gather(*(docpipe.engine.cancel(run_id) for run_id in wanted))
         with Progress(docpipe, len(wanted)):
             await docpipe.engine.wait()
-        ended = await docpipe.checkpoints.runs(list(wanted))
+        ended = await docpipe.checkpoints.runs_with_progress(list(wanted))
         if args.json:
-            say(json.dumps({"runs": [as_json(run) for run in ended]}))
+            print_line(json.dumps({"runs": [as_json(run) for run in ended]}))
         else:
             for run in ended:
-                _tell_cancelled(docpipe, run)
+                print_cancelled(docpipe.storage, run)
     if any(not run.state.finished for run in ended):
         hint(ended, args.config)
     if stopped:
@@ -61,34 +74,35 @@ async def _cancel(args: argparse.Namespace, config: Config) -> int:
 
 def _unfinished_of(config: Config, word: str) -> list[StoredRun]:
     """The runs that a word of the command line means: unfinished ones if there are, else the last."""
-    found = _found(config, word)
-    return [run for run in found if not run.state.finished] or found[-1:]
+    runs = _runs_of(config, word)
+    return [run for run in runs if not run.state.finished] or runs[-1:]
 
 
-def _found(config: Config, word: str) -> list[StoredRun]:
-    found = read_runs(config.state_dir, word)
-    if not found:
+def _runs_of(config: Config, word: str) -> list[StoredRun]:
+    runs = read_runs(config.state_dir, word)
+    if not runs:
         raise no_run(word)
-    return found
+    return runs
 
 
-def _tell_cancelled(docpipe: app.Docpipe, run: StoredRun) -> None:
-    where = docpipe.storage.location(run.patient_id)
-    say(f"Patient {run.patient_id}: {run.state.replace('_', ' ')}")
+def print_cancelled(storage: Storage, run: StoredRun) -> None:
+    """Print what became of a cancelled run, and what stays."""
+    where = storage.location(run.patient_id)
+    print_line(f"Patient {run.patient_id}: {run.state.replace('_', ' ')}")
     if run.state is not RunState.CANCELLED:
         if run.state.finished:
-            say("  reason     the run had ended already; nothing was changed")
+            print_line("  reason     the run had ended already; nothing was changed")
         return
     if run.error:
-        say(f"  problem    {run.error}")
+        print_line(f"  problem    {run.error}")
     if run.counts:
-        say(f"  kept       {told_counts(run.counts)}, stored before, in {where}")
+        print_line(f"  kept       {count_words(run.counts)}, stored before, in {where}")
     if run.task_id is None:
-        say("  task       none was made; nobody had to be told")
+        print_line("  task       none was created; none had to be cancelled")
 
 
 async def _retry(args: argparse.Namespace, config: Config) -> int:
-    run = _found(config, args.which)[-1]
+    run = _runs_of(config, args.which)[-1]
     async with (
         owned(config, args, instead=_through(f"retry {args.which}")) as docpipe,
         stopping(docpipe.engine) as stopped,
@@ -96,11 +110,11 @@ async def _retry(args: argparse.Namespace, config: Config) -> int:
         await docpipe.engine.retry(run.run_id, args.first)
         with Progress(docpipe, 1, Verbosity.of(args)) as progress:
             await docpipe.engine.wait()
-        ended = await docpipe.checkpoints.runs([run.run_id])
+        ended = await docpipe.checkpoints.runs_with_progress([run.run_id])
         if args.json:
-            say(json.dumps({"runs": [as_json(run) for run in ended]}))
+            print_line(json.dumps({"runs": [as_json(run) for run in ended]}))
         else:
-            await tell(docpipe, ended, progress.spent)
+            await print_summary(docpipe.storage, ended, progress.spent)
     if any(not run.state.finished for run in ended):
         hint(ended, args.config)
     if stopped:

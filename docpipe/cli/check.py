@@ -8,20 +8,22 @@ import json
 import sys
 import time
 from collections import Counter
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 from docpipe import app
 from docpipe.check import Bench, Finding, Fit, Mended, Scene, findings, repair, trials
+from docpipe.check.parts import STATE
 from docpipe.cli.run import owned
-from docpipe.cli.words import say
-from docpipe.config.config import Config, load
+from docpipe.cli.words import print_line
+from docpipe.config.config import Config
+from docpipe.config.loading import load
 from docpipe.runtime.state_folder import in_use
 from docpipe.wiring.backends import open_storage
 
 _EVERY_S: Final = 0.25
-_STOP_IT: Final = "stop it before a repair; `docpipe check` without --repair looks beside it."
+_STOP_IT: Final = "stop it before a repair; `docpipe check` without --repair runs beside it."
 
 
 def check(args: argparse.Namespace) -> int:
@@ -30,27 +32,34 @@ def check(args: argparse.Namespace) -> int:
 
 
 async def _check(args: argparse.Namespace, config: Config) -> int:
-    told = _Told(as_json=args.json)
-    workers = functools.partial(app.make_workers, inline=args.debug)
-    async with contextlib.aclosing(trials(Bench(config, workers, progress=told.progress))) as tried:
+    verdict = _Output(as_json=args.json)
+    async with contextlib.aclosing(trials(_bench(args, config, verdict))) as tried:
         async for part in tried:
-            told.fit(part) if isinstance(part, Fit) else told.found(part)
+            verdict.fit(part) if isinstance(part, Fit) else verdict.finding(part)
+            verdict.unusable = verdict.unusable or (isinstance(part, Finding) and part.check == STATE)
+    if verdict.unusable:  # nothing in it can be verified or mended
+        return verdict.end(Scene(config.state_dir, open_storage(config), beside=False))
     if not args.repair:
         beside = in_use(config.state_dir)
-        scene = Scene(config.state_dir, open_storage(config), beside=beside, progress=told.progress)
+        scene = Scene(config.state_dir, open_storage(config), beside=beside, progress=verdict.progress)
         async for finding in findings(scene):
-            told.found(finding)
-        return told.end(scene)
+            verdict.finding(finding)
+        return verdict.end(scene)
     async with owned(config, args, instead=_STOP_IT) as docpipe:
-        scene = Scene(config.state_dir, docpipe.storage, beside=False, progress=told.progress)
+        scene = Scene(config.state_dir, docpipe.storage, beside=False, progress=verdict.progress)
         async for finding in findings(scene):
-            told.found(finding, await repair(finding, docpipe.activities))
-        return told.end(scene)
+            verdict.finding(finding, await repair(finding, docpipe.activities))
+        return verdict.end(scene)
+
+
+def _bench(args: argparse.Namespace, config: Config, verdict: "_Output") -> Bench:
+    workers = functools.partial(app.make_workers, inline=args.debug)
+    return Bench(config, workers, progress=verdict.progress, notify=args.notify)
 
 
 @dataclass(slots=True)
-class _Told:
-    """Tells findings as they come, and all of them at the end where JSON is wanted."""
+class _Output:
+    """Prints findings as they come, or all at the end as JSON."""
 
     as_json: bool
     wrong: int = 0
@@ -60,9 +69,11 @@ class _Told:
     able: list[Fit] = field(default_factory=list)
     last: float = 0.0
     moving: bool = False
+    unusable: bool = False
+    """Whether the state folder cannot be used, so that no command works."""
 
     def progress(self, text: str) -> None:
-        """Show how far it is, on a terminal, now and then."""
+        """Show on a terminal what is being checked, at most four times a second."""
         if sys.stderr.isatty() and time.monotonic() - self.last > _EVERY_S:
             self.last, self.moving = time.monotonic(), True
             sys.stderr.write(f"\r\x1b[2KChecking: {text}")
@@ -75,14 +86,14 @@ class _Told:
             sys.stderr.flush()
 
     def fit(self, part: Fit) -> None:
-        """Tell a part that can be used."""
+        """Print a part that can be used."""
         self.able.append(part)
         if not self.as_json:
             self._wipe()
-            say(f"fit    {part.check}: {part.where}: {part.told}")
+            print_line(f"fit    {part.check}: {part.where}: {part.evidence}")
 
-    def found(self, finding: Finding, mended: Mended | None = None) -> None:
-        """Tell a finding, and what was done about it."""
+    def finding(self, finding: Finding, mended: Mended | None = None) -> None:
+        """Print a finding, and what was done about it."""
         well = mended is not None and mended.well
         if finding.wrong:
             self.wrong += not well
@@ -90,34 +101,41 @@ class _Told:
         self.mended += well
         if self.as_json:
             about = {name: getattr(finding, name) for name in ("check", "where", "problem", "cure", "wrong")}
-            self.listed.append(about | {"mended": well, "done": mended.told if mended else None})
+            self.listed.append(about | {"mended": well, "done": mended.action if mended else None})
             return
         self._wipe()
         verdict = "wrong" if finding.wrong else "note "
-        say(f"{verdict}  {finding.check}: {finding.where}: {finding.problem}")
+        print_line(f"{verdict}  {finding.check}: {finding.where}: {finding.problem}")
         if mended is not None:
-            say(f"       {'mended' if well else 'not mended'}: {mended.told}")
+            print_line(f"       {'mended' if well else 'not mended'}: {mended.action}")
         if not well and finding.cure:
-            say(f"       cure: {finding.cure}")
+            print_line(f"       cure: {finding.cure}")
 
     def end(self, scene: Scene) -> int:
-        """The last word, and the exit status."""
+        """Print the verdict; returns the exit status."""
         self._wipe()
         if self.as_json:
             sound = {"sound": not self.wrong, "checked": dict(scene.counts)}
-            sound |= {"fit": [asdict(part) for part in self.able], "findings": self.listed}
-            say(json.dumps(sound))
-            return 1 if self.wrong else 0
-        say(f"Checked {_looked_at(scene.counts)} in {_short(scene.state)} and {_where(scene)}.")
+            sound |= {"fit": [_as_json(part) for part in self.able], "findings": self.listed}
+            print_line(json.dumps(sound))
+            return self._status()
+        print_line(f"Checked {_looked_at(scene.counts)} in {_short(scene.state)} and {_where(scene)}.")
         mended = f" {self.mended} mended." if self.mended else ""
         if not self.wrong:
-            say(f"All is sound.{mended}")
+            print_line(f"All is sound.{mended}")
             return 0
         hint = ""
         if self.mendable and not self.mended:
-            hint = " `docpipe check --repair` mends what can be mended."
-        say(f"{self.wrong} thing{'s are' if self.wrong != 1 else ' is'} wrong.{mended}{hint}")
-        return 1
+            hint = " `docpipe check --repair` repairs what can be repaired."
+        print_line(f"{self.wrong} thing{'s are' if self.wrong != 1 else ' is'} wrong.{mended}{hint}")
+        return self._status()
+
+    def _status(self) -> int:
+        return 2 if self.unusable else 1 if self.wrong else 0
+
+
+def _as_json(part: Fit) -> dict[str, str]:
+    return {"check": part.check, "where": part.where, "told": part.evidence}
 
 
 def _looked_at(counts: Counter[str]) -> str:

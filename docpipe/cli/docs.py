@@ -1,7 +1,6 @@
 """`docpipe docs`: the pages of the documentation, offline, as they ship with the package."""
 
 import argparse
-import difflib
 import os
 import shutil
 import sys
@@ -9,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from docpipe.errors import UsageError
+from docpipe.util.spelling import nearest
 
 FOLDER: Final = Path(__file__).parents[1] / "docs"
 """Where the pages are, one Markdown file a topic."""
@@ -39,8 +39,8 @@ def page_of(topic: str) -> Path:
     pages = {page.stem: page for page in sorted(FOLDER.glob("*.md"))}
     if topic in pages:
         return pages[topic]
-    nearest = difflib.get_close_matches(topic, pages, 1)
-    hint = f"did you mean `{nearest[0]}`?" if nearest else f"topics are {', '.join(pages)}."
+    near = nearest(topic, pages)
+    hint = f"did you mean `{near}`?" if near else f"topics are {', '.join(pages)}."
     raise UsageError(f"There is no topic {topic!r}; {hint}")
 
 

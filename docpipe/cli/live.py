@@ -13,10 +13,10 @@ from rich.table import Table
 from rich.text import Text
 
 from docpipe.app import Docpipe
-from docpipe.cli.words import told_for, told_span
+from docpipe.cli.words import span_words
 from docpipe.engine.run import ActiveRun, ActiveStep
 from docpipe.gates import Quota, Service
-from docpipe.model import Activity, Wait, WaitKind
+from docpipe.model import Activity, Json, Outcome, Wait, WaitKind, describe_subject
 
 _MOST_ROWS: Final = 40
 _LEFT_FREE: Final = 5
@@ -27,8 +27,15 @@ _WIDE: Final = 100
 _NARROW: Final = 80
 """Below so many columns a patient's line has no room for what matters less, and for what matters little."""
 _SOME: Final = 3
-"""So many documents have to be stored before their pace says anything."""
-_STATE_STYLES: Final = {WaitKind.OUTAGE: "red", WaitKind.DISK: "red", WaitKind.PAUSE: "yellow"}
+"""The fewest stored documents for an estimate from their pace."""
+_NOT_KEPT: Final = (Outcome.DUPLICATE, Outcome.IGNORED, Outcome.REFUSED)
+_STATE_STYLES: Final = {
+    WaitKind.OUTAGE: "red",
+    WaitKind.DISK: "red",
+    WaitKind.LOCAL: "red",
+    WaitKind.QUOTA_STORE: "red",
+    WaitKind.PAUSE: "yellow",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +46,12 @@ class _Row:
     activity: str
     since: float | None
     wait: Wait | None
-    told: str
+    waits_for: str
     """What it waits for, in words; the same for all who wait for the same."""
 
     @property
     def rank(self) -> tuple[int, int]:
-        """Who works before who waits, and in a line who is first."""
+        """Working runs before waiting ones, and those in lines by place."""
         return (0, 0) if self.wait is None else (1 if self.wait.place is None else 2, self.wait.place or 0)
 
 
@@ -79,11 +86,11 @@ class View:
             head.append(bar)
         foot = [*self._lines(width, now)]
         room = console.height - len(head) - sum(height for _, height in foot) - _LEFT_FREE
-        shown = sorted(rows, key=lambda row: row.rank)[: max(1, min(_MOST_ROWS, room - 2))]
-        if shown:  # each keeps its place among the others: lines that jump cannot be read
-            kept = {id(row) for row in shown}
+        visible = sorted(rows, key=lambda row: row.rank)[: max(1, min(_MOST_ROWS, room - 2))]
+        if visible:  # each keeps its place among the others: lines that jump cannot be read
+            kept = {id(row) for row in visible}
             head.append(self._patients([row for row in rows if id(row) in kept], width, now))
-        if more := _others([row for row in rows if row not in shown], self._docpipe.engine.waiting):
+        if more := _others([row for row in rows if row not in visible], self._docpipe.engine.waiting):
             head.append(Text(more, style="dim", no_wrap=True, overflow="ellipsis"))
         return Group(*head, *(part for part, _ in foot))
 
@@ -92,13 +99,13 @@ class View:
         line.append(f"{self.done} of {self._runs} patient{'' if self._runs == 1 else 's'} done", "bold")
         if self.failed:
             line.append(f", {self.failed} failed", "red")
-        line.append(f" · {told_span(time.monotonic() - self._began)}", "dim")
+        line.append(f" · {span_words(time.monotonic() - self._began)}", "dim")
         if (to_go := self.to_go or self._to_go(rows)) is not None:
-            line.append(f", about {told_span(to_go)} to go", "dim")
+            line.append(f", about {span_words(to_go)} to go", "dim")
         converted, stored = self.documents[Activity.CONVERT], self.documents[Activity.STORE]
         if converted:
             noun = "document" if converted == 1 else "documents"
-            line.append(f" · {converted} {noun} converted, {stored} stored")
+            line.append(f" · {converted} {noun} converted, {stored} in the storage")
         return line
 
     def _to_go(self, rows: Sequence[_Row]) -> float | None:
@@ -109,7 +116,7 @@ class View:
             return None
         if stored < _SOME or any(row.wait is not None and row.wait.kind in _STATE_STYLES for row in rows):
             return None
-        left = sum(max(0, found[1] - found[0]) for found in files if found)
+        left = sum(max(0, counts[1] - counts[0]) for counts in files if counts)
         return left * (time.monotonic() - self._first_stored) / stored if left else None
 
     def _patients(self, rows: Sequence[_Row], width: int, now: float) -> RenderableType:
@@ -128,12 +135,12 @@ class View:
         for row in rows:
             cells = [Text(row.run.patient_id), Text(row.activity, "cyan")]
             if width >= _WIDE:
-                cells.append(Text("" if row.since is None else told_span(now - row.since)))
+                cells.append(Text("" if row.since is None else span_words(now - row.since)))
             if any(files.values()):
                 done = files[row.run.id]
                 cells.append(Text(f"{done[0]} of {done[1]}" if done else ""))
             until = None if row.wait is None else row.wait.until
-            cells.append(Text("" if until is None else _told_until(until - now)))
+            cells.append(Text("" if until is None else _until_words(until - now)))
             style = _STATE_STYLES.get(row.wait.kind, "") if row.wait else ""
             table.add_row(*cells, Text(self._waits_for(row, wide=width >= _NARROW), style))
         return table
@@ -145,8 +152,8 @@ class View:
         if row.wait.kind is WaitKind.CONVERSION and (step := _step(row.run)) is not None:
             place = self._docpipe.workers.place(step.ticket)
         if not place:
-            return row.told
-        return f"{row.told}, place {place}" if wide else f"place {place}: {row.told}"
+            return row.waits_for
+        return f"{row.waits_for}, place {place}" if wide else f"place {place}: {row.waits_for}"
 
     def _lines(self, width: int, now: float) -> Iterator[tuple[RenderableType, int]]:
         """What stands below the patients, each part with its height."""
@@ -165,14 +172,14 @@ class View:
         if gates.row_count:
             yield gates, gates.row_count
         for service in self._docpipe.services.values():
-            if told := _trouble(service, now):
-                yield told, 1
-        if self._docpipe.checkpoints.full_since is not None:
-            yield Text("The disk is full: docpipe waits for room.", "red"), 1
+            if sentence := _trouble(service, now):
+                yield sentence, 1
+        if (trouble := self._docpipe.checkpoints.trouble) is not None:
+            yield Text(f"Progress cannot be saved: {trouble.sentence('state folder')}.", "red"), 1
 
 
 def _step(run: ActiveRun) -> ActiveStep | None:
-    """What a run is at: an activity that goes on, if there is one, else one that waits."""
+    """The step of a run that is at work, else one that waits, else None."""
     active = list(run.active.values())
     return next((step for step in active if step.ticket.wait is None), active[0] if active else None)
 
@@ -182,32 +189,38 @@ def _row(run: ActiveRun) -> _Row:
     if step is None:
         return _Row(run, "", None, None, "")
     wait = step.ticket.wait
-    told = told_for(wait.kind, wait.what) if wait else ""
-    progress = (step.state or {}).get("progress") if step.activity is Activity.CHECK_STATUS else None
-    if wait and wait.kind is WaitKind.POLL and isinstance(progress, int | float):
-        told += f" ({progress:.0%})"
-    return _Row(run, step.activity, step.started, wait, told)
+    waits_for = describe_subject(wait.kind, wait.what) if wait else ""
+    progress = step.progress
+    if wait and wait.kind is WaitKind.POLL and progress is not None:
+        waits_for += f" ({progress:.0%})"
+    return _Row(run, step.activity, step.started, wait, waits_for)
 
 
 def _files(run: ActiveRun) -> tuple[int, int] | None:
-    """How many documents are stored, of how many files; None before the archive is open."""
-    archive = next(iter(run.results(Activity.DOWNLOAD).values()), None)
-    if not archive or "members" not in archive:
+    """How many documents are stored, of how many that are to be; None before the archive is open."""
+    archives = run.results(Activity.DOWNLOAD).values()
+    members = next((done["members"] for done in archives if done["state"] == "ready"), None)
+    if members is None:
         return None
-    return len(run.results(Activity.STORE)), len(archive["members"])
+    return len(run.results(Activity.STORE)), sum(map(_is_kept, members))
 
 
-def _told_until(seconds: float) -> str:
-    return told_span(seconds) if seconds >= 1 else "now"
+def _is_kept(member: Json) -> bool:
+    """Whether a file is to be stored, and not just accounted for."""
+    return member["outcome"] is None or bool(member["file"] and member["outcome"] not in _NOT_KEPT)
+
+
+def _until_words(seconds: float) -> str:
+    return span_words(seconds) if seconds >= 1 else "now"
 
 
 def _others(rows: Sequence[_Row], queued: int) -> str:
     """Patients that have no line of their own, by what they wait for."""
-    waits = Counter(f"waiting for {row.told}" if row.told else "at work" for row in rows)
+    waits = Counter(f"waiting for {row.waits_for}" if row.waits_for else "at work" for row in rows)
     if queued:
         waits["waiting for their turn to begin"] += queued
-    told = "; ".join(f"{number} {wait}" for wait, number in waits.most_common())
-    return f"and {waits.total()} more: {told}" if told else ""
+    listed = "; ".join(f"{number} {wait}" for wait, number in waits.most_common())
+    return f"and {waits.total()} more: {listed}" if listed else ""
 
 
 def _bar(used: int, of: int, width: int, style: str) -> Text:
@@ -221,25 +234,25 @@ def _quota(quota: Quota, now: float, width: int) -> tuple[RenderableType, ...]:
     view = quota.view()
     if view.rate is None:
         return view.name, "", f"{view.waiting} in line" if view.waiting else ""
-    told = [f"{view.used} of {view.rate}"]
+    parts = [f"{view.used} of {view.rate}"]
     if view.waiting:
-        told.append(f"{view.waiting} in line")
+        parts.append(f"{view.waiting} in line")
     if view.closed_until is not None:
-        told.append(f"closed for {told_span(view.closed_until - now)}")
+        parts.append(f"closed for {span_words(view.closed_until - now)}")
     style = "green" if view.used < view.rate.n else "yellow"
-    return view.name, _bar(view.used, view.rate.n, width, style), ", ".join(told)
+    return view.name, _bar(view.used, view.rate.n, width, style), ", ".join(parts)
 
 
 def _trouble(service: Service, now: float) -> Text | None:
     view = service.view()
     if view.paused_since is not None:
-        return Text(f"{view.name} is paused: nobody is sent to it.", "yellow", no_wrap=True)
+        return Text(f"{view.name} is paused: no requests are sent to it.", "yellow", no_wrap=True)
     if view.up or view.outage is None:
         return None
     line = Text(no_wrap=True, overflow="ellipsis")
     line.append(f"{view.name} is down", "bold red")
-    line.append(f" for {told_span(now - view.outage.since)} ({view.outage.reason})", "red")
+    line.append(f" for {span_words(now - view.outage.since)} ({view.outage.reason})", "red")
     if view.outage.next_probe is not None:
         left = view.outage.next_probe - now
-        line.append("; asked now" if left <= 0 else f"; asked again in {told_span(max(1, left))}", "red")
+        line.append("; asked now" if left <= 0 else f"; asked again in {span_words(max(1, left))}", "red")
     return line

@@ -2,45 +2,49 @@
 
 import argparse
 from pathlib import Path
-from typing import NoReturn
 
 from docpipe import __version__
-from docpipe.cli.options_of_looking import add_completion, add_docs, add_logs, add_report
+from docpipe.cli.options_of_fleet import add_fleet
+from docpipe.cli.options_of_inspection import (
+    add_chart,
+    add_completion,
+    add_docs,
+    add_forget,
+    add_logs,
+    add_report,
+    add_search,
+    add_worker,
+)
 from docpipe.cli.options_of_plan import add_plan
+from docpipe.cli.usage import Parser, meant
 from docpipe.model import Activity
 
 _Commands = argparse._SubParsersAction  # noqa: SLF001 -- argparse gives the type no public name
 _EPILOG = """\
 exit status:
-  0    every run completed; errors in single documents are told, and leave it 0
+  0    every run completed; errors in single documents are listed, and leave it 0;
+       with --until also when a run stopped after that activity
   1    a run failed, could not be cancelled, or `check` found something wrong
   2    bad usage or configuration, or a state folder that cannot be used
-  130  stopped by Ctrl-C, 143 by SIGTERM; `docpipe resume` goes on
+  130  stopped by Ctrl-C, 143 by SIGTERM; `docpipe resume` continues
 
 Each key of config.toml can be set by the environment: DOCPIPE_<SECTION>__<KEY>,
 for instance DOCPIPE_DOCEX__BASE_URL.
 """
 
 
-class _Parser(argparse.ArgumentParser):
-    """Tells what is wrong in one sentence, as all of docpipe does."""
-
-    def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: {message}; `{self.prog} --help` tells more.\n")
-
-
 def _activity(text: str) -> Activity:
     try:
         return Activity(text)
     except ValueError:
-        told = f"there is no activity {text!r}; they are {', '.join(Activity)}"
-        raise argparse.ArgumentTypeError(told) from None
+        near = meant(text, Activity) or f"; they are {', '.join(Activity)}"
+        raise argparse.ArgumentTypeError(f"there is no activity {text!r}{near}") from None
 
 
 def parser() -> argparse.ArgumentParser:
     """The commands and their options."""
     common = _common()
-    top: argparse.ArgumentParser = _Parser(
+    top: argparse.ArgumentParser = Parser(
         prog="docpipe",
         parents=[common],
         description="Retrieve every document that a health-information exchange holds for a patient, "
@@ -63,11 +67,16 @@ def parser() -> argparse.ArgumentParser:
     _add_check(commands, [common, as_json])
     _add_convert(commands, [common, as_json])
     _add_patients(commands, common, as_json)
+    add_forget(commands, [common, as_json])
     _add_serve(commands, [common])
+    add_fleet(commands, [common])
     _add_submit(commands, [common, as_json, by_service])
     _add_watch(commands, [common, as_json, by_service])
+    add_worker(commands, [common])
     add_logs(commands, [common, as_json])
     add_report(commands, [common])
+    add_search(commands, [common, as_json])
+    add_chart(commands, [common, as_json])
     add_plan(commands, [common, as_json])
     add_docs(commands)
     add_completion(commands)
@@ -92,15 +101,15 @@ def _by_service() -> argparse.ArgumentParser:
 def _working() -> argparse.ArgumentParser:
     """Options of the commands that run patients here."""
     working = argparse.ArgumentParser(add_help=False)
-    told = working.add_mutually_exclusive_group()
-    told.add_argument("-q", "--quiet", action="store_true", help="tell only what needs attention")
-    told.add_argument("-v", "--verbose", action="store_true", help="tell of every activity of every patient")
+    amount = working.add_mutually_exclusive_group()
+    amount.add_argument("-q", "--quiet", action="store_true", help="show only what needs attention")
+    amount.add_argument("-v", "--verbose", action="store_true", help="show every activity of every patient")
     working.add_argument(
         "--until",
         type=_activity,
         choices=list(Activity),
         metavar="ACTIVITY",
-        help="stop after this activity of each run; `docpipe resume` goes on. For debugging",
+        help="stop after this activity of each run; `docpipe resume` continues. For debugging",
     )
     working.add_argument(
         "--trace-http",
@@ -138,7 +147,7 @@ def _add_run(commands: "_Commands[argparse.ArgumentParser]", parents: list[argpa
         parents=parents,
         help="retrieve the documents of patients",
         description="Retrieve the documents of one or more patients. A patient with an unfinished run "
-        "goes on with that one.",
+        "continues that one.",
         epilog="example: docpipe run --patient P123 --patient P124",
     )
     _add_patients_wanted(run)
@@ -216,8 +225,8 @@ def _add_cancel(
     cancel = commands.add_parser(
         "cancel",
         parents=parents,
-        help="give runs up",
-        description="Give up unfinished runs: nothing more is retrieved, and the task in the tracker is "
+        help="cancel unfinished runs",
+        description="Cancel unfinished runs: nothing more is retrieved, and the task in the tracker is "
         "closed as cancelled. Documents that are stored already stay. A cancelled run is neither resumed nor "
         "retried. While the tracker is down the command waits; Ctrl-C leaves the rest to `docpipe resume`.",
         epilog="example: docpipe cancel P123",
@@ -239,10 +248,11 @@ def _add_retry(
         help="do a finished run again, or a part of it",
         description="Do a finished run again from an activity on, and see it to the end. Without --from "
         "that is what failed: the activity that stopped the run (a new search where the search itself "
-        "failed), the conversions where documents failed, the status where the tracker did not take it. "
+        "failed, or its archive lacked documents), the conversions where documents failed, the status where "
+        "the tracker did not take it. "
         "Documents that are readable already are not converted again; no second task is made; the task gets "
-        "another report. Where the task may not be changed any more, the run goes on all the same, and says "
-        "so at its end.",
+        "another report. Where the task may not be changed any more, the run continues all the same, and "
+        "says so at its end.",
         epilog="activities, in their order: " + ", ".join(Activity) + ". Example: docpipe retry P123 --from "
         "DocEx_Search",
     )
@@ -263,13 +273,18 @@ def _add_check(
     check = commands.add_parser(
         "check",
         parents=parents,
-        help="say whether all can be used, and verify what is kept",
+        help="test whether every part can be used, and verify stored data",
         description="Try each part: configuration, services (one harmless question each, and no search), "
-        "patients, storage, converters, OCR, disks and memory. Then verify the checkpoint database, the "
-        "state folder, the activity log and every stored document. Of each problem it says the cure. It may "
-        "run beside a docpipe at work: the services are not asked then, and what a run is still at is not "
-        "judged.",
+        "patients, storage, converters, OCR, LibreOffice, disks and memory. Then verify the checkpoint "
+        "database, the state folder, the activity log and every stored document. It names the cure of each "
+        "problem. It may run beside a docpipe at work: it sends nothing to the services then, and "
+        "leaves out what a run is working on.",
         epilog="exit status: 0 when all is sound (or mended), 1 when something is wrong",
+    )
+    check.add_argument(
+        "--notify",
+        action="store_true",
+        help="send one event of the type docpipe.test to the receiver of notifications",
     )
     check.add_argument(
         "--repair",
@@ -289,7 +304,8 @@ def _add_convert(
         description="Convert files as a run does, with the same workers and limits, but without any service. "
         "Archives are opened, and documents within documents are converted, too. Each document gets a folder "
         "named after it, with document.pdf, text.md, thumbnail.png and metadata.json. What was converted "
-        "before from the same bytes by the same docpipe is left as it is.",
+        "before from the same bytes by the same docpipe is left as it is, but what holds documents is "
+        "converted again.",
         epilog="exit status: 0 when all is converted or kept as it is, 1 when a file failed or was refused. "
         "Example: docpipe convert letter.rtf scans/ --to readable",
     )
@@ -328,9 +344,10 @@ def _add_serve(
         "serve",
         parents=parents,
         help="run as a service, with an HTTP API and a page",
-        description="Run as a service until SIGTERM or Ctrl-C: goes on with unfinished runs, takes patients "
-        "in by HTTP, and shows a page. It listens on 127.0.0.1 unless told otherwise; on another address it "
-        "needs a token (DOCPIPE_SERVICE__TOKEN). SIGHUP takes over the rates of a changed configuration.",
+        description="Run as a service until SIGTERM or Ctrl-C: resumes unfinished runs, takes patients in by "
+        "HTTP, and shows a page. It listens on 127.0.0.1 unless configured otherwise; where no token is "
+        "configured it makes one, and prints a link to sign in once. SIGHUP takes over the rates of a "
+        "changed configuration.",
         epilog="example: docpipe serve --port 8080",
     )
     serve.add_argument("--host", metavar="ADDRESS", help="address to listen on (default: service.host)")
@@ -347,11 +364,11 @@ def _add_submit(
         parents=parents,
         help="have a service retrieve the documents of patients",
         description="Submit patients to a service that runs already (`docpipe serve`). A patient with an "
-        "unfinished run goes on with that one.",
+        "unfinished run continues that one.",
         epilog="example: docpipe submit --patient P123 --wait",
     )
     _add_patients_wanted(submit)
-    submit.add_argument("--wait", action="store_true", help="look on until they have ended, as `run` does")
+    submit.add_argument("--wait", action="store_true", help="wait until they have ended, as `run` does")
 
 
 def _add_watch(

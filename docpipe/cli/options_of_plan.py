@@ -21,7 +21,7 @@ def add_plan(
     plan = commands.add_parser(
         "plan",
         parents=parents,
-        help="say how long it will take, and what holds it up",
+        help="forecast how long it takes, and the bottleneck",
         description="Forecast how long so many patients take: the real scheduling in virtual time, with "
         "search times, documents and conversion times of the finished runs in the state folder, or as given. "
         "Unfinished runs there come first; what is spent of the quotas counts. It needs no network and "
@@ -97,7 +97,7 @@ def _add_means(group: "argparse._ArgumentGroup") -> None:
 
 
 def _of(parse: Callable[[str], _T], name: str) -> Callable[[str], _T]:
-    """A reader whose ValueError says what would be right."""
+    """A parser whose ValueError names the right form."""
 
     def read(text: str) -> _T:
         try:
@@ -110,8 +110,8 @@ def _of(parse: Callable[[str], _T], name: str) -> Callable[[str], _T]:
 
 def _span(parse: Callable[[str], float]) -> Callable[[str], Span]:
     def read(text: str) -> Span:
-        low, found, high = text.partition("..")
-        span = (float(parse(low)), float(parse(high if found else low)))
+        low, dots, high = text.partition("..")
+        span = (float(parse(low)), float(parse(high if dots else low)))
         if span[0] > span[1]:
             raise ValueError("the first value has to be the lesser")
         return span
@@ -120,8 +120,8 @@ def _span(parse: Callable[[str], float]) -> Callable[[str], Span]:
 
 
 def _seconds(text: str) -> float:
-    found = _MILLI.fullmatch(text.strip())
-    return float(found[1]) / 1000 if found else parse_duration(text)
+    match = _MILLI.fullmatch(text.strip())
+    return float(match[1]) / 1000 if match else parse_duration(text)
 
 
 def _bandwidth(text: str) -> int:
@@ -135,8 +135,8 @@ def _rate(text: str) -> tuple[Rate | None]:
 
 
 def _outage(text: str) -> tuple[str, float, float | None]:
-    service, found, when = text.partition(":")
-    if service not in ("docex", "tasktracker") or not found:
+    service, colon, when = text.partition(":")
+    if service not in ("docex", "tasktracker") or not colon:
         raise ValueError('docex or tasktracker and a time, such as "docex:2h" or "docex:2h@1h"')
     seconds, at, start = when.partition("@")
     return service, _seconds(seconds), _seconds(start) if at else None

@@ -2,10 +2,14 @@
 
 import argparse
 import asyncio
+import contextlib
 import json
+import os
 import sys
 
-from docpipe.config.config import Config, load
+from docpipe.cli.words import warn
+from docpipe.config.config import Config
+from docpipe.config.loading import load
 from docpipe.patients import COLUMNS, read_csv
 from docpipe.wiring.backends import open_patients
 
@@ -13,6 +17,9 @@ from docpipe.wiring.backends import open_patients
 def patients(args: argparse.Namespace) -> int:
     """Import or list patients; returns the exit status."""
     config = load(args.config)
+    if not config.patients.url:  # the database lies there; SQLite only knows that it cannot be opened
+        with contextlib.suppress(FileNotFoundError):
+            os.scandir(config.state_dir).close()
     work = _import(args, config) if args.patients_command == "import" else _list(args, config)
     return asyncio.run(work, debug=args.debug)
 
@@ -21,11 +28,13 @@ async def _import(args: argparse.Namespace, config: Config) -> int:
     good, refused = await read_csv(args.file)
     async with open_patients(config) as database:
         await database.put(good)
+    if config.patients.url == "fake":
+        warn('docpipe: patients.url is "fake": the patients are put among the invented ones.')
     for row in refused:
         print(f"{args.file}, line {row.line}: refused: {row.reason}.", file=sys.stderr)
-    told = f", {len(refused)} refused" if refused else ""
-    print(f"{len(good)} patient{'' if len(good) == 1 else 's'} imported{told}.")
-    return 0
+    refusals = f", {len(refused)} refused" if refused else ""
+    print(f"{len(good)} patient{'' if len(good) == 1 else 's'} imported{refusals}.")
+    return 1 if refused else 0
 
 
 async def _list(args: argparse.Namespace, config: Config) -> int:

@@ -1,4 +1,4 @@
-"""`docpipe plan`: what would happen, told before it does."""
+"""`docpipe plan`: forecasts how long patients would take, and what the bottleneck would be."""
 
 import argparse
 import contextlib
@@ -11,17 +11,18 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from docpipe.cli.words import say, told_span
-from docpipe.config.config import Config, load
+from docpipe.cli.words import print_line, span_words, time_words
+from docpipe.config.config import Config
+from docpipe.config.loading import load
 from docpipe.errors import UsageError
-from docpipe.model import Json
-from docpipe.plan.assume import Ground, ground
+from docpipe.plan.assumptions import Assumption
 from docpipe.plan.course import Course
 from docpipe.plan.forecast import Forecast, Progress, forecast
-from docpipe.plan.granted import Assumption
 from docpipe.plan.hours import Hour
+from docpipe.plan.inputs import Inputs, inputs_of
 from docpipe.plan.picture import drawn
 from docpipe.plan.setup import Given, Outage
+from docpipe.util.times import iso
 from docpipe.wiring.backends import storage_folder
 from docpipe.workers.machine import usable_cpus
 
@@ -39,18 +40,18 @@ def plan(args: argparse.Namespace) -> int:
     config = load(args.config, services=False)
     if args.svg is not None:
         _can_be_written(args.svg)  # sooner than after minutes
-    found = ground(config, _given(args), time.time)
+    inputs = inputs_of(config, _given(args), time.time)
     with _progress() as show:
-        told = forecast(found.setup, show)
+        forecast_ = forecast(inputs.setup, show)
     if args.svg is not None:
-        _write(args.svg, drawn(told))
+        _write(args.svg, drawn(forecast_))
     if args.json:
-        say(json.dumps(_as_json(found, told)))
+        print_line(json.dumps(_as_json(inputs, forecast_)))
         return 0
-    for line in _lines(found, told, config):
-        say(line)
+    for line in _lines(inputs, forecast_, config):
+        print_line(line)
     if args.svg is not None:
-        say(f"\nDrawn in {args.svg}.")
+        print_line(f"\nDrawn in {args.svg}.")
     return 0
 
 
@@ -79,12 +80,12 @@ def _progress() -> Iterator[Progress]:
     if not sys.stderr.isatty():
         yield lambda _what, _part: None
         return
-    shown = ""
+    last_line = ""
 
     def show(what: str, part: float) -> None:
-        nonlocal shown
-        if (line := f"simulating {what}: {part:.0%}") != shown:
-            shown = line
+        nonlocal last_line
+        if (line := f"simulating {what}: {part:.0%}") != last_line:
+            last_line = line
             print(f"\r{line}\x1b[K", end="", file=sys.stderr, flush=True)
 
     try:
@@ -105,34 +106,34 @@ def _write(path: Path, text: str) -> None:
         raise UsageError(f"{path} cannot be written: {error.strerror}.") from error
 
 
-def _lines(found: Ground, told: Forecast, config: Config) -> Iterator[str]:
-    course, before = told.course, found.setup.before
-    ends = time.strftime("%Y-%m-%d %H:%M", time.localtime(time.time() + course.done_s))
-    span = told_span(course.done_s)
-    take = "takes" if found.setup.patients == 1 else "take"
-    yield f"{_many(found.setup.patients, 'patient')} {take} {span}: begun now, all is done at {ends}."
+def _lines(inputs: Inputs, forecast_: Forecast, config: Config) -> Iterator[str]:
+    course, before = forecast_.course, inputs.setup.before
+    ends = time_words(time.time() + course.done_s)
+    span = span_words(course.done_s)
+    take = "takes" if inputs.setup.patients == 1 else "take"
+    yield f"{_many(inputs.setup.patients, 'patient')} {take} {span}: begun now, all is done at {ends}."
     if unfinished := before.queued + len(before.searched):
         these = _many(unfinished, "unfinished run")
         yield f"Before them come {these} of the state folder, which are counted in."
-    if told.undisturbed is not None:
-        for outage in told.setup.outages:
-            since = told_span(outage.start or 0.0)
-            yield f"{outage.service} is down for {told_span(outage.seconds)} from {since} on."
-        yield f"Without that it takes {told_span(told.undisturbed.done_s)}."
+    if forecast_.undisturbed is not None:
+        for outage in forecast_.setup.outages:
+            since = span_words(outage.start or 0.0)
+            yield f"{outage.service} is down for {span_words(outage.seconds)} from {since} on."
+        yield f"Without that it takes {span_words(forecast_.undisturbed.done_s)}."
     if course.failed:
         yield f"Of all runs, {course.failed} would fail."
     yield ""
     yield from _table(course, len(course.ended))
     yield ""
-    yield from _changes(told)
-    late = f"{course.late_s:.1f} s" if course.late_s < _LONG_S else told_span(course.late_s)
+    yield from _changes(forecast_)
+    late = f"{course.late_s:.1f} s" if course.late_s < _LONG_S else span_words(course.late_s)
     yield (
         f"A search is found ready {late} late on average, after {course.polls:.1f} questions. "
         f"The spool holds at most {_size(course.spool_b)}, the originals to store {_size(course.stored_b)}."
     )
     yield from _room(course, config)
     yield ""
-    yield from _assumed(found.assumptions, found.runs, config)
+    yield from _assumed(inputs.assumptions, inputs.runs, config)
 
 
 def _table(course: Course, total: int) -> Iterator[str]:
@@ -154,26 +155,28 @@ def _clock(seconds: float) -> str:
     return f"{minutes // 60}:{minutes % 60:02}:{rest:02}"
 
 
-def _changes(told: Forecast) -> Iterator[str]:
-    done_s, tried = told.course.done_s, {change.means for change in told.changes}
-    for change in told.changes:
+def _changes(forecast_: Forecast) -> Iterator[str]:
+    done_s, tried = forecast_.course.done_s, {change.means for change in forecast_.changes}
+    for change in forecast_.changes:
         gain = done_s - change.course.done_s
-        span = told_span(change.course.done_s)
-        told_gain = f"{told_span(gain)} less" if gain > _LEAST * done_s else "hardly less"
+        span = span_words(change.course.done_s)
+        gain_words = f"{span_words(gain)} less" if gain > _LEAST * done_s else "hardly less"
         still = (
-            "" if change.course.mostly == change.means else f" Then what holds it up: {change.course.mostly}."
+            ""
+            if change.course.main_bottleneck == change.means
+            else f" Then what holds it up: {change.course.main_bottleneck}."
         )
-        yield f"With {change.what}: {span}, {told_gain}.{still}"
-        if change.means == "conversion" and (cpus := max(1, usable_cpus())) < 2 * told.setup.workers:
+        yield f"With {change.what}: {span}, {gain_words}.{still}"
+        if change.means == "conversion" and (cpus := max(1, usable_cpus())) < 2 * forecast_.setup.workers:
             yield f"  (So many workers need as many CPUs; this machine has {cpus}.)"
     if not tried:
         yield "Neither more workers nor higher quotas would make it faster: nothing is busy all the time."
         return
     if "conversion" not in tried:
-        busy = _average(told.course, "conversion")
+        busy = _average(forecast_.course, "conversion")
         yield f"More conversion workers give nothing: they are {busy:.0%} busy, and hold nothing up."
-    if "search quota" not in tried and told.setup.config.docex.search_rate is not None:
-        used = _average(told.course, "docex.search")
+    if "search quota" not in tried and forecast_.setup.config.docex.search_rate is not None:
+        used = _average(forecast_.course, "docex.search")
         yield f"A higher search quota gives nothing: {used:.0%} of it is used, and it holds nothing up."
 
 
@@ -215,37 +218,39 @@ def _size(size: float) -> str:
     return f"{size:.3g} {unit}"
 
 
-def _as_json(found: Ground, told: Forecast) -> Json:
+def _as_json(inputs: Inputs, forecast_: Forecast) -> dict[str, object]:
     now = time.time()
     return {
-        "patients": found.setup.patients,
-        "unfinished": found.setup.before.queued + len(found.setup.before.searched),
-        "done_s": told.course.done_s,
-        "done_at": now + told.course.done_s,
-        **_course_json(told.course),
-        "hours": [_hour_json(hour) for hour in told.course.hours],
+        "patients": inputs.setup.patients,
+        "unfinished": inputs.setup.before.queued + len(inputs.setup.before.searched),
+        "done_s": forecast_.course.done_s,
+        "ends_at": iso(now + forecast_.course.done_s),
+        "done_at": now + forecast_.course.done_s,  # in seconds, for one release
+        **_course_json(forecast_.course),
+        "parts": [_part_json(hour, now) for hour in forecast_.course.hours],
+        "hours": [_hour_json(hour) for hour in forecast_.course.hours],  # an earlier name, for one release
         "changes": [
             {
                 "what": change.what,
                 "done_s": change.course.done_s,
-                "bottleneck": change.course.mostly,
+                "bottleneck": change.course.main_bottleneck,
                 **_course_json(change.course),
             }
-            for change in told.changes
+            for change in forecast_.changes
         ],
         "outages": [
             {"service": outage.service, "start_s": outage.start, "seconds": outage.seconds}
-            for outage in told.setup.outages
+            for outage in forecast_.setup.outages
         ],
-        "undisturbed_s": told.undisturbed.done_s if told.undisturbed else None,
-        "history_runs": found.runs,
+        "undisturbed_s": forecast_.undisturbed.done_s if forecast_.undisturbed else None,
+        "history_runs": inputs.runs,
         "assumptions": [
-            {"what": item.what, "value": item.value, "source": item.source} for item in found.assumptions
+            {"what": item.what, "value": item.value, "source": item.source} for item in inputs.assumptions
         ],
     }
 
 
-def _course_json(course: Course) -> dict[str, Json]:
+def _course_json(course: Course) -> dict[str, object]:
     return {
         "failed": course.failed,
         "late_s": course.late_s,
@@ -255,7 +260,12 @@ def _course_json(course: Course) -> dict[str, Json]:
     }
 
 
-def _hour_json(hour: Hour) -> Json:
+def _part_json(hour: Hour, now: float) -> dict[str, object]:
+    """A part of the time, an hour or less."""
+    return {"start_at": iso(now + hour.start), **_hour_json(hour)}
+
+
+def _hour_json(hour: Hour) -> dict[str, object]:
     return {
         "start_s": hour.start,
         "seconds": hour.seconds,

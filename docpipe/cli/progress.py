@@ -12,9 +12,10 @@ from typing import Any, Final, Self, TextIO
 import structlog
 
 from docpipe.app import Docpipe
-from docpipe.cli.words import told_span
+from docpipe.cli.words import in_short, span_words
 from docpipe.engine.pace import Pace
 from docpipe.engine.run import Change, current_waits
+from docpipe.engine.runfiles import files_in
 from docpipe.model import Activity, RunState
 from docpipe.runtime import logs
 
@@ -23,14 +24,14 @@ log = structlog.get_logger(__name__)
 IN_DETAIL: Final = 5
 """As many patients are shown activity by activity."""
 _REPEATED: Final = (Activity.CONVERT, Activity.STORE)
-_SHOWN: Final = frozenset({"service_down", "service_probe_failed", "service_up"})
-"""Events that the moving view tells itself."""
+_IN_THE_VIEW: Final = frozenset({"service_down", "service_probe_failed", "service_up"})
+"""Events that the moving view shows itself."""
 _EVERY_S: Final = 0.5
 _PACE_EVERY: Final = 10
 
 
 class Verbosity(Enum):
-    """How much is told on the way."""
+    """How much is printed on the way."""
 
     QUIET = "quiet"  # nothing but what needs attention
     USUAL = "usual"
@@ -39,7 +40,7 @@ class Verbosity(Enum):
 
     @classmethod
     def of(cls, args: Any) -> "Verbosity":
-        """As the options say."""
+        """The verbosity that the options ask for."""
         if args.debug:
             return cls.DEBUG
         if getattr(args, "quiet", False):
@@ -61,7 +62,7 @@ class Spent:
 
 
 class Progress:
-    """Shows how runs go on."""
+    """Shows the progress of runs."""
 
     def __init__(
         self, docpipe: Docpipe, runs: int, verbosity: Verbosity = Verbosity.USUAL, out: TextIO | None = None
@@ -73,6 +74,7 @@ class Progress:
         self._out = out or sys.stderr
         self._pace = Pace(docpipe.engine, docpipe.checkpoints.listing, docpipe.quotas["docex.search"])
         self._began: dict[tuple[str, Activity, str], float] = {}
+        self._names: dict[str, dict[str, str]] = {}
         self._start = time.monotonic()
         self._waited: defaultdict[tuple[str, str], float] = defaultdict(float)
         self._task: asyncio.Task[None] | None = None
@@ -111,9 +113,9 @@ class Progress:
         if repeated and self._moving:
             self._moving.view.count(change.activity)
         if self._verbosity in _IN_FULL or not repeated:
-            self._tell_activity(change, took)
+            self._print_activity(change, took)
 
-    def _tell_activity(self, change: Change, took: float) -> None:
+    def _print_activity(self, change: Change, took: float) -> None:
         if self._moving is None:
             about = {"item": change.item} if change.item else {}
             log.info(
@@ -125,10 +127,23 @@ class Progress:
                 **about,
             )
         elif self._runs <= IN_DETAIL or self._verbosity is Verbosity.VERBOSE:
-            what = f"{change.activity} {change.item}".strip()
+            what = f"{change.activity} {self._name(change)}".strip()
             self._moving.line(f"{change.patient_id}  {what:<24}  {change.outcome:<7} {took:6.1f} s")
 
+    def _name(self, change: Change) -> str:
+        """The name of the document that an activity is about, its item where none is known.
+
+        For the terminal alone: patients may be named in it, so that it is in no log.
+        """
+        names = self._names.setdefault(change.run_id, {})
+        if change.activity in _REPEATED and change.item not in names:  # another archive, or a document in one
+            run = self._engine.runs.get(change.run_id)
+            files = () if run is None else files_in(run.steps.values())
+            names |= {file.item: in_short(file.member.path) for file in files}
+        return names.get(change.item, change.item)
+
     def _ended(self, change: Change) -> None:
+        self._names.pop(change.run_id, None)
         if self._moving is None:
             return  # the engine logs it
         view = self._moving.view
@@ -164,7 +179,7 @@ class _Moving:
         self.view = View(docpipe, runs)
         self._services = docpipe.services
         self._down: dict[str, float] = {}
-        self._shown: list[Any] = []
+        self._drawn: list[Any] = []
         self._live = Live(console=self.console, auto_refresh=False, transient=True, redirect_stdout=False)
 
     @classmethod
@@ -174,12 +189,12 @@ class _Moving:
         if moving.console.is_dumb_terminal:
             return None
         stack.enter_context(moving._live)
-        stack.enter_context(logs.written_by(moving.line, without=_SHOWN))
+        stack.enter_context(logs.written_by(moving.line, without=_IN_THE_VIEW))
         return moving
 
     def line(self, text: str) -> None:
         """A line above the view, that stays; what happened to a service before comes before it."""
-        self._tell_services()
+        self._print_services()
         self._write(text)
 
     def _write(self, text: str) -> None:
@@ -187,21 +202,21 @@ class _Moving:
 
         self.console.print(Text.from_ansi(text), soft_wrap=True)  # logs may bear colours
 
-    def _tell_services(self) -> None:
+    def _print_services(self) -> None:
         for name, service in self._services.items():
             outage = service.view().outage
             if outage is not None and name not in self._down:
                 self._down[name] = outage.since
                 self._write(f"{name} is down: {outage.reason}")
             elif outage is None and name in self._down:
-                self._write(f"{name} is up again after {told_span(time.time() - self._down.pop(name))}")
+                self._write(f"{name} is up again after {span_words(time.time() - self._down.pop(name))}")
 
     def draw(self) -> None:
         """Show how it stands now, unless that is what is shown already: nothing is to flicker."""
         from rich.segment import SegmentLines  # noqa: PLC0415
 
-        self._tell_services()
+        self._print_services()
         lines = self.console.render_lines(self.view(self.console), pad=False)
-        if lines != self._shown:
-            self._shown = lines
+        if lines != self._drawn:
+            self._drawn = lines
             self._live.update(SegmentLines(lines, new_lines=True), refresh=True)

@@ -5,14 +5,19 @@ import asyncio
 import json
 import time
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import Final
 
 from docpipe.cli.wanted import wanted_patients
-from docpipe.cli.words import no_run, say, told_counts, told_time, told_wait, warn
+from docpipe.cli.words import count_words, no_run, print_line, time_words, until_words, warn
 from docpipe.client import Client, Run, Wait
-from docpipe.config.config import Config, load
-from docpipe.model import Json, Outcome
+from docpipe.config.config import Config
+from docpipe.config.loading import load
+from docpipe.errors import UsageError
+from docpipe.model import Outcome, describe_wait
+from docpipe.runtime.service_token import is_open, known_token
 from docpipe.runtime.state_folder import address
+from docpipe.util.times import iso
 
 _EVERYWHERE: Final = ("0.0.0.0", "::", "")  # noqa: S104 -- what a service may listen on; it is asked on this machine
 _UNFINISHED: Final = ("queued", "running", "cancelling")
@@ -21,8 +26,11 @@ _UNFINISHED: Final = ("queued", "running", "cancelling")
 def client_of(args: argparse.Namespace) -> Client:
     """The service that is meant: at the address given, else of the state folder, else as configured."""
     config = load(args.config, services=False)
-    where = args.service or address(config.state_dir) or _configured(config)
-    token = config.service.token
+    here = address(config.state_dir)
+    where = args.service or here or _configured(config)
+    token = None if is_open(config.service) else config.service.token
+    if token is None and where.rstrip("/") == here:  # no other service gets the token of this folder
+        token = known_token(config.state_dir)
     return Client(where, token.reveal() if token else None)
 
 
@@ -33,60 +41,75 @@ def _configured(config: Config) -> str:
 
 def submit(args: argparse.Namespace) -> int:
     """Submit patients; returns the exit status."""
-    patients = asyncio.run(wanted_patients(args, load(args.config, services=False)))
+    config = load(args.config, services=False)
+    if config.fleet.temporal and args.service is None:
+        from docpipe.cli import fleet  # noqa: PLC0415 -- only a fleet pays for it
+
+        return fleet.submit(args, config)
+    patients = asyncio.run(wanted_patients(args, config))
     with client_of(args) as client:
         runs = client.submit(patients, args.priority)
         if args.wait:
             return _watched(client, runs, args)
         if args.json:
-            say(json.dumps({"runs": [_as_json(run) for run in runs]}))
+            print_line(json.dumps({"runs": [_as_json(run) for run in runs]}))
         for run in () if args.json else runs:
-            say(f"{run.run_id}  {run.patient_id:<12}  {run.state}")
+            print_line(f"{run.run_id}  {run.patient_id:<12}  {run.state}")
         if not args.json:
-            told = "1 run is" if len(runs) == 1 else f"{len(runs)} runs are"
-            warn(f"docpipe: {told} in the hands of {client.address}; `docpipe watch` looks on.")
+            count = "1 run is" if len(runs) == 1 else f"{len(runs)} runs are"
+            warn(f"docpipe: {count} submitted to {client.address}; `docpipe watch` shows the progress.")
     return 0
 
 
 def watch(args: argparse.Namespace) -> int:
-    """Look on until runs have ended; returns the exit status."""
+    """Show runs until they have ended; returns the exit status."""
+    config = load(args.config, services=False)
+    if config.fleet.temporal and args.service is None:
+        from docpipe.cli import fleet  # noqa: PLC0415 -- only a fleet pays for it
+
+        return fleet.watch(args, config)
     with client_of(args) as client:
         if args.which:
             runs = [run for word in args.which for run in _meant(client, word)]
         else:
             runs = list(client.runs(_UNFINISHED))
         if not runs and not args.json:
-            say("Nothing to watch: no run is unfinished.")
+            print_line("Nothing to watch: no run is unfinished.")
         return _watched(client, runs, args)
 
 
 def status(args: argparse.Namespace) -> int:
     """Print where runs of the service stand; returns the exit status."""
+    if args.activities:
+        raise UsageError(
+            "`--activities` reads the state folder of this machine, so it does not go with `--service`: "
+            "the page of the service shows the timeline of each run, /api/runs/RUN gives it to programs."
+        )
     with client_of(args) as client:
-        runs = _found(client, args.which) if args.which else list(_latest(client))
+        runs = _runs_of(client, args.which) if args.which else list(_latest(client))
         if args.json:
-            say(json.dumps({"runs": [_as_json(run) for run in runs]}))
+            print_line(json.dumps({"runs": [_as_json(run) for run in runs]}))
             return 0
         if not runs:
-            say("There are no runs yet: `docpipe submit --patient ID` starts one.")
+            print_line("There are no runs yet: `docpipe submit --patient ID` starts one.")
         for run in runs:
-            say(_line(run))
+            print_line(_line(run))
     return 0
 
 
 def cancel(args: argparse.Namespace) -> int:
-    """Give runs of the service up; returns the exit status."""
+    """Cancel runs of the service; returns the exit status."""
     with client_of(args) as client:
         meant = [run for word in args.which for run in _meant(client, word)]
         ended = client.wait([run if run.finished else client.cancel(run.run_id) for run in meant])
-    _tell(ended, args)
+    _print_runs(ended, args)
     return 1 if any(run.state != "cancelled" or run.error for run in ended) else 0
 
 
 def retry(args: argparse.Namespace) -> int:
     """Do a run of the service again; returns the exit status."""
     with client_of(args) as client:
-        latest = max(_found(client, args.which), key=lambda run: run.run_id)
+        latest = max(_runs_of(client, args.which), key=lambda run: run.run_id)
         return _watched(client, [client.retry(latest.run_id, args.first)], args)
 
 
@@ -96,53 +119,53 @@ def _latest(client: Client) -> Iterable[Run]:
     return reversed(latest)
 
 
-def _found(client: Client, word: str) -> list[Run]:
-    found = [run for run in client.runs(prefix=word) if word in (run.patient_id, run.run_id)]
-    if not found:
+def _runs_of(client: Client, word: str) -> list[Run]:
+    runs = [run for run in client.runs(prefix=word) if word in (run.patient_id, run.run_id)]
+    if not runs:
         raise no_run(word)
-    return found
+    return runs
 
 
 def _meant(client: Client, word: str) -> list[Run]:
     """Unfinished runs of a patient if there are, else the last."""
-    found = _found(client, word)
-    return [run for run in found if not run.finished] or found[:1]
+    runs = _runs_of(client, word)
+    return [run for run in runs if not run.finished] or runs[:1]
 
 
 def _watched(client: Client, runs: Sequence[Run], args: argparse.Namespace) -> int:
-    def told(run: Run) -> None:
+    def print_run(run: Run) -> None:
         if not args.json:
-            say(_line(run))
+            print_line(_line(run))
 
     try:
-        ended = client.wait(runs, each=told) if runs else []
+        ended = client.wait(runs, each=print_run) if runs else []
     except KeyboardInterrupt:
-        warn("docpipe: the runs go on in the service; `docpipe watch` looks on again.")
+        warn("docpipe: the runs continue in the service; `docpipe watch` shows them again.")
         raise
     if args.json:
-        say(json.dumps({"runs": [_as_json(run) for run in ended]}))
+        print_line(json.dumps({"runs": [_as_json(run) for run in ended]}))
     return 1 if any(run.state == "failed" for run in ended) else 0
 
 
-def _tell(runs: Sequence[Run], args: argparse.Namespace) -> None:
+def _print_runs(runs: Sequence[Run], args: argparse.Namespace) -> None:
     if args.json:
-        say(json.dumps({"runs": [_as_json(run) for run in runs]}))
+        print_line(json.dumps({"runs": [_as_json(run) for run in runs]}))
         return
     for run in runs:
-        say(_line(run))
+        print_line(_line(run))
 
 
 def _line(run: Run) -> str:
-    return "  ".join(
-        filter(None, (run.run_id, f"{run.patient_id:<12}", run.state.replace("_", " "), _now(run)))
-    )
+    state, ended = run.state.replace("_", " "), run.finished_at
+    if run.finished and ended:
+        state = f"{state}, {time_words(ended.timestamp())}"
+    return "  ".join(filter(None, (run.run_id, f"{run.patient_id:<12}", state, _now(run))))
 
 
 def _now(run: Run) -> str:
     counts = {name: count for name, count in run.documents.items() if count}
     if run.finished:
-        ended = told_time(run.finished_at.timestamp()) if run.finished_at else ""
-        return f"{ended}  {run.error or told_counts(counts)}"
+        return run.error or count_words(counts)
     wait = _waiting(run.wait) if run.wait else ""
     done = f"{sum(counts.values())} of {run.files} documents" if run.files else ""
     return ", ".join(filter(None, (run.activity, done, wait)))
@@ -150,11 +173,10 @@ def _now(run: Run) -> str:
 
 def _waiting(wait: Wait) -> str:
     until = wait.until.timestamp() if wait.until else None
-    told = {"kind": wait.kind, "what": wait.what, "place": wait.place, "until": until}
-    return told_wait(told, time.time())
+    return until_words(describe_wait(wait.kind, wait.what, wait.place), until, time.time())
 
 
-def _as_json(run: Run) -> dict[str, Json]:
+def _as_json(run: Run) -> dict[str, object]:
     """As `--json` of other commands."""
     return {
         "run_id": run.run_id,
@@ -163,4 +185,11 @@ def _as_json(run: Run) -> dict[str, Json]:
         "documents": {outcome.value: run.documents.get(outcome, 0) for outcome in Outcome},
         "task_id": run.task_id,
         "error": run.error,
+        "created_at": _iso(run.created_at),
+        "started_at": _iso(run.started_at),
+        "finished_at": _iso(run.finished_at),
     }
+
+
+def _iso(when: datetime | None) -> str | None:
+    return None if when is None else iso(when.timestamp())

@@ -13,14 +13,15 @@ from typing import Final
 from docpipe import app
 from docpipe.checkpoints import StoredRun
 from docpipe.cli.progress import Progress, Verbosity
-from docpipe.cli.summary import tell
+from docpipe.cli.summary import print_summary
 from docpipe.cli.wanted import wanted_patients
-from docpipe.cli.words import as_json, say, warn
-from docpipe.config.config import Config, load
+from docpipe.cli.words import as_json, print_line, warn
+from docpipe.config.config import Config
+from docpipe.config.loading import load
 from docpipe.engine.engine import STOP_S, Engine
 from docpipe.errors import ConfigError, StateError
 from docpipe.model import RunState
-from docpipe.runtime.interpreter import settle
+from docpipe.runtime.interpreter import tune_interpreter
 from docpipe.runtime.state_folder import InUseError, address, holder
 
 _RESUMES_BY_ITSELF: Final = (
@@ -30,8 +31,13 @@ _RESUMES_BY_ITSELF: Final = (
 
 def run(args: argparse.Namespace) -> int:
     """Run or resume patients; returns the exit status."""
-    settle()
-    return asyncio.run(_run(args, load(args.config)), debug=args.debug)
+    config = load(args.config)
+    if config.fleet.temporal:
+        from docpipe.cli import fleet  # noqa: PLC0415 -- only a fleet pays for it
+
+        return fleet.run(args, config)
+    tune_interpreter()
+    return asyncio.run(_run(args, config), debug=args.debug)
 
 
 async def _run(args: argparse.Namespace, config: Config) -> int:
@@ -41,7 +47,7 @@ async def _run(args: argparse.Namespace, config: Config) -> int:
     )
     async with owned(config, args, instead=instead) as docpipe, stopping(docpipe.engine) as stopped:
         engine = docpipe.engine
-        await _see_to_pauses(docpipe, unpause=getattr(args, "unpause", False))
+        await _handle_pauses(docpipe, unpause=getattr(args, "unpause", False))
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reload_rates, docpipe, args.config)
         if args.command == "resume":
             runs = await engine.resume(patient_ids)
@@ -49,11 +55,11 @@ async def _run(args: argparse.Namespace, config: Config) -> int:
             runs = await engine.submit(patient_ids, args.priority)
         with Progress(docpipe, len(runs), Verbosity.of(args)) as progress:
             await engine.wait()
-        ended = await docpipe.checkpoints.runs([run.run_id for run in runs])
+        ended = await docpipe.checkpoints.runs_with_progress([run.run_id for run in runs])
         if args.json:
-            say(json.dumps({"runs": [as_json(run) for run in ended]}))
+            print_line(json.dumps({"runs": [as_json(run) for run in ended]}))
         else:
-            await tell(docpipe, ended, progress.spent)
+            await print_summary(docpipe.storage, ended, progress.spent)
     if any(not run.state.finished for run in ended):
         hint(ended, args.config)
     if stopped:
@@ -82,13 +88,13 @@ async def owned(config: Config, args: argparse.Namespace, *, instead: str = "") 
                 raise
             raise StateError(
                 f"{holder(config.state_dir).capitalize()} is at work on the state folder {config.state_dir}: "
-                "stop it (Ctrl-C) and try again; afterwards `docpipe resume` goes on with the other runs."
+                "stop it (Ctrl-C) and try again; afterwards `docpipe resume` continues the other runs."
             ) from error
         yield docpipe
 
 
-async def _see_to_pauses(docpipe: app.Docpipe, *, unpause: bool) -> None:
-    """A pause outlives the service in which it was made: take it back, or say so."""
+async def _handle_pauses(docpipe: app.Docpipe, *, unpause: bool) -> None:
+    """End the pauses that an earlier process left, or warn of them."""
     paused = list(await docpipe.checkpoints.pauses())
     for name in paused if unpause else ():
         if name and name not in docpipe.services:  # an origin of archives that nobody has gone to yet
@@ -96,8 +102,8 @@ async def _see_to_pauses(docpipe: app.Docpipe, *, unpause: bool) -> None:
         else:
             await docpipe.unpause(name or None)
     if paused and not unpause:
-        told = ", ".join(name or "everything" for name in paused)
-        warn(f"docpipe: paused: {told}. `docpipe resume --unpause` ends that.")
+        names = ", ".join(name or "everything" for name in paused)
+        warn(f"docpipe: paused: {names}. `docpipe resume --unpause` ends that.")
 
 
 def reload_rates(docpipe: app.Docpipe, path: Path | None) -> None:
@@ -107,8 +113,8 @@ def reload_rates(docpipe: app.Docpipe, path: Path | None) -> None:
     except ConfigError as error:
         warn(f"docpipe: the new configuration is refused, the old one stays: {error}")
     else:
-        told = ", ".join(changed) if changed else "no rate has changed"
-        warn(f"docpipe: configuration read again; {told}. Other keys take effect at the next start.")
+        rates = ", ".join(changed) if changed else "no rate has changed"
+        warn(f"docpipe: configuration read again; {rates}. Other keys take effect at the next start.")
 
 
 @contextlib.asynccontextmanager
@@ -145,5 +151,5 @@ def hint(runs: Sequence[StoredRun], config: Path | None, command: str = "resume"
     """Print how to resume what is unfinished."""
     unfinished = sum(not run.state.finished for run in runs)
     option = f" --config {config}" if config else ""
-    told = "1 run is unfinished" if unfinished == 1 else f"{unfinished} runs are unfinished"
-    warn(f"docpipe: {told}: `docpipe {command}{option}` goes on where it stopped.")
+    count = "1 run is unfinished" if unfinished == 1 else f"{unfinished} runs are unfinished"
+    warn(f"docpipe: {count}: `docpipe {command}{option}` continues where it stopped.")

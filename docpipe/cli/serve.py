@@ -1,8 +1,8 @@
-"""`docpipe serve`: runs until it is told to stop."""
+"""`docpipe serve`: runs until a signal stops it."""
 
 import argparse
 import asyncio
-import os
+import contextlib
 import signal
 import socket
 from dataclasses import replace
@@ -10,62 +10,63 @@ from typing import Final
 
 from docpipe import app
 from docpipe.cli.run import hint, reload_rates, stopping_message
-from docpipe.cli.words import say, warn
-from docpipe.config.config import Config, load
-from docpipe.runtime.interpreter import settle
+from docpipe.cli.signals import first_signal
+from docpipe.cli.words import print_line, warn
+from docpipe.config.config import Config
+from docpipe.config.loading import load
+from docpipe.errors import UsageError
+from docpipe.runtime.interpreter import tune_interpreter
+from docpipe.runtime.service_token import FILE
 from docpipe.web import server
 
 _STOP_S: Final = 7.0
-"""What is under way when docpipe is told to stop may take this long: with all else it is 10 s at most."""
+"""How long activities under way may take after the signal; the whole stop takes at most 10 s."""
 
 
 def serve(args: argparse.Namespace) -> int:
     """Serve; returns the exit status."""
     config = load(args.config)
+    if config.fleet.temporal:
+        raise UsageError(
+            "`docpipe serve` keeps its runs in a state folder, and fleet.temporal keeps them in Temporal: "
+            "`docpipe worker` does a fleet's runs, and `docpipe status` and `docpipe watch` show them."
+        )
     given = {"host": args.host, "port": args.port}
     listens = replace(config.service, **{key: value for key, value in given.items() if value is not None})
-    settle()
+    tune_interpreter()
     return asyncio.run(_serve(args, replace(config, service=listens)), debug=args.debug)
 
 
 async def _serve(args: argparse.Namespace, config: Config) -> int:
-    told = _signals()
+    stopped = first_signal()
     with server.bound(config.service) as sockets:
-        return await _served(args, config, sockets, told)
+        return await _served(args, config, sockets, stopped)
 
 
 async def _served(
-    args: argparse.Namespace, config: Config, sockets: list[socket.socket], told: asyncio.Future[int]
+    args: argparse.Namespace, config: Config, sockets: list[socket.socket], stopped: asyncio.Future[int]
 ) -> int:
     async with (
         app.opened(config, inline=args.debug) as docpipe,
         server.listening(docpipe, sockets) as listening,
+        contextlib.AsyncExitStack() as schedules,
     ):
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reload_rates, docpipe, args.config)
         await docpipe.engine.resume()
+        await schedules.enter_async_context(docpipe.scheduler)
         listening.web.readiness.started = True
         docpipe.state.announce(listening.address)
         needed = " (a token is needed: service.token)" if listening.web.guard.needs_token else ""
-        say(f"docpipe serves at {listening.address}{needed}")
-        number = await told
+        print_line(f"docpipe serves at {listening.address}{needed}")
+        if link := listening.sign_in_link():
+            print_line(f"Sign in once, within 15 minutes: {link}")
+            if config.service.token is None:
+                print_line(f"The token for programs and later: {docpipe.state.path / FILE}")
+        number = await stopped
         warn(stopping_message(_STOP_S))
         listening.web.hub.close()
+        await schedules.aclose()
         await docpipe.engine.stop(_STOP_S)
         if unfinished := await docpipe.checkpoints.unfinished():
             hint(unfinished, args.config, "serve")
     return 128 + number
-
-
-def _signals() -> asyncio.Future[int]:
-    """Done at the first SIGINT or SIGTERM; the second one leaves at once."""
-    loop = asyncio.get_running_loop()
-    first: asyncio.Future[int] = loop.create_future()
-
-    def handle(number: int) -> None:
-        if first.done():
-            os._exit(128 + number)
-        first.set_result(number)
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, handle, int(number))
-    return first

@@ -6,77 +6,78 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from docpipe import app
 from docpipe.checkpoints import StoredRun
 from docpipe.cli.progress import Spent
-from docpipe.cli.words import say, told_counts, told_for, told_span, told_state
-from docpipe.model import Json, Outcome, RunState
+from docpipe.cli.words import STOPPED, count_words, print_line, span_words, state_words
+from docpipe.model import OUTCOMES, Json, Outcome, RunState, describe_subject
+from docpipe.storage import Storage
 
 FEW: Final = 5
-"""As many patients are told of one by one; of more there is a table."""
+"""The most patients listed one by one; more are a table."""
 _PROBLEMS: Final = (Outcome.FAILED, Outcome.REFUSED)
 _MOST_PROBLEMS: Final = 40
 _MOST_ROWS: Final = 200
 _MOST_WAITS: Final = 3
 _SHORT: Final = {
     "completed with errors": "with errors",
-    "converted": "conv.",
-    "stored": "stor.",
-    "failed": "fail.",
-    "duplicate": "dup.",
-    "ignored": "ign.",
-    "refused": "ref.",
+    "readable": "read",
+    "kept as it is": "kept",
+    "could not be read": "unr.",
+    "refused as unsafe": "ref.",
+    "the same as another": "same",
+    "left out": "left",
 }
 
 
-async def tell(docpipe: app.Docpipe, runs: Sequence[StoredRun], spent: Spent | None = None) -> None:
-    """Say what was made, and where it lies."""
+async def print_summary(storage: Storage, runs: Sequence[StoredRun], spent: Spent | None = None) -> None:
+    """Print what was stored, and where."""
     if not runs:
-        say("Nothing to do: no run is unfinished.")
+        print_line("Nothing to do: no run is unfinished.")
         return
     if len(runs) <= FEW:
         for stored in runs:
-            await _one(docpipe, stored)
+            await _one(storage, stored)
     else:
-        await _many(docpipe, runs)
+        await _many(storage, runs)
     if spent is not None:
-        say("")
-        for line in _told_spent(spent, len(runs)):
-            say(line)
+        print_line("")
+        for line in _spent_words(spent, len(runs)):
+            print_line(line)
 
 
-async def _one(docpipe: app.Docpipe, stored: StoredRun) -> None:
-    state = told_state(stored.state) if stored.state.finished else "unfinished"
-    say(f"\nPatient {stored.patient_id}: {state}")
+async def _one(storage: Storage, stored: StoredRun) -> None:
+    state = state_words(stored.state) if stored.state.finished else STOPPED
+    print_line(f"\nPatient {stored.patient_id}: {state}")
     if stored.error:
-        say(f"  reason     {stored.error}")
-    files = await _files(docpipe, stored)
-    if files is None:
+        print_line(f"  reason     {stored.error}")
+    files = await _files(storage, stored)
+    if files is None and not stored.counts:
         return
-    say(f"  found      {told_counts(stored.counts)}")
-    for file in files:
+    print_line(f"  found      {count_words(stored.counts)}")
+    for file in files or ():
         if file["outcome"] in _PROBLEMS:
-            say(f"  {file['outcome']:<9}  {file['path']}: {file['reason']}")
-    say(f"  documents  {docpipe.storage.location(stored.patient_id)}")
-    say(f"  report     {docpipe.storage.location(stored.patient_id, run_id=stored.run_id)}/report.html")
+            print_line(f"  problem    {file['path']}: {OUTCOMES[Outcome(file['outcome'])]}. {file['reason']}")
+    print_line(f"  documents  {storage.location(stored.patient_id)}")
+    if files is not None:
+        print_line(f"  report     {storage.location(stored.patient_id, run_id=stored.run_id)}/report.html")
 
 
-async def _files(docpipe: app.Docpipe, stored: StoredRun) -> list[Json] | None:
+async def _files(storage: Storage, stored: StoredRun) -> list[Json] | None:
     try:
-        manifest = await docpipe.storage.get_run_file(stored.patient_id, stored.run_id, "manifest.json")
+        manifest = await storage.get_run_file(stored.patient_id, stored.run_id, "manifest.json")
     except OSError:  # it was written; that it cannot be read now is no failure of the run
         manifest = None
     return None if manifest is None else list(json.loads(manifest)["files"])
 
 
-async def _many(docpipe: app.Docpipe, runs: Sequence[StoredRun]) -> None:
+async def _many(storage: Storage, runs: Sequence[StoredRun]) -> None:
     ended = [run for run in runs if run.state.finished]
     used = [outcome for outcome in Outcome if any(run.counts.get(outcome) for run in ended)]
-    head = ["patient", "ended as", *(outcome.value for outcome in used)]
+    head = ["patient", "ended as", *(OUTCOMES[outcome] for outcome in used)]
     rows = [
         [
             run.patient_id[:24],
-            told_state(run.state),
+            state_words(run.state),
             *(str(run.counts.get(outcome) or "") for outcome in used),
         ]
         for run in _foremost(ended)
@@ -86,11 +87,11 @@ async def _many(docpipe: app.Docpipe, runs: Sequence[StoredRun]) -> None:
     total = [str(sum(run.counts.get(outcome, 0) for run in ended)) for outcome in used]
     left = "" if len(ended) == len(runs) else f"{len(runs) - len(ended)} unfinished"
     rows.append([f"{len(runs)} patients", left, *total])
-    say("")
+    print_line("")
     for line in _fitting([head, *rows]):
-        say(line)
-    await _problems(docpipe, runs)
-    say(f"\ndocuments and reports: {docpipe.storage.location(runs[0].patient_id).rpartition('/')[0]}")
+        print_line(line)
+    await _problems(storage, runs)
+    print_line(f"\ndocuments and reports: {storage.location(runs[0].patient_id).rpartition('/')[0]}")
 
 
 def _foremost(ended: Sequence[StoredRun]) -> Sequence[StoredRun]:
@@ -108,24 +109,24 @@ def _fitting(rows: list[list[str]]) -> list[str]:
     return list(table([[_SHORT.get(cell, cell) for cell in row] for row in rows], numbers_from=2))
 
 
-async def _problems(docpipe: app.Docpipe, runs: Sequence[StoredRun]) -> None:
-    """Of those whom something befell, what it was; a bounded number of lines."""
+async def _problems(storage: Storage, runs: Sequence[StoredRun]) -> None:
+    """Print the problems of each run, in a bounded number of lines."""
     lines: list[str] = []
     for run in runs:
         if run.error:
             lines.append(f"  {run.patient_id}: {run.error}")
         if any(run.counts.get(outcome) for outcome in _PROBLEMS) and len(lines) <= _MOST_PROBLEMS:
             lines += [
-                f"  {run.patient_id}: {file['path']}: {file['outcome']}, {file['reason']}"
-                for file in await _files(docpipe, run) or ()
+                f"  {run.patient_id}: {file['path']}: {OUTCOMES[Outcome(file['outcome'])]}. {file['reason']}"
+                for file in await _files(storage, run) or ()
                 if file["outcome"] in _PROBLEMS
             ]
     if lines:
-        say("\nproblems:")
+        print_line("\nproblems:")
         for line in lines[:_MOST_PROBLEMS]:
-            say(line)
+            print_line(line)
     if len(lines) > _MOST_PROBLEMS:
-        say("  and more: the report of each patient, and `docpipe status`, tell them all")
+        print_line("  and more: see the report of each patient, or `docpipe status`")
 
 
 def table(rows: Sequence[Sequence[str]], *, numbers_from: int) -> Iterator[str]:
@@ -139,13 +140,13 @@ def table(rows: Sequence[Sequence[str]], *, numbers_from: int) -> Iterator[str]:
         yield "  ".join(cells).rstrip()
 
 
-def _told_spent(spent: Spent, runs: int) -> Iterator[str]:
-    yield f"took {told_span(spent.seconds)}"
+def _spent_words(spent: Spent, runs: int) -> Iterator[str]:
+    yield f"took {span_words(spent.seconds)}"
     most = sorted(spent.waits.items(), key=lambda item: -item[1])[:_MOST_WAITS]
-    told = [
-        f"{told_span(seconds / runs)} for {told_for(kind, what)}"
+    parts = [
+        f"{span_words(seconds / runs)} for {describe_subject(kind, what)}"
         for (kind, what), seconds in most
         if seconds / runs >= 1.0
     ]
-    if told:
-        yield f"waited {'on average ' if runs > 1 else ''}{', '.join(told)}"
+    if parts:
+        yield f"waited {'on average ' if runs > 1 else ''}{', '.join(parts)}"

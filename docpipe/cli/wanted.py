@@ -6,7 +6,7 @@ from pathlib import Path
 from docpipe.cli.words import warn
 from docpipe.config.config import Config
 from docpipe.errors import UsageError
-from docpipe.patients import Filter, csv_rows
+from docpipe.patients import Filter, read_ids
 from docpipe.wiring.backends import open_patients
 
 
@@ -23,7 +23,12 @@ async def wanted_patients(args: argparse.Namespace, config: Config) -> list[str]
     if file is not None:
         patient_ids += await _ids_in(file)
     if bad := [patient_id for patient_id in patient_ids if not _possible(patient_id)]:
-        raise UsageError(f"{len(bad)} of the patient ids given are empty or hold control characters.")
+        which = (
+            "1 patient id is empty or holds" if len(bad) == 1 else f"{len(bad)} patient ids are empty or hold"
+        )
+        raise UsageError(
+            f"{which} control characters: take it out of the options or the file, and type the command again."
+        )
     if args.command == "resume":
         return patient_ids
     filters = [Filter.parse(text) for text in args.where]
@@ -64,19 +69,10 @@ async def _ids_of(config: Config, filters: list[Filter]) -> list[str]:
 
 async def _ids_in(path: Path) -> list[str]:
     """Patient ids of a file: a column `id` where its first line names one, else one a line."""
-    try:
-        lines = path.read_text("utf-8-sig").splitlines()  # noqa: ASYNC240 -- before anything runs
-    except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror}.") from error
-    except UnicodeDecodeError as error:
-        raise UsageError(f"{path} is not UTF-8 text: save it as UTF-8.") from error
-    header = lines[0].lower().replace(";", ",").replace('"', "").split(",") if lines else []
-    if "id" not in [name.strip() for name in header]:
-        return [line.strip() for line in lines if line.strip()]
     ids = []
-    async for number, row in csv_rows(path, ("id",)):
-        if row is None or not row["id"].strip():
-            warn(f"{path}, line {number}: refused, it has no id or not the header's number of fields.")
+    for number, patient_id in await read_ids(path):
+        if patient_id:
+            ids.append(patient_id)
         else:
-            ids.append(row["id"].strip())
+            warn(f"{path}, line {number}: refused, it has no id or not the header's number of fields.")
     return ids

@@ -1,55 +1,29 @@
-"""Small things said in the same words by several commands."""
+"""Phrases and output that several commands share."""
 
+import contextlib
 import sys
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Final
+
+import msgspec
 
 from docpipe.checkpoints import StoredRun
+from docpipe.checkpoints.position import Position
 from docpipe.errors import UsageError
-from docpipe.model import Json, Outcome, WaitKind
-
-_KINDS: Final = {
-    "admission": "waits for its turn to begin",
-    "quota": "waits for the quota of {what}",
-    "outage": "{what} is down",
-    "retry": "tries {what} again",
-    "poll": "waits for the search",
-    "download": "waits for a place among the downloads",
-    "conversion": "waits for a free converter",
-    "disk": "the disk is full ({what})",
-    "token": "waits for a token ({what})",
-    "pause": "{what} is paused",
-}
-
-_FOR: Final = {
-    WaitKind.ADMISSION: "its turn to begin",
-    WaitKind.QUOTA: "the quota of {what}",
-    WaitKind.OUTAGE: "{what} to be up again",
-    WaitKind.RETRY: "another try at {what}",
-    WaitKind.POLL: "the search",
-    WaitKind.DOWNLOAD: "a place among the downloads",
-    WaitKind.CONVERSION: "a free converter",
-    WaitKind.DISK: "room on the disk",
-    WaitKind.TOKEN: "a token ({what})",
-    WaitKind.PAUSE: "the end of a pause",
-}
+from docpipe.model import OUTCOMES, Outcome, Wait, describe_wait
+from docpipe.util.times import iso
 
 
-def told_for(kind: str, what: str) -> str:
-    """What somebody waits for, in words that go on after "for"."""
-    return _FOR[WaitKind(kind)].format(what=what or "docpipe")
-
-
-def told_wait(wait: dict[str, Any] | None, now: float) -> str:
-    """What somebody waits for, in words; empty when for nothing."""
-    if not wait:
+def wait_words(wait: Wait | None, now: float) -> str:
+    """What a run waits for, in words, with when it should continue; empty when for nothing."""
+    if wait is None:
         return ""
-    told = _KINDS.get(wait["kind"], "waits ({what})").format(what=wait["what"] or "docpipe")
-    if wait.get("place"):
-        told += f", place {wait['place']} in line"
-    if wait.get("until") is not None and wait["until"] > now:
-        told += f", next in {told_span(wait['until'] - now)}"
-    return told
+    return until_words(describe_wait(wait.kind, wait.what, wait.place), wait.until, now)
+
+
+def until_words(text: str, until: float | None, now: float) -> str:
+    """A wait in words, with when it should end; times are seconds since the epoch."""
+    return text if until is None or until <= now else f"{text}, next in {span_words(until - now)}"
 
 
 def no_run(word: str) -> UsageError:
@@ -59,37 +33,69 @@ def no_run(word: str) -> UsageError:
     )
 
 
-def as_json(run: StoredRun) -> dict[str, Json]:
+STOPPED: Final = "stopped"
+"""The state of a run that is unfinished while no process works on the state folder."""
+_LONGEST: Final = 48
+"""So many characters of a document's name stand in a table."""
+RESUMES: Final = "`docpipe resume` continues it"
+
+
+def state_of(run: StoredRun, *, at_work: bool) -> str:
+    """Where a run stands; `at_work`: whether a process works on the state folder."""
+    return run.state if run.state.finished or at_work else STOPPED
+
+
+def as_json(run: StoredRun, *, at_work: bool = False) -> dict[str, object]:
     """A run as `--json` prints it."""
     return {
         "run_id": run.run_id,
         "patient_id": run.patient_id,
-        "state": run.state,
+        "state": state_of(run, at_work=at_work),
         "documents": {outcome.value: run.counts.get(outcome, 0) for outcome in Outcome},
         "task_id": run.task_id,
         "error": run.error,
+        "created_at": iso(run.created_at),
+        "started_at": iso(run.started_at),
+        "finished_at": iso(run.finished_at),
     }
 
 
-def told_counts(counts: dict[str, int]) -> str:
-    """Documents by outcome, in words."""
-    told = ", ".join(f"{counts[outcome]} {outcome}" for outcome in Outcome if counts.get(outcome))
+def doing_json(doing: Position | None) -> dict[str, object] | None:
+    """What a run is at as `--json` prints it; `since` and `until`, in seconds, stay for one release."""
+    if doing is None:
+        return None
+    printed: dict[str, object] = {**msgspec.to_builtins(doing), "since_at": iso(doing.since)}
+    if doing.wait is not None:
+        times = {"since_at": iso(doing.wait.since), "until_at": iso(doing.wait.until)}
+        printed["wait"] = {**msgspec.to_builtins(doing.wait), **times}
+    return printed
+
+
+def count_words(counts: dict[str, int]) -> str:
+    """Documents by outcome, in the words of the report and the page."""
+    outcomes = ", ".join(f"{counts[each]} {OUTCOMES[each]}" for each in Outcome if counts.get(each))
     total = sum(counts.values())
-    return f"{total} document{'' if total == 1 else 's'}: {told}" if told else "no documents"
+    return f"{total} document{'' if total == 1 else 's'}: {outcomes}" if outcomes else "no documents"
 
 
-def told_state(state: str) -> str:
+def state_words(state: str) -> str:
     """A state, in words."""
     return str(state).replace("_", " ")
 
 
-def told_time(when: float) -> str:
-    """A time as people write it, in UTC."""
+def in_short(path: str) -> str:
+    """A document's name that a terminal can show, shortened from the left."""
+    path = "".join(character if character.isprintable() else "\ufffd" for character in path)
+    return path if len(path) <= _LONGEST else f"…{path[1 - _LONGEST :]}"
+
+
+def time_words(when: float) -> str:
+    """A time in UTC, such as "2026-11-29 14:30:00 UTC"."""
     return datetime.fromtimestamp(when, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
-def told_span(seconds: float) -> str:
-    """A span of time, as people say it: "12 s", "3 min 5 s", "2 h 10 min"."""
+def span_words(seconds: float) -> str:
+    """A span of time with its units: "12 s", "3 min 5 s", "2 h 10 min"."""
     whole = max(0, round(seconds))
     if whole < 60:  # noqa: PLR2004 -- seconds of a minute
         return f"{whole} s"
@@ -100,11 +106,12 @@ def told_span(seconds: float) -> str:
     return f"{hours} h {minutes} min" if minutes else f"{hours} h"
 
 
-def say(text: Json) -> None:
-    """Print what was asked for."""
+def print_line(text: object) -> None:
+    """Print a line of the answer to stdout."""
     print(text, flush=True)
 
 
 def warn(text: str) -> None:
-    """Print what is not part of the answer."""
-    print(text, file=sys.stderr, flush=True)
+    """Print to stderr what is not part of the answer; a closed stderr is ignored."""
+    with contextlib.suppress(OSError, ValueError):
+        print(text, file=sys.stderr, flush=True)

@@ -1,0 +1,65 @@
+"""What a person reads where a file or a folder cannot be used, whichever command came upon it."""
+
+import errno
+import os
+import pwd
+from pathlib import Path
+from typing import Final
+
+_FORBIDDEN: Final = frozenset({errno.EACCES, errno.EPERM})
+_CURES: Final = {
+    errno.EROFS: "its disk can only be read; name a folder elsewhere",
+    errno.ENOSPC: "make room on its disk",
+    errno.EDQUOT: "make room on its disk, or ask for a larger quota",
+    errno.ENOTDIR: "a part of this path is no folder; check the configuration",
+    errno.EISDIR: "it is a folder, and a file is needed",
+    errno.ENAMETOOLONG: "the path is too long",
+    errno.ELOOP: "its links lead in a circle",
+    errno.EIO: "its disk does not work; check it",
+    errno.ESTALE: "its network share has gone; mount it again",
+    errno.ENOTCONN: "its network share has gone; mount it again",
+}
+
+
+def sentence_of(error: BaseException) -> str | None:
+    """Cause and cure of an error of the file system, also one of several tasks; None of any other error."""
+    if isinstance(error, BaseExceptionGroup):
+        return next(filter(None, map(sentence_of, error.exceptions)), None)
+    if not isinstance(error, OSError) or not isinstance(error.filename, str | bytes | os.PathLike):
+        return None
+    path = Path(os.fsdecode(error.filename))
+    if error.errno in _FORBIDDEN:
+        path, owner = _barrier(path.absolute())
+        return f"{path} cannot be used ({error.strerror}): {_by(owner)}."
+    cure = _CURES.get(error.errno or 0)
+    return cure and f"{path} cannot be used ({error.strerror}): {cure}."
+
+
+def _barrier(path: Path) -> tuple[Path, int | None]:
+    """The file, or the folder above it that may not be entered, with its owner where that can be known."""
+    for folder in reversed(path.parents):
+        if not os.access(folder, os.X_OK, effective_ids=os.access in os.supports_effective_ids):
+            return folder, _owner(folder)
+    return path, _owner(path)
+
+
+def _owner(path: Path) -> int | None:
+    try:
+        return path.stat().st_uid
+    except OSError:
+        return None
+
+
+def _by(owner: int | None) -> str:
+    """Whom it belongs to, and what to do."""
+    if owner is None or owner == os.geteuid():
+        return "mend its permissions, or name another one in the configuration"
+    who = _name(owner)
+    return f"it belongs to the user {who}. Run docpipe as {who}, or name another one in the configuration"
+
+
+def _name(user: int) -> str:
+    try:
+        return pwd.getpwuid(user).pw_name
+    except KeyError:
+        return str(user)

@@ -1,0 +1,84 @@
+"""`docpipe forget`: removes all data of a patient."""
+
+import argparse
+import asyncio
+import json
+import sys
+
+import msgspec
+
+from docpipe import forget as forgetting
+from docpipe.cli.words import print_line
+from docpipe.config.config import Config
+from docpipe.config.loading import load
+from docpipe.errors import StateError, UsageError
+from docpipe.forget import Kept
+
+
+def forget(args: argparse.Namespace) -> int:
+    """Remove all data of a patient; returns the exit status."""
+    config = load(args.config, services=False, state=True)
+    try:
+        return asyncio.run(_forget(args, config), debug=args.debug)
+    except OSError as error:
+        raise StateError(
+            f"Not everything was removed ({error.strerror or error}). Correct that and repeat the command."
+        ) from error
+
+
+async def _forget(args: argparse.Namespace, config: Config) -> int:
+    kept = await forgetting.find(config, args.patient)
+    kept.histories = await _histories(config, args.patient, remove=False)
+    if not args.dry_run:
+        if not args.yes:
+            _confirm(args, kept)
+        histories = await _histories(config, args.patient, remove=True)
+        kept = await forgetting.remove(config, args.patient)
+        kept.histories = histories
+    if args.json:
+        print_line(json.dumps({**msgspec.to_builtins(kept), "removed": not args.dry_run}))
+        return 0
+    _print(kept, removed=not args.dry_run)
+    return 0
+
+
+async def _histories(config: Config, patient_id: str, *, remove: bool) -> int:
+    """How many histories a fleet keeps, or kept."""
+    if not config.fleet.temporal:
+        return 0
+    from docpipe.fleet.forgetting import count_histories, remove_histories  # noqa: PLC0415 -- an extra
+
+    return await (remove_histories if remove else count_histories)(config, patient_id)
+
+
+def _confirm(args: argparse.Namespace, kept: Kept) -> None:
+    """Ask for the patient's id.
+
+    Raises:
+        UsageError: if nobody can be asked, or the answer is another.
+    """
+    if args.json or not sys.stdin.isatty():
+        raise UsageError("Nothing was removed: add --yes to confirm, or --dry-run to list what is kept.")
+    _print(kept, removed=False)
+    answer = input("This cannot be undone. Type the patient's id to remove all of it: ")
+    if answer.strip() != kept.patient_id:
+        raise UsageError("Nothing was removed: the answer is not the patient's id.")
+
+
+def _print(kept: Kept, *, removed: bool) -> None:
+    if kept.nothing and not kept.in_patients:
+        print_line(f"docpipe keeps nothing of patient {kept.patient_id}.")
+    else:
+        print_line(f"Patient {kept.patient_id}: {'removed' if removed else 'would be removed'}")
+        print_line(f"  storage    {kept.documents} documents, {kept.files} files ({kept.bytes:,} bytes)")
+        print_line(f"             {kept.location}")
+        print_line(f"  state      {len(kept.runs)} runs, {kept.log_lines} lines of the activity log")
+        if kept.histories:
+            delay = " (Temporal deletes them within a minute)" if removed else ""
+            print_line(f"  Temporal   {kept.histories} histories of runs{delay}")
+        print_line("  search     the patient's texts in the search index, if there is one")
+        if kept.in_patients:
+            print_line("  patients   the patient's row in docpipe's own patients database")
+    print_line("Out of docpipe's reach:")
+    for text in kept.beyond_reach:
+        print_line(f"  - {text}")
