@@ -1,0 +1,124 @@
+"""The connection to Temporal, for workers and for commands."""
+
+import asyncio
+import functools
+import logging
+from pathlib import Path
+from typing import Final
+
+from temporalio.client import Client
+from temporalio.converter import DataConverter
+from temporalio.runtime import LogForwardingConfig, LoggingConfig, Runtime, TelemetryConfig, TelemetryFilter
+from temporalio.service import RPCError, RPCStatusCode, TLSConfig
+
+from docpipe.config.config import Config
+from docpipe.errors import ConfigError, DocpipeError, UnreachableError
+
+_CONNECT_S: Final = 20.0
+_WRONG: Final = {
+    "UnknownIssuer": "the certificate of {address} is signed by nobody that docpipe trusts: set "
+    "fleet.ca_file to the certificate of its authority",
+    "NotValidForName": "the certificate of {address} is for another name: correct the address, or set "
+    "fleet.server_name to the name in it",
+    "InvalidCertificate(Expired": "the certificate of {address} has expired: renew it",
+    "InvalidCertificate": "the certificate of {address} cannot be used: renew it, or correct fleet.ca_file",
+    "handshake eof": "{address} does not speak TLS: set fleet.tls = false, or correct the port",
+    "InvalidContentType": "{address} does not speak TLS: set fleet.tls = false, or correct the port",
+}
+"""What stays wrong until somebody mends it, by a word in the error."""
+_AWAY: Final = {
+    "ConnectionRefused": "nothing listens there",
+    "dns error": "there is no machine of that name",
+    "TimedOut": "no answer in time",
+    "HostUnreachable": "there is no way to that machine",
+    "NetworkUnreachable": "there is no way to that machine",
+}
+"""What may pass."""
+NOT_ALLOWED: Final = (RPCStatusCode.UNAUTHENTICATED, RPCStatusCode.PERMISSION_DENIED)
+
+
+@functools.cache
+def _runtime() -> Runtime:
+    """One for the process. Its own default writes to standard output, where answers stand."""
+    forwarding = LogForwardingConfig(logger=logging.getLogger("temporal"))
+    filters = TelemetryFilter(core_level="WARN", other_level="ERROR")
+    return Runtime(telemetry=TelemetryConfig(logging=LoggingConfig(filter=filters, forwarding=forwarding)))
+
+
+async def connect(config: Config, converter: DataConverter) -> Client:
+    """Connect to Temporal.
+
+    Raises:
+        ConfigError: if a file of `fleet` cannot be read, or Temporal refuses the caller.
+        UnreachableError: if it does not answer.
+    """
+    fleet = config.fleet
+    try:
+        async with asyncio.timeout(_CONNECT_S):
+            return await Client.connect(
+                fleet.temporal,
+                namespace=fleet.namespace,
+                api_key=fleet.api_key.reveal() if fleet.api_key else None,
+                tls=_tls(config) if fleet.tls else False,
+                data_converter=converter,
+                runtime=_runtime(),
+            )
+    except RPCError as error:
+        if error.status in NOT_ALLOWED:
+            raise ConfigError(
+                f"fleet.temporal: Temporal at {fleet.temporal} refuses docpipe ({error.message}): set "
+                "fleet.api_key_file or fleet.client_cert_file to what it expects."
+            ) from error
+        raise _unreachable(config, error) from error
+    except RuntimeError as error:
+        raise _refused_or_unreachable(config, str(error)) from error
+    except TimeoutError as error:
+        raise _unreachable(config, error) from error
+
+
+def _refused_or_unreachable(config: Config, text: str) -> DocpipeError:
+    """What an error of the connection means, and its cure; its own text is for those who write Rust."""
+    address = config.fleet.temporal
+    for sign, meaning in _WRONG.items():
+        if sign in text:
+            return ConfigError(f"fleet.temporal: {meaning.format(address=address)}.")
+    reason = next(
+        (meaning for sign, meaning in _AWAY.items() if sign in text), "it breaks the connection off"
+    )
+    hint = ""
+    if "after connection" in text:
+        client = "fleet.client_cert_file to a certificate, if it expects one"
+        hint = f"; or set {client if config.fleet.tls else 'fleet.tls = true, if it expects TLS'}"
+    return UnreachableError(
+        f"Temporal at {address} does not answer ({reason}): start it, or set fleet.temporal to its "
+        f"address{hint}."
+    )
+
+
+def _unreachable(config: Config, error: Exception) -> UnreachableError:
+    reason = str(error).split("\n", 1)[0][:200] or "no answer in time"
+    return UnreachableError(
+        f"Temporal at {config.fleet.temporal} does not answer ({reason}): start it, or set fleet.temporal to "
+        f"its address{'' if config.fleet.tls else ', and fleet.tls = true if it expects TLS'}."
+    )
+
+
+def _tls(config: Config) -> TLSConfig:
+    fleet = config.fleet
+    return TLSConfig(
+        server_root_ca_cert=_read(config, "ca_file"),
+        domain=fleet.server_name or None,
+        client_cert=_read(config, "client_cert_file"),
+        client_private_key=_read(config, "client_key_file"),
+    )
+
+
+def _read(config: Config, key: str) -> bytes | None:
+    name = getattr(config.fleet, key)
+    if not name:
+        return None
+    path: Path = config.folder / name
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ConfigError(f"fleet.{key}: {path} cannot be read: {error.strerror}.") from error

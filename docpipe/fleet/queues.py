@@ -1,0 +1,82 @@
+"""The task queues of a fleet: by service, so that an outage of one holds up no other."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from docpipe.model import Activity
+
+PIPELINE: Final = 1
+"""Changes with each change of the pipeline after which old histories could not be replayed. Runs stay with
+workers of the release that began them."""
+
+
+class Queue(StrEnum):
+    """What `docpipe worker --queues` names."""
+
+    BEGIN = "begin"  # up to the search: few at a time, and who is further goes first
+    DOCEX = "docex"  # polls and downloads
+    TRACKER = "tracker"  # the task's status, reports, the end of runs
+    CONVERT = "convert"  # conversions, each with the storing of its document
+
+
+_TASKS: Final = 100
+_BEGINNING: Final = 8
+_USUAL: Final = 3
+_URGENT: Final = 5
+DOWNLOADS: Final = "downloads"
+OF_ACTIVITY: Final = {
+    Activity.GET_PATIENT: Queue.BEGIN,
+    Activity.CREATE_TASK: Queue.BEGIN,
+    Activity.SEARCH: Queue.BEGIN,
+    Activity.CHECK_STATUS: Queue.DOCEX,
+    Activity.DOWNLOAD: DOWNLOADS,
+    Activity.CONVERT: Queue.CONVERT,
+    Activity.STORE: Queue.CONVERT,
+    Activity.UPDATE_STATUS: Queue.TRACKER,
+    Activity.REPORT: Queue.TRACKER,
+    Activity.APPEND_REPORT: Queue.TRACKER,
+}
+FURTHER: Final = {Activity.GET_PATIENT: 1, Activity.CREATE_TASK: 0, Activity.SEARCH: -1}
+"""Added to the key of a priority, smaller first: hardly any run is begun that cannot search soon."""
+
+
+@dataclass(frozen=True, slots=True)
+class Slots:
+    """How many tasks of a queue a worker has at a time."""
+
+    name: str
+    tasks: int
+
+
+def slots_of(queue: Queue, *, downloads: int, conversions: int) -> list[Slots]:
+    """The task queues behind a name, with the tasks that one worker may have.
+
+    Args:
+        queue: the name.
+        downloads: archives that one worker fetches at a time.
+        conversions: documents that one worker converts at a time, as its memory allows.
+    """
+    if queue is Queue.BEGIN:
+        return [Slots(queue, _BEGINNING)]
+    if queue is Queue.CONVERT:
+        return [Slots(queue, conversions + 1)]  # one more is fetched and stored meanwhile
+    if queue is Queue.DOCEX:
+        return [Slots(queue, _TASKS), Slots(DOWNLOADS, downloads)]
+    return [Slots(queue, _TASKS)]
+
+
+def task_queue(prefix: str, name: str) -> str:
+    """The name of a queue in Temporal, which fleets may share."""
+    return f"{prefix}-{name}"
+
+
+def run_queue(prefix: str, pipeline: int = PIPELINE) -> str:
+    """The queue of workflow tasks of the runs that a release began."""
+    return f"{prefix}-runs-{pipeline}"
+
+
+def priority_key(priority: int, activity: Activity) -> int:
+    """Temporal's priority of a task, 1 to 5, smaller first, from docpipe's 0 to 9."""
+    level = _USUAL - (priority > 0) - (priority >= _URGENT)
+    return min(5, max(1, level + FURTHER.get(activity, 0)))

@@ -1,0 +1,159 @@
+"""`docpipe worker`: does activities of the fleet's runs, and leaves them to others when it stops."""
+
+import asyncio
+import contextlib
+import os
+import random
+import socket
+import time
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Final
+
+import structlog
+from temporalio.client import Client
+from temporalio.worker import UnsandboxedWorkflowRunner, Worker
+
+from docpipe.config.config import Config
+from docpipe.fleet.checks import refuse_unfit
+from docpipe.fleet.doing import Doer
+from docpipe.fleet.flow import RetrievePatient
+from docpipe.fleet.forgetful import Nothing
+from docpipe.fleet.opening import open_fleet
+from docpipe.fleet.probes import Probes, listening
+from docpipe.fleet.queues import PIPELINE, Queue, run_queue, slots_of, task_queue
+from docpipe.fleet.spool import BucketSpool
+from docpipe.fleet.tidying import tidy_once
+from docpipe.model import Clock
+from docpipe.runtime.activity_log import ActivityLog
+from docpipe.runtime.state_folder import StateFolder
+from docpipe.wiring.activities import open_activities
+from docpipe.wiring.backends import storage_folder
+from docpipe.wiring.fleet import open_store
+from docpipe.wiring.gates import Gates, open_gates
+from docpipe.wiring.workers import CONVERTER, make_workers
+from docpipe.workers.machine import default_workers
+
+log = structlog.get_logger(__name__)
+
+STOP_S: Final = 8.0
+"""Seconds that activities under way may take to end when a worker stops."""
+_TICK_S: Final = 1.0
+_TIDY_EVERY: Final = 300
+_TIDY_STORAGE_EVERY: Final = 3600
+_CACHED: Final = 400
+"""Runs whose course a worker keeps in memory, at about 0.2 MiB each; the others are replayed."""
+_POLLS: Final = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FleetWorker:
+    """A worker at work."""
+
+    config: Config
+    client: Client
+    gates: Gates
+    doer: Doer
+    name: str
+    queues: Sequence[Queue]
+
+
+@contextlib.asynccontextmanager
+async def working(
+    config: Config,
+    queues: Sequence[Queue] = tuple(Queue),
+    *,
+    clock: Clock = time.time,
+    converter: str = CONVERTER,
+    inline: bool = False,
+    pipeline: int = PIPELINE,
+) -> AsyncIterator[FleetWorker]:
+    """Open a worker, and let it work until the end of the block; then what is under way ends or is given up.
+
+    Args:
+        config: the configuration; `fleet.temporal` is set.
+        queues: whose activities it does. Each worker decides on the course of runs, too.
+        clock: the wall clock.
+        converter: `module:function` that converts a document.
+        inline: whether it runs inside this process, without limits.
+        pipeline: the release of the pipeline whose runs it continues.
+
+    Raises:
+        ConfigError: if a value of the configuration cannot be used.
+        StateError: if the state folder, the storage or Temporal cannot be used.
+    """
+    rng = random.Random()
+    async with contextlib.AsyncExitStack() as stack:
+        state = stack.enter_context(StateFolder(config.state_dir))
+        store = await open_store(config, stack)
+        bucket = storage_folder(config) is None
+        gates = await open_gates(config, Nothing(), clock, rng, stack, storage=bucket, store=store)
+        fleet = await stack.enter_async_context(open_fleet(config, gates.storage))
+        await refuse_unfit(config, fleet, store)
+        spool = await fleet.open_spool(state.spool)
+        workers = make_workers(config, clock, converter, inline=inline, rooms=state.spool)
+        alone = replace(config, search=replace(config.search, index=False))  # an index has one writer
+        activities = await stack.enter_async_context(open_activities(alone, gates, spool, workers, clock))
+        activity_log = await stack.enter_async_context(ActivityLog(state.path, clock))
+        doer = Doer(fleet.client, activities, activity_log)
+        name = f"{socket.gethostname()}:{os.getpid()}"
+        worker = FleetWorker(
+            config=config, client=fleet.client, gates=gates, doer=doer, name=name, queues=queues
+        )
+        if config.fleet.probes:
+            probes = Probes(fleet.client, gates, doer)
+            await stack.enter_async_context(listening(probes, config.fleet.probes))
+        ticking = asyncio.create_task(_tick(worker, spool), name="tick")
+        stack.callback(ticking.cancel)
+        for temporal_worker in _workers(worker, pipeline):
+            await stack.enter_async_context(temporal_worker)
+        stack.callback(doer.stopping.set)
+        log.info("worker_started", name=name, queues=[str(queue) for queue in queues])
+        yield worker
+
+
+async def _tick(worker: FleetWorker, spool: BucketSpool) -> None:
+    """Keep the places in line up to date, and this machine's spool free of ended runs."""
+    ticks = 0
+    while True:
+        await asyncio.sleep(_TICK_S)
+        worker.gates.refresh()
+        ticks += 1
+        if ticks % _TIDY_EVERY == 0:
+            try:
+                await spool.tidy(worker.doer.busy)
+            except OSError as error:
+                log.warning("spool_not_tidied", reason=error.strerror)
+        if ticks % _TIDY_STORAGE_EVERY == 0:
+            await tidy_once(worker.client, spool.blobs, worker.config.fleet.prefix)
+
+
+def _workers(worker: FleetWorker, pipeline: int) -> list[Worker]:
+    """A worker of the runs' workflows, and one for each task queue."""
+    config, client = worker.config, worker.client
+    convert, prefix = config.convert, config.fleet.prefix
+    made = [
+        Worker(
+            client,
+            task_queue=run_queue(prefix, pipeline),
+            workflows=[RetrievePatient],
+            workflow_runner=UnsandboxedWorkflowRunner(),  # the pipeline is held to its rules by a test
+            identity=worker.name,
+            max_cached_workflows=_CACHED,
+        )
+    ]
+    conversions = convert.workers or default_workers(convert.memory)
+    for queue in worker.queues:
+        for slots in slots_of(queue, downloads=config.docex.max_downloads, conversions=conversions):
+            of_queue = Worker(
+                client,
+                task_queue=task_queue(prefix, slots.name),
+                activities=worker.doer.of_queue(slots.name),
+                identity=worker.name,
+                max_concurrent_activities=slots.tasks,
+                max_concurrent_activity_task_polls=min(_POLLS, slots.tasks),
+                graceful_shutdown_timeout=timedelta(seconds=STOP_S),
+            )
+            made.append(of_queue)
+    return made
