@@ -126,8 +126,9 @@ def _add_oauth2(add: Callable[..., Any]) -> None:
     add("--oauth2-port", type=int, metavar="PORT", help="serve tokens, and ask for them; 0: any free port")
     add("--oauth2-client-id", metavar="ID", help="who may ask for tokens (default: docpipe)")
     add("--oauth2-keys", type=Path, metavar="JWKS", help="public keys, for signed assertions")
+    add("--oauth2-auth", choices=("basic", "post"), help="where a secret has to be (default: basic)")
     add("--oauth2-seconds", type=float, metavar="S", help="a token is good for (default: 300)")
-    add("--oauth2-expires-in", choices=EXPIRES_IN, help="how that is told (default: number)")
+    add("--oauth2-expires-in", choices=EXPIRES_IN, help="the form of the lifetime (default: number)")
 
 
 def _add_searches(add: Callable[..., Any]) -> None:
@@ -140,12 +141,12 @@ def _add_searches(add: Callable[..., Any]) -> None:
         metavar="ID=S",
         help="searches for this patient take exactly so long; repeatable",
     )
-    for name, told in (
+    for name, message in (
         ("empty", "without any document (default: P198)"),
         ("failing", "whose searches fail (default: P199)"),
         ("expiring", "whose first search expires"),
     ):
-        add(f"--{name}", type=ids, metavar="IDS", help=f"patients, with commas between, {told}")
+        add(f"--{name}", type=ids, metavar="IDS", help=f"patients, with commas between, {message}")
     add("--link-seconds", type=float, metavar="S", help="a link is good for (default: 300)")
     add("--mix", choices=MIXES, help='documents made up: "full" (default), or 4 small texts for load')
     add("--documents", type=Path, metavar="FOLDER", help="serve the files of this folder to every patient")

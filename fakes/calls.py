@@ -60,6 +60,8 @@ class Call:
     request: web.Request
     seen: Seen
     raw: bytes
+    unfiltered: bool = False
+    """Whether to list all that there is, whatever is asked for."""
     _json: Any = _UNREAD
 
     def header(self, name: str) -> str | None:

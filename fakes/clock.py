@@ -7,7 +7,7 @@ from email.utils import formatdate
 
 
 class Clock:
-    """The loop's clock, and the wall clock as told by it (so that virtual time moves both)."""
+    """The loop's clock, and the wall clock derived from it (so that virtual time moves both)."""
 
     def __init__(self, wall_clock: Callable[[], float]) -> None:
         self.time = asyncio.get_running_loop().time

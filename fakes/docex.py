@@ -90,6 +90,12 @@ class DocExchange(Front):
         """Let a search answer 404 from now on; KeyError where there is none."""
         self._keep(replace(self.searches[id_], gone="purged"))
 
+    def remake(self, call: Call, seconds: float) -> None:
+        """Let the search run once more."""
+        search = self.searches.get(call.part("name").removesuffix(".zip"))
+        if search is not None:
+            self._keep(replace(search, began=self.world.clock.epoch(), seconds=seconds))
+
     def live(self, id_: str) -> Search:
         """A search that is still there; 404 or 410 otherwise."""
         search = self.searches.get(id_)

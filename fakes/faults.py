@@ -4,6 +4,8 @@ Answers:
 
     503 (any of 400 to 599)  problem+json with that status
     html200, html502, ...    an HTML page with that status, as proxies send
+    plain404, ...            that status with a line of text, as default backends of an ingress send
+    away302, ...             a redirect to another origin, as in maintenance
     empty502, ...            that status without a body
     fhir503, ...             that status with a FHIR OperationOutcome that calls it transient
     fhirbad500, ...          likewise, with one that does not
@@ -18,6 +20,10 @@ Answers:
     slow                     the body takes `seconds` to arrive
     forget                   every Idempotency-Key is forgotten before the request is handled, as usual
     revoke                   every token of the OAuth2 server is revoked before the request is handled
+    remake                   410 for a link, while the search runs once more, for `seconds`
+    swapped                  the effect, then the latest answer of the operation about another subject
+    cached                   the first answer of the operation about another subject, without an effect
+    unfiltered               what the request asks for is overlooked: all that there is is listed
 """
 
 import math
@@ -63,8 +69,13 @@ _WORDS: Final = (
     "slow",
     "forget",
     "revoke",
+    "remake",
+    "swapped",
+    "cached",
+    "unfiltered",
 )
-_TIMED: Final = ("delay", "late", "slow")
+_MIXES: Final = ("swapped", "cached")
+_TIMED: Final = ("delay", "late", "slow", "remake")
 _RETRY_FORMS: Final = ("date", "epoch", "epoch_ms")
 _FIELDS: Final = {
     "from": ("since", float),
@@ -103,7 +114,7 @@ class Fault:
     def __post_init__(self) -> None:
         if not any(matches(operation, self.operation) for operation in OPERATIONS):
             raise ValueError(f"no operation matches {self.operation!r}: there are {', '.join(OPERATIONS)}")
-        page = re.fullmatch(r"(html|empty|fhir|fhirbad)([1-5]\d\d)", self.answer)
+        page = re.fullmatch(r"(html|plain|away|empty|fhir|fhirbad)([1-5]\d\d)", self.answer)
         known = self.answer in _WORDS or (
             int(page[2]) >= 200  # noqa: PLR2004 - 1xx are no answers
             if page
@@ -196,6 +207,11 @@ class Faults:
     def clear(self) -> None:
         """Let everything work again."""
         self._armed.clear()
+
+    @property
+    def mixes(self) -> bool:
+        """Whether answers are to be kept, to be sent to others."""
+        return any(armed.fault.answer in _MIXES for armed in self._armed)
 
     def meet(self, operation: str, now: float, subjects: Callable[[], Collection[str]]) -> Fault | None:
         """The fault that this request meets; it counts as having happened."""

@@ -12,6 +12,7 @@ from fakes.calls import Call, Refusal, Reply
 from fakes.clock import http_date
 from fakes.documents.shelf import Shelf
 from fakes.fhirfiles import Files, Held
+from fakes.fhirxml import to_xml
 from fakes.front import Front, Handler, Route, World, digest
 from fakes.patients import Person, sample
 from fakes.quota import whole_seconds
@@ -20,6 +21,8 @@ FHIR: Final = "application/fhir+json"
 SYSTEM: Final = "urn:oid:2.999.1"
 """The system of the patients' identifiers; their logical ids are the same."""
 _LONGEST_HINT_S: Final = 60.0
+_IN_XML: Final = ("fhir.patient", "fhir.search", "fhir.page")
+_TYPES_OF_XML: Final = ("application/fhir+xml", "*/*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,14 +68,31 @@ class FhirServer(Front):
         self.file_port = 0
         """Of the files' own origin, once it listens; 0 where they lie here."""
         self.files = Files(shelf, options.fhir)
+        self._asked_after: dict[str, None] = {}
+        """Patients that somebody asked for, in order."""
         self._people = {row["id"]: Person(**row) for row in sample(options.seed)}
         for id_, fields in world.journal.load("fhir.job").items():
             self.jobs[id_] = Job(**{**fields, "id": id_})
         self.deleted += [id_ for id_, job in self.jobs.items() if job.gone]
 
+    async def _handle(self, call: Call, handler: Handler, wait: float) -> Reply:
+        speaks_xml = self.world.options.fhir.xml and call.seen.operation in _IN_XML
+        if speaks_xml and not set(_TYPES_OF_XML) & set((call.header("Accept") or "*/*").split(", ")):
+            return Reply.of(406, outcome("not-supported", "Only XML."), {"Content-Type": FHIR})
+        reply = await super()._handle(call, handler, wait)
+        if speaks_xml and reply.headers.get("Content-Type") == FHIR:
+            headers = {**reply.headers, "Content-Type": "application/fhir+xml"}
+            return Reply(reply.status, to_xml(json.loads(bytes(reply.body))), headers)
+        return reply
+
+    def refusal(self, refusal: Refusal) -> Reply:
+        """An OperationOutcome."""
+        return self._of(refusal.status, outcome("processing", str(refusal)), refusal.headers)
+
     def routes(self) -> list[Route]:
         """What it knows; the rest is answered with 404."""
         return [
+            ("GET", "/fhir/metadata", "fhir.patient", self._metadata),
             ("GET", "/fhir/Patient", "fhir.patient", self._find),
             ("GET", "/fhir/Patient/{id}", "fhir.patient", self._read),
             ("GET", "/fhir/DocumentReference", "fhir.search", self._kick_off("search")),
@@ -85,6 +105,7 @@ class FhirServer(Front):
             ("GET", "/fhir/manifests/{job}/{page}", "fhir.page", self._manifest_page),
             ("GET", "/fhir/files/{job}/{file}", "fhir.file", self.file),
             ("GET", "/fhir/Binary/{binary}", "fhir.binary", self.binary),
+            ("GET", "/fhir/Binary/{binary}/$binary-access-read", "fhir.binary", self.access),
         ]
 
     def subjects(self, call: Call) -> Collection[str]:
@@ -108,9 +129,10 @@ class FhirServer(Front):
     # Patients
 
     def person(self, id_: str) -> Person:
-        """Whoever is asked for; 404 for those that the options leave out."""
+        """The patient of the request; 404 for those that the options leave out."""
         if id_ in self.world.options.fhir.strangers:
             raise Refusal(404, "There is no such patient.")
+        self._asked_after[id_] = None
         return self._people.get(id_) or Person(id_, "Ann", "Lee", "1957-03-31")
 
     def _asked(self, call: Call) -> str:
@@ -130,6 +152,11 @@ class FhirServer(Front):
         except (ValueError, LookupError, TypeError, StopIteration) as error:
             raise Refusal(400, "Whose documents?") from error
 
+    async def _metadata(self, _call: Call) -> Reply:
+        formats = ["application/fhir+json"]
+        capabilities = {"resourceType": "CapabilityStatement", "fhirVersion": "4.0.1", "format": formats}
+        return self._of(200, {**capabilities, "status": "active", "kind": "instance"})
+
     async def _read(self, call: Call) -> Reply:
         options = self.world.options.fhir
         if options.by_identifier:
@@ -144,6 +171,8 @@ class FhirServer(Front):
                 found = [self._resource(self.person(value))]
             except Refusal:
                 found = []
+        if call.unfiltered:
+            found += [self._resource(self.person(id_)) for id_ in [*self._asked_after] if id_ != value]
         entries = [{"resource": resource, "search": {"mode": "match"}} for resource in found]
         return self._of(
             200, {"resourceType": "Bundle", "type": "searchset", "total": len(found), "entry": entries}
@@ -153,9 +182,12 @@ class FhirServer(Front):
         return f"L-{id_}" if self.world.options.fhir.by_identifier else id_
 
     def _resource(self, person: Person) -> dict[str, Any]:
+        merged = dict(self.world.options.fhir.merged).get(person.id)
+        link = [{"type": "replaced-by", "other": {"reference": f"Patient/{merged}"}}] if merged else []
         return {
             "resourceType": "Patient",
             "id": self._logical(person.id),
+            **({"link": link} if link else {}),
             "identifier": [{"system": SYSTEM, "value": person.id}],
             "name": [{"family": person.family, "given": [person.given]}],
             "birthDate": person.birth_date,
@@ -180,8 +212,8 @@ class FhirServer(Front):
             place = f"/fhir/jobs/{job.id}"
             if self.world.options.absolute_urls:
                 place = self._origin(call) + place
-            told = outcome("informational", "Accepted.", "information")
-            return self._of(202, told, {options.location: place})
+            reported = outcome("informational", "Accepted.", "information")
+            return self._of(202, reported, {options.location: place})
 
         return handle
 
@@ -235,8 +267,8 @@ class FhirServer(Front):
             return Reply(202)
         seconds = whole_seconds(min(waited / 10, _LONGEST_HINT_S))
         hint = http_date(math.ceil(now + int(seconds))) if options.fhir.dates else seconds
-        told = f"{waited / job.seconds:.0%}" if job.seconds else "in progress"
-        return Reply(202, b"", {"X-Progress": told, "Retry-After": hint})
+        text = f"{waited / job.seconds:.0%}" if job.seconds else "in progress"
+        return Reply(202, b"", {"X-Progress": text, "Retry-After": hint})
 
     async def _delete(self, call: Call) -> Reply:
         job = self._job(call)
@@ -267,12 +299,29 @@ class FhirServer(Front):
         held = await self._held(call, id_, whole=False)
         return self.files.binary(held, number, call)
 
+    async def access(self, call: Call) -> Reply:
+        """The data of a Binary that is handed out without it, as HAPI FHIR has it."""
+        if self.world.options.fhir.binaries != "external" or call.request.query.get("path") != "Binary":
+            raise Refusal(404, "There is no such operation.")
+        id_, _, number = call.part("binary").rpartition(".")
+        held = await self._held(call, id_, whole=False)
+        content, kind = held.contents[int(number)]
+        return Reply(200, content, {"Content-Type": kind})
+
     async def _held(self, call: Call, patient: str, *, whole: bool) -> Held:
         person = self.person(patient)
         empty = patient in self.world.options.empty
-        return await self.files.held(
+        held = await self.files.held(
             person, self._resource(person), self.file_origin(call), whole=whole, empty=empty
         )
+        for id_ in [*self._asked_after] if call.unfiltered else ():
+            if id_ != patient:
+                other = self.person(id_)
+                more = await self.files.held(
+                    other, self._resource(other), self.file_origin(call), whole=whole, empty=empty
+                )
+                held.add(more)
+        return held
 
     def file_origin(self, call: Call) -> str:
         """Where files lie: here, or at an origin of their own."""

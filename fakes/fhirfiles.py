@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import mimetypes
+import uuid
 import zipfile
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -16,6 +17,8 @@ from fakes.fhiroptions import FhirOptions
 from fakes.patients import Person
 
 _NDJSON: Final = "application/fhir+ndjson"
+NOWHERE: Final = "http://127.0.0.1:1"
+"""An origin at which nothing listens."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +31,12 @@ class Held:
     """Bytes and media type, in the order of the references."""
     others: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     """Other resources by type."""
+
+    def add(self, more: "Held") -> None:
+        """List what there is of another patient, too; contents stay at their own addresses."""
+        self.references.extend(more.references)
+        for kind, resources in more.others.items():
+            self.others.setdefault(kind, []).extend(resources)
 
 
 class Files:
@@ -47,11 +56,11 @@ class Files:
         found = Held(person, [], [])
         if not empty:
             archive = await self._shelf.archive(person)
-            told = {item["path"]: item for item in archive.facts.documents}
+            reported = {item["path"]: item for item in archive.facts.documents}
             with zipfile.ZipFile(io.BytesIO(archive.body)) as packed:
                 for info in packed.infolist():
                     name = info.filename
-                    self._add(found, patient["id"], (name, packed.read(info)), told.get(name, {}), files)
+                    self._add(found, patient["id"], (name, packed.read(info)), reported.get(name, {}), files)
         for reference, status in zip(found.references, self._options.statuses, strict=False):
             reference["status"] = status
         if whole:
@@ -60,12 +69,12 @@ class Files:
         return found
 
     def _add(
-        self, held: Held, patient: str, member: tuple[str, bytes], told: dict[str, Any], origin: str
+        self, held: Held, patient: str, member: tuple[str, bytes], expected: dict[str, Any], origin: str
     ) -> None:
         path, content = member
         number = len(held.references)
         guessed = mimetypes.guess_type(path)[0] or "application/octet-stream"
-        kind = told.get("media_type") or guessed
+        kind = expected.get("media_type") or guessed
         attachment = {"contentType": kind, "title": path.rsplit("/", 1)[-1]}
         if self._options.verified:
             digest = hashlib.sha1(content, usedforsecurity=False).digest()
@@ -75,12 +84,12 @@ class Files:
             "id": f"{held.person.id}-{number}",
             "status": "current",
             "subject": {"reference": f"Patient/{patient}"},
-            "description": told.get("title") or path,
-            "date": told.get("created", "2024-05-17T09:30:00Z"),
+            "description": expected.get("title") or path,
+            "date": expected.get("created", "2024-05-17T09:30:00Z"),
             "content": [{"attachment": attachment}],
         }
-        if "author" in told:
-            reference["author"] = [{"display": told["author"]}]
+        if "author" in expected:
+            reference["author"] = [{"display": expected["author"]}]
         name = f"Binary/{held.person.id}.{number}"
         match self._options.content:
             case "data":
@@ -93,6 +102,10 @@ class Files:
                 attachment["url"] = name
             case _:
                 attachment["url"] = f"{origin}/{name}"
+        if self._options.urns:
+            attachment["url"] = _urn(name)
+        if str(number) in self._options.nowhere:
+            attachment["url"] = f"{NOWHERE}/{name}"
         held.references.append(reference)
         held.contents.append((content, kind))
 
@@ -109,7 +122,12 @@ class Files:
             {"fullUrl": f"{base}/{r['resourceType']}/{r['id']}", "resource": r, "search": {"mode": "match"}}
             for r in [*shown, *(o for others in held.others.values() for o in others if number == 0)]
         ]
-        bundle = {"resourceType": "Bundle", "type": "searchset", "total": len(held.references)}
+        if self._options.urns and number == 0:
+            entries += _binaries(held)
+        if self._options.incomplete and number == 0:
+            entries.append(_warning())
+        total = self._options.total or len(held.references)
+        bundle = {"resourceType": "Bundle", "type": "searchset", "total": total}
         return {**bundle, "link": links, "entry": entries}
 
     def _named(self, held: Held) -> list[tuple[str, str, list[dict[str, Any]]]]:
@@ -121,8 +139,8 @@ class Files:
         if self._options.problems:
             text = f"Something of {held.person.family} is missing."
             issue = {"severity": "error", "code": "not-found", "diagnostics": text}
-            told = {"resourceType": "OperationOutcome", "issue": [issue]}
-            files.append((self._options.problem_key, "OperationOutcome", [told] * self._options.problems))
+            reported = {"resourceType": "OperationOutcome", "issue": [issue]}
+            files.append((self._options.problem_key, "OperationOutcome", [reported] * self._options.problems))
         return files
 
     def manifest(self, held: Held, job: str, page: int, base: str, files: str) -> dict[str, Any]:
@@ -136,8 +154,8 @@ class Files:
             lists[key].append({"type": kind, **entry} if key == "output" else entry)
         more = self._options.manifest_pages and page + 1 < len(named)
         link = [{"relation": "next", "url": f"{base}/manifests/{job}/{page + 1}"}] if more else []
-        told = {"transactionTime": "2024-05-17T09:30:00Z", "request": f"{base}/Patient/$export"}
-        return {**told, "requiresAccessToken": files == base, **lists, **({"link": link} if link else {})}
+        reported = {"transactionTime": "2024-05-17T09:30:00Z", "request": f"{base}/Patient/$export"}
+        return {**reported, "requiresAccessToken": files == base, **lists, **({"link": link} if link else {})}
 
     def file(self, held: Held, call: Call) -> Reply:
         """One file of NDJSON."""
@@ -167,14 +185,60 @@ class Files:
             binary = {"resourceType": "Binary", "id": f"{held.person.id}.{number}", "contentType": kind}
             value = {**binary, "data": base64.b64encode(content).decode()}
             return Reply(200, json.dumps(value).encode(), {"Content-Type": "application/fhir+json"})
+        if self._options.binaries == "external":
+            return _without_data(f"{held.person.id}.{number}", kind)
+        if self._options.binaries == "xml" and "xml" in accepts:
+            return _in_xml(f"{held.person.id}.{number}", kind, content)
         etag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'
         headers = {"Content-Type": kind, "ETag": etag}
         asked = call.header("Range") or ""
         if asked.startswith("bytes=") and asked.endswith("-") and call.header("If-Range") == etag:
             start = int(asked[6:-1])
-            told = {**headers, "Content-Range": f"bytes {start}-{len(content) - 1}/{len(content)}"}
-            return Reply(206, content[start:], told)
+            reported = {**headers, "Content-Range": f"bytes {start}-{len(content) - 1}/{len(content)}"}
+            return Reply(206, content[start:], reported)
         return Reply(200, content, headers)
+
+
+def _urn(name: str) -> str:
+    """The `urn:uuid` that stands for a resource in a Bundle."""
+    return uuid.uuid5(uuid.NAMESPACE_URL, name).urn
+
+
+def _binaries(held: Held) -> list[dict[str, Any]]:
+    """Entries of a Bundle with the documents."""
+    entries = []
+    for number, (content, kind) in enumerate(held.contents):
+        data = base64.b64encode(content).decode()
+        binary = {"resourceType": "Binary", "contentType": kind, "data": data}
+        urn = _urn(f"Binary/{held.person.id}.{number}")
+        entries.append({"fullUrl": urn, "resource": binary, "search": {"mode": "include"}})
+    return entries
+
+
+def _warning() -> dict[str, Any]:
+    """As of a server that asks others, some of which do not answer."""
+    text = "2 of 5 sources did not respond."
+    issue = {"severity": "warning", "code": "incomplete", "diagnostics": text}
+    outcome = {"resourceType": "OperationOutcome", "issue": [issue]}
+    return {"resource": outcome, "search": {"mode": "outcome"}}
+
+
+def _in_xml(id_: str, kind: str, content: bytes) -> Reply:
+    """As servers answer a request for a media type of FHIR in XML."""
+    members = {"id": id_, "contentType": kind, "data": base64.b64encode(content).decode()}
+    inner = "".join(f'<{name} value="{value}"/>' for name, value in members.items())
+    body = f'<?xml version="1.0"?><Binary xmlns="http://hl7.org/fhir">{inner}</Binary>'
+    return Reply(200, body.encode(), {"Content-Type": "application/fhir+xml;charset=UTF-8"})
+
+
+def _without_data(id_: str, kind: str) -> Reply:
+    """As HAPI FHIR answers where it keeps the data outside of the resource."""
+    extension = {
+        "url": "http://hapifhir.io/fhir/StructureDefinition/externalized-binary-id",
+        "valueString": "x1",
+    }
+    binary = {"resourceType": "Binary", "id": id_, "contentType": kind, "_data": {"extension": [extension]}}
+    return Reply(200, json.dumps(binary).encode(), {"Content-Type": "application/fhir+json;charset=UTF-8"})
 
 
 def _observation(patient: str, number: int) -> dict[str, Any]:

@@ -26,7 +26,8 @@ class FhirOptions:
     content: str = "absolute"
     """Where documents are: at an `absolute` or `relative` address, as `data`, or `contained`."""
     binaries: str = "raw"
-    """How a Binary is handed out: `raw`, or as `json` alone."""
+    """How a Binary is handed out: `raw`, as `json` alone, as `xml` where that is accepted, or without data as
+    `external`, for $binary-access-read (HAPI FHIR 8.8 above 10 MiB)."""
     elsewhere: bool = False
     """Whether files lie at another origin, which wants no token."""
     page: int = 0
@@ -42,17 +43,29 @@ class FhirOptions:
     bad_lines: tuple[str, ...] = ()
     """Put behind the first line of each file."""
     packed: bool = False
-    """Whether files are sent as gzip to who takes that."""
+    """Whether files are sent as gzip to clients that accept it."""
     verified: bool = True
-    """Whether size and hash of documents are told."""
+    """Whether size and hash of documents are reported."""
     broken: tuple[str, ...] = ()
     """Numbers of the documents that are answered with a bare 500."""
+    nowhere: tuple[str, ...] = ()
+    """Numbers of the documents whose address is at an origin that does not answer."""
     statuses: tuple[str, ...] = ()
     """Of the first documents, in place of `current`."""
     dates: bool = False
     """Whether Retry-After is an HTTP date."""
     by_identifier: bool = False
     """Whether patients have other logical ids than docpipe's, which are identifiers."""
+    xml: bool = False
+    """Whether it has resources in XML alone."""
+    urns: bool = False
+    """Whether a Bundle holds the documents as Binaries, to which their references lead by `urn:uuid`."""
+    total: int = 0
+    """What searchsets say is there, instead of what is."""
+    incomplete: bool = False
+    """Whether searchsets warn that sources did not answer."""
+    merged: tuple[tuple[str, str], ...] = ()
+    """Patients that are replaced by others."""
     strangers: frozenset[str] = frozenset()
     """Patients that it does not know."""
 

@@ -6,6 +6,7 @@ import hashlib
 import json
 import logging
 import random
+import re
 import socket
 import struct
 from abc import ABC, abstractmethod
@@ -21,6 +22,7 @@ from fakes.faults import Fault, Faults
 from fakes.journal import Journal
 from fakes.keys import Keys
 from fakes.ledger import Ledger, Seen
+from fakes.mixups import Mixups
 from fakes.options import FakeOptions
 from fakes.quota import Quotas, Rate, whole_seconds
 from fakes.tokens import Tokens
@@ -70,6 +72,7 @@ class Front(ABC):
         self._token = token
         self._revoked: set[str | None] = set()
         self._quotas = Quotas(rates)
+        self._mixups = Mixups()
         self._callers: dict[str | None, str] = {None: ""}
         for id_, times in world.journal.load(f"{self.name}.quota").items():
             endpoint, _, caller = id_.rpartition(" ")
@@ -81,7 +84,7 @@ class Front(ABC):
 
     @abstractmethod
     def subjects(self, call: Call) -> Collection[str]:
-        """Whom a request is about, for faults that poison one patient."""
+        """The patient of a request, for faults that poison one patient."""
 
     # What tests ask.
 
@@ -113,6 +116,9 @@ class Front(ABC):
     def forget_keys(self) -> None:
         """Forget every Idempotency-Key, as services do after a time."""
         self.keys.forget()
+
+    def remake(self, call: Call, seconds: float) -> None:  # noqa: B027 -- most have nothing that runs
+        """Let what a request is about run once more."""
 
     # What happens to a request.
 
@@ -199,15 +205,30 @@ class Front(ABC):
             return None
         if (canned := _canned(fault, self.world.clock.epoch())) is not None:
             return canned
+        return await self._late_or_mixed_up(call, handler, fault, wait)
+
+    async def _late_or_mixed_up(
+        self, call: Call, handler: Handler, fault: Fault, wait: float
+    ) -> Reply | None:
+        """Let a fault happen around the handling of a request."""
         if fault.answer == "forget":
             self.keys.forget()
         if fault.answer == "revoke":
             self.world.tokens.revoke()
+        if fault.answer == "remake":
+            self.remake(call, fault.seconds or 0.0)
+            return problem(410, "The archive is made again.")
         if fault.answer == "delay":
             with self.keys.working(call):
                 await self._pause(fault.seconds)
                 return await self._handle(call, handler, wait)
+        call.unfiltered = fault.answer == "unfiltered"
+        operation, subjects = call.seen.operation, self._subjects(call)
+        if fault.answer == "cached" and (stale := self._mixups.stale(operation, subjects)) is not None:
+            return stale
         reply = await self._handle(call, handler, wait)
+        if fault.answer == "swapped":
+            return self._mixups.swapped(operation, subjects) or reply
         if fault.answer == "late":
             await self._pause(fault.seconds)
         return None if fault.answer == "lost" else reply
@@ -217,12 +238,22 @@ class Front(ABC):
             self._authorize(call)
             if wait > 0:
                 return problem(429, "Over quota.", {"Retry-After": whole_seconds(wait)})
-            return await handler(call)
+            return self._kept(call, await handler(call))
         except Refusal as refusal:
-            return problem(refusal.status, str(refusal), refusal.headers)
+            return self.refusal(refusal)
         except Exception:  # noqa: BLE001 - whatever it is, the caller gets problem+json as the contract says
             _log.exception("the fake itself failed at %s", call.seen.operation)
             return problem(500, "The fake itself failed; its log says how.")
+
+    def refusal(self, refusal: Refusal) -> Reply:
+        """An error in the form of the contract."""
+        return problem(refusal.status, str(refusal), refusal.headers)
+
+    def _kept(self, call: Call, reply: Reply) -> Reply:
+        """A good answer, kept where it may be sent to others later."""
+        if self.world.faults.mixes:
+            self._mixups.remember(call.seen.operation, self._subjects(call), reply)
+        return reply
 
     def _authorize(self, call: Call) -> None:
         guarded = self.guarded and self.world.guarded
@@ -287,23 +318,32 @@ async def _too_large(_call: Call) -> Reply:
 
 
 def _canned(fault: Fault, epoch: float) -> Reply | None:
-    """The answer of a proxy or a failing server, None where the request goes on."""
+    """The answer of a proxy or a failing server, None where the request continues."""
     headers = fault.retry_header(epoch)
-    if fault.answer.isdecimal():
-        return problem(int(fault.answer), "A fault, on purpose.", headers)
-    if fault.answer.startswith("html"):
-        status = int(fault.answer.removeprefix("html"))
-        page = f"<html><head><title>{status}</title></head><body><h1>{phrase(status)}</h1></body></html>\n"
-        return Reply(status, page.encode(), {"Content-Type": "text/html", **headers})
-    if fault.answer.startswith("fhir"):
-        code = "processing" if fault.answer.startswith("fhirbad") else "transient"
-        issue = {"severity": "error", "code": code, "diagnostics": "A fault, on purpose."}
-        body = json.dumps({"resourceType": "OperationOutcome", "issue": [issue]}).encode()
-        status = int(fault.answer.removeprefix("fhirbad").removeprefix("fhir"))
-        return Reply(status, body, {"Content-Type": "application/fhir+json", **headers})
-    if fault.answer.startswith("empty"):
-        return Reply(int(fault.answer.removeprefix("empty")), b"", headers)
-    return None
+    match = re.fullmatch(r"([a-z]*)(\d{3})", fault.answer)
+    if match is None:
+        return None
+    word, status = match[1], int(match[2])
+    match word:
+        case "":
+            return problem(status, "A fault, on purpose.", headers)
+        case "html":
+            page = (
+                f"<html><head><title>{status}</title></head><body><h1>{phrase(status)}</h1></body></html>\n"
+            )
+            reply = Reply(status, page.encode(), {"Content-Type": "text/html"})
+        case "plain":
+            reply = Reply(status, f"default backend - {status}\n".encode(), {"Content-Type": "text/plain"})
+        case "away":
+            reply = Reply(status, b"", {"Location": "https://status.example.org/maintenance"})
+        case "fhir" | "fhirbad":
+            code = "processing" if word == "fhirbad" else "transient"
+            issue = {"severity": "error", "code": code, "diagnostics": "A fault, on purpose."}
+            body = json.dumps({"resourceType": "OperationOutcome", "issue": [issue]}).encode()
+            reply = Reply(status, body, {"Content-Type": "application/fhir+json"})
+        case _:
+            reply = Reply(status)
+    return Reply(reply.status, reply.body, {**reply.headers, **headers})
 
 
 def _drop(request: web.Request, *, hard: bool) -> web.Response:

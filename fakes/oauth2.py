@@ -44,15 +44,30 @@ class OAuth2Server(Front):
         self.public_keys = {key["kid"]: key for key in jwks["keys"]}
 
     def routes(self) -> list[Route]:
-        """The token endpoint."""
-        return [("POST", "/token", "oauth2.token", self._token_request)]
+        """The token endpoint, and the document that names it."""
+        return [
+            ("POST", "/token", "oauth2.token", self._token_request),
+            ("GET", "/.well-known/smart-configuration", "oauth2.token", self._discover),
+        ]
 
     def subjects(self, call: Call) -> Collection[str]:  # noqa: ARG002 - as in the base class
         """It is about nobody."""
         return ()
 
     def _authorize(self, call: Call) -> None:
-        """Clients show here who they are; they have no token yet."""
+        """Clients authenticate here; they have no token yet."""
+
+    async def _discover(self, _call: Call) -> Reply:
+        capabilities = ["client-confidential-asymmetric", "client-confidential-symmetric"]
+        methods = [f"client_secret_{self.world.options.oauth2_auth}", "private_key_jwt"]
+        return Reply.of(
+            200,
+            {
+                "token_endpoint": self.url,
+                "capabilities": capabilities,
+                "token_endpoint_auth_methods_supported": methods,
+            },
+        )
 
     async def _token_request(self, call: Call) -> Reply:
         try:
@@ -61,24 +76,24 @@ class OAuth2Server(Front):
             self.refusals.append(error.why)
             value = {"error": error.code, "error_description": error.why}
             return Reply.of(error.status, value, {"Cache-Control": "no-store"})
-        told = {
+        reported = {
             "access_token": self.tokens.issue(),
             "token_type": "bearer",
             "expires_in": self._expires_in(),
             "scope": form.get("scope", ""),
         }
-        given = {name: value for name, value in told.items() if value is not None}
+        given = {name: value for name, value in reported.items() if value is not None}
         return Reply.of(200, given, {"Cache-Control": "no-store"})
 
     def _proven(self, call: Call) -> Mapping[str, str]:
-        """The fields of a request whose sender is who it says."""
+        """The fields of a request whose sender has authenticated."""
         form = {name: values[-1] for name, values in parse_qs(call.raw.decode()).items()}
         if form.get("grant_type") != "client_credentials":
             raise _Error("unsupported_grant_type", "only client_credentials", 400)
         if "client_assertion" in form:
             self._check_assertion(form)
         else:
-            self._check_secret(call)
+            self._check_secret(call, form)
         return form
 
     def _expires_in(self) -> object:
@@ -92,15 +107,17 @@ class OAuth2Server(Front):
                 return None
         return 10**30
 
-    def _check_secret(self, call: Call) -> None:
-        scheme, _, pair = (call.header("Authorization") or "").partition(" ")
-        try:
-            client, _, secret = base64.b64decode(pair, validate=True).decode().partition(":")
-        except ValueError as error:
-            raise _Error("invalid_client", "the header is no Basic") from error
-        if scheme.lower() != "basic" or unquote_plus(client) != self.client_id:
+    def _check_secret(self, call: Call, form: Mapping[str, str]) -> None:
+        header = call.header("Authorization")
+        if self.world.options.oauth2_auth == "post":
+            if header is not None:
+                raise _Error("invalid_client", "the secret has to be in the form")
+            client, secret = form.get("client_id", ""), form.get("client_secret", "")
+        else:
+            client, secret = _of_basic(header or "")
+        if client != self.client_id:
             raise _Error("invalid_client", "unknown client")
-        if self.secret is None or unquote_plus(secret) != self.secret:
+        if self.secret is None or secret != self.secret:
             raise _Error("invalid_client", "wrong secret")
 
     def _check_assertion(self, form: Mapping[str, str]) -> None:
@@ -144,6 +161,18 @@ class OAuth2Server(Front):
         if header.get("kid") not in self.public_keys:
             raise _Error("invalid_client", "unknown kid")
         return jwt.PyJWK.from_dict(dict(self.public_keys[header["kid"]]), algorithm=header["alg"])
+
+
+def _of_basic(header: str) -> tuple[str, str]:
+    """Client id and secret of a header, as of RFC 6749, 2.3.1."""
+    scheme, _, pair = header.partition(" ")
+    try:
+        client, _, secret = base64.b64decode(pair, validate=True).decode().partition(":")
+    except ValueError as error:
+        raise _Error("invalid_client", "the header is no Basic") from error
+    if scheme.lower() != "basic":
+        raise _Error("invalid_client", "the header is no Basic")
+    return unquote_plus(client), unquote_plus(secret)
 
 
 class _Error(Refusal):

@@ -1,4 +1,4 @@
-"""What a set of fakes can be told at the start."""
+"""What a set of fakes can be reported at the start."""
 
 import re
 import time
@@ -45,10 +45,12 @@ class FakeOptions:
     oauth2_secret: str | None = field(default=None, repr=False)
     oauth2_keys: Path | None = None
     """The client's public keys, a set of JWKs: it may then show signed assertions."""
+    oauth2_auth: str = "basic"
+    """Where a secret has to be: `basic`, in a header, or `post`, in the form."""
     oauth2_seconds: float = 300.0
     """How long a token is good."""
     oauth2_expires_in: str = "number"
-    """How that is told: one of `EXPIRES_IN`."""
+    """How that is reported: one of `EXPIRES_IN`."""
     seed: int = 0
 
     search_rate: Rate | None = SEARCH_RATE
@@ -64,7 +66,7 @@ class FakeOptions:
     patient_seconds: Mapping[str, float] = field(default_factory=dict)
     """Patient id to the exact time that each of the patient's searches takes."""
     empty: frozenset[str] = frozenset({"P198"})
-    """Patients of whom the exchange has no document: ready, without an archive."""
+    """Patients without documents at the exchange: ready, without an archive."""
     failing: frozenset[str] = frozenset({"P199"})
     """Patients whose searches end as failed."""
     expiring: frozenset[str] = frozenset()
@@ -101,7 +103,7 @@ class FakeOptions:
     state: Path | None = None
     """Where searches, tasks, keys and reports survive the end of the process, SIGKILL too; None: nowhere."""
     wall_clock: Callable[[], float] = time.time
-    """Asked once at the start; from there on the event loop's clock goes on."""
+    """Asked once at the start; from there on the event loop's clock continues."""
     log: Callable[[Seen], None] | None = None
     """Called for each request when it has been answered, or dropped."""
 
@@ -117,6 +119,8 @@ class FakeOptions:
             raise ValueError(f"redirect must be 302, 303, 307, 308 or None, not {self.redirect}")
         if self.expired_link not in (403, 410):
             raise ValueError(f"expired_link must be 403 or 410, not {self.expired_link}")
+        if self.oauth2_auth not in ("basic", "post"):
+            raise ValueError(f"oauth2_auth must be basic or post, not {self.oauth2_auth!r}")
         if self.oauth2_expires_in not in EXPIRES_IN:
             raise ValueError(f"oauth2_expires_in must be one of {', '.join(EXPIRES_IN)}")
         if self.documents is not None and not self.documents.is_dir():

@@ -24,7 +24,7 @@ _YOUNGEST: Final = dt.date(2019, 12, 31).toordinal()
 
 
 class Person(NamedTuple):
-    """Whom a search is for."""
+    """The patient of a search."""
 
     id: str
     given: str

@@ -98,11 +98,11 @@ class TaskTracker(Front):
         return [t for t in self.tasks.values() if t.external_ref == external_ref and not t.deleted]
 
     def delete_task(self, id_: str) -> None:
-        """Somebody deletes the task; KeyError where there is none."""
+        """Delete the task, as a person would; KeyError where there is none."""
         self._keep(replace(self.tasks[id_], deleted=True))
 
     def set_status(self, id_: str, status: str) -> None:
-        """Somebody else changes the status, so that an If-Match goes stale; KeyError where there is none."""
+        """Change the status, so that an If-Match goes stale; KeyError where there is none."""
         self._keep(_moved(self.tasks[id_], status))
 
     def _keep(self, task: Task) -> Task:
@@ -153,7 +153,10 @@ class TaskTracker(Front):
         reference = call.request.query.get("external_ref")
         if not reference:
             raise Refusal(400, "external_ref is required.")
-        return Reply.of(200, {"tasks": [self._view(task) for task in self.tasks_of(reference)]})
+        tasks = self.tasks_of(reference)
+        if call.unfiltered:
+            tasks = [task for task in self.tasks.values() if not task.deleted]
+        return Reply.of(200, {"tasks": [self._view(task) for task in tasks]})
 
     async def _get(self, call: Call) -> Reply:
         return self._answer(200, call, self._live(call))

@@ -125,8 +125,8 @@ def _sections(story: Story) -> Iterable[str]:
         "2.16.840.1.113883.10.20.22.2.2.1",
         _table(("Vaccine", "Date"), [(vaccine.name, day.isoformat()) for vaccine, day in story.vaccines]),
     )
-    told = "".join(f"<paragraph>{escape(paragraph)}</paragraph>" for paragraph in story.paragraphs())
-    yield _section(("18776-5", "Plan of treatment"), "2.16.840.1.113883.10.20.22.2.10", told)
+    text = "".join(f"<paragraph>{escape(paragraph)}</paragraph>" for paragraph in story.paragraphs())
+    yield _section(("18776-5", "Plan of treatment"), "2.16.840.1.113883.10.20.22.2.10", text)
 
 
 def _section(code: tuple[str, str], template: str, narrative: str, entries: Sequence[str] = ()) -> str:

@@ -116,11 +116,11 @@ class Story:
         problems = ", ".join(problem.name.lower() for problem, _ in self.problems)
         drugs = "; ".join(f"{drug.name}, {how}" for drug, how in self.medications)
         abnormal = [result for result in self.results if result.flag]
-        told = "; ".join(f"{r.what.name} {r.value:g} {r.unit}" for r in abnormal) or "nothing out of range"
+        text = "; ".join(f"{r.what.name} {r.value:g} {r.unit}" for r in abnormal) or "nothing out of range"
         return (
             f"{self.name} was seen on {self.day.isoformat()} at {self.place} for a review of {problems}.",
             (
-                f"Laboratory work of {self.results[0].day.isoformat()} showed: {told}. "
+                f"Laboratory work of {self.results[0].day.isoformat()} showed: {text}. "
                 "The results were explained, and questions about diet and exercise were answered."
             ),
             (
