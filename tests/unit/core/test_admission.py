@@ -1,190 +1,113 @@
-"""Which runs may start, and how they are cancelled: the engine with real checkpoints."""
+"""Which queued runs may start, and in which order, without engine, clock or database."""
 
-import asyncio
-import time
-
-import pytest
-
-from docpipe.checkpoints import open_database
-from docpipe.engine.engine import ADMITTED, Engine
-from docpipe.model import Activity, RunIds, RunState
-from tests.unit.core.support import MemoryActivities
+from docpipe.checkpoints import StoredRun
+from docpipe.engine.admission import ADMITTED, Admission
+from docpipe.model import PRIORITY_WORTH_S, RunState
 
 
-class SilentLog:
-    """An activity log that keeps nothing."""
-
-    def start(self, entry):
-        """Ignore the line."""
-
-    def finish(self, entry, duration, outcome):
-        """Ignore the line."""
-
-    def write(self):
-        """Write nothing."""
-
-    async def flush(self):
-        """Write nothing."""
-
-    def give_up(self):
-        """Wait for nothing."""
-
-
-class Held(MemoryActivities):
-    """Activities in which one stops until `open` is set."""
-
-    def __init__(self, held):
-        super().__init__()
-        self.open = asyncio.Event()
-        self.held = held
-
-    async def search(self, step, patient):
-        if self.held is Activity.SEARCH:
-            await self.open.wait()
-        return await super().search(step, patient)
-
-    async def download_and_extract(self, step, run_id, search, ready):
-        if self.held is Activity.DOWNLOAD:
-            await self.open.wait()
-        return await super().download_and_extract(step, run_id, search, ready)
-
-    async def clear_spool(self, run_id):
-        """There is none."""
-
-
-@pytest.fixture
-async def checkpoints(tmp_path):
-    async with open_database(tmp_path, time.time) as database:
-        yield database
-
-
-def engine_of(checkpoints, activities):
-    return Engine(
-        checkpoints=checkpoints,
-        activity_log=SilentLog(),
-        activities=activities,
-        clock=time.time,
-        ids=RunIds(),
+def run(run_id, created_at=0.0, priority=0):
+    return StoredRun(
+        run_id, f"P{run_id}", priority, RunState.QUEUED, created_at, None, None, None, None, {}, None
     )
 
 
-async def until(condition):
-    """Let others work until the condition holds."""
-    async with asyncio.timeout(60):
-        while not condition():
-            await asyncio.sleep(0.002)
+def admitted(admission):
+    """Admit all that can be; the ids in their order."""
+    ids = []
+    while (next_run := admission.next()) is not None:
+        admission.hold(next_run.run_id)
+        ids.append(next_run.run_id)
+    return ids
 
 
-async def settled(engine, activity, number):
-    """Wait until so many runs are at an activity, and none more can follow."""
-    await until(
-        lambda: (
-            sum(run.current is not None and run.current.activity is activity for run in engine.runs.values())
-            == number
-        )
-    )
+def test_runs_are_admitted_in_the_order_of_their_creation():
+    """The oldest first; of the same age, the one that was queued first."""
+    admission = Admission()
+    for queued in (run("b", 2.0), run("c", 3.0), run("a", 1.0), run("a2", 1.0)):
+        admission.add(queued)
+    assert [queued.run_id for queued in admission.queued] == ["a", "a2", "b", "c"]
+    assert admission.waiting == 4
+    assert admitted(admission) == ["a", "a2", "b", "c"]
+    assert admission.waiting == 0
 
 
-def patients(number):
-    return [f"P{n}" for n in range(number)]
+def test_a_level_of_priority_is_worth_an_hour():
+    """A higher priority goes first, except before a run that has waited an hour longer."""
+    admission = Admission()
+    admission.add(run("old", 0.0))
+    admission.add(run("late", PRIORITY_WORTH_S + 1, priority=1))
+    admission.add(run("urgent", PRIORITY_WORTH_S - 1, priority=1))
+    assert admitted(admission) == ["urgent", "old", "late"]
 
 
-async def test_only_so_many_runs_stand_before_their_search(checkpoints):
-    """More runs than are admitted wait, and start as others have searched."""
-    activities = Held(Activity.SEARCH)
-    async with engine_of(checkpoints, activities) as engine:
-        await engine.submit(patients(ADMITTED + 5))
-        await settled(engine, Activity.SEARCH, ADMITTED)
-        assert (len(engine.runs), engine.waiting) == (ADMITTED, 5)
-        activities.open.set()
-        await engine.wait()
-        assert (activities.searched, engine.waiting) == (ADMITTED + 5, 0)
+def test_no_more_than_so_many_hold_an_admission():
+    """The next run is admitted once a holder has released its admission, and only then."""
+    admission = Admission(most=2)
+    for number in range(4):
+        admission.add(run(f"R{number}", number))
+    assert admitted(admission) == ["R0", "R1"]
+    assert (admission.next(), admission.waiting) == (None, 2)
+    admission.release("R3")  # holds none: nothing becomes free
+    assert admission.next() is None
+    admission.release("R0")
+    assert not admission.is_holding("R0")
+    assert admission.is_holding("R1")
+    assert admitted(admission) == ["R2"]
 
 
-async def test_a_run_that_has_searched_keeps_no_place(checkpoints):
-    """Runs that have searched do not count as admitted, so that all others can start."""
-    async with engine_of(checkpoints, Held(Activity.DOWNLOAD)) as engine:
-        await engine.submit(patients(ADMITTED + 5))
-        await settled(engine, Activity.DOWNLOAD, ADMITTED + 5)
-        assert engine.waiting == 0
+def test_64_runs_are_admitted_by_default():
+    """The default bound, which the documentation names."""
+    admission = Admission()
+    for number in range(ADMITTED + 1):
+        admission.add(run(f"R{number}"))
+    assert (len(admitted(admission)), admission.waiting) == (64, 1)
 
 
-async def test_a_resumed_run_that_has_searched_keeps_no_place(checkpoints):
-    """The same for runs whose search is replayed from a checkpoint: all are resumed at once."""
-    async with engine_of(checkpoints, Held(Activity.DOWNLOAD)) as engine:
-        await engine.submit(patients(ADMITTED + 5))
-        await settled(engine, Activity.DOWNLOAD, ADMITTED + 5)
-        await engine.stop(grace=0)
-    activities = Held(Activity.DOWNLOAD)
-    async with engine_of(checkpoints, activities) as engine:
-        assert len(await engine.resume()) == ADMITTED + 5
-        await settled(engine, Activity.DOWNLOAD, ADMITTED + 5)
-        activities.open.set()
-        await engine.wait()
-    assert activities.searched == 0
+def test_a_run_may_hold_an_admission_beyond_the_bound():
+    """A cancelled run starts at once; it counts, so that others wait longer."""
+    admission = Admission(most=1)
+    admission.hold("X")
+    admission.hold("Y")
+    admission.add(run("R"))
+    admission.release("X")
+    assert admission.next() is None
+    admission.release("Y")
+    assert admitted(admission) == ["R"]
 
 
-async def test_a_task_is_cancelled_once(checkpoints):
-    """A second cancellation does not interrupt the clean-up that the first one began."""
-    cleaning, clean, cleaned = asyncio.Event(), asyncio.Event(), []
-
-    class Cleaning(Held):
-        async def download_and_extract(self, step, run_id, search, ready):
-            try:
-                await asyncio.Event().wait()
-            finally:
-                cleaning.set()
-                await clean.wait()
-                cleaned.append(run_id)
-
-    async with engine_of(checkpoints, Cleaning(Activity.DOWNLOAD)) as engine:
-        (run,) = await engine.submit(["P1"])
-        await settled(engine, Activity.DOWNLOAD, 1)
-        first = asyncio.create_task(engine.cancel(run.run_id))
-        await cleaning.wait()
-        second = asyncio.create_task(engine.cancel(run.run_id))
-        for _ in range(3):  # until the second one waits for the clean-up, too
-            await checkpoints.runs([run.run_id])
-        clean.set()
-        await asyncio.gather(first, second)
-        await engine.wait()
-    assert cleaned == [run.run_id]
-    (ended,) = await checkpoints.runs([run.run_id])
-    assert ended.state is RunState.CANCELLED
+def test_a_withdrawn_run_is_neither_queued_nor_accepted():
+    """Cancelling removes a run from the queue; a caller that read it before cannot queue it again."""
+    admission = Admission()
+    for number in range(20):
+        admission.add(run(f"R{number:02}", number))
+    admission.withdraw("R00")
+    admission.withdraw("R07")
+    admission.add(run("R07", 7))
+    expected = [f"R{number:02}" for number in range(20) if number not in (0, 7)]
+    assert admitted(admission) == expected
+    admission.readmit("R07")
+    admission.add(run("R07", 7))
+    assert admitted(admission) == ["R07"]
 
 
-async def test_a_run_cancelled_while_it_is_read_does_not_start(checkpoints):
-    """A resume that read a run before it was cancelled does not start it."""
-    async with engine_of(checkpoints, Held(None)) as engine:
-        engine.pause()
-        (run,) = await engine.submit(["P1"])
-    activities = Held(None)
-    async with engine_of(checkpoints, activities) as engine:
-        read = checkpoints.unfinished
-
-        async def read_and_cancel():
-            runs = await read()
-            await engine.cancel(run.run_id)
-            await engine.wait()
-            return runs
-
-        checkpoints.unfinished = read_and_cancel
-        await engine.resume()
-        await engine.wait()
-    assert activities.searched == 0
+def test_the_order_survives_a_withdrawal():
+    """Of runs that were queued in any order, the rest is admitted in the right one."""
+    for gone in range(7):
+        admission = Admission()
+        for age in (0, 10, 1, 11, 12, 2, 3):
+            admission.add(run(f"R{age:02}", age))
+        left = [queued.run_id for queued in admission.queued]
+        admission.withdraw(left.pop(gone))
+        assert admitted(admission) == left
 
 
-async def test_a_queued_run_that_is_cancelled_never_starts(checkpoints):
-    """A run that waits for admission leaves the queue, and searches nothing."""
-    activities = Held(Activity.SEARCH)
-    async with engine_of(checkpoints, activities) as engine:
-        runs = await engine.submit(patients(ADMITTED + 1))
-        await settled(engine, Activity.SEARCH, ADMITTED)
-        last = runs[-1].run_id
-        await engine.cancel(last)
-        while (await checkpoints.runs([last]))[0].state is not RunState.CANCELLED:
-            await asyncio.sleep(0.002)
-        await until(lambda: last not in engine.runs)
-        activities.open.set()
-        await engine.wait()
-    assert activities.searched == ADMITTED
+def test_a_run_is_queued_once():
+    """A run that is submitted again keeps one place in the queue, and moves up if it is more urgent now."""
+    admission = Admission()
+    for again in (run("a", priority=-9), run("b"), run("a", priority=-9), run("a", priority=5), run("b")):
+        admission.add(again)
+    assert admission.waiting == 2
+    assert [queued.run_id for queued in admission.queued] == ["a", "b"]
+    assert admission.next().priority == 5
+    assert admitted(admission) == ["b"]
+    assert admission.waiting == 0

@@ -1,13 +1,18 @@
 """The pipeline of one patient, against a run in memory and activities that answer from data."""
 
 import asyncio
+import re
 
 import pytest
+from msgspec.structs import replace
+from structlog.testing import capture_logs
 
 from docpipe.engine.pipeline import CONCURRENT_DOCUMENTS, SEARCHES, give_up, retrieve
 from docpipe.errors import RunError, ServiceError
 from docpipe.model import Activity, RunState
-from tests.unit.core.support import MemoryActivities, MemoryRun, member
+from docpipe.results.files import Declared
+from docpipe.results.report import ArchiveFacts
+from tests.unit.core.support import MemoryActivities, MemoryRun, checkpoint, member
 
 
 @pytest.mark.parametrize(
@@ -56,7 +61,7 @@ async def test_a_search_that_always_expires_fails_the_run():
     assert activities.updates == [("failed", ending.error)]
     assert "4 times" in ending.error
     assert run.times(Activity.REPORT) == run.times(Activity.APPEND_REPORT) == 1
-    assert activities.facts["archive"] is None
+    assert activities.facts.archive is None
 
 
 async def test_the_note_lists_outcomes_in_their_order():
@@ -74,7 +79,10 @@ async def test_the_note_lists_outcomes_in_their_order():
     await retrieve(MemoryRun(), activities)
     ((state, note),) = activities.updates
     assert state == "completed_with_errors"
-    assert note == "Documents: 2 converted, 1 stored, 1 failed, 1 duplicate, 1 ignored, 1 refused."
+    assert note == (
+        "Documents: 2 readable, 1 kept as it is, 1 could not be read, 1 the same as another, 1 left out, "
+        "1 refused as unsafe."
+    )
 
 
 async def test_no_documents_are_said_in_words():
@@ -97,7 +105,7 @@ async def test_a_failure_outweighs_a_problem_with_the_task():
     ending = await retrieve(MemoryRun(), activities)
     assert ending.state is RunState.FAILED
     assert "expire" in ending.error
-    assert activities.facts["run"]["problem"] == "The task is closed."
+    assert activities.facts.run.problem == "The task is closed."
 
 
 async def test_embedded_documents_are_documents_of_their_own():
@@ -107,19 +115,19 @@ async def test_embedded_documents_are_documents_of_their_own():
     ending = await retrieve(run, activities)
     items = [item for activity, item in run.done if activity is Activity.CONVERT]
     assert (items, ending.counts) == (["00001", "00001.1"], {"converted": 2})
-    files = activities.facts["documents"]
-    assert [file["path"] for file in files] == ["mail.eml", "mail.eml/letter.txt"]
+    files = activities.facts.documents
+    assert [file.path for file in files] == ["mail.eml", "mail.eml/letter.txt"]
 
 
 async def test_an_embedded_copy_of_a_file_is_a_duplicate():
     """Bytes that the archive holds as a file of their own are not converted again inside another."""
     letter = member("letter.txt")
-    part = {**letter, "path": "mail.eml/letter.txt"}
+    part = replace(letter, path="mail.eml/letter.txt")
     run, activities = MemoryRun(), MemoryActivities([member("mail.eml", embedded=[part]), letter])
     ending = await retrieve(run, activities)
     assert ending.counts == {"converted": 2, "duplicate": 1}
-    (copy,) = [file for file in activities.facts["documents"] if file["outcome"] == "duplicate"]
-    assert copy["duplicate_of"] == "letter.txt"
+    (copy,) = [file for file in activities.facts.documents if file.outcome == "duplicate"]
+    assert copy.duplicate_of == "letter.txt"
 
 
 async def test_the_archive_is_released_once_all_is_stored():
@@ -138,7 +146,7 @@ async def test_the_archive_is_released_once_all_is_stored():
     activities = Ordered([member("a.txt"), member("b.txt")])
     await retrieve(MemoryRun(), activities)
     assert order == ["store", "store", "release"]
-    assert [search["state"] for search in activities.released] == ["ready"]
+    assert activities.released == ["/status/S1"]
 
 
 async def test_a_retry_reopens_the_task():
@@ -150,23 +158,117 @@ async def test_a_retry_reopens_the_task():
     assert activities.appended == [True]
 
 
-async def test_what_stops_a_run_is_not_hidden():
-    """An error that is not the run's own passes as it is, and cancels the other documents."""
+async def test_each_conversion_knows_whose_document_it_is():
+    """The row of the patients database goes to the converter with every file, but is stored with none."""
+    seen = []
+
+    class Noting(MemoryActivities):
+        async def convert(self, step, place, member, patient=None):
+            seen.append(patient.id)
+            return await super().convert(step, place, member, patient)
+
+        async def store(self, step, place, member, done):
+            assert not hasattr(member, "patient")
+            return await super().store(step, place, member, done)
+
+    run = MemoryRun()
+    await retrieve(run, Noting([member("a.txt"), member("b.txt")]))
+    assert seen == [run.patient_id] * 2
+
+
+async def test_an_error_that_nobody_foresaw_is_reported_to_the_task():
+    """It cancels the other documents, and then ends as any other: status, report and manifest."""
     cancelled = []
 
     class Broken(MemoryActivities):
-        async def convert(self, step, place, member, siblings):
-            if member["path"] == "a.txt":
+        async def convert(self, step, place, member, patient=None):
+            if member.path == "a.txt":
                 await asyncio.sleep(0)
                 raise ZeroDivisionError
             try:
                 await asyncio.Event().wait()
             finally:
-                cancelled.append(member["path"])
+                cancelled.append(member.path)
 
-    with pytest.raises(ZeroDivisionError):
-        await retrieve(MemoryRun(), Broken([member("a.txt"), member("b.txt")]))
+    run, activities = MemoryRun(), Broken([member("a.txt"), member("b.txt")])
+    with capture_logs() as logs:
+        ending = await retrieve(run, activities)
     assert cancelled == ["b.txt"]
+    assert ending.state is RunState.FAILED
+    assert re.fullmatch(
+        r"docpipe itself failed \(ZeroDivisionError at test_pipeline.py:\d+\).*", ending.error
+    )
+    assert activities.updates == [("failed", ending.error)]
+    assert activities.facts.run.error == ending.error
+    assert run.times(Activity.APPEND_REPORT) == 1
+    assert [line["event"] for line in logs] == ["run_broken"]
+
+
+@pytest.mark.parametrize("error", [ServiceError("The storage refuses it."), KeyError("x")])
+async def test_what_is_stored_is_counted_whatever_stops_the_run(error):
+    """Each file has its one outcome in the counts, the manifest and the report, also where the run stops."""
+
+    class Stopped(MemoryActivities):
+        async def store(self, step, place, member, done):
+            if member.path == "c.txt":
+                while len(run.results(Activity.STORE)) < 3:
+                    await asyncio.sleep(0)
+                raise error
+            return await super().store(step, place, member, done)
+
+    letter = member("mail.eml/letter.txt", derived_from="x")
+    members = [
+        member("a.txt"),
+        member("mail.eml", embedded=[letter]),
+        member("c.txt", embedded=[member("c.txt/in.txt")]),
+        member("virus.exe", "refused"),
+        member("again.txt", "duplicate"),
+    ]
+    run, activities = MemoryRun(), Stopped(members)
+    ending = await retrieve(run, activities)
+    assert ending.state is RunState.FAILED
+    assert ending.counts == {"converted": 3, "failed": 1, "refused": 1, "duplicate": 1}
+    assert activities.facts.counts == ending.counts
+    by_path = {file.path: file for file in activities.facts.documents}
+    assert by_path["c.txt"].reason == "The run stopped before this document was stored."
+    assert by_path["mail.eml/letter.txt"].key == letter.id
+    assert activities.facts.archive == ArchiveFacts(size=1, sha256="")
+
+
+ENDS = (Activity.UPDATE_STATUS, Activity.REPORT, Activity.APPEND_REPORT)
+
+
+@pytest.mark.parametrize("error", [ServiceError("It is refused.", 401), ZeroDivisionError()])
+@pytest.mark.parametrize("refused", ENDS)
+async def test_a_refusal_at_the_end_keeps_the_rest(refused, error):
+    """What cannot be done at the end fails the run, keeps its counts, and leaves out nothing else."""
+
+    class Refusing(MemoryActivities):
+        async def update_status(self, step, task_id, state, note):
+            await self._end(Activity.UPDATE_STATUS)
+            return await super().update_status(step, task_id, state, note)
+
+        async def report(self, step, facts):
+            await self._end(Activity.REPORT)
+            return await super().report(step, facts)
+
+        async def append_report(self, step, task_id, made, again):
+            await self._end(Activity.APPEND_REPORT)
+            return await super().append_report(step, task_id, made, again)
+
+        async def _end(self, activity):
+            if activity is refused:
+                raise error
+
+    run, activities = MemoryRun(), Refusing([member("a.txt")])
+    ending = await retrieve(run, activities)
+    assert (ending.state, ending.counts, ending.task_id) == (RunState.FAILED, {"converted": 1}, "T1")
+    assert "refused" in ending.error or "docpipe itself failed" in ending.error
+    done = [activity for activity in ENDS if run.times(activity)]
+    assert done == ([*ENDS[:2]] if refused is Activity.REPORT else [*ENDS])
+    if refused is Activity.UPDATE_STATUS:  # the manifest and the report say so
+        assert activities.facts.run.state == "failed"
+        assert activities.facts.run.error == ending.error
 
 
 @pytest.mark.parametrize("files", [CONCURRENT_DOCUMENTS - 1, CONCURRENT_DOCUMENTS + 1])
@@ -175,14 +277,14 @@ async def test_documents_are_converted_side_by_side_up_to_a_bound(files):
     now, most = 0, 0
 
     class Counting(MemoryActivities):
-        async def convert(self, step, place, member, siblings):
+        async def convert(self, step, place, member, patient=None):
             nonlocal now, most
             now += 1
             most = max(most, now)
             for _ in range(3):
                 await asyncio.sleep(0)
             now -= 1
-            return await super().convert(step, place, member, siblings)
+            return await super().convert(step, place, member, patient)
 
     await retrieve(MemoryRun(), Counting([member(f"{number}.txt") for number in range(files)]))
     assert most == min(files, CONCURRENT_DOCUMENTS)
@@ -192,20 +294,20 @@ async def test_what_a_document_says_of_itself_comes_before_what_is_declared():
     """Title and date are the document's own where it has them, else those that the exchange declares."""
 
     class Titled(MemoryActivities):
-        async def convert(self, step, place, member, siblings):
-            done = await super().convert(step, place, member, siblings)
-            own = {"title": "Its own", "date": "2026-01-01"} if member["path"] == "a.txt" else {}
-            return done | {"metadata": own}
+        async def convert(self, step, place, member, patient=None):
+            done = await super().convert(step, place, member, patient)
+            own = {"title": "Its own", "date": "2026-01-01"} if member.path == "a.txt" else {}
+            return replace(done, metadata=own)
 
-    declared = {"title": "Declared", "created": "2025-01-01"}
-    activities = Titled([member("a.txt", told=declared), member("b.txt", told=declared)])
+    declared = Declared(title="Declared", created="2025-01-01")
+    activities = Titled([member("a.txt", declared=declared), member("b.txt", declared=declared)])
     await retrieve(MemoryRun(), activities)
-    files = activities.facts["documents"]
-    assert [(file["title"], file["date"]) for file in files] == [
+    files = activities.facts.documents
+    assert [(file.title, file.date) for file in files] == [
         ("Its own", "2026-01-01"),
         ("Declared", "2025-01-01"),
     ]
-    assert [file["key"] for file in files] == [file["id"] for file in files]
+    assert [file.key for file in files] == [file.id for file in files]
 
 
 async def test_an_error_of_storing_fails_the_run():
@@ -249,12 +351,12 @@ async def test_a_cancelled_run_says_what_stays(stored, note):
     """The task of a cancelled run says how many documents stay; only those stored are counted."""
     items = [f"{number:05d}" for number in range(1, stored + 1)]
     past = {
-        Activity.SEARCH: {"": {"search_id": "S1"}},
-        Activity.CONVERT: {item: {"outcome": "converted"} for item in [*items, "00009"]},
+        Activity.SEARCH: {"": {"search_id": "S1", "status": "/status/S1"}},
+        Activity.CONVERT: {item: checkpoint([]) for item in [*items, "00009"]},
         Activity.STORE: {item: {"key": item} for item in items},
     }
     run, activities = MemoryRun(started=(Activity.CREATE_TASK,), past=past), MemoryActivities()
     ending = await give_up(run, activities)
     assert activities.updates == [("cancelled", note)]
     assert ending.counts == ({"converted": stored} if stored else {})
-    assert (ending.task_id, activities.released) == ("T1", [{"search_id": "S1"}])
+    assert (ending.task_id, activities.released) == ("T1", ["/status/S1"])

@@ -1,51 +1,43 @@
 """The tracker's client against scripted answers: what counts as done, and what is sent."""
 
-from dataclasses import dataclass, field
 from types import SimpleNamespace
 
 import pytest
+import structlog
 
 from docpipe.errors import ServiceError
-from docpipe.http import Answer
-from docpipe.model import Ticket
+from docpipe.http.answers import MixedUpError
+from docpipe.results.files import Appended, Task, Updated
 from docpipe.tasks.tracker import TaskTracker
-
-
-class ScriptedHttp:
-    """Answers calls in order, and keeps them; each answer is (method, status, headers, body)."""
-
-    def __init__(self, *script):
-        self.script = list(script)
-        self.calls = []
-
-    async def call(self, method, url, **options):
-        self.calls.append((method, options))
-        expected, status, headers, body = self.script.pop(0)
-        assert method == expected, f"{method} instead of {expected}"
-        return Answer(status, headers, body)
-
-    def sent(self, method):
-        """The options of the calls of a method."""
-        return [options for called, options in self.calls if called == method]
-
-
-@dataclass
-class MemoryStep:
-    """A step whose state is kept in memory."""
-
-    state: dict | None = None
-    key: str = "R1:TaskTracker_UpdateStatus"
-    ticket: Ticket = field(default_factory=lambda: Ticket("R1"))
-    saved: list[dict] = field(default_factory=list)
-
-    async def save(self, state):
-        self.saved.append(state)
-        self.state = state
+from tests.steps import MemoryStep, ScriptedHttp
 
 
 def tracker_of(http):
     config = SimpleNamespace(base_url="https://tracker.example")
     return TaskTracker(http=http, config=config, gate=None, clock=lambda: 0.0, credentials=None)
+
+
+@pytest.fixture(autouse=True)
+def at_once(monkeypatch):
+    """A second question comes at once."""
+    monkeypatch.setattr("docpipe.tasks.tracker.AGAIN_S", 0.0)
+
+
+async def test_a_task_that_is_gone_once_is_there():
+    """One 404 is a proxy's, as a task shows that is there a moment later: it gets status and report."""
+    http = ScriptedHttp(
+        ("GET", 404, {}, {}),
+        ("GET", *task("in_progress")),
+        ("PATCH", 404, {}, {}),
+        ("GET", *task("in_progress")),
+        ("PATCH", *task("completed", '"2"')),
+    )
+    result = await tracker_of(http).update_status(MemoryStep(), "T1", "completed", "")
+    assert result == Updated("completed", None)
+    http = ScriptedHttp(("POST", 404, {}, {}), ("GET", *task("completed")), ("POST", 201, {}, {}))
+    assert (await tracker_of(http).append_report(MemoryStep(), "T1", "", "")).appended
+    http = ScriptedHttp(("POST", 404, {}, {}), *[("GET", 410, {}, {})] * 2)
+    assert not (await tracker_of(http).append_report(MemoryStep(), "T1", "", "")).appended
 
 
 def task(status, etag='"1"', **more):
@@ -59,18 +51,18 @@ async def test_a_status_is_set_with_the_tag_that_was_read():
         MemoryStep(),
     )
     result = await tracker_of(http).update_status(step, "T1", "completed", "Documents: 1 converted.")
-    assert result == {"status": "completed", "problem": None}
+    assert result == Updated("completed", None)
     (patch,) = http.sent("PATCH")
     assert patch["headers"] == {"If-Match": '"1"'}
     assert patch["json"] == {"status": "completed", "note": "Documents: 1 converted."}
-    assert step.saved == [{"etag": '"1"'}]
+    assert step.states == [{"etag": '"1"'}]
 
 
 async def test_a_status_that_an_earlier_attempt_set_is_not_set_again():
     """The status is there and the tag has changed since: the change of the earlier attempt arrived."""
     http = ScriptedHttp(("GET", *task("completed", '"2"')))
     result = await tracker_of(http).update_status(MemoryStep({"etag": '"1"'}), "T1", "completed", "")
-    assert (result["status"], http.sent("PATCH")) == ("completed", [])
+    assert (result.status, http.sent("PATCH")) == ("completed", [])
 
 
 @pytest.mark.parametrize("state", [None, {"etag": '"1"'}])
@@ -97,25 +89,25 @@ async def test_a_task_that_changed_meanwhile_is_read_again():
         ("PATCH", *task("completed", '"3"')),
     )
     step = MemoryStep()
-    assert (await tracker_of(http).update_status(step, "T1", "completed", ""))["status"] == "completed"
+    assert (await tracker_of(http).update_status(step, "T1", "completed", "")).status == "completed"
     assert [patch["headers"]["If-Match"] for patch in http.sent("PATCH")] == ['"1"', '"2"']
-    assert step.saved == [{"etag": '"1"'}, {"etag": '"2"'}]
+    assert step.states == [{"etag": '"1"'}, {"etag": '"2"'}]
 
 
 async def test_a_transition_that_is_refused_is_a_problem():
     """A 409 leaves the task as it is, and says from which status it did not go."""
     http = ScriptedHttp(("GET", *task("closed")), ("PATCH", 409, {}, {}), ("GET", *task("closed")))
     result = await tracker_of(http).update_status(MemoryStep(), "T1", "completed", "")
-    assert result["status"] == "closed"
-    assert result["problem"] == "The tracker did not let the task go from closed to completed."
+    assert result.status == "closed"
+    assert result.problem == "The tracker did not let the task go from closed to completed."
 
 
 async def test_a_deleted_task_is_a_problem():
     """A task that is gone does not fail the run."""
-    http = ScriptedHttp(("GET", 404, {}, {}))
+    http = ScriptedHttp(("GET", 404, {}, {}), ("GET", 404, {}, {}))
     result = await tracker_of(http).update_status(MemoryStep(), "T1", "completed", "")
-    assert result["status"] is None
-    assert "delete" in result["problem"]
+    assert result.status is None
+    assert "delete" in result.problem
 
 
 async def test_a_refused_status_is_an_error():
@@ -128,23 +120,76 @@ async def test_a_refused_status_is_an_error():
 async def test_a_first_attempt_creates_at_once():
     """The intent is kept before the request, which has the run as its reference."""
     http, step = ScriptedHttp(("POST", 201, {}, {"id": "T1", "status": "in_progress"})), MemoryStep()
-    assert await tracker_of(http).create(step, "R1", "Documents of patient P1") == {"task_id": "T1"}
+    assert await tracker_of(http).create(step, "R1", "Documents of patient P1") == Task("T1")
     (post,) = http.sent("POST")
     assert post["headers"] == {"Idempotency-Key": step.key}
     assert post["json"]["external_ref"] == "R1"
-    assert step.saved == [{"sent": 0.0}]
+    assert step.states == [{"sent": 0.0}]
 
 
 @pytest.mark.parametrize("there", [True, False])
 async def test_a_later_attempt_looks_first(there):
     """After a crash the task may exist: it is found by its reference, or created."""
-    tasks = [{"id": "T1", "status": "in_progress"}] if there else []
+    tasks = [{"id": "T1", "status": "in_progress", "external_ref": "R1"}] if there else []
     script = [("GET", 200, {}, {"tasks": tasks})]
     if not there:
         script.append(("POST", 201, {}, {"id": "T1", "status": "in_progress"}))
     http = ScriptedHttp(*script)
-    assert await tracker_of(http).create(MemoryStep({"sent": 0.0}), "R1", "") == {"task_id": "T1"}
+    with structlog.testing.capture_logs() as lines:
+        assert await tracker_of(http).create(MemoryStep({"sent": 0.0}), "R1", "") == Task("T1")
     assert (len(http.sent("POST")), http.sent("GET")[0]["params"]) == (not there, {"external_ref": "R1"})
+    assert lines == []
+
+
+@pytest.mark.parametrize("listed", [[], ["R1"]])
+async def test_tasks_of_others_are_not_adopted(listed):
+    """A tracker that overlooks the filter lists others: they are passed over, and the log says so once."""
+    others = [{"id": "T8", "status": "open", "external_ref": "R8"}, {"id": "T9", "status": "open"}]
+    own = [{"id": "T1", "status": "in_progress", "external_ref": ref} for ref in listed]
+    answer = ("GET", 200, {}, {"tasks": [*others, *own]})
+    created = () if listed else (("POST", 201, {}, {"id": "T1", "status": "in_progress"}),)
+    http = ScriptedHttp(answer, *created, answer, *created)
+    tracker = tracker_of(http)
+    with structlog.testing.capture_logs() as lines:
+        for _ in range(2):
+            assert await tracker.create(MemoryStep({"sent": 0.0}), "R1", "") == Task("T1")
+    assert [line["event"] for line in lines] == ["tracker_ignores_filter"]
+    assert len(http.sent("POST")) == 2 * (not listed)
+
+
+@pytest.mark.parametrize(
+    ("body", "good"),
+    [
+        ({"id": "T1", "status": "open", "external_ref": "R1"}, True),
+        ({"id": "T1", "status": "open"}, True),
+        ({"id": "T1", "status": "open", "external_ref": "R2"}, False),
+        ({"id": "T2", "status": "open", "external_ref": "R1"}, False),
+    ],
+)
+async def test_an_answer_about_another_task_is_none(body, good):
+    """A task is known by its id and by its reference, where the tracker tells that."""
+    http = ScriptedHttp(("GET", 404, {}, {}), ("GET", 404, {}, {}))
+    await tracker_of(http).update_status(MemoryStep(), "T1", "completed", "")
+    check = http.sent("GET")[0]["check"]
+    assert judged(check, body) is good
+
+
+@pytest.mark.parametrize(
+    ("body", "good"), [(None, True), ([], True), ({"task_id": "T1"}, True), ({"task_id": "T2"}, False)]
+)
+async def test_a_report_on_another_task_is_none(body, good):
+    """The answer to a report may name the task; then it has to be the one."""
+    http = ScriptedHttp(("POST", 201, {}, {}))
+    await tracker_of(http).append_report(MemoryStep(), "T1", "# Report", "link")
+    assert judged(http.sent("POST")[0]["check"], body) is good
+
+
+def judged(check, body):
+    """Whether a check lets an answer pass."""
+    try:
+        return bool(check(body))
+    except MixedUpError:
+        return False
 
 
 @pytest.mark.parametrize(("reports", "posts"), [(1, 1), (2, 0)])
@@ -156,7 +201,7 @@ async def test_a_report_is_appended_once(reports, posts):
     http = ScriptedHttp(*script)
     step = MemoryStep({"sent": 0.0, "before": 1})
     result = await tracker_of(http).append_report(step, "T1", "# Report", "link")
-    assert (result, len(http.sent("POST"))) == ({"appended": True, "problem": None}, posts)
+    assert (result, len(http.sent("POST"))) == (Appended(appended=True, problem=None), posts)
 
 
 async def test_a_retried_run_counts_earlier_reports():
@@ -164,4 +209,4 @@ async def test_a_retried_run_counts_earlier_reports():
     http = ScriptedHttp(("GET", *task("completed", reports=2)), ("POST", 201, {}, {}))
     step = MemoryStep()
     await tracker_of(http).append_report(step, "T1", "# Report", "link", again=True)
-    assert step.saved == [{"sent": 0.0, "before": 2}]
+    assert step.states == [{"sent": 0.0, "before": 2}]
