@@ -23,7 +23,7 @@ assert apart(lambda: b"") == b""
 
 
 def test_a_death_is_survived():
-    """An abort, a signal or an exception of the work is told, and nothing else of it is seen."""
+    """An abort, a signal or an exception of the work is reported, and nothing else of it is seen."""
     done = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "ZeroDivisionError" not in done.stdout

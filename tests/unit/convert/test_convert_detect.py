@@ -1,21 +1,39 @@
-"""What a file is, told from its bytes; names and declared types are hints for plain text alone."""
+"""The type of a file, from its bytes; names and declared types are hints for plain text alone."""
 
 import gzip
 import io
+import random
 import subprocess
 import sys
 import tarfile
+import tracemalloc
+import zipfile
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from docpipe.convert.core.detect import detect
+from docpipe.convert.core.detect import detect, detect_by_head
+from docpipe.convert.core.encoding import decode
 from docpipe.convert.core.kinds import CDA, DOCX, EMPTY, ENCRYPTED_OFFICE, UNKNOWN, XLSB, kind_of
 from tests.unit.convert import documents
 
 ROOT = '<ClinicalDocument xmlns="urn:hl7-org:v3"><title>x</title></ClinicalDocument>'
 OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600)
+
+
+MAIL = b"From: a\r\nTo: b\r\nDate: c\r\nContent-Type: application/pdf\r\n\r\n"
+
+
+def _old_tar(data):
+    """A TAR as it was before POSIX: without a mark, but with a sum."""
+    info = tarfile.TarInfo("a.pdf")
+    info.size = len(data)
+    head = bytearray(info.tobuf(tarfile.USTAR_FORMAT))
+    head[257:512] = bytes(255)
+    head[148:156] = b" " * 8
+    head[148:156] = b"%06o\0 " % sum(head)
+    return bytes(head) + data.ljust(512, b"\0") + bytes(1024)
 
 
 def _tar():
@@ -97,6 +115,43 @@ CASES = {
     "xlsb": (documents.zipped(**{"[Content_Types].xml": "x", "xl/workbook.bin": "x"}), XLSB),
     "msg": (OLE + "__substg1.0_0037".encode("utf-16-le"), "application/vnd.ms-outlook"),
     "text": (b"Hello\n", "text/plain"),
+    "text that speaks of a pdf": (b"The file begins with %PDF-1.4 and is cut.\n", "text/plain"),
+    "pdf behind a line of text": (b"sent by gateway\n%PDF-1.4\n1 0 obj\n<<>>\nendobj\n", "application/pdf"),
+    "pdf behind bytes": (b"\x01\x02\xff" * 9 + b"%PDF-1.4\n", "application/pdf"),
+    "pdf behind a printer's command": (
+        b"\x1b%-12345X@PJL\r\n%PDF-1.4\n1 0 obj" + bytes(40),
+        "application/pdf",
+    ),
+    "mail with a bare pdf": (MAIL + b"%PDF-1.4\n" + bytes(range(256)) * 9, "message/rfc822"),
+    "mail with a bare picture": (MAIL + documents.image("JPEG"), "message/rfc822"),
+    "hl7 with raw bytes": (b"MSH|^~\\&|LAB|\rOBX|1|ED|||" + bytes(range(256)) * 9, "application/hl7-v2"),
+    "tnef with a pdf": (b"\x78\x9f\x3e\x22\x01\0%PDF-1.4\n", "application/vnd.ms-tnef"),
+    "old tar with a pdf": (_old_tar(b"%PDF-1.4\n"), "application/x-tar"),
+    "rtf with raw bytes": (b"{\\rtf1 x\\bin600 " + bytes(range(256)) * 9, "text/rtf"),
+    "rtf behind a mark": (b"\xef\xbb\xbf\r\n{\\rtf1 x}" + bytes(99), "text/rtf"),
+    "text filled up": (b"Hello\n" + bytes(500), "text/plain"),
+    "text behind zeros": (bytes(501) + b"Hello\n", "text/plain"),
+    "text in blocks": (b"Hello".ljust(80, b"\0") * 9, "text/plain"),
+    "utf-16 filled up": ("Hello you".encode("utf-16-le") + bytes(501), "text/plain"),
+    "big-endian utf-16 behind zeros": (bytes(500) + "Hello you".encode("utf-16-be"), "text/plain"),
+    "hl7 filled up": (b"MSH|^~\\&|LAB|\r" + bytes(500), "application/hl7-v2"),
+    "cda filled up": (ROOT.encode() + bytes(501), CDA),
+    "nothing but zeros": (bytes(600), UNKNOWN),
+    "ppm": (b"P6\n# a scan\n2 2\n255\n" + b"\xff" * 12, "image/x-portable-pixmap"),
+    "deep pgm": (b"P5 2 2 65535\n" + b"\xff" * 8, "image/x-portable-graymap"),
+    "pbm in digits": (b"P1\n3 1\n1 0 1\n", "image/x-portable-bitmap"),
+    "pbm": (b"P4\n9 2\n" + b"\xff" * 4, "image/x-portable-bitmap"),
+    "prose that begins like a bitmap of netpbm": (b"P2 5 10 mg of it twice a day\n", "text/plain"),
+    "list that begins like a bitmap of netpbm": (b"P6 100 200 255 are the rooms\n", "text/plain"),
+    "tga": (documents.image("TGA"), "image/x-tga"),
+    "packed tga": (documents.image("TGA", compression="tga_rle"), "image/x-tga"),
+    "tga with a palette": (documents.image("TGA", mode="P"), "image/x-tga"),
+    "pcx": (documents.image("PCX"), "image/x-pcx"),
+    "avif": (b"\0\0\0\x1cftypavif\0\0\0\0avifmif1miaf", "image/avif"),
+    "avif by its second brand": (b"\0\0\0\x1cftypmif1\0\0\0\0mif1avifmiaf", "image/avif"),
+    "heic": (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "image/heic"),
+    "heic by its outer brand": (b"\0\0\0\x18ftypmif1\0\0\0\0mif1heic", "image/heic"),
+    "appledouble": (b"\0\x05\x16\x07\0\2\0\0" + bytes(40), "application/applefile"),
     "text in cp1252": (b"Jos\xe9\n", "text/plain"),
     "text in utf-16": ("Grüße".encode("utf-16"), "text/plain"),
     "empty": (b"", EMPTY),
@@ -105,12 +160,40 @@ CASES = {
 
 
 @pytest.mark.parametrize(("data", "media_type"), CASES.values(), ids=CASES)
-def test_type_is_told_from_bytes(data, media_type, tmp_path):
+def test_type_is_recognised_by_bytes(data, media_type, tmp_path):
     """Each type is recognised, from bytes and from a file alike, whatever its name and declaration say."""
     path = tmp_path / "x"
     path.write_bytes(data)
     assert detect(data) == media_type
     assert detect(path, "report.pdf", "application/pdf") == media_type
+    assert detect_by_head(path, "report.pdf", "application/pdf") == media_type
+
+
+@pytest.mark.parametrize("kind", ["zip", "ole"])
+def test_type_is_found_within_bounds(kind, tmp_path):
+    """The main process holds little, however large the directory of a ZIP or an old office file is."""
+    path, noise = tmp_path / "x", random.Random(1)
+    if kind == "zip":
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("[Content_Types].xml", b"x")
+            archive.writestr("word/document.xml", b"x")
+            for number in range(500):
+                info = zipfile.ZipInfo(f"{number:05d}{noise.randbytes(20_000).hex()}")
+                info.comment = bytes(20_000)
+                archive.writestr(info, b"x")
+        wanted = DOCX
+    else:
+        filling = bytes(2**20 - 10)
+        path.write_bytes(
+            bytes.fromhex("d0cf11e0a1b11ae1") + filling + "WordDocument".encode("utf-16-le") + filling * 20
+        )
+        wanted = "application/msword"
+    tracemalloc.start()
+    try:
+        assert detect_by_head(path, "x", None) == wanted
+        assert tracemalloc.get_traced_memory()[1] < 5 * 2**20
+    finally:
+        tracemalloc.stop()
 
 
 def test_hints_tell_csv_from_text():
@@ -146,3 +229,24 @@ def test_detection_loads_only_the_standard_library():
         "charset_normalizer",
         "filetype",
     }
+
+
+@pytest.mark.parametrize("data", [b"\x01\x02\x03\x04", b"\x01\x02\x03\x04" * 50, bytes(range(8)) * 20])
+def test_small_numbers_are_no_text(data: bytes) -> None:
+    """Bytes such as a table of small numbers are letters of many scripts in UTF-16, and of none in truth."""
+    assert detect(data, "en0", None) == UNKNOWN
+
+
+@pytest.mark.parametrize("text", ["1 2 3 4 ", "0 0 1 1 2 2 ", "a b c d ", "1 2 3 4 5 6 7 8 9 0 "])
+def test_a_row_of_digits_is_no_utf_16(text: str) -> None:
+    """Every other byte a blank is a row of figures, not signs for thousandths and minutes."""
+    assert decode(text.encode()).text == text
+
+
+@pytest.mark.parametrize(
+    "text", ["Варфарин 5 мг", "Βαρφαρίνη 5 mg", "וורפרין 5", "وارفارين 5", "วาร์ฟาริน 5", "Варфарин warfarin 5"]
+)
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+def test_utf_16_of_other_scripts_is_still_known(text: str, encoding: str) -> None:
+    """With Latin among it, too."""
+    assert decode(text.encode(encoding)).text == text

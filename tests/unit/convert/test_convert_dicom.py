@@ -6,8 +6,10 @@ import time
 
 import numpy as np
 import pydicom
+import pytest
 from PIL import Image
 
+from docpipe.convert.readers import from_dicom
 from tests.unit.convert import documents
 from tests.unit.convert.documents import run
 
@@ -122,7 +124,7 @@ def test_colours(tmp_path):
     assert page.getpixel((page.width // 2, page.height // 2)) == (255, 0, 0)
 
 
-def test_further_frames_are_told(tmp_path):
+def test_further_frames_are_reported(tmp_path):
     """The preview is of the first frame alone, and says so."""
     made = picture(HALVES, NumberOfFrames=2)
     made["PixelData"] = pydicom.DataElement("PixelData", "OW", HALVES.tobytes() * 2)
@@ -154,7 +156,7 @@ def test_encapsulated_document(tmp_path):
     made.EncapsulatedDocumentLength = len(PDF)
     done, _ = run(tmp_path, saved(made))
     assert [part["name"] for part in done["embedded"]] == ["embedded-1.pdf"]
-    assert (tmp_path / "out" / "embedded" / "001.pdf").read_bytes() == PDF
+    assert (tmp_path / "out" / "embedded" / "001").read_bytes() == PDF
     assert done["metadata"]["title"] == "Report"
 
 
@@ -204,3 +206,97 @@ def test_nothing_but_a_preamble_fails_plainly(tmp_path):
         "failed",
         "The DICOM file is cut short: it has no header that could be read.",
     )
+
+
+@pytest.mark.parametrize(
+    ("syntax", "second"),
+    [
+        ("1.2.840.10008.1.2.4.57", "gdcm"),
+        ("1.2.840.10008.1.2.4.70", "gdcm"),
+        ("1.2.840.10008.1.2.4.80", "gdcm"),
+        ("1.2.840.10008.1.2.4.81", "gdcm"),
+        ("1.2.840.10008.1.2.5", "pydicom"),
+        ("1.2.840.10008.1.2.4.50", None),
+        ("1.2.840.10008.1.2.4.51", None),
+        ("1.2.840.10008.1.2.4.90", None),
+        ("1.2.840.10008.1.2.4.91", None),
+        ("1.2.840.10008.1.2.1", None),
+        ("1.2.3.4", None),
+    ],
+)
+def test_old_libraries_read_only_what_no_other_can(monkeypatch, syntax, second):
+    """GDCM's JPEG 2000 is of 2017: what Pillow refuses of it is not handed on."""
+    asked = []
+
+    def refusing(_source, index, decoding_plugin):
+        asked.append(decoding_plugin)
+        raise ValueError
+
+    monkeypatch.setattr("pydicom.pixels.utils.pixel_array", refusing)
+    with pytest.raises(ValueError):  # noqa: PT011 -- it has no text
+        from_dicom._decoded("x", syntax)
+    assert asked == ["pillow", *([second] if second else [])]
+
+
+def part(**elements):
+    """An item of a sequence."""
+    made = pydicom.Dataset()
+    for name, value in elements.items():
+        setattr(made, name, value)
+    return made
+
+
+def code(meaning, value="1", **more):
+    """An item that names something by a code."""
+    return part(CodeValue=value, CodingSchemeDesignator="X", CodeMeaning=meaning, **more)
+
+
+def test_findings_of_a_curve_are_text(tmp_path):
+    """Statements, measurements with their units and coded findings; the curve itself is not shown."""
+    notes = [
+        item("", "", UnformattedTextValue="ST elevation V2-V4"),
+        item("", "QTc", NumericValue="480.0", MeasurementUnitsCodeSequence=[code("millisecond", "ms")]),
+        item("", "Rhythm", ConceptCodeSequence=[code("Sinus rhythm")]),
+    ]
+    lead = part(ChannelSourceSequence=[code("Lead I")])
+    curve = part(ChannelDefinitionSequence=[lead], SamplingFrequency="500.0")
+    done, outputs = run(
+        tmp_path, saved(dataset(Modality="ECG", WaveformAnnotationSequence=notes, WaveformSequence=[curve]))
+    )
+    text = outputs["text.md"].decode()
+    assert "ST elevation V2-V4\n- QTc: 480 ms\n- Rhythm: Sinus rhythm\n" in text
+    assert "- Lead I; 500 samples a second" in text
+    assert "the curves are not shown; the original has them" in done["warnings"]
+
+
+def test_texts_on_a_picture_and_coded_regions(tmp_path):
+    """A presentation state's texts, and what the header says by codes alone, with their sides."""
+    texts = [part(TextObjectSequence=[part(UnformattedTextValue="nodule 8 mm here")])]
+    region = code("Hip", AnatomicRegionModifierSequence=[code("Left")])
+    made = dataset(
+        GraphicAnnotationSequence=texts,
+        ProcedureCodeSequence=[code("CT of left hip")],
+        AnatomicRegionSequence=[region],
+    )
+    done, outputs = run(tmp_path, saved(made))
+    text = outputs["text.md"].decode()
+    assert "- Procedure: CT of left hip\n- Region: Hip (Left)\n" in text
+    assert "## Texts on the picture\n\n- nodule 8 mm here\n" in text
+    assert done["warnings"] == []
+
+
+def test_texts_within_sequences_are_kept(tmp_path):
+    """Regions of interest and doses of a plan are in sequences; references to other objects are left out."""
+    region = pydicom.Dataset()
+    region.ROIName, region.ROINumber = "GTV left lung", 1
+    dose = pydicom.Dataset()
+    dose.TargetPrescriptionDose, dose.DoseReferenceDescription = 60, "PTV"
+    other = pydicom.Dataset()
+    other.SeriesDescription = "elsewhere"
+    plan = dataset(Modality="RTSTRUCT")
+    plan.StructureSetROISequence, plan.DoseReferenceSequence = [region], [dose]
+    plan.ReferencedStudySequence = [other]
+    text = documents.text_of(tmp_path, saved(plan))
+    assert "ROI Name: GTV left lung" in text
+    assert "Target Prescription Dose: 60" in text
+    assert "elsewhere" not in text

@@ -65,7 +65,7 @@ DOCUMENT = bundle(
 
 
 def test_document_bundle_reads_like_a_document(tmp_path):
-    """The composition comes first, its sections in order, and references are told by name."""
+    """The composition comes first, its sections in order, and references show names."""
     done, outputs = run(tmp_path, data(DOCUMENT))
     text = outputs["text.md"].decode()
     assert text.startswith(
@@ -117,7 +117,7 @@ def test_attachments_are_documents_of_their_own(tmp_path):
     binary = {"resourceType": "Binary", "id": "b", "contentType": "application/pdf", "data": DATA}
     done, outputs = run(tmp_path, data(bundle(reference, binary)))
     assert [part["name"] for part in done["embedded"]] == ["embedded-1.pdf", "embedded-2.pdf"]
-    assert (tmp_path / "out" / "embedded" / "001.pdf").read_bytes() == PDF
+    assert (tmp_path / "out" / "embedded" / "001").read_bytes() == PDF
     text = outputs["text.md"].decode()
     assert "A document (Scan) is a PDF, kept beside this one as embedded-1.pdf." in text
     assert "the resource Binary/b in this file" in text

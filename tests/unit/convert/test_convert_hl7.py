@@ -33,17 +33,18 @@ RESULTS = message(
 
 
 def test_results_become_a_table(tmp_path):
-    """One row a result, with its units, range, flag, time and notes; the header tells who and what."""
+    """One row a result, with its units, range, flag, time and notes; the header has patient and order."""
     done, outputs = run(tmp_path, RESULTS)
     text = outputs["text.md"].decode()
     assert text.startswith(
-        "# Metabolic panel\n\n- Patient: DR JANE Q DOE JR, born 1970-01-02, female\n"
+        "# Metabolic panel\n\n- Patient: DR JANE Q DOE JR, born 1970-01-02, female, number MRN1 (MR, GH)\n"
         "- Date: 2024-01-30T08:00:00\n- Author: JOHN SMITH\n- Custodian: GENERAL\n"
         "- Type: Metabolic panel (LOINC 24323-8)\n"
     )
     assert "Fasting&rested" in text.replace("\\", "")
     assert (
-        "| Glucose (LOINC 2345-7) | 1.10 | mg/dL | 70-99 | H | F | 2024-01-30T09:00:00 | see below |" in text
+        "| Glucose (LOINC 2345-7) | 1.10 | mg/dL | 70-99 | H | final (F) | 2024-01-30T09:00:00 | see below |"
+        in text
     )
     assert "| Hgb (LOINC 718-7) | > 10 | g/dL |" in text
     assert done["metadata"]["loinc"] == {"code": "24323-8", "display": "Metabolic panel"}
@@ -110,14 +111,14 @@ def test_embedded_document_is_taken_out(segments, tmp_path):
     """A PDF within a message is a document of its own, and its base64 is no text."""
     done, outputs = run(tmp_path, message(REQUEST.rstrip(), *segments))
     assert [part["name"] for part in done["embedded"]] == ["embedded-1.pdf"]
-    assert (tmp_path / "out" / "embedded" / "001.pdf").read_bytes() == PDF
+    assert (tmp_path / "out" / "embedded" / "001").read_bytes() == PDF
     text = outputs["text.md"].decode()
     assert "The content is a PDF, kept beside this document as embedded-1.pdf." in text
     assert "Report" in text
     assert DATA[:60] not in text
 
 
-def test_pointers_and_damaged_documents_are_told(tmp_path):
+def test_pointers_and_damaged_documents_are_reported(tmp_path):
     """What lies elsewhere, and what cannot be decoded, is a warning and a sentence."""
     segments = ("OBX|1|RP|I^Image||http://pacs/1^x", "OBX|2|ED|R^Report||LAB^AP^PDF^Base64^!!")
     done, outputs = run(tmp_path, message(*segments))
@@ -142,7 +143,7 @@ FRAMED = {
 def test_framing_and_line_ends_do_not_matter(data, tmp_path):
     """However a message is wrapped, its results are the same."""
     text = text_of(tmp_path, data)
-    assert "| Glucose (LOINC 2345-7) | 1.10 | mg/dL | 70-99 | H | F |" in text
+    assert "| Glucose (LOINC 2345-7) | 1.10 | mg/dL | 70-99 | H | final (F) |" in text
     assert "JANE Q DOE" in text
 
 
@@ -176,3 +177,117 @@ def test_message_cut_anywhere_is_read_or_fails_plainly(tmp_path):
         done, _ = run(tmp_path / str(at), RESULTS[:at])
         assert done["outcome"] in {"converted", "failed"}
         assert "could not be read (" not in (done["reason"] or "")
+
+
+def cells(text, first):
+    """The cells of the row of a table that begins so."""
+    line = next(line for line in text.splitlines() if line.startswith(f"| {first}"))
+    return [cell.strip() for cell in line.strip("|").split("|")]
+
+
+STATES = {
+    "F": ("1.1", "final (F)"),
+    "C": ("1.1", "corrected, it replaces an earlier result (C)"),
+    "D": ("~~1.1~~", "deleted (D)"),
+    "W": ("~~1.1~~", "wrong, for example posted to the wrong patient (W)"),
+    "X": ("1.1", "no result could be obtained (X)"),
+    "N": ("1.1", "not asked for, so not done (N)"),
+    "Q": ("1.1", "Q"),
+}
+
+
+@pytest.mark.parametrize(("code", "wanted"), STATES.items(), ids=STATES)
+def test_states_of_results_are_words(code, wanted, tmp_path):
+    """No reader needs the table of codes, and what is no result any more is struck out."""
+    text = text_of(tmp_path, message(f"OBX|1|NM|1^Glucose^LN||1.1|mg/dL|||||{code}"))
+    assert cells(text, "Glucose")[1:] == [wanted[0], "mg/dL", wanted[1]]
+
+
+def test_a_text_of_the_wrong_patient_is_struck_out(tmp_path):
+    """A report that was withdrawn, line by line."""
+    data = message("OBX|1|TX|1^Report||first line\\.br\\second line||||||W")
+    assert "~~first line~~  \n~~second line~~" in text_of(tmp_path, data)
+
+
+VALUES = {
+    "no type": ("", "10^9/L, K & Na, 3~4 cm", "10^9/L, K & Na, 3~4 cm"),
+    "an unknown type": ("Befund", "A & B 10^9", "A & B 10^9"),
+    "a code without parts": ("IS", "A & B 10^9", "A & B 10^9"),
+    "no type but a code": ("", "112283007^Escherichia coli^SCT", "Escherichia coli (SNOMED CT 112283007)"),
+    "a code of another type": ("ST", "1^Staph^L~2^Strep^L", "Staph (local 1); Strep (local 2)"),
+    "a code": ("CE", "1^Staph^L", "Staph (local 1)"),
+    "deleted": ("NM", '""', "(no value)"),
+    "deleted text": ("TX", '""', "(no value)"),
+    "a range": ("NR", "1^5", "1 to 5"),
+}
+
+
+@pytest.mark.parametrize(("kind", "value", "text"), VALUES.values(), ids=VALUES)
+def test_only_values_of_a_type_with_parts_are_taken_apart(kind, value, text, tmp_path):
+    """A count of 10^9 in a field that has no type is no pair of codes."""
+    row = cells(text_of(tmp_path, message(f"OBX|1|{kind}|1^Count^L||{value}||||||F")), "Count")
+    assert row[1].replace("\\", "") == text
+
+
+def test_lines_of_a_text_without_a_type_stay_lines(tmp_path):
+    """Where the sign for repetitions ends long lines, they are lines."""
+    line = "a line of a report that is long"
+    data = message(f"OBX|1||1^Report^L||{line} one~{line} two~{line} three")
+    assert f"{line} one<br>{line} two<br>{line} three" in text_of(tmp_path, data).replace("  \n", "<br>")
+
+
+MARKUP = {
+    "html": ("TX", "<html><body><p>No &lt;5mm nodule</p><p>b <b>not</b> c</p></body></html>"),
+    "html in a string": ("ST", "<div>No &lt;5mm nodule</div><div>b <strong>not</strong> c</div>"),
+    "html without a type": ("", "<P>No &lt;5mm nodule<BR><P>b <b>not</b> c"),
+    "rtf": ("FT", "{\\E\\rtf1\\E\\ansi No <5mm nodule\\E\\par b \\E\\b not\\E\\b0  c\\E\\par}"),
+    "rtf without escapes": ("TX", "{\\rtf1\\ansi No <5mm nodule\\par b \\b not\\b0  c\\par}"),
+}
+
+
+@pytest.mark.parametrize(("kind", "value"), MARKUP.values(), ids=MARKUP)
+def test_markup_within_a_value_is_read(kind, value, tmp_path):
+    """RTF and HTML that stand in a field of text are no source code."""
+    text = text_of(tmp_path, message(f"OBX|1|{kind}|1^Path^L||{value}||||||F"))
+    assert "No <5mm nodule" in text
+    assert re.search(r"b (\*\*)?not(\*\*)? c", text)
+    assert not re.search(r"rtf1|&lt;/?p|&lt;div", text)
+
+
+def test_markup_in_a_note_is_read(tmp_path):
+    """Likewise, beside results."""
+    text = text_of(tmp_path, message("OBR|1||A|1^Path^L", "NTE|1||<p>Repeat <b>today</b></p>"))
+    assert "Repeat **today**" in text
+
+
+def test_less_than_is_no_markup(tmp_path):
+    """A text that begins with a sign of comparison stays as it is."""
+    data = message("OBX|1|ST|1^HCG^L||<5||||||F")
+    assert cells(text_of(tmp_path, data), "HCG")[1] == "<5"
+
+
+def test_head_names_the_patient_of_today(tmp_path):
+    """The legal name first, aliases apart, numbers with their issuers, and the death."""
+    names = "OLD^JANE^^^^^M~DOE^JANE^^^^^L||19700102|F|NICK^JANE|"
+    data = message(
+        f"PID|1||N1^^^GH&1.2&ISO^MR~N2^^^NHS^NH||{names}{'|' * 19}20240105|Y",
+        head="MSH|^~\\&|LAB|GENERAL|EHR|CLINIC|20240131093000-0500||{kind}|C1|T|2.5.1\r",
+    )
+    text = text_of(tmp_path, data)
+    numbers = "number N1 (MR, GH 1.2 ISO), number N2 (NH, NHS)"
+    assert f"- Patient: JANE DOE, born 1970-01-02, female, {numbers}\n" in text
+    assert "- Other names: JANE OLD, JANE NICK\n" in text
+    assert "- Died: 2024-01-05\n" in text
+    assert "- Processing: training, not real (T)\n" in text
+
+
+def test_head_tells_what_a_document_is_worth(tmp_path):
+    """Whether it is restricted, unfinished, or stands in place of another one."""
+    document = "TXA|1|DS^Discharge summary|TX|20240101|1^HOUSE^GREG|||||||D2|D1||||DO|V|OB"
+    text = text_of(tmp_path / "a", message(document, *REPORT, kind="MDM^T10"))
+    assert "- State: it replaces an earlier one\n" in text
+    assert "- Confidentiality: very restricted (V)\n- Completion: documented (DO)\n" in text
+    assert "- Availability: obsolete (OB)\n- Refers to the earlier document: D1\n" in text
+    usual = "TXA|1|DS^Discharge summary|TX|20240101|1^HOUSE^GREG|||||||D2|||||AU|U|AV"
+    text = text_of(tmp_path / "b", message(usual, *REPORT, kind="MDM^T02"))
+    assert "Confidentiality:" not in text.partition("## ")[0]

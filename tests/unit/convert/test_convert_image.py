@@ -1,7 +1,9 @@
 """Pictures and scans: a PDF without loss, in a sensible size, and honest about what was not read."""
 
+import base64
 import io
 import struct
+import sys
 import zlib
 
 import pikepdf
@@ -25,6 +27,13 @@ FORMS = {
     "webp": image("WEBP"),
     "webp with holes": image("WEBP", mode="RGBA"),
     "jpeg 2000": image("JPEG2000", size=(64, 64)),
+    "ppm": image("PPM"),
+    "pgm of white": b"P5 60 40 255\n" + b"\xff" * 2400,
+    "pbm": image("PPM", mode="1"),
+    "tga": image("TGA"),
+    "packed tga": image("TGA", compression="tga_rle"),
+    "pcx": image("PCX"),
+    "avif": image("AVIF"),
     "tiff": image("TIFF"),
     "tiff of floats": image("TIFF", mode="F"),
     "tiff in g4": image("TIFF", mode="1", compression="group4"),
@@ -50,7 +59,8 @@ def test_picture_becomes_a_page(data, tmp_path):
     assert done["metadata"]["pages"] == 1
     assert done["metadata"]["ocr"] is False
     assert Image.open(io.BytesIO(outputs["thumbnail.png"])).width == 400
-    assert b"No text could be read from it." in outputs["text.md"]
+    assert outputs["text.md"] == b"[This document is a picture. No text could be read from it.]\n"
+    assert done["metadata"]["words"] == 0
 
 
 def test_fax_keeps_its_pages_and_its_own_encoding(tmp_path):
@@ -155,6 +165,45 @@ def test_limit_on_pixels_is_docpipes_own(tmp_path, monkeypatch):
 
 
 def test_damaged_picture_fails_plainly(tmp_path):
-    """A picture without a sound header is told as damaged."""
+    """A picture without a sound header is reported as damaged."""
     done, _ = run(tmp_path, image("PNG")[:20])
     assert (done["outcome"], done["reason"]) == ("failed", "This is a PNG picture that is damaged.")
+
+
+HEIC = base64.b64decode(
+    "AAAAHGZ0eXBoZWljAAAAAG1pZjFoZWljbWlhZgAAAVZtZXRhAAAAAAAAACFoZGxyAAAAAAAAAABwaWN0AAAAAAAAAAAAAAAAAAAA"
+    "ACJpbG9jAAAAAERAAAEAAQAAAAABegABAAAAAAAAACQAAAAjaWluZgAAAAAAAQAAABVpbmZlAgAAAAABAABodmMxAAAAAA5waXRt"
+    "AAAAAAABAAAA1mlwcnAAAAC3aXBjbwAAAHhodmNDAQNwAAAAkAAAAAAAHvAA/P34+AAADwNgAAEAGEABDAH//wNwAAADAJAAAAMA"
+    "AAMAHroCQGEAAQArQgEBA3AAAAMAkAAAAwAAAwAeoCCBBZbqSSmubgIaDAgAAAMAyAAAAwAIQGIAAQAHRAHBcrAiQAAAABNjb2xy"
+    "bmNseAABAA0ABoAAAAAUaXNwZQAAAAAAAABAAAAAQAAAABBwaXhpAAAAAAMICAgAAAAXaXBtYQAAAAAAAAABAAEEgQIDBAAAACxt"
+    "ZGF0AAAAICgBrxmA93yFN//6L/EfKdW/qRL2s540/3T9l9T+O8zg"
+)
+"""64 by 64 points, blue on the left and red on the right, as Pillow's plugin with an encoder writes it."""
+
+
+def test_heic_needs_an_extra(tmp_path, monkeypatch):
+    """Without the plugin the picture is stored, with what to install."""
+    monkeypatch.setitem(sys.modules, "pi_heif", None)
+    done, _ = run(tmp_path, HEIC)
+    assert (done["outcome"], done["media_type"]) == ("stored", "image/heic")
+    assert done["reason"] == "This is a HEIC picture; install docpipe[heic] to have it converted."
+    assert done["metadata"]["needs"] == "heic"
+
+
+def test_heic_is_a_picture_as_any_other(tmp_path):
+    """Its PDF shows its colours in their places."""
+    pytest.importorskip("pi_heif", reason="SKIPPED LOUDLY: install docpipe[heic]")
+    done, _ = run(tmp_path, HEIC)
+    assert (done["outcome"], done["metadata"]["pages"]) == ("converted", 1)
+    page = Image.open(tmp_path / "out" / "thumbnail.png").convert("RGB")
+    left, right = (page.getpixel((page.width * at // 4, page.height // 2)) for at in (1, 3))
+    assert left[2] > left[0] + 100
+    assert right[0] > right[2] + 100
+
+
+def test_libraries_write_no_temporary_files(tmp_path, monkeypatch):
+    """What a library writes to a disk that is full can abort the whole process, so it writes to memory."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "absent"))
+    done, _ = run(tmp_path, FORMS["png"])
+    assert done["outcome"] == "converted"
+    assert done["metadata"]["pdf"]["proven"] == "PDF/A-2b"

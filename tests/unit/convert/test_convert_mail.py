@@ -3,7 +3,6 @@
 import base64
 import email
 import struct
-from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -39,15 +38,35 @@ def attached(name, data, kind="application/pdf", more=""):
 
 
 PLAIN = "Content-Type: text/plain\n\nplain text of the letter"
+STUB = "Content-Type: text/plain\n\nThis message is in HTML. Open it with another mail program to see it all."
 HTML = "Content-Type: text/html\n\n<p>rich <b>text</b> of the letter</p>"
 BODIES = {
     "plain": (mail("Content-Type: text/plain\n\nHello\n\nthere\n"), "Hello\n\nthere\n"),
     "without a type": (mail("\nHello\n"), "Hello\n"),
     "html": (mail("Content-Type: text/html\n\n<h1>A</h1><script>x</script>b"), "# A\n\nb\n"),
-    "rich rather than plain, never both": (parts("alternative", PLAIN, HTML), "rich text of the letter\n"),
+    "rich rather than plain, never both": (
+        parts("alternative", PLAIN, HTML),
+        "rich **text** of the letter\n",
+    ),
     "plain where html lost it": (
-        parts("alternative", PLAIN, "Content-Type: text/html\n\nhere"),
+        parts("alternative", PLAIN, "Content-Type: text/html\n\nthe letter"),
         PLAIN[26:] + "\n",
+    ),
+    "a stub beside html": (
+        parts("alternative", STUB, "Content-Type: text/html\n\n<p>Stop the tablets today"),
+        "Stop the tablets today\n",
+    ),
+    "a stub of html": (
+        parts("alternative", PLAIN, "Content-Type: text/html\n\n<p>See this page in your browser"),
+        PLAIN[26:] + "\n",
+    ),
+    "two alternatives that say different things": (
+        parts("alternative", PLAIN, "Content-Type: text/html\n\n<p>Stop all tablets today, call me."),
+        "Stop all tablets today, call me.\n\n" + PLAIN[26:] + "\n",
+    ),
+    "a fuller alternative that speaks of html": (
+        parts("alternative", PLAIN, "Content-Type: text/html\n\n<p>the html text of the letter"),
+        "the html text of the letter\n",
     ),
     "two texts": (parts("mixed", PLAIN, "Content-Type: text/plain\n\nfooter"), PLAIN[26:] + "\n\nfooter\n"),
     "quoted-printable": (
@@ -77,13 +96,13 @@ BODIES = {
         PLAIN[26:] + "\n",
     ),
     "without its boundary": (mail('Content-Type: multipart/mixed; boundary="B"\n\nHello'), "Hello\n"),
-    "nothing": (mail("\n"), "The message has no text.\n"),
+    "nothing": (mail("\n"), "[The message has no text.]\n"),
 }
 
 
 @pytest.mark.parametrize(("data", "text"), BODIES.values(), ids=BODIES)
 def test_body_of_a_message(data, text, tmp_path):
-    """The best form of the text follows who wrote to whom."""
+    """The best form of the text follows sender and recipients."""
     assert text_of(tmp_path, data) == SEEN + text
 
 
@@ -126,9 +145,37 @@ def test_attachments_become_documents(tmp_path):
     assert [part["name"] for part in done["embedded"]] == ["scan.png", "report.pdf", "Inner.eml", "old.txt"]
     assert "Attachments: scan.png, report.pdf, Inner.eml, old.txt" in outputs["text.md"].decode()
     assert "inner text" not in outputs["text.md"].decode()
-    found = {part["name"]: part["path"] for part in done["embedded"]}
-    assert Path(found["report.pdf"]).read_bytes() == documents.pdf()
-    assert Path(found["old.txt"]).read_bytes().startswith(b"hell")
+    assert (tmp_path / "out" / "embedded" / "002").read_bytes() == documents.pdf()
+    assert (tmp_path / "out" / "embedded" / "004").read_bytes().startswith(b"hell")
+
+
+def test_files_of_macos_are_no_attachments(tmp_path):
+    """AppleDouble has nothing for people; AppleSingle wraps a file, which is taken out of it."""
+    single = b"\0\x05\x16\0\0\2\0\0" + bytes(16) + struct.pack(">H3I", 1, 1, 38, 5) + b"HelloX"
+    double = b"\0\x05\x16\x07\0\2\0\0" + bytes(16) + struct.pack(">H3I", 1, 9, 38, 5) + b"Finder"
+    data = parts(
+        "mixed",
+        attached("a.pdf", double, "application/applefile"),
+        attached("b.txt", single, "application/applefile"),
+        attached("c.txt", single, "text/plain"),
+        attached("d.txt", single[:20], "application/applefile"),
+    )
+    done, _ = run(tmp_path, data)
+    inner = sorted((tmp_path / "out" / "embedded").iterdir())
+    files = {part["name"]: path.read_bytes() for part, path in zip(done["embedded"], inner, strict=True)}
+    assert files == {"b.txt": b"Hello", "c.txt": b"Hello", "d.txt": single[:20]}
+
+
+def test_a_mail_with_bare_bytes_is_read_whole(tmp_path):
+    """An attachment without an encoding, so that a PDF begins within the first kilobyte, hides no text."""
+    pdf = documents.pdf()
+    text = PLAIN.encode()
+    bare = b"Content-Type: application/pdf; name=a.pdf\r\nContent-Transfer-Encoding: binary\r\n\r\n" + pdf
+    head = mail("Content-Type: multipart/mixed; boundary=B\n\n")
+    done, outputs = run(tmp_path, head + b"--B\r\n" + text + b"\r\n--B\r\n" + bare + b"\r\n--B--\r\n")
+    assert done["media_type"] == "message/rfc822"
+    assert b"plain text of the letter" in outputs["text.md"]
+    assert [part["name"] for part in done["embedded"]] == ["a.pdf"]
 
 
 def test_facts_of_a_message(tmp_path):
@@ -148,7 +195,7 @@ SIGNED_DATA = bytes.fromhex(
 
 
 def test_signed_content_is_read(tmp_path):
-    """A message that is wrapped whole into its signature is read, and the signature told."""
+    """A message that is wrapped whole into its signature is read, and the signature reported."""
     inner = b"Content-Type: text/plain\r\n\r\nsigned text"
     data = SIGNED_DATA + bytes([4, 10]) + inner[:10] + bytes([4, len(inner) - 10]) + inner[10:] + bytes(12)
     encoded = base64.encodebytes(data).decode()
@@ -162,7 +209,7 @@ def test_signed_content_is_read(tmp_path):
 
 
 def test_encrypted_messages_fail_clearly(tmp_path):
-    """What only the receiver can read is told as such."""
+    """What only the receiver can read is reported as such."""
     for at, kind in enumerate(
         ("application/pkcs7-mime; smime-type=enveloped-data", 'multipart/encrypted; boundary="B"')
     ):
@@ -273,7 +320,7 @@ MESSAGES = {
     "html": ({"__substg1.0_10130102": b"<h1>A</h1>b"}, "# A\n\nb\n"),
     "html within rtf": ({"__substg1.0_10090102": squeezed(WRAPPED)}, "Hello é П€\n"),
     "rtf": ({"__substg1.0_10090102": squeezed(b"{\\rtf1 Hello\\par there}")}, "Hello\n\nthere\n"),
-    "nothing": ({}, "The message has no text.\n"),
+    "nothing": ({}, "[The message has no text.]\n"),
 }
 
 
@@ -306,9 +353,9 @@ def test_attachments_of_an_outlook_message(tmp_path):
         ),
     )
     assert "Attachments: report.pdf, Inner.eml" in outputs["text.md"].decode()
-    first, second = done["embedded"]
-    assert Path(first["path"]).read_bytes().startswith(documents.pdf())
-    letter = Path(second["path"]).read_bytes()
+    _, second = done["embedded"]
+    assert (tmp_path / "out" / "embedded" / "001").read_bytes().startswith(documents.pdf())
+    letter = (tmp_path / "out" / "embedded" / "002").read_bytes()
     assert email.message_from_bytes(letter).get_payload()[0].get_payload(decode=True) == b"inner text"
     again, outputs = run(tmp_path / "again", letter, name=second["name"], declared=second["declared"])
     assert (

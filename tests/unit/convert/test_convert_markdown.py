@@ -9,8 +9,10 @@ from docpipe.convert.core.blocks import Heading, Listing, Paragraph, Preformatte
 from docpipe.convert.writers.markdown import escape, write
 
 READER = MarkdownIt("commonmark").enable(["table", "strikethrough"])
+MARKS = [chr(code) for code in range(0xFDD0, 0xFDD8)]
 NASTY = st.text(
-    st.sampled_from("ab1 \\`*_[](){}<>#+-.!|~&;:=/\"'^x\n\tß漢") | st.characters(exclude_categories=["Cs"]),
+    st.sampled_from("ab1 \\`*_[](){}<>#+-.!|~&;:=/\"'^x\n\tß漢")
+    | st.characters(exclude_categories=["Cs"], exclude_characters="".join(MARKS)),
     max_size=60,
 )
 LINES = st.one_of(

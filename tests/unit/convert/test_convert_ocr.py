@@ -1,6 +1,7 @@
 """OCR: scans become searchable and are marked, nothing of the picture changes, and time is kept."""
 
 import io
+import math
 import os
 import signal
 import subprocess
@@ -12,7 +13,7 @@ import pytest
 from PIL import Image
 
 from docpipe.convert.core.base import Source
-from docpipe.convert.ocr import pages, rapid, tesseract
+from docpipe.convert.ocr import pages, rapid, skew, tesseract
 from docpipe.convert.ocr.words import OcrError, Reading, Word
 from tests.unit.convert import documents, scans
 from tests.unit.convert.documents import run
@@ -96,6 +97,32 @@ def test_words_lie_over_their_picture(fast, rotate, tmp_path):
     assert (bottom, top) == pytest.approx((wanted[1] - 396, wanted[3] - 396), abs=6)
 
 
+@pytest.mark.parametrize("degrees", [-6, 2, 9])
+def test_crooked_scans_are_straightened(degrees, fast, tmp_path):
+    """A scan that lies askew is read as if it lay straight, and its words stay over their picture."""
+    crooked = scans.page().rotate(degrees, expand=True, fillcolor=255)
+    _, outputs = run(tmp_path, scans.saved(crooked))
+    assert scans.recall(outputs["text.md"].decode()) > 0.95
+    page = pypdfium2.PdfDocument(outputs["document.pdf"])[0]
+    words = page.get_textpage()
+    left, bottom, right, top = words.get_charbox(words.search("childhood").get_next()[0])
+    truth = pypdfium2.PdfDocument(scans.digital())[0].get_textpage()
+    wanted = truth.get_charbox(truth.search("childhood").get_next()[0], loose=True)
+    x, y = (wanted[0] + wanted[2]) / 2 - 306, (wanted[1] + wanted[3]) / 2 - 396 - 198
+    sine, cosine = math.sin(math.radians(degrees)), math.cos(math.radians(degrees))
+    width, height = page.get_size()
+    across, up = width / 2 + x * cosine - y * sine, height / 2 + x * sine + y * cosine
+    assert ((left + right) / 2, (bottom + top) / 2) == pytest.approx((across, up), abs=8)
+
+
+@pytest.mark.parametrize("degrees", [0, 90, 180, 270])
+def test_straight_pages_and_pictures_are_not_turned(degrees):
+    """What lies straight, whichever side is up, and what has no lines stays as it is."""
+    assert skew.angle(scans.turned(degrees)) == 0
+    assert skew.angle(Image.effect_noise((900, 700), 80)) == 0
+    assert skew.angle(Image.new("L", (900, 700), 255)) == 0
+
+
 def test_only_pages_without_text_are_read(fast, tmp_path):
     """In a mixed PDF digital pages stay as they are."""
     mixed = pikepdf.open(io.BytesIO(documents.pdf(pages=1)))
@@ -130,22 +157,23 @@ def test_layer_of_another_scanner_is_kept(fast, tmp_path):
 
 
 def test_picture_without_text_is_not_text(engine, tmp_path):
-    """What engines see in noise is not taken for words, and that nothing was found is told."""
+    """What engines see in noise is not taken for words, and that nothing was found is reported."""
     noise = Image.effect_noise((400, 300), 80)
     done, outputs = run(tmp_path, scans.saved(noise))
     assert not done["metadata"]["ocr"]
     assert done["warnings"] == ["no text was found on 1 of 1 pages that are pictures"]
-    assert b"No text could be read from it." in outputs["text.md"]
+    assert outputs["text.md"] == b"[This document is a picture. No text could be read from it.]\n"
+    assert done["metadata"]["words"] == 0
 
 
-def test_blank_sheet_is_neither_read_nor_told(fast, tmp_path):
+def test_blank_sheet_is_neither_read_nor_reported(fast, tmp_path):
     """An empty page is not text that is missing."""
     done, outputs = run(tmp_path, scans.saved(scans.page(), Image.new("L", (850, 1100), 250), form="TIFF"))
     assert done["warnings"] == [CHECK]
     assert outputs["text.md"].decode().endswith("## Page 2\n")
 
 
-def test_without_an_engine_it_is_told(tmp_path, monkeypatch):
+def test_without_an_engine_it_is_reported(tmp_path, monkeypatch):
     """Where nothing can read, the scan is converted and says that it was not read."""
     scans.choose(monkeypatch, "none")
     done, _ = run(tmp_path, scans.saved(scans.page()))
@@ -186,6 +214,9 @@ class _Slow:
             raise OcrError("broken")
         return Reading((((Word("certain", 10, 10, 100, 30, 0.99),),),))
 
+    def read_rows(self, *_):
+        """None: the lines are whole."""
+
     def turn(self, *_):
         """As of Engine."""
         return 0
@@ -217,7 +248,7 @@ def test_time_is_kept(tmp_path, monkeypatch):
     assert engine.asked == [pytest.approx(0.85 * 50)]
 
 
-def test_what_was_left_out_is_told(tmp_path, monkeypatch):
+def test_what_was_left_out_is_reported(tmp_path, monkeypatch):
     """The warnings count the pages that were read, that failed, and languages that are missing."""
     clock = _Clock()
     monkeypatch.setattr(pages, "engine", lambda _: _Slow(clock))
@@ -231,7 +262,7 @@ def test_what_was_left_out_is_told(tmp_path, monkeypatch):
         "the language tlh is not installed for OCR",
     ]
     assert done["metadata"]["ocr_pages"] == [1, 3, 4]
-    assert outputs["text.md"].decode().count("No text could be read from it.") == 2
+    assert outputs["text.md"].decode().count(" No text could be read from it.]\n") == 2
 
 
 def test_stuck_tesseract_is_given_up(tmp_path, monkeypatch):

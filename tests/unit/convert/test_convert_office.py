@@ -32,7 +32,7 @@ TEXTS = {
             '<text:list text:style-name="N"><text:list-item><text:h text:outline-level="1">A</text:h>'
             "</text:list-item></text:list>"
         ),
-        "# A\n",
+        "# 1 A\n",
     ),
     "table": (
         (
@@ -74,7 +74,7 @@ TEXTS = {
             '<text:p>10<text:span text:style-name="S">9</text:span><text:span text:style-name="H">'
             "gone</text:span></text:p>"
         ),
-        "10⁹\n",
+        "10⁹[hidden: gone]\n",
     ),
     "text boxes and pictures": (
         (
@@ -94,7 +94,7 @@ STYLES = (
 
 @pytest.mark.parametrize(("body", "markdown"), TEXTS.values(), ids=TEXTS)
 def test_open_document_text(body, markdown, tmp_path):
-    """Structure is kept; what was deleted or hidden is left out."""
+    """Structure is kept; hidden text is marked."""
     assert text_of(tmp_path, odf(body, automatic=STYLES)) == markdown
 
 
@@ -112,13 +112,13 @@ def test_open_document_flat_and_with_margins(tmp_path):
             "2024-01-31T12:00:00.123456789</dc:date>",
         ),
     )
-    assert outputs["text.md"] == b"top\n\nb\n\nend\n"
+    assert outputs["text.md"] == b"Page header: top\n\nb\n\nPage footer: end\n"
     facts = done["metadata"]
     assert (facts["title"], facts["author"], facts["date"]) == ("T", "Dr A", "2024-01-31T12:00:00")
 
 
 def test_open_document_encrypted_or_empty(tmp_path):
-    """A password is told; pictures without text become documents; nothing at all is kept as it is."""
+    """A password is reported; pictures without text become documents; nothing at all is kept as it is."""
     locked = odf("", more={"META-INF/manifest.xml": '<m:encryption-data xmlns:m="x"/>'})
     assert run(tmp_path / "a", locked)[0]["reason"] == "The document needs a password."
     done, _ = run(tmp_path / "b", odf("", more={"Pictures/1.png": documents.image()}))
@@ -141,7 +141,7 @@ def test_open_document_slides(tmp_path):
 
 
 def test_slides_of_a_presentation(tmp_path):
-    """Titles, nested points, tables and notes, in order; page numbers are left out and hidden slides told."""
+    """Titles, nested points, tables and notes, in order; no page numbers; hidden slides are marked."""
     cell = "<a:tc><a:txBody><a:p><a:r><a:t>{}</a:t></a:r></a:p></a:txBody></a:tc>".format
     table = (
         "<p:graphicFrame><a:graphic><a:tbl><a:tblPr firstRow='1'/>"
@@ -208,14 +208,14 @@ WORD = {
             "<w:tr><w:trPr><w:del/></w:trPr><w:tc><w:p><w:r><w:t>gone</w:t></w:r></w:p></w:tc><w:tc/>"
             "</w:tr></w:tbl>"
         ),
-        "|  |  |\n| --- | --- |\n| a | b |\n",
+        "|  |  |\n| --- | --- |\n| a | b |\n| [deleted: gone] |  |\n",
     ),
 }
 
 
 @pytest.mark.parametrize(("body", "markdown"), WORD.values(), ids=WORD)
 def test_word_shows_what_is_not_plain_text(body, markdown, tmp_path):
-    """Ticks, choices and formulas say something; what was deleted does not."""
+    """Ticks, choices, formulas and deleted rows."""
     assert text_of(tmp_path, docx(body)) == markdown
 
 
@@ -229,7 +229,7 @@ def _with(data, files):
 
 
 def test_word_comments_and_embedded_documents(tmp_path):
-    """Comments stand at the end with who wrote them; documents within are unwrapped from OLE."""
+    """Comments are at the end with their authors; documents within are unwrapped from OLE."""
     comment = (
         '<w:comment w:author="Dr A" w:date="2024-01-31T12:00:00Z"><w:p><w:r><w:t>check</w:t></w:r></w:p>'
         "</w:comment>"

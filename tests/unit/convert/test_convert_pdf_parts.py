@@ -9,7 +9,7 @@ import pytest
 from pikepdf import Array, Dictionary, Name, String
 
 from tests.unit.convert import scans
-from tests.unit.convert.documents import pdf, run
+from tests.unit.convert.documents import pdf, run, text_of
 
 
 @pytest.fixture(autouse=True)
@@ -110,7 +110,7 @@ def test_what_was_typed_onto_the_page_is_text(tmp_path):
         note(document, "FreeText", Contents=String("Typed on top"), AP=Dictionary(N=look), F=4)
 
     text = run(tmp_path, changed(change))[1]["text.md"].decode()
-    assert text == "Hello from page 1  \nTyped on top\n"
+    assert text == "Hello from page 1\n\nTyped on top\n"
 
 
 def test_files_pinned_to_a_page_are_documents(tmp_path):
@@ -126,8 +126,8 @@ def test_files_pinned_to_a_page_are_documents(tmp_path):
     assert [part["name"] for part in done["embedded"]] == ["list.txt", "pin.txt"]
 
 
-def test_portfolio_is_told(tmp_path):
-    """The files in a portfolio are documents; the cover alone says nothing, so this is told."""
+def test_portfolio_is_reported(tmp_path):
+    """The files in a portfolio are documents; the cover alone says nothing, so this is reported."""
 
     def change(document):
         document.attachments["a.txt"] = b"a"
@@ -165,15 +165,57 @@ def test_form_of_adobes_own_gives_its_values(template, tmp_path):
     assert done["metadata"]["pdf"]["proven"] == "PDF/A-2b"
 
 
+XFA_TEMPLATE = b"""<template xmlns="http://www.xfa.org/schema/xfa-template/3.3/">
+<subform name="form1"><subform>
+<field name="smoker"><caption><value><text>Current smoker</text></value></caption>
+<ui><checkButton/></ui></field>
+<field name="dnr"><ui><checkButton/></ui><items><text>Y</text><text>N</text></items></field>
+<field name="sev"><caption><value><text>Severity</text></value></caption><ui><choiceList/></ui>
+<items><text>mild</text><text>severe</text></items>
+<items save="1"><text>1</text><text>2</text></items></field>
+<exclGroup name="sex"><field name="f"><caption><value><text>female</text></value></caption>
+<items><text>F</text></items></field>
+<field name="m"><caption><value><text>male</text></value></caption>
+<items><text>M</text></items></field>
+</exclGroup></subform></subform></template>"""
+XFA_DATA = (
+    b'<xfa:datasets xmlns:xfa="http://www.xfa.org/schema/xfa-data/1.0/"><xfa:data><form1><smoker>1</smoker><dnr/>'
+    b"<sev>2</sev><sex>F</sex><other>x</other></form1></xfa:data></xfa:datasets>"
+)
+
+
+@pytest.mark.parametrize("whole", [False, True], ids=["packets", "one stream"])
+def test_values_of_adobes_own_form_are_called_as_the_form_calls_them(whole, tmp_path):
+    """By its template: captions, ticks, and what a choice shows."""
+
+    def change(document):
+        parts = [String("template"), document.make_stream(XFA_TEMPLATE)]
+        parts += [String("datasets"), document.make_stream(XFA_DATA)]
+        xdp = b'<x:xdp xmlns:x="http://ns.adobe.com/xdp/">' + XFA_TEMPLATE + XFA_DATA + b"</x:xdp>"
+        form = document.make_stream(xdp) if whole else Array(parts)
+        document.Root.AcroForm = Dictionary(Fields=Array(), XFA=form)
+
+    markdown = text_of(tmp_path, changed(change, pdf(text="Please wait... Adobe Reader")))
+    assert markdown.partition("| --- | --- |\n")[2].splitlines() == [
+        "| Current smoker | ☑ |",
+        "| dnr | ☐ |",
+        "| Severity | severe |",
+        "| sex | ◉ female ○ male |",
+        "| other | x |",
+    ]
+
+
 def test_form_with_pages_keeps_them(tmp_path):
-    """A form in XFA that has pages as well is shown as those."""
+    """A form in XFA that has pages as well is shown as those, and its values where those lack them."""
 
     def change(document):
         parts = [String("datasets"), document.make_stream(DATASETS)]
         document.Root.AcroForm = Dictionary(Fields=Array(), XFA=Array(parts))
 
     done, outputs = run(tmp_path, changed(change))
-    assert outputs["text.md"] == b"Hello from page 1\n"
+    text = outputs["text.md"].decode()
+    assert text.startswith("Hello from page 1\n\n# Form\n")
+    assert "| Patient / Last Name | Example |" in text
     assert done["warnings"] == ["the PDF is a form in XFA; parts of it may not be shown"]
 
 
@@ -186,12 +228,11 @@ def _without_small_letters(document):
     document.pages[0].Resources.Font.F1.ToUnicode = document.make_stream(cmap)
 
 
-def test_text_without_letters_is_told(tmp_path):
-    """A page whose fonts do not say what their shapes mean is not text, and is told."""
+def test_text_without_letters_is_reported(tmp_path):
+    """A page whose fonts do not say what their shapes mean is not text, and is reported."""
     done, _ = run(tmp_path, changed(_without_small_letters))
-    assert done["warnings"] == [
-        "the text of 1 of 1 pages cannot be told from their fonts; it may be unreadable"
-    ]
+    text = "the text of 1 of 1 pages cannot be told from their fonts; it may be unreadable"
+    assert done["warnings"][0] == text
 
 
 def test_text_without_letters_is_read_from_the_page(tmp_path, monkeypatch):
@@ -236,7 +277,7 @@ def test_huge_pages_have_small_previews(tmp_path):
 
 @pytest.mark.parametrize("data", [b"%PDF-", b"%PDF-1.7\n%%EOF", b"%PDF-1.4\n" + b"%" * 5000])
 def test_next_to_nothing_fails_plainly(data, tmp_path):
-    """A file that is hardly more than its first bytes is told as what it is."""
+    """A file that is hardly more than its first bytes is reported as what it is."""
     done, outputs = run(tmp_path, data)
     assert (done["outcome"], outputs) == ("failed", {})
 
@@ -252,7 +293,7 @@ def test_fifty_megabytes_of_one_letter_are_no_trouble(tmp_path):
     assert done["outcome"] in {"converted", "failed"}
 
 
-def test_one_page_of_many_that_cannot_be_opened_is_told(tmp_path):
+def test_one_page_of_many_that_cannot_be_opened_is_reported(tmp_path):
     """A damaged page costs itself."""
     data = changed(lambda d: d.Root.Pages.Kids.__setitem__(1, Dictionary(Type=Name.Catalog)), pdf(pages=3))
     done, outputs = run(tmp_path, data)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from docpipe.convert.readers.numberformat import BUILT_IN, plain, shown
+from docpipe.convert.readers.numberformat import BUILT_IN, formatted, plain
 from tests.unit.convert import documents, offices
 from tests.unit.convert.documents import run, text_of
 from tests.unit.convert.offices import odf, xlsx
@@ -46,12 +46,12 @@ FORMATS = [
 @pytest.mark.parametrize(("value", "code", "text"), FORMATS)
 def test_numbers_read_as_their_format_shows_them(value, code, text):
     """Dates are ISO 8601, percentages and units are kept, and rounding is what people expect."""
-    assert shown(value, code) == text
+    assert formatted(value, code) == text
 
 
 def test_dates_may_count_from_1904():
     """Old workbooks of the Macintosh count days from 1904."""
-    assert shown(43860, "m/d/yy", from_1904=True) == "2024-01-31"
+    assert formatted(43860, "m/d/yy", from_1904=True) == "2024-01-31"
 
 
 @given(
@@ -63,7 +63,7 @@ def test_dates_may_count_from_1904():
 )
 def test_no_format_fails(value, code):
     """Whatever the number and the format, there is a text."""
-    assert isinstance(shown(value, code), str)
+    assert isinstance(formatted(value, code), str)
     assert float(plain(value)) == pytest.approx(value, rel=1e-14)
 
 
@@ -106,7 +106,7 @@ def test_titles_stand_above_and_gaps_part_tables(tmp_path):
     )
 
 
-def test_hidden_sheets_are_shown_and_told(tmp_path):
+def test_hidden_sheets_are_shown_and_reported(tmp_path):
     """Nothing of a workbook stays unseen because somebody hid it."""
     row = '<row r="1"><c r="A1"><v>1</v></c></row>'
     done, outputs = run(tmp_path, xlsx({"Seen": row, "Unseen": row}, states=["", ' state="veryHidden"']))
@@ -128,7 +128,7 @@ def test_cells_without_addresses_follow_each_other(tmp_path):
     assert "| 1 | 2 |\n| 3 | 4 |" in text_of(tmp_path, data)
 
 
-def test_too_many_cells_are_told(tmp_path, monkeypatch):
+def test_too_many_cells_are_reported(tmp_path, monkeypatch):
     """A sheet beyond the limit is read up to it, with a warning."""
     rows = "".join(f'<row r="{at}"><c><v>{at}</v></c><c><v>0</v></c></row>' for at in range(1, 8))
     monkeypatch.setattr("docpipe.convert.readers.from_xlsx.MOST_CELLS", 6)
@@ -138,7 +138,7 @@ def test_too_many_cells_are_told(tmp_path, monkeypatch):
 
 
 def test_a_sheet_that_breaks_off_is_read_up_to_there(tmp_path):
-    """Rows before the damage are kept, and the damage is told."""
+    """Rows before the damage are kept, and the damage is reported."""
     data = xlsx(
         {"S": '<sheetData><row r="1"><c><v>1</v></c><c><v>2</v></c></row><row r="2"><c><v>3</sheetData>'}
     )
@@ -209,7 +209,7 @@ def test_open_document_sheets_show_their_text(tmp_path):
         "## S\n\n| Test | A | B |\n| --- | --- | --- |\n| 1,50 | 31.01.24 | 31.01.24 |\n\n## H "
         "(hidden sheet)\n\nx\n"
     )
-    assert done["warnings"] == ["hidden sheets are shown too"]
+    assert done["warnings"] == ["hidden sheets, rows or columns are shown too"]
 
 
 @pytest.mark.parametrize(

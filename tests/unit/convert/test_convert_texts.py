@@ -17,7 +17,7 @@ HTML = {
         "a\n\nb",
     ),
     "title": ("<html><head><title>T</title></head><body>a</body></html>", "a"),
-    "headings": ("<h1>A <b>b</b></h1>c", "# A b\n\nc"),
+    "headings": ("<h1>A <a>b</a></h1>c", "# A b\n\nc"),
     "table": (
         "<table><tr><th>A</th><th>B</th></tr><tr><td>1<p>2</p></td><td>x|y</td></tr></table>",
         "| A | B |\n| --- | --- |\n| 1<br>2 | x\\|y |",
@@ -87,8 +87,8 @@ RTF = {
     "beyond the basic plane": (r"\u-10187?\u-8970?", "𝓶"),
     "symbols": (r"{\f3 \'b7} a", "• a"),
     "paragraphs and lines": (r"a\par b\line c\par\par d", "a\n\nb  \nc\n\nd"),
-    "hidden and deleted": (r"a{\v b}{\deleted c}\v d\v0 e", "ae"),
-    "destinations": (r"{\*\unknown x}{\pict ffff}{\object{\objdata 00}{\result r}}a{\*\bkmkstart z}", "a"),
+    "hidden and deleted": (r"a {\v b}{\deleted c}\v d\v0  e", "a [hidden: b] [deleted: c] [hidden: d] e"),
+    "destinations": (r"{\*\unknown x}{\pict ffff}{\object{\objdata 00}{\result r}}a{\*\bkmkstart z}", "ra"),
     "field": (r"{\field{\*\fldinst HYPERLINK \"http://x\"}{\fldrslt click}}", "click"),
     "table": (
         r"\trowd\cellx1\cellx2\intbl a\par b\cell c\cell\row\trowd\intbl d\cell e\cell\row\pard f",
@@ -98,8 +98,11 @@ RTF = {
         r"{\listtext\'b7\tab}a\par{\listtext\'b7\tab}b\par{\listtext 1.\tab}c\par{\listtext 2.\tab}d\par e",
         "- a\n- b\n\n1) c\n2) d\n\ne",
     ),
-    "letters as labels": (r"{\listtext a)\tab}x\par", "a) x"),
-    "margins": (r"{\header top\par}{\headerf top\par}{\footer end\par}body", "top\n\nbody\n\nend"),
+    "letters as labels": (r"{\listtext a)\tab}x\par", "- a) x"),
+    "margins": (
+        r"{\header top\par}{\headerf top\par}{\footer end\par}body",
+        "Page header: top\n\nbody\n\nPage footer: end",
+    ),
     "text box": (
         r"{\shp{\*\shpinst{\sp{\sn a}{\sv b}}{\shptxt box\par}}{\shprslt{\*\do{\dptxbxtext box\par}}}}a",
         "box\n\na",
@@ -130,7 +133,7 @@ def test_rtf_headings_and_facts(tmp_path):
     assert [made[key] for key in ("title", "author", "date")] == ["T é", "A", "2024-01-31"]
 
 
-def test_rtf_cut_short_is_told(tmp_path):
+def test_rtf_cut_short_is_reported(tmp_path):
     """What is there of a truncated file is shown, with a warning."""
     done, outputs = run(tmp_path, rb"{\rtf1 {\b half of")
     assert (done["outcome"], outputs["text.md"]) == ("converted", b"half of\n")
@@ -186,13 +189,13 @@ WORD = {
     ),
     "characters": (
         """<w:p><w:r><w:t>a</w:t><w:tab/><w:t>b</w:t><w:br/><w:t>c</w:t><w:noBreakHyphen/>
-        <w:sym w:char='F0B7'/></w:r></w:p>""",
+        <w:sym w:font='Symbol' w:char='F0B7'/></w:r></w:p>""",
         "a b  \nc-•",
     ),
     "changes": (
         """<w:p><w:ins><w:r><w:t>new</w:t></w:r></w:ins><w:del><w:r><w:delText>old</w:delText></w:r></w:del>
         <w:r><w:rPr><w:vanish/></w:rPr><w:t>hidden</w:t></w:r></w:p>""",
-        "new",
+        "[inserted: new][deleted: old] [hidden: hidden]",
     ),
     "fields and links": (
         """<w:p><w:hyperlink><w:r><w:t>link</w:t></w:r></w:hyperlink><w:r><w:instrText>PAGE</w:instrText></w:r>
@@ -238,7 +241,9 @@ def test_word_headers_footers_and_notes(tmp_path):
         "footer1": ("ftr", _p("end")),
         "footnotes": ("footnotes", notes),
     }
-    assert text_of(tmp_path, docx(body, parts)) == ("Clinic\n\na [1]b [2]\n\n1. note 7\n2. note 3\n\nend\n")
+    assert text_of(tmp_path, docx(body, parts)) == (
+        "Page header: Clinic\n\na [1]b [2]\n\n1. note 7\n2. note 3\n\nPage footer: end\n"
+    )
 
 
 def test_word_that_is_a_scan_gives_its_pictures(tmp_path):
@@ -259,7 +264,7 @@ def test_word_bomb_is_refused(tmp_path, monkeypatch):
 
 
 def test_word_damaged_within_fails(tmp_path):
-    """A part that cannot be unpacked is told as damage, unless the text is whole without it."""
+    """A part that cannot be unpacked is reported as damage, unless the text is whole without it."""
     whole = docx(_p("x" * 900))
     data = bytearray(whole)
     data[data.index(b"xxx")] = 0
@@ -297,7 +302,7 @@ TEXTS = {
 
 @pytest.mark.parametrize(("data", "text"), TEXTS.values(), ids=TEXTS)
 def test_text_in_any_encoding(data, text):
-    """The encoding is told from the bytes."""
+    """The encoding is recognised by the bytes."""
     assert decode(data).text == text
 
 
@@ -335,3 +340,12 @@ def test_csv_becomes_a_table(mark, tmp_path):
     assert text_of(tmp_path, text, name="x.csv") == (
         f"| Name | Value |\n| --- | --- |\n| {cell} | =1+2 |\n| c |  |\n"
     )
+
+
+def test_attributes_of_unknown_xml_are_kept(tmp_path):
+    """A laboratory's own XML often has everything in attributes."""
+    page = (
+        b'<l xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:schemaLocation="a">'
+        b'<test name="K" unit="mmol/L" flag="HH">6.9</test><test name="Na" value="140"/><empty/></l>'
+    )
+    assert text_of(tmp_path, page) == "test (name: K, unit: mmol/L, flag: HH): 6.9\n\ntest (name: Na): 140\n"
