@@ -87,3 +87,15 @@ def test_any_text_stays_one_record(patient_id: str, args: dict[str, str]) -> Non
 
     with tempfile.TemporaryDirectory() as folder:
         asyncio.run(check(Path(folder)))
+
+
+@pytest.mark.parametrize("sign", ["=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20", "\t=", "\r="])
+async def test_formulas_are_text(tmp_path: Path, sign: str) -> None:
+    """A patient id never begins a cell as what a spreadsheet would work out."""
+    patient = sign + 'HYPERLINK("http://a.example","x")'
+    async with ActivityLog(tmp_path, lambda: 0.0) as log:
+        log.start(Entry("R1", patient, "DocEx_Search", 1, {}))
+    (row,) = rows(tmp_path)
+    assert row["patient_id"][0] in "'\N{REPLACEMENT CHARACTER}"
+    assert row["patient_id"].endswith(patient.lstrip("\t\r"))
+    assert row["patient_id"].lstrip("'").startswith(patient[0]) or sign[0] in "\t\r"

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from docpipe.archive.extract import Limits, extract
 from docpipe.archive.member import BLOCK
-from docpipe.archive.others import open_gzip
+from docpipe.archive.others import open_packed
 from docpipe.archive.zips import open_zip
 from docpipe.errors import ArchiveError
 
@@ -90,7 +90,7 @@ def reason(entries, path):
 
 
 def test_members_are_unpacked_in_order(tmp_path):
-    """Files get numbers, and what is known of them is told."""
+    """Files get numbers, and what is known of them is reported."""
     info = zipfile.ZipInfo("reports/a.pdf", (2024, 2, 29, 1, 2, 3))
     entries, files = taken(tmp_path, zipped((info, b"%PDF-1"), ("b.txt", b"text"), ("folder/", b"")))
     assert entries[0] == {
@@ -181,7 +181,7 @@ def test_what_is_no_file_is_refused(tmp_path, mode, word):
 
 
 def test_litter_and_empty_files_are_ignored(tmp_path):
-    """What operating systems leave, and what has no bytes, is told and left out."""
+    """What operating systems leave, and what has no bytes, is reported and left out."""
     names = ["__MACOSX/._a.pdf", "x/._b", ".DS_Store", "x/Thumbs.db", "empty.txt"]
     entries, files = taken(tmp_path, zipped(*((name, b"" if "empty" in name else b"x") for name in names)))
     assert outcomes(entries) == dict.fromkeys(names, "ignored")
@@ -325,7 +325,7 @@ def test_nesting_ends(tmp_path):
 
 
 def test_an_archive_without_its_directory_is_recovered(tmp_path):
-    """Of an archive that is cut short, whole files are recovered, and it is told that some may be missing."""
+    """Of an archive that is cut short, whole files are recovered, with a warning that some may be missing."""
     data = zipped(("a.txt", b"aaaa"), ("b.txt", b"b" * 5_000), ("c.txt", random.Random(3).randbytes(500)))
     entries, _ = taken(tmp_path, data[: data.index(b"PK\1\2") - 100])
     assert outcomes(entries) == {"a.txt": None, "b.txt": None, "c.txt": "failed", "(the archive)": "failed"}
@@ -381,7 +381,7 @@ def test_zip64(tmp_path):
 
 
 @pytest.mark.parametrize("data", [b"", b"<html>502 Bad Gateway</html>", b"PK\3\4", b"%PDF-1.4", b"PK"])
-def test_what_is_no_archive_is_told(tmp_path, data):
+def test_what_is_no_archive_is_reported(tmp_path, data):
     """What is no ZIP stops the whole patient, in a sentence."""
     (tmp_path / "archive").write_bytes(data)
     with pytest.raises(ArchiveError, match="not a ZIP"):
@@ -394,7 +394,7 @@ def test_an_empty_archive_is_no_error(tmp_path):
 
 
 def test_an_empty_or_broken_nested_archive_is_accounted_for(tmp_path):
-    """A nested archive without files is ignored; one that cannot be opened is kept and told."""
+    """A nested archive without files is ignored; one that cannot be opened is kept and reported."""
     broken = b"PK\3\4" + bytes(10)
     entries, files = taken(tmp_path, zipped(("empty.zip", zipped()), ("broken.zip", broken)))
     assert outcomes(entries) == {"empty.zip": "ignored", "broken.zip": "failed"}
@@ -402,7 +402,7 @@ def test_an_empty_or_broken_nested_archive_is_accounted_for(tmp_path):
 
 
 def test_a_hostile_tar_is_contained(tmp_path):
-    """Links, devices, bad names and headers too large in a TAR are refused, and a cut TAR is told."""
+    """Links, devices, bad names and headers too large in a TAR are refused, and a cut TAR is reported."""
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w") as archive:
         for name, kind in (("link", tarfile.SYMTYPE), ("hard", tarfile.LNKTYPE), ("dev", tarfile.CHRTYPE)):
@@ -419,11 +419,11 @@ def test_a_hostile_tar_is_contained(tmp_path):
     bomb = tarred(("a.txt", b"a")).rstrip(b"\0")
     bomb += bytes(-len(bomb) % 512) + large.tobuf() + bytes(2**21)
     entries, _ = taken(tmp_path, zipped(("t.tar", whole), ("bomb.tar", bomb), method=zipfile.ZIP_STORED))
-    told = outcomes(entries)
-    assert [told[f"t.tar/{name}"] for name in ("link", "hard", "dev", "../up")] == ["refused"] * 4
-    assert told["t.tar/ok.txt"] is None
-    assert told["bomb.tar/a.txt"] is None
-    assert told["bomb.tar"] == "failed"
+    by_name = outcomes(entries)
+    assert [by_name[f"t.tar/{name}"] for name in ("link", "hard", "dev", "../up")] == ["refused"] * 4
+    assert by_name["t.tar/ok.txt"] is None
+    assert by_name["bomb.tar/a.txt"] is None
+    assert by_name["bomb.tar"] == "failed"
 
 
 def test_gzip_bombs_and_damage(tmp_path):
@@ -432,13 +432,13 @@ def test_gzip_bombs_and_damage(tmp_path):
     double = gzip.compress(b"one ") + gzip.compress(b"two") + bytes(64)
     packed = zipped(("bomb.gz", bomb), ("cut.gz", cut), ("double.txt.gz", double), method=zipfile.ZIP_STORED)
     entries, files = taken(tmp_path, packed)
-    told = outcomes(entries)
-    assert (told["bomb.gz/bomb"], told["cut.gz/cut"]) == ("refused", "failed")
-    assert told["double.txt.gz/double.txt"] is None
+    by_name = outcomes(entries)
+    assert (by_name["bomb.gz/bomb"], by_name["cut.gz/cut"]) == ("refused", "failed")
+    assert by_name["double.txt.gz/double.txt"] is None
     assert b"one two" in files.values()
 
 
-def test_it_stops_when_told(tmp_path):
+def test_it_stops_when_asked_to(tmp_path):
     """Between two blocks it can be stopped, and leaves nothing half-written."""
     asked = iter([False, False, True])
     (tmp_path / "archive").write_bytes(zipped(("a", random.Random(5).randbytes(2_000_000))))
@@ -449,7 +449,7 @@ def test_it_stops_when_told(tmp_path):
 
 
 def test_a_full_disk_is_not_the_members_fault(tmp_path):
-    """An error of the disk goes to the caller, who waits for room."""
+    """An error of the disk goes to the caller, which waits for space."""
     (tmp_path / "archive").write_bytes(zipped(("a", b"x")))
     with pytest.raises(FileNotFoundError):
         extract(tmp_path / "archive", tmp_path / "gone")
@@ -556,11 +556,11 @@ def test_the_directory_of_a_nested_archive_is_not_taken_for_its_own(tmp_path):
     inner = zipped(("in.txt", b"in"))
     data = zipped(("a.txt", b"a"), ("inner.zip", inner), ("b.txt", b"b" * 99), method=zipfile.ZIP_STORED)
     entries, _ = taken(tmp_path, data[: data.index(b"PK\3\4", data.index(b"PK\5\6")) + 50])
-    told = outcomes(entries)
-    assert told["a.txt"] is None
-    assert told["inner.zip"] == "stored"
-    assert told["inner.zip/in.txt"] is None
-    assert told["(the archive)"] == "failed"
+    by_name = outcomes(entries)
+    assert by_name["a.txt"] is None
+    assert by_name["inner.zip"] == "stored"
+    assert by_name["inner.zip/in.txt"] is None
+    assert by_name["(the archive)"] == "failed"
 
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
@@ -575,7 +575,7 @@ def test_no_piece_is_larger_than_a_block(method):
 
 def test_no_piece_of_gzip_is_larger_than_a_block():
     """Likewise for GZIP."""
-    member = next(iter(open_gzip(io.BytesIO(gzip.compress(bytes(20_000_000))), "a.gz").members))
+    member = next(iter(open_packed(io.BytesIO(gzip.compress(bytes(20_000_000))), "a.gz").members))
     assert max(len(piece) for piece in member.chunks()) <= BLOCK
 
 

@@ -2,18 +2,18 @@
 
 import hashlib
 import socket
-from dataclasses import replace
-from types import SimpleNamespace
+from dataclasses import asdict, replace
 
 import pytest
 
 from docpipe.config.config import Docex
 from docpipe.http import Http
 from docpipe.http.credentials import NONE
-from docpipe.model import Ticket
+from docpipe.results.search import ArchiveLink
 from docpipe.sources.docex.download import MOVED, Downloader
 from tests import virtual
 from tests.gate_world import Server
+from tests.steps import MemoryStep
 from tests.unit.test_http_downloads import BODY, Origins, whole
 
 pytestmark = pytest.mark.virtual
@@ -21,17 +21,13 @@ FOUND = {"size": len(BODY), "sha256": hashlib.sha256(BODY).hexdigest()}
 
 
 class EnoughError(Exception):
-    """Ends a download that would go on for ever."""
+    """Ends a download that would continue for ever."""
 
 
 def nowhere():
     """The address of an archive on a port that nobody listens on."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         return f"http://127.0.0.1:{taken.getsockname()[1]}/a.zip"
-
-
-def step():
-    return SimpleNamespace(ticket=Ticket("r"), state=None, note=lambda _state: None)
 
 
 def downloader(http, base_url):
@@ -52,21 +48,21 @@ async def test_the_exchange_is_asked_where_it_is_now(tmp_path, forgets):
 
     async def fresh_link():
         asked.append(1)
-        return links.pop() if links else {"url": f"{files.url}/a.zip", **FOUND}
+        return links.pop() if links else ArchiveLink(url=f"{files.url}/a.zip", **FOUND)
 
     asked = []
     async with Server(whole) as files, Http() as http:
         path = tmp_path / "archive.zip"
-        work = downloader(http, "http://exchange.example").fetch(
-            step(), {"url": nowhere(), **FOUND}, path, fresh_link
+        work = downloader(http, "http://127.0.0.1:9").fetch(
+            MemoryStep(), ArchiveLink(url=nowhere(), **FOUND), path, fresh_link
         )
-        assert await work == FOUND
+        assert asdict(await work) == FOUND
     assert len(asked) == (3 if forgets else 1)
     assert path.read_bytes() == BODY
 
 
 async def test_a_link_at_the_exchange_itself_is_kept(tmp_path):
-    """It is not asked for anew: whoever answers there tells where the archive is with each try."""
+    """It is not requested anew: the server there redirects each attempt."""
     gone = nowhere()
     origins, tries = Origins(), []
 
@@ -82,4 +78,6 @@ async def test_a_link_at_the_exchange_itself_is_kept(tmp_path):
     async with Http() as http:
         work = replace(downloader(http, gone.removesuffix("/a.zip")), gate_of=gate_of)
         with pytest.raises(EnoughError):
-            await work.fetch(step(), {"url": "/a.zip", **FOUND}, tmp_path / "archive.zip", fresh_link)
+            await work.fetch(
+                MemoryStep(), ArchiveLink(url="/a.zip", **FOUND), tmp_path / "archive.zip", fresh_link
+            )

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from docpipe.checkpoints import StoredRun, open_database, read_runs
-from docpipe.checkpoints.schema import APPLICATION_ID, VERSION, run_of
+from docpipe.checkpoints import Position, StoredRun, open_database, read_runs
+from docpipe.checkpoints.schema import APPLICATION_ID, VERSION, connect, run_of
 from docpipe.errors import StateError
-from docpipe.model import RunState
+from docpipe.model import RunState, Wait, WaitKind
 
 
 async def test_steps_come_back_as_they_were(tmp_path: Path) -> None:
@@ -108,12 +108,13 @@ async def test_durable_settings(tmp_path: Path) -> None:
 
 async def test_readers_look_on(tmp_path: Path) -> None:
     """Another process reads while this one writes, and sees what a run is at."""
+    at = Position(activity="DocEx_Search", since=1.0, wait=Wait(WaitKind.QUOTA, "docex.search", 2.0))
     async with open_database(tmp_path, time.time) as store:
         await store.create_runs({"P1": "R1"}, 0)
         store.start_run("R1")
-        store.note_doing("R1", {"activity": "DocEx_Search"})
+        store.note_doing("R1", at)
         await store.create_runs({"P2": "R2"}, 0)  # committed with or after the notes
-        assert read_runs(tmp_path, "R1")[0].doing == {"activity": "DocEx_Search"}
+        assert read_runs(tmp_path, "R1")[0].doing == at
         assert len(read_runs(tmp_path)) == 2
 
 
@@ -122,31 +123,42 @@ async def test_what_a_thousand_runs_are_at_is_one_statement(tmp_path: Path) -> N
     async with open_database(tmp_path, time.time) as store:
         wanted = {f"P{n}": f"R{n}" for n in range(1000)}
         await store.create_runs(wanted, 0)
-        said = []
-        store._db.set_trace_callback(said.append)
+        statements = []
+        store._db.set_trace_callback(statements.append)
         for at in ("DocEx_Search", "DocEx_CheckStatus"):
             for run_id in wanted.values():
-                store.note_doing(run_id, {"activity": at})
+                store.note_doing(run_id, Position(activity=at, since=0.0, wait=None))
         await store.finish_run("R7", RunState.FAILED, {}, None, "because")
-        assert len([sql for sql in said if "UPDATE runs" in sql and "noted" in sql]) == 1
+        assert len([sql for sql in statements if "UPDATE runs" in sql and "noted" in sql]) == 1
         doing = {run.run_id: run.doing for run in await store.runs(list(wanted.values()))}
-        assert doing.pop("R7") == {}
-        assert {at["activity"] for at in doing.values()} == {"DocEx_CheckStatus"}
+        assert doing.pop("R7") is None
+        assert {at.activity for at in doing.values()} == {"DocEx_CheckStatus"}
 
 
 async def test_grants_are_remembered(tmp_path: Path) -> None:
     """A quota finds after a restart what was spent, answered or not."""
     async with open_database(tmp_path, time.time) as store:
-        first = await store.granted("docex.search", 100.0)
-        await store.granted("docex.search", 101.0)
-        await store.granted("other", 102.0)
-        store.answered("docex.search", first, 100.5)
-        store.note_alive()
+        first = await store.ledger.granted("docex.search", 100.0)
+        await store.ledger.granted("docex.search", 101.0)
+        await store.ledger.granted("other", 102.0)
+        store.ledger.answered("docex.search", first, 100.5)
+        store.ledger.note_alive()
     async with open_database(tmp_path, time.time) as store:
-        found = await store.grants("docex.search", since=100.2)
+        found = await store.ledger.grants("docex.search", since=100.2)
         assert [(grant.at, grant.answered) for grant in found] == [(100.0, 100.5), (101.0, None)]
-        assert await store.granted("docex.search", 103.0) == 4
-        assert await store.last_alive() is not None
+        assert await store.ledger.granted("docex.search", 103.0) == 4
+        assert await store.ledger.last_alive() is not None
+        store.ledger.spent("short", 104.0)
+        store.ledger.settled("docex.search", 105.0)
+        store.ledger.end_life()
+    async with open_database(tmp_path, time.time) as store:
+        assert [grant.answered for grant in await store.ledger.grants("short", 0.0)] == [104.0]
+        answered = [grant.answered for grant in await store.ledger.grants("docex.search", 0.0)]
+        assert answered == [100.5, 105.0, 105.0]
+        assert await store.ledger.last_alive() is None
+        store.ledger.spent("short", 104.0 + 3 * 3600)
+    async with open_database(tmp_path, time.time) as store:
+        assert [grant.at for grant in await store.ledger.grants("short", 0.0)] == [104.0 + 3 * 3600]
 
 
 def damaged(folder: Path) -> None:
@@ -169,21 +181,21 @@ def newer(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("spoil", "told"),
+    ("spoil", "message"),
     [(damaged, "damaged"), (foreign, "not a checkpoint database"), (newer, "newer docpipe")],
 )
-async def test_unusable_databases_are_refused_and_kept(tmp_path: Path, spoil, told: str) -> None:
+async def test_unusable_databases_are_refused_and_kept(tmp_path: Path, spoil, message: str) -> None:
     """A damaged, foreign or newer file is refused in a sentence with the cure, and not changed."""
     spoil(tmp_path)
     before = (tmp_path / "checkpoints.db").read_bytes()
-    with pytest.raises(StateError, match=told) as refused:
+    with pytest.raises(StateError, match=message) as refused:
         open_database(tmp_path, time.time)
     assert "Nothing was changed" in str(refused.value)
     assert (tmp_path / "checkpoints.db").read_bytes() == before
 
 
 async def test_a_failed_write_reaches_its_writer(tmp_path: Path) -> None:
-    """An error of SQLite is raised where the write was awaited, and later writes go on."""
+    """An error of SQLite is raised where the write was awaited, and later writes continue."""
     async with open_database(tmp_path, time.time) as store:
         with pytest.raises(sqlite3.IntegrityError):
             await store._commit("INSERT INTO runs (run_id) VALUES (NULL)")
@@ -193,7 +205,7 @@ async def test_a_failed_write_reaches_its_writer(tmp_path: Path) -> None:
 
 async def test_a_full_disk_is_waited_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A full disk delays a commit and loses nothing."""
-    monkeypatch.setattr("docpipe.checkpoints.writer._RETRY_FULL_S", 0.01)
+    monkeypatch.setattr("docpipe.checkpoints.writer._RETRY_S", 0.01)
     async with open_database(tmp_path, time.time) as store:
         await store.create_runs({"P1": "R1"}, 0)
         pages = store._db.execute("PRAGMA page_count").fetchone()[0]
@@ -211,3 +223,61 @@ async def test_a_full_disk_is_waited_out(tmp_path: Path, monkeypatch: pytest.Mon
 async def _big(store) -> None:
     store.begin_step("R1", "Search", "")
     await store.save_step("R1", "Search", "", "x" * 100_000)
+
+
+async def test_a_database_that_is_held_is_not_called_damaged(tmp_path: Path, monkeypatch) -> None:
+    """Another program holds it at the start: the message has cause and cure."""
+    async with open_database(tmp_path, time.time):
+        pass
+    real = sqlite3.connect
+    monkeypatch.setattr(sqlite3, "connect", lambda *args, **more: real(*args, **(more | {"timeout": 0.01})))
+    other = real(tmp_path / "checkpoints.db", isolation_level=None)
+    other.execute("PRAGMA locking_mode = EXCLUSIVE")
+    other.execute("BEGIN EXCLUSIVE")
+    try:
+        with pytest.raises(
+            StateError, match=r"another program holds checkpoints\.db: close what has it open"
+        ):
+            open_database(tmp_path, time.time)
+    finally:
+        other.close()
+
+
+async def test_reading_waits_for_what_passes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that cannot be opened for a time delays what is read, and fails nobody."""
+    monkeypatch.setattr("docpipe.checkpoints.writer._RETRY_S", 0.01)
+    async with open_database(tmp_path, time.time) as store:
+        await store.create_runs({"P1": "R1"}, 0)
+        store.begin_step("R1", "Search", "")
+        await store.save_step("R1", "Search", "", 1)
+        real, left = store._reader, [sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_BUSY]
+
+        class Reader:
+            def execute(self, *args):
+                if left:
+                    error = sqlite3.OperationalError("as SQLite says it")
+                    error.sqlite_errorcode = left.pop()
+                    raise error
+                return real.execute(*args)
+
+            def close(self):
+                real.close()
+
+        store._reader = Reader()
+        assert [step.state for step in await store.steps("R1")] == [1]
+        assert not left
+
+
+def test_what_is_forgotten_is_overwritten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where SQLite was built to leave deleted rows in the file."""
+    real = sqlite3.connect
+
+    def leaving(*args: Any, **more: Any) -> sqlite3.Connection:
+        db = real(*args, **more)
+        db.execute("PRAGMA secure_delete = OFF")
+        return db
+
+    monkeypatch.setattr(sqlite3, "connect", leaving)
+    db = connect(tmp_path / "checkpoints.db")
+    assert db.execute("PRAGMA secure_delete").fetchone() == (1,)
+    db.close()

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import httpx
+import msgspec
 import pytest
 import respx
 from hypothesis import given
@@ -38,8 +39,8 @@ def client(naps: list[float]):
 
 
 def problem(status: int, type_: str = "about:blank") -> httpx.Response:
-    told = {"type": type_, "title": "t", "status": status, "detail": "A sentence.", "instance": "/api"}
-    return httpx.Response(status, json=told, headers={"Content-Type": "application/problem+json"})
+    reported = {"type": type_, "title": "t", "status": status, "detail": "A sentence.", "instance": "/api"}
+    return httpx.Response(status, json=reported, headers={"Content-Type": "application/problem+json"})
 
 
 @respx.mock
@@ -92,7 +93,7 @@ def test_problems_become_errors(client: Client, status: int, error: type) -> Non
 
 @respx.mock
 def test_what_is_no_docpipe(client: Client, naps: list[float]) -> None:
-    """A page of a proxy, or nobody at all, is told as what it is; reading is tried a few times."""
+    """A page of a proxy, or nobody at all, is reported as what it is; reading is tried a few times."""
     respx.get(f"{ADDRESS}/api/summary").mock(return_value=httpx.Response(200, text="<html>hello</html>"))
     with pytest.raises(NoServiceError, match="no docpipe"):
         client.summary()
@@ -124,6 +125,9 @@ def test_pages_are_loaded_as_they_are_taken(client: Client) -> None:
     assert {(page["state"], page["q"]) for page in seen} == {("queued", "P&=1")}
 
 
+STREAM = {"Content-Type": "text/event-stream"}
+
+
 @respx.mock
 def test_waiting_outlives_a_lost_connection(client: Client, naps: list[float]) -> None:
     """Events are listened to anew where they break off, and what was missed is asked for."""
@@ -135,18 +139,18 @@ def test_waiting_outlives_a_lost_connection(client: Client, naps: list[float]) -
     )
     respx.get(f"{ADDRESS}/api/events").mock(
         side_effect=[
-            httpx.Response(200, content=first),
+            httpx.Response(200, content=first, headers=STREAM),
             problem(503),
-            httpx.Response(200, content=b"event: reset\ndata: {}\n\n"),
+            httpx.Response(200, content=b"event: reset\ndata: {}\n\n", headers=STREAM),
         ]
     )
     respx.get(f"{ADDRESS}/api/runs/R1").mock(
-        side_effect=[httpx.Response(200, json=told) for told in ({**RUN, "state": "queued"}, done)]
+        side_effect=[httpx.Response(200, json=reported) for reported in ({**RUN, "state": "queued"}, done)]
     )
-    told: list[Run] = []
-    (ended,) = client.wait(["R1"], each=told.append)
+    reported: list[Run] = []
+    (ended,) = client.wait(["R1"], each=reported.append)
     assert ended.finished
-    assert [run.state for run in told] == ["queued", "running", "completed"]
+    assert [run.state for run in reported] == ["queued", "running", "completed"]
     assert naps == [0.5]
 
 
@@ -173,6 +177,32 @@ def test_a_download_is_whole_or_not_there(client: Client, tmp_path) -> None:
         client.download("https://elsewhere.example/x", tmp_path / "d.md")
 
 
+@respx.mock
+def test_charts_and_zips(client: Client, tmp_path: Path) -> None:
+    """Of a patient, of a run, of several runs; of nothing is refused before it is asked for."""
+    routes = [
+        respx.get(f"{ADDRESS}/api/patients/P%2F1/chart.pdf"),
+        respx.get(f"{ADDRESS}/api/runs/R1/chart.pdf"),
+        respx.get(f"{ADDRESS}/api/patients/P%2F1/documents.zip"),
+        respx.get(f"{ADDRESS}/api/runs/R1/documents.zip"),
+        respx.get(f"{ADDRESS}/api/documents.zip?run=R1&run=R2"),
+    ]
+    for route in routes:
+        route.return_value = httpx.Response(200, content=b"file")
+    target = tmp_path / "file"
+    assert client.chart(target, patient="P/1").read_bytes() == b"file"
+    client.chart(target, run="R1")
+    client.package(target, patient="P/1")
+    client.package(target, runs=["R1"])
+    client.package(target, runs=["R1", "R2"])
+    assert [route.call_count for route in routes] == [1] * 5
+    for wrong in ({}, {"patient": "P1", "run": "R1"}):
+        with pytest.raises(UsageError, match="one of them"):
+            client.chart(target, **wrong)
+    with pytest.raises(UsageError, match="one of them"):
+        client.package(target)
+
+
 def test_the_token_stays_where_it_belongs(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is shown nowhere, and not sent unencrypted to another machine."""
     with Client(ADDRESS, TOKEN) as client:
@@ -193,19 +223,19 @@ def test_the_token_stays_where_it_belongs(monkeypatch: pytest.MonkeyPatch) -> No
 
 @respx.mock
 def test_the_token_comes_from_its_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """As containers give secrets; a file that cannot be used is told with the variable, and not quoted."""
+    """As containers give secrets; a file that cannot be used is named by its variable, and not quoted."""
     route = respx.get(f"{ADDRESS}/api/runs/R1").mock(return_value=httpx.Response(200, json=RUN))
     file = tmp_path / "token"
     monkeypatch.setenv("DOCPIPE_SERVICE__TOKEN_FILE", str(file))
     with pytest.raises(UsageError, match=r"TOKEN_FILE: .*token cannot be read: No such file"):
         Client(ADDRESS)
-    for held, told in (
+    for held, message in (
         (b"\xff", "not a text in UTF-8"),
         (b"", "has to hold a text"),
         (b"a b", "has to hold a"),
     ):
         file.write_bytes(held)
-        with pytest.raises(UsageError, match=told) as caught:
+        with pytest.raises(UsageError, match=message) as caught:
             Client(ADDRESS)
         assert "a b" not in str(caught.value)
     file.write_text(f"{TOKEN}\n", "utf-8")
@@ -222,14 +252,32 @@ def test_the_token_comes_from_its_file(monkeypatch: pytest.MonkeyPatch, tmp_path
 
 @given(
     st.dictionaries(
-        st.sampled_from(["priority", "doing", "documents", "files", "error", "new_word"]),
+        st.sampled_from(["started_at", "doing", "task_id", "files", "error", "new_word"]),
         st.none(),
         max_size=6,
     ),
     st.text(max_size=20),
 )
 def test_a_newer_service_is_understood(more: dict, state: str) -> None:
-    """Members that are null, missing or new, and states that are new, do not break a client."""
-    run = Run.of({**RUN, **more, "state": state})
+    """Members that are missing, new, or null where they may be, and new states, break no client."""
+    run = msgspec.json.decode(json.dumps({**RUN, **more, "state": state}), type=Run)
     assert run.state == state
     assert run.finished is (state in ("completed", "completed_with_errors", "failed", "cancelled"))
+
+
+@respx.mock
+def test_a_search_names_words_and_patient(client: Client) -> None:
+    """Words and ids as they are, and the hits as values."""
+    hit = {"patient_id": "P&1", "document_id": "0" * 16, "name": "a.pdf", "title": "Letter"}
+    hit |= {"author": None, "date": None, "media_type": None}
+    hit["lines"] = [{"number": 3, "text": "die Äpfel", "marks": [[4, 9]]}]
+    answer = {"total": 1, "more": False, "complete": True, "hits": [hit]}
+    route = respx.get(f"{ADDRESS}/api/search").respond(json=answer)
+    hits = client.search('"die Äpfel"', "P&1", limit=5)
+    assert dict(route.calls.last.request.url.params) == {
+        "q": '"die Äpfel"',
+        "limit": "5",
+        "offset": "0",
+        "patient": "P&1",
+    }
+    assert (hits.total, hits.hits[0].lines[0].marks) == (1, [(4, 9)])

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from docpipe.config.config import SECTIONS, Config, load
+from docpipe.config.config import SECTIONS, Config
+from docpipe.config.loading import load
 from docpipe.config.parsing import Secret, parse_duration, parse_rate, parse_size
 from docpipe.errors import ConfigError
 from docpipe.model import Rate
@@ -30,6 +31,7 @@ def test_defaults(tmp_path: Path) -> None:
     assert config.docex.search_rate == Rate(10, 60)
     assert config.docex.status_rate == Rate(10, 1)
     assert config.tasktracker.rate == Rate(10, 1)
+    assert config.docex.spacing == "burst"
     assert config.convert.workers is None
     assert (config.convert.memory, config.convert.timeout) == (2**30, 300)
     assert config.folder == tmp_path
@@ -50,11 +52,11 @@ def test_environment_goes_over_the_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
-        ('[docex]\nbase_ulr = "x"', r"docex\.base_ulr.*no such key.*base_url"),
-        ('[doxec]\nbase_url = "x"', r"doxec.*no section.*docex"),
-        ('name = "x"', r"`name` stands outside a section"),
+        ('[docex]\nbase_ulr = "x"', r"docex\.base_ulr.*no such key \(did you mean `base_url`\?\)"),
+        ('[doxec]\nbase_url = "x"', r"doxec.*no section `doxec` \(did you mean `docex`\?\)"),
+        ('name = "x"', r"`name` is outside a section"),
         (GOOD.replace("fake", "ftp://x"), r"tasktracker\.base_url.*https://"),
         (GOOD + '[convert]\nmemory = "1 barrel"', r"convert\.memory: '1 barrel'.*1GiB"),
         (GOOD + '[convert]\nmemory = "1MiB"', r"convert\.memory.*256MiB"),
@@ -65,6 +67,7 @@ def test_environment_goes_over_the_file(tmp_path: Path) -> None:
         (GOOD + "[patients]\ncolumns = { name = 'x' }", r"patients\.columns.*first_name.*given, family"),
         (GOOD + "[service]\nport = 70000", r"service\.port.*65535"),
         (GOOD.replace("[task", 'search_rate = "10/week"\n[task'), r"docex\.search_rate: '10/week'.*10/min"),
+        (GOOD.replace("[task", 'spacing = "odd"\n[task'), r"docex\.spacing: 'odd'.*burst.*even"),
         (GOOD.replace("[task", 'archive_origins = ["x"]\n[task'), r"docex\.archive_origins.*list of origins"),
         ("[docex", r"not valid TOML"),
         ('[tasktracker]\nbase_url = "fake"', r"docex\.base_url is missing.*DOCPIPE_DOCEX__BASE_URL"),
@@ -76,9 +79,9 @@ def test_environment_goes_over_the_file(tmp_path: Path) -> None:
         (GOOD.replace("[task", 'rate_file = "x"\n[task'), r"docex\.rate_file.*no such key.*token_file"),
     ],
 )
-def test_refusals_name_key_and_cure(tmp_path: Path, text: str, told: str) -> None:
+def test_refusals_name_key_and_cure(tmp_path: Path, text: str, message: str) -> None:
     """What cannot be used is refused with the key's name and what would be right."""
-    with pytest.raises(ConfigError, match=told) as refused:
+    with pytest.raises(ConfigError, match=message) as refused:
         load(written(tmp_path, text), {})
     assert refused.value.exit_status == 2
 
@@ -91,7 +94,7 @@ def test_names_of_columns(tmp_path: Path, given: str) -> None:
 
 
 def test_environment_is_refused_by_its_own_name(tmp_path: Path) -> None:
-    """Who set a variable looks for the variable."""
+    """A message about a variable names the variable."""
     with pytest.raises(ConfigError, match="DOCPIPE_CONVERT__TIMEOUT"):
         load(written(tmp_path, GOOD), {"DOCPIPE_CONVERT__TIMEOUT": "soon"})
 
@@ -197,7 +200,7 @@ def test_secrets_and_addresses_from_files(tmp_path: Path, key: str, content: str
     over = {f"{variable}_FILE": "it"}
     value = getattr(getattr(load(written(tmp_path, GOOD), over), section), name)
     assert (value.reveal() if isinstance(value, Secret) else value) == content
-    with pytest.raises(ConfigError, match=rf"{variable}_FILE and {variable} say the same"):
+    with pytest.raises(ConfigError, match=rf"{variable}_FILE and {variable} set the same"):
         load(written(tmp_path, GOOD), over | {variable: "x"})
 
 

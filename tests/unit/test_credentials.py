@@ -88,7 +88,7 @@ async def test_a_token_without_a_file_is_final():
 
 @pytest.mark.parametrize("renewed", ["new", "old"])
 async def test_a_thousand_refusals_cost_one_reading(tmp_path, monkeypatch, renewed):
-    """Everybody who was refused at the same time shares one reading, whatever it brings."""
+    """All requests refused at the same time share one reading, whatever it brings."""
     readings = []
     again = Secret.again
 
@@ -105,7 +105,7 @@ async def test_a_thousand_refusals_cost_one_reading(tmp_path, monkeypatch, renew
 
 
 async def test_the_token_is_taken_when_the_turn_has_come():
-    """Who waited in line for an hour shows what is valid then, not what was when it came."""
+    """A request that waited an hour in line uses the credentials of then, not those of its arrival."""
     asked = []
 
     class Clockwork(NoCredentials):

@@ -3,9 +3,12 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from multidict import CIMultiDict
 
+from docpipe.http import is_problem
 from docpipe.http.verdicts import scrubbed
 from docpipe.model import Patient
+from docpipe.sources.docex.exchange import _is_search
 from docpipe.sources.polling import next_poll
 
 ANN = Patient("P1", "Ann Marie", "O'Neil", "1957-03-31")
@@ -37,16 +40,60 @@ def test_polls_follow_time_progress_and_retry_after() -> None:
 def test_reasons_lose_names_and_dates() -> None:
     """What names the patient is taken out, in any case and in any order of the date; the rest stays."""
     text = "No match for ANN Marie o'neil born 1957-03-31 (03/31/1957, 19570331):\n consent is missing. "
-    told = scrubbed(text, ANN)
-    assert not any(private in told.lower() for private in ("ann", "marie", "o'neil", "1957", "0331"))
-    assert told.endswith("consent is missing")
-    assert "\n" not in told
+    reported = scrubbed(text, ANN)
+    assert not any(private in reported.lower() for private in ("ann", "marie", "o'neil", "1957", "0331"))
+    assert reported.endswith("consent is missing")
+    assert "\n" not in reported
     assert scrubbed(None, ANN) == scrubbed(" ", ANN) == "it gave no reason"
 
 
 @given(st.text())
 def test_reasons_stay_short(text: str) -> None:
     """Whatever is written there becomes one printable line of bounded length."""
-    told = scrubbed(text, ANN)
-    assert told.isprintable()
-    assert len(told) <= 300
+    reported = scrubbed(text, ANN)
+    assert reported.isprintable()
+    assert len(reported) <= 300
+
+
+READY = {"id": "s1", "state": "ready"}
+DOCUMENTS = [{"path": "a.pdf"}]
+
+
+@pytest.mark.parametrize(
+    ("body", "keeps"),
+    [
+        (READY, True),
+        (READY | {"documents": []}, True),
+        (READY | {"documents": DOCUMENTS, "archive": {"url": "/a"}}, True),
+        (READY | {"documents": DOCUMENTS}, False),
+        (READY | {"documents": DOCUMENTS, "archive": None}, False),
+        ({"id": "s1", "state": "running", "documents": DOCUMENTS}, True),
+    ],
+)
+def test_documents_without_an_archive_break_the_contract(body, *, keeps: bool) -> None:
+    """A search that is ready and lists documents says where they are; one that runs need not yet."""
+    assert _is_search(body) is keeps
+
+
+PROBLEM = {"Content-Type": "application/problem+json; charset=utf-8"}
+ASKS = {"WWW-Authenticate": "Bearer", "Content-Type": "text/html"}
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "body", "own"),
+    [
+        (404, PROBLEM, b'{"status": 404}', True),
+        (404, PROBLEM, b"[404]", False),
+        (404, PROBLEM, b"default backend", False),
+        (404, {"Content-Type": "application/json"}, b'{"message": "no Route matched"}', False),
+        (403, {"Content-Type": "text/html"}, b"<html>", False),
+        (403, {}, b"", False),
+        (403, ASKS, b"<html>", True),
+        (401, {}, b"", True),
+        (401, {"Content-Type": "text/html"}, b"<html>", False),
+        (401, ASKS, b"<html>", True),
+    ],
+)
+def test_whose_word_a_status_is(status, headers, body, *, own: bool) -> None:
+    """Problems are the service's; a 401 may be a guard's before it; all else is a stranger's."""
+    assert is_problem(status, CIMultiDict(headers), body) is own

@@ -1,4 +1,4 @@
-"""Failures on the way to a service are told apart in words, with a cure, and quote nothing."""
+"""Failures on the way to a service are distinguished in words, with a cure, and quote nothing."""
 
 import errno
 import ssl
@@ -21,7 +21,7 @@ def certificate(code: int) -> aiohttp.ClientConnectorCertificateError:
 
 
 @pytest.mark.parametrize(
-    ("error", "told", "sent"),
+    ("error", "expected", "sent"),
     [
         (certificate(10), "it has expired", False),
         (certificate(62), "it is for another host name", False),
@@ -38,10 +38,10 @@ def certificate(code: int) -> aiohttp.ClientConnectorCertificateError:
         (aiohttp.ClientError("canary"), "not HTTP", True),
     ],
 )
-def test_told_apart(error: BaseException, told: str, sent: bool) -> None:
+def test_distinguished(error: BaseException, expected: str, sent: bool) -> None:
     """Whether it was sent decides on quotas and repetitions; words and cures are for people."""
     failure = failure_of(error)
-    assert told in failure.reason
+    assert expected in failure.reason
     assert failure.sent is sent
     assert failure.cure
     assert "canary" not in f"{failure.reason} {failure.cure}"

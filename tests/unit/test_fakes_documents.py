@@ -50,8 +50,8 @@ def test_same_bytes_in_another_process(made):
         "import hashlib; from fakes.documents.mix import make_full; from fakes.patients import Person;"
         f"print(hashlib.sha256(make_full(0, Person(*{tuple(PERSON)!a})).body).hexdigest())"
     )
-    told = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True).stdout
-    assert told.strip() == hashlib.sha256(made.body).hexdigest()
+    output = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True).stdout
+    assert output.strip() == hashlib.sha256(made.body).hexdigest()
 
 
 def test_every_kind_is_there(files):
@@ -131,10 +131,10 @@ def test_nested_archives(files):
 
 def test_what_is_said_of_documents(made, files):
     """The exchange describes only files that are there, sometimes with the wrong media type."""
-    said = {document["path"]: document for document in made.documents}
-    assert said.keys() < files.keys()
-    assert said["Images/Forearm.jpg"]["media_type"] == "application/pdf"
-    assert said["CCD/Summary.xml"].keys() == {"path", "media_type", "title", "author", "created"}
+    listed = {document["path"]: document for document in made.documents}
+    assert listed.keys() < files.keys()
+    assert listed["Images/Forearm.jpg"]["media_type"] == "application/pdf"
+    assert listed["CCD/Summary.xml"].keys() == {"path", "media_type", "title", "author", "created"}
 
 
 async def test_folder_with_strange_names(tmp_path):
@@ -197,5 +197,5 @@ def test_light_to_import():
     """Importing the fakes loads nothing heavy."""
     heavy = {"PIL", "pikepdf", "typst", "lxml", "img2pdf", "docpipe"}
     code = f"import sys, fakes; print(sorted({heavy} & set(sys.modules)))"
-    told = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True).stdout
-    assert told.strip() == "[]"
+    output = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True).stdout
+    assert output.strip() == "[]"

@@ -1,4 +1,4 @@
-"""Faults are data: read from texts and mappings, in force from when to when, as often as told."""
+"""Faults are data: read from texts and mappings, in force for a time and a number of times."""
 
 import random
 from email.utils import parsedate_to_datetime
@@ -33,7 +33,7 @@ def test_text_and_mapping_say_the_same(*, operation, answer, times, since, secon
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("docex.search", "begins with operation and answer"),
         ("docex.serach 503", "no operation matches"),
@@ -49,9 +49,9 @@ def test_text_and_mapping_say_the_same(*, operation, answer, times, since, secon
         ("docex.search 503 when=now", "a fault has no 'when'"),
     ],
 )
-def test_bad_faults_say_what_is_wrong(text, told):
+def test_bad_faults_say_what_is_wrong(text, message):
     """A fault that makes no sense is refused with the reason."""
-    with pytest.raises(ValueError, match=told):
+    with pytest.raises(ValueError, match=message):
         Fault.parse(text)
 
 
@@ -60,7 +60,7 @@ def met(faults, moments, operation="docex.search", subjects=()):
 
 
 def test_in_force_from_until_and_so_often():
-    """A fault begins and ends in time, and happens no more often than told."""
+    """A fault begins and ends in time, and happens no more often than it says."""
     faults = Faults(random.Random(0))
     faults.add(Fault.parse("docex.search 503 from=10 until=20 times=2"), 100.0)
     assert met(faults, [109.9, 110.0, 111.0, 112.0]) == [False, True, True, False]

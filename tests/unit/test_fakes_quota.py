@@ -22,7 +22,7 @@ def test_refuses_exactly_what_is_over_quota(times, n):
 
 @given(STEPS, st.integers(1, 6))
 def test_retry_after_is_true(times, n):
-    """Who waits as long as told, and sends nothing meanwhile, is let in; a moment earlier is too early."""
+    """A client that waits for the Retry-After is admitted; a moment earlier is too early."""
     quotas = Quotas({"docex.search": Rate(n, 5.0)})
     wait = 0.0
     for now in times:

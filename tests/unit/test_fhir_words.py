@@ -16,12 +16,14 @@ from docpipe.config.config import Docex
 from docpipe.errors import ServiceError
 from docpipe.http import origin_of
 from docpipe.model import Outcome
-from docpipe.sources.fhir.files import from_base64, mismatches
+from docpipe.sources.fhir.decoding import struct_of
+from docpipe.sources.fhir.files import Source, _judged, from_base64, mismatches
 from docpipe.sources.fhir.intake import Counts, Intake, ndjson
+from docpipe.sources.fhir.resources import Bundle, bundle_of, person_of, resources
 from docpipe.sources.fhir.retrieval import Retrieval
-from docpipe.sources.fhir.vocabulary import next_link, outcome, parsed, progress, referred, resources
+from docpipe.sources.fhir.vocabulary import outcome, parsed, progress, referred
 from docpipe.sources.fhir.wanted import FOREIGN, foreign, wanted
-from docpipe.sources.fhir.wire import Wire, broken, not_supported, said
+from docpipe.sources.fhir.wire import Wire, broken, from_server, not_supported
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=20),
@@ -98,7 +100,9 @@ def test_what_a_5xx_means() -> None:
     """A proxy's is an outage; the server's own says something of the job, or of one file."""
     page = b"<html>"
     transient, processing = (json.dumps(oo(code)).encode() for code in ("timeout", "processing"))
-    heard = [said(503, page), said(503, transient), said(500, processing), said(501, page)]
+    heard = [
+        from_server(*answer) for answer in ((503, page), (503, transient), (500, processing), (501, page))
+    ]
     assert heard == [False, True, True, True]
     assert [broken(503, page), broken(500, page), broken(500, transient), broken(503, processing)] == [
         False,
@@ -141,7 +145,7 @@ def test_a_document_reference_tells_all_it_knows() -> None:
     }
     (found,) = wanted(resource, "P1")
     assert found.name == "DocumentReference/d1/Discharge letter.pdf"
-    assert found.told == {
+    assert found.declared == {
         "media_type": "application/pdf",
         "title": "Discharge letter",
         "created": "2024-05-17",
@@ -176,13 +180,55 @@ def test_every_reference_without_a_document_says_why(change: dict[str, Any], fie
     assert found.url is None
 
 
-def test_resources_of_other_patients_are_told_apart() -> None:
+def test_resources_of_other_patients_are_distinguished() -> None:
     """By what they say of themselves; what says nothing is taken."""
     assert foreign({"resourceType": "Patient", "id": "P2"}, "P1")
     assert foreign({"resourceType": "Observation", "subject": {"reference": "Patient/P2"}}, "P1")
     assert not foreign({"resourceType": "Observation", "subject": {"reference": "http://h/Patient/P1"}}, "P1")
     assert not foreign({"resourceType": "Observation", "subject": {"reference": "Group/P2"}}, "P1")
     assert not foreign({"resourceType": "Organization"}, "P1")
+    assert foreign({"resourceType": "Binary", "securityContext": {"reference": "Patient/P2"}}, "P1")
+    assert not foreign(
+        {"resourceType": "Binary", "securityContext": {"reference": "DocumentReference/2"}}, "P1"
+    )
+    assert foreign({"resourceType": "Coverage", "beneficiary": {"reference": "Patient/P2"}}, "P1")
+    both = [{"reference": "Patient/P2"}, {"reference": "Patient/P1"}]
+    assert not foreign({"resourceType": "Account", "subject": both}, "P1")
+    assert foreign({"resourceType": "Account", "subject": both}, "P3")
+
+
+@pytest.mark.parametrize("referring", ["P1", "P2", None])
+def test_a_mixed_result_keeps_what_is_the_patients_own(tmp_path: Path, referring: str | None) -> None:
+    """Beside resources of others, a Binary is kept only if a reference of this patient names it."""
+    binary = {"resourceType": "Binary", "id": "P2.9", "contentType": "text/plain", "data": "Ynl0ZXM="}
+    lines = [binary, {"resourceType": "Patient", "id": "P2"}]
+    if referring:
+        subject = {"subject": {"reference": f"Patient/{referring}"}}
+        lines.append(reference(contentType="text/plain", url="Binary/P2.9", title="Note") | subject)
+    path = tmp_path / "1.ndjson"
+    path.write_text("".join(f"{json.dumps(line)}\n" for line in [*lines, "damaged P2"]), "utf-8")
+    intake = Intake(tmp_path, "P1", 100)
+    _, kept = intake.lines(path, "x.ndjson", token=True)
+    intake.settle()
+    assert b"damaged" not in kept.read_bytes()
+    if referring == "P1":
+        assert [item.outcome for item in intake.items] == [None, Outcome.FAILED]
+        return
+    assert {item.outcome for item in intake.items} == {Outcome.REFUSED, Outcome.FAILED}
+    assert not [item for item in intake.items if "P2" in f"{item.name} {item.declared} {item.reason}"]
+
+
+@pytest.mark.parametrize("mixed", [False, True])
+def test_a_binary_that_nobody_refers_to(tmp_path: Path, *, mixed: bool) -> None:
+    """In a result of one patient it is a document, as before."""
+    binary = {"resourceType": "Binary", "id": "9", "contentType": "text/plain", "data": "Ynl0ZXM="}
+    entries = [binary] + [{"resourceType": "Patient", "id": "P2"}] * mixed
+    intake = Intake(tmp_path, "P1", 100)
+    intake.bundle(
+        struct_of(Bundle, {"entry": [{"resource": entry} for entry in entries]}), tmp_path / "others"
+    )
+    intake.settle()
+    assert [item.outcome for item in intake.items] == [Outcome.REFUSED if mixed else None]
 
 
 def test_lines_about_others_are_taken_out_of_the_file(tmp_path: Path) -> None:
@@ -210,7 +256,7 @@ def test_binaries_of_the_same_result_are_used_and_not_fetched(tmp_path: Path) ->
         ]
     }
     intake = Intake(tmp_path, "P1", 100)
-    intake.bundle(bundle, tmp_path / "others")
+    intake.bundle(struct_of(Bundle, bundle), tmp_path / "others")
     (item,) = intake.items
     assert (item.name, item.source) == ("DocumentReference/d1/Note.txt", None)
     assert item.path is not None
@@ -219,7 +265,7 @@ def test_binaries_of_the_same_result_are_used_and_not_fetched(tmp_path: Path) ->
 
 @given(st.lists(RESOURCE | HOSTILE, max_size=6))
 def test_nothing_that_a_server_sends_stops_the_reading(lines: list[Any]) -> None:
-    """Each line is taken or told, whatever it holds; names are unique, and every item has one fate."""
+    """Each line is taken or reported, whatever it holds; names are unique, and every item has one outcome."""
     with TemporaryDirectory() as name:
         folder = Path(name)
         path = folder / "file"
@@ -231,7 +277,7 @@ def test_nothing_that_a_server_sends_stops_the_reading(lines: list[Any]) -> None
         assert len(set(names)) == len(names)
         for item in intake.items:
             assert item.outcome is not None or item.path is not None
-        intake.bundle({"entry": lines}, folder / "others")
+        intake.bundle(struct_of(Bundle, {"entry": lines}), folder / "others")
 
 
 @given(HOSTILE)
@@ -239,8 +285,10 @@ def test_hostile_answers_are_read_without_an_error(value: Any) -> None:
     """Manifests, Bundles and outcomes may be anything at all."""
     outcome(value)
     if isinstance(value, dict):
-        next_link(value)
-        list(resources(value))
+        person_of({"link": value, **(value if isinstance(value, dict) else {}), "resourceType": "Patient"})
+        if (bundle := bundle_of({"link": value, "entry": value, "resourceType": "Bundle"})) is not None:
+            assert isinstance(bundle.next, str | None)
+            assert all(isinstance(resource, dict) for resource, _ in resources(bundle))
         foreign(value, "P1")
         list(wanted(value, "P1"))
     with TemporaryDirectory() as name:
@@ -272,8 +320,8 @@ def test_checksums_are_known_in_base64_and_in_hex(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_bytes(b"bytes")
     digest = hashlib.sha1(b"bytes", usedforsecurity=False).digest()
-    for told in (base64.b64encode(digest).decode(), digest.hex(), digest.hex().upper(), None):
-        assert mismatches(path, 5, told) == []
+    for message in (base64.b64encode(digest).decode(), digest.hex(), digest.hex().upper(), None):
+        assert mismatches(path, 5, message) == []
     assert len(mismatches(path, 6, "x")) == 2
 
 
@@ -328,3 +376,64 @@ def test_files_may_come_from_anywhere_unless_origins_are_named() -> None:
     assert not wire().trusted("https://other.example")
     assert not wire("https://files.example").allowed("https://other.example")
     assert wire("https://files.example").trusted("https://files.example")
+
+
+@pytest.mark.parametrize(
+    ("size", "sha1", "another"),
+    [(3, "", False), (3, "wrong", False), (4, "right", False), (4, "wrong", True), (None, "wrong", False)],
+)
+def test_a_file_of_another_size_and_checksum_is_another_file(
+    tmp_path: Path, size: int | None, sha1: str, *, another: bool
+) -> None:
+    """One of the two may be a mistake of the server; both are not."""
+    path = tmp_path / "a"
+    path.write_bytes(b"abc")
+    digest = {"right": hashlib.sha1(b"abc", usedforsecurity=False).hexdigest(), "wrong": "0" * 40}
+    source = Source("Binary/1", "text/plain", size, digest.get(sha1))
+    assert _judged(path, source, "text/plain").another is another
+
+
+@pytest.mark.parametrize(
+    ("more", "another"),
+    [
+        ({"id": "1"}, False),
+        ({}, False),
+        ({"id": "2"}, True),
+        ({"id": "1", "securityContext": {"reference": "Patient/P2"}}, True),
+    ],
+)
+def test_a_binary_says_which_one_it_is(tmp_path: Path, more: dict[str, Any], *, another: bool) -> None:
+    """A Binary as JSON is unwrapped only if it is the one that was asked for, and of this patient."""
+    path = tmp_path / "a"
+    path.write_text(json.dumps({"resourceType": "Binary", "data": "YWJj", **more}), "utf-8")
+    source = Source("http://h/fhir/Binary/1", "text/plain", patient="P1")
+    judged = _judged(path, source, "application/fhir+json")
+    wrong, other = judged.problems, judged.another
+    assert (bool(wrong), other) == (another, another)
+    assert (path.read_bytes() == b"abc") is not another
+
+
+@pytest.mark.parametrize("form", ["json", "xml"])
+@pytest.mark.parametrize(
+    "declared", ["application/pdf", "application/fhir+xml", "application/fhir+json", None]
+)
+def test_a_binary_is_replaced_by_its_content(tmp_path: Path, form: str, declared: str | None) -> None:
+    """In JSON and in XML, also where the document is FHIR itself: servers answer with the resource then."""
+    data = base64.b64encode(b"<Bundle/>").decode()
+    path = tmp_path / "a"
+    if form == "json":
+        path.write_text(json.dumps({"data": data, "contentType": "x/y", "resourceType": "Binary", "id": "1"}))
+    else:
+        members = f'<id value="1"/><contentType value="x/y"/><data value="{data}"/>'
+        path.write_text(f'<Binary xmlns="http://hl7.org/fhir">{members}</Binary>')
+    judged = _judged(path, Source("https://h/fhir/Binary/1", declared), f"application/fhir+{form}")
+    assert (judged.problems, judged.media_type, path.read_bytes()) == ([], "x/y", b"<Bundle/>")
+
+
+def test_a_binary_without_data_is_no_document(tmp_path: Path) -> None:
+    """As HAPI FHIR sends it above 10 MiB; a document that only mentions a Binary is kept."""
+    path = tmp_path / "a"
+    path.write_text('{"resourceType": "Binary", "_data": {"extension": []}}')
+    assert _judged(path, Source("Binary/1", "application/pdf"), "application/fhir+json").empty
+    path.write_text('{"resourceType": "Bundle", "type": "Binary"}')
+    assert not _judged(path, Source("Binary/1", "application/fhir+json"), "application/fhir+json").problems

@@ -9,7 +9,7 @@ from aiohttp import web
 
 from docpipe.config.parsing import Secret
 from docpipe.errors import ServiceError
-from docpipe.http import Answer, Http, bearer
+from docpipe.http import Answer, Http, about, bearer
 from docpipe.model import Rate, Ticket, WaitKind
 from tests import virtual
 from tests.gate_world import Process, Server
@@ -88,6 +88,27 @@ async def test_no_cookies_are_kept():
 
 async def _cookie(_request):
     return web.json_response({}, headers={"Set-Cookie": "a=b"})
+
+
+def is_thing(body):
+    return about(body["id"], "thing")
+
+
+async def test_an_answer_about_something_else_is_asked_for_again():
+    """What keeps the contract and is about another thing is a failure of the service, with its own reason."""
+    answer, server, process = await ask(script(ok({"id": "other"}), ok({"id": "thing"})), check=is_thing)
+    assert answer.body == {"id": "thing"}
+    assert len(server.seen) == 2
+    assert process.service._failures == 1
+
+
+async def test_three_answers_about_other_things_are_an_outage():
+    """A service that mixes everything up counts as down, and its reason says so."""
+    async with Server(script(ok({"id": "other"}))) as server, Process(FAST) as process:
+        task = process.start(process.call(server.url, check=is_thing, run="r"))
+        await asyncio.sleep(100)
+        assert process.service.view().outage.reason == "an answer to another request"
+        assert not task.done()
 
 
 BROKEN = {
@@ -380,3 +401,42 @@ async def test_retry_tells_its_wait():
         assert ticket.wait.what == "exchange"
         assert ticket.wait.until > virtual.wall_clock()
         assert (await task).ok
+
+
+async def test_a_pause_that_begins_while_a_token_is_got_holds_the_request():
+    """The request has passed its gate and waits for a token: a pause meanwhile sends it back into line."""
+    began = asyncio.Event()
+
+    class Slow:
+        """A token that takes a minute, the second time it is asked for."""
+
+        asked = 0
+
+        async def header(self, _ticket):
+            self.asked += 1
+            if self.asked == 2:
+                began.set()
+                await asyncio.sleep(60)
+            return "Bearer x"
+
+        async def refused(self, *_):
+            return False
+
+    async with Server() as server, Process(FAST) as process:
+        task = process.start(process.call(server.url, credentials=Slow()))
+        await began.wait()
+        process.service.pause()
+        await asyncio.sleep(600)
+        assert server.seen == []
+        process.service.unpause()
+        assert (await task).status == 200
+        assert process.quota.view().used == 1
+
+
+async def test_an_answer_above_the_limit_of_its_request_is_final():
+    """What a request allows is read, beyond the usual 4 MiB; more is no outage, but fails this request."""
+    large = {"ok": "x" * 5 * 2**20}
+    answer, _, _ = await ask(script(ok(large)), limit=8 * 2**20)
+    assert answer.body == large
+    with pytest.raises(ServiceError, match="larger"):
+        await ask(script(ok(large)), limit=2**20)

@@ -1,4 +1,4 @@
-"""Downloads: over origins, with the token at home, each failure told to the right gate."""
+"""Downloads: over origins, with the token for the server alone, each failure counted at the right gate."""
 
 import asyncio
 import contextlib
@@ -33,7 +33,7 @@ class Origins:
         if origin not in self.gates:
             clock = virtual.wall_clock
             service = Service(f"archive {origin}", clock=clock, rng=random.Random(1))
-            self.gates[origin] = Gate(service, Quota(service.name, None, clock=clock))
+            self.gates[origin] = Gate(service, Quota.local(service.name, None, clock=clock))
         return self.gates[origin]
 
 
@@ -178,19 +178,45 @@ async def test_body_that_falls_silent_is_broken_off():
             await asyncio.wait_for(read(fetch_of(http, Origins(), home), home.url), 100)
 
 
-async def test_slow_body_takes_as_long_as_it_takes():
-    """There is no limit on the whole of a download that goes on."""
+def drip(chunk, times, seconds):
+    """A body that comes in chunks, with pauses between them."""
 
     async def slow(request):
-        response = web.StreamResponse(headers={"Content-Length": "100"})
+        response = web.StreamResponse(headers={"Content-Length": str(len(chunk) * times)})
         await response.prepare(request)
-        for _ in range(100):
-            await response.write(b"x")
-            await asyncio.sleep(50)
+        for _ in range(times):
+            await response.write(chunk)
+            await asyncio.sleep(seconds)
         return response
 
-    async with Server(slow) as home, Http() as http:
-        assert await read(fetch_of(http, Origins(), home), home.url) == (200, b"x" * 100)
+    return slow
+
+
+async def test_slow_body_takes_as_long_as_it_takes():
+    """There is no limit on the whole of a download at 1,200 bytes a second."""
+    async with Server(drip(b"x" * 60_000, 100, 50)) as home, Http() as http:
+        assert await read(fetch_of(http, Origins(), home), home.url) == (200, b"x" * 6_000_000)
+
+
+@pytest.mark.parametrize("seconds", [1, 50])
+async def test_a_body_that_trickles_is_broken_off(seconds):
+    """Below 1,000 bytes a second over a minute; what came is kept; the reader's own time does not count."""
+    got = bytearray()
+
+    async def trickle(fetch, url, pause):
+        async with fetch.open(url) as answer:
+            async for chunk in answer.chunks():
+                got.extend(chunk)
+                await asyncio.sleep(pause)
+
+    async with Server(drip(b"x" * 40, 100, seconds)) as home, Http() as http:
+        start = asyncio.get_running_loop().time()
+        with pytest.raises(DownloadError):
+            await trickle(fetch_of(http, Origins(), home), home.url, 0)
+        assert 60 <= asyncio.get_running_loop().time() - start <= 60 + seconds + 1
+        assert 40 <= len(got) < 4000
+    async with Server(drip(b"x" * 40, 3, 0)) as home, Http() as http:
+        await trickle(fetch_of(http, Origins(), home), home.url, 100)
 
 
 @pytest.mark.parametrize("code", [403, 404, 410, 416])
@@ -235,8 +261,8 @@ async def test_429_and_503_wait_at_the_gate():
     async def behave(request):
         if not answers:
             return await whole(request)
-        told = answers.pop(0)
-        return web.Response(status=told.status, headers=told.headers)
+        reported = answers.pop(0)
+        return web.Response(status=reported.status, headers=reported.headers)
 
     async with Server(behave) as home, Http() as http:
         origins = Origins()
@@ -269,7 +295,7 @@ async def test_download_that_alone_always_breaks_off_ends():
         await asyncio.gather(steady, return_exceptions=True)
 
 
-async def test_a_long_download_as_probe_lets_others_go_on():
+async def test_a_long_download_as_probe_holds_up_no_others():
     """As soon as an archive begins to come the service is up: nobody waits for its end."""
 
     async def slow(request):

@@ -53,7 +53,7 @@ def test_date_is_read_against_the_servers_own_clock():
     assert retry_after(headers, NOW, 300.0) == 30.0
 
 
-def test_absurd_values_are_told():
+def test_absurd_values_are_reported():
     """What is not obeyed is said in the log."""
     with structlog.testing.capture_logs() as logs:
         retry_after({"Retry-After": "1800000060"}, NOW, 300.0)

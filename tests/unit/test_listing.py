@@ -1,5 +1,6 @@
 """Runs by the page, counted and summed up; and answers that are remembered."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from docpipe.checkpoints import open_database
+from docpipe.engine.throughput import DAY_S, HOUR_S, Throughput
 from docpipe.model import RunState
 
 DAY = 86400.0
@@ -65,7 +67,7 @@ async def test_what_ended_by_the_hour(store) -> None:
         store.now[0] = start + after
         await store.create_runs({f"P{n}": f"R{n}"}, 0)
         await store.finish_run(f"R{n}", RunState.COMPLETED, {"converted": n, "failed": 1}, None, None)
-    hours = await store.listing.ended_since(start + 5)
+    hours = await store.listing.ended(start + 5)
     assert [(hour.start, hour.runs, hour.documents) for hour in hours] == [
         (start, 2, 2 + 3),
         (start + 3600, 1, 4),
@@ -73,12 +75,40 @@ async def test_what_ended_by_the_hour(store) -> None:
     ]
 
 
-async def test_many_at_once_and_those_that_go_on(store) -> None:
+async def test_throughput_is_that_of_the_database(store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whenever it is asked for: what ends meanwhile is added, what is old is left out."""
+    throughput = Throughput(store.listing)
+    start, read = 1_800_003_600.0, list[float]()
+    real = store.listing.ended
+
+    async def counting(since: float, until: float | None = None):
+        read.append((until or store.now[0]) - since)
+        return await real(since, until)
+
+    monkeypatch.setattr(type(store.listing), "ended", lambda _, since, until=None: counting(since, until))
+    ends = [0, 3, 4, 9, 20, 21, 300, 3000, 3595, 3599, 3601, 3609, 7300, 86_000, 90_000, 95_000, 200_000]
+    for number, after in enumerate(ends):
+        store.now[0] = start + after
+        await store.create_runs({f"P{number}": f"R{number:03d}"}, 0)
+        await store.finish_run(f"R{number:03d}", RunState.COMPLETED, {"converted": number}, None, None)
+        asked = await throughput.hours(store.now[0])
+        last = start + after - DAY_S
+        expected = [n for n, end in enumerate(ends[: number + 1]) if start + end >= last]
+        kept = [hour for hour in asked if hour.start >= last // HOUR_S * HOUR_S]
+        assert sum(hour.runs for hour in kept) >= len(expected)
+        assert {hour.start for hour in kept} >= {(start + ends[n]) // HOUR_S * HOUR_S for n in expected}
+        if number == ends.index(3000):
+            assert [(hour.start, hour.runs, hour.documents) for hour in kept] == [(start, 8, sum(range(8)))]
+    days = [span for span in read if span > HOUR_S]
+    assert len(days) == len({(start + after - 10) // HOUR_S for after in ends}), "once an hour"
+
+
+async def test_many_at_once_and_those_that_continue(store) -> None:
     """Runs are made in one transaction; a patient with an unfinished run keeps that."""
     (first,) = await store.create_runs({"P5": "R0"}, 0)
     runs = await store.create_runs({f"P{n}": f"S{n:05d}" for n in range(10_000)}, 2)
     assert [run.patient_id for run in runs] == [f"P{n}" for n in range(10_000)]
-    assert runs[5] == first
+    assert runs[5] == replace(first, priority=2), "more urgent, as it was asked for again"
     assert await store.listing.count() == 10_000
     assert await store.create_runs({}, 0) == []
 

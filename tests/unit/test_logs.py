@@ -23,16 +23,16 @@ def test_values_of_variables_are_never_shown(capsys, plain, debug):
         fail_with("Nils" + "-" * 3)
     except ValueError:
         structlog.get_logger("t").exception("run_broken")
-    told = capsys.readouterr().err
-    assert "run_broken" in told
-    assert "Nils---" not in told
-    assert ("bad row of 1 columns" in told) == debug
-    assert ("Traceback" in told) == debug
+    output = capsys.readouterr().err
+    assert "run_broken" in output
+    assert "Nils---" not in output
+    assert ("bad row of 1 columns" in output) == debug
+    assert ("Traceback" in output) == debug
 
 
 @pytest.mark.parametrize("closed", [True, False])
 def test_logs_that_nobody_reads_stop_nothing(monkeypatch, closed):
-    """The stream is closed, or its reader has gone away: what was to be told of goes on."""
+    """The stream is closed, or its reader has gone away: what was to be reported continues."""
     reader, writer = os.pipe()
     os.close(reader)
     stream = os.fdopen(writer, "w")

@@ -75,7 +75,7 @@ async def test_a_token_is_kept_and_renewed_before_it_expires():
 
 
 @pytest.mark.parametrize(
-    ("told", "seconds"),
+    ("expected", "seconds"),
     [
         (300, 300),
         ("300", 300),
@@ -92,13 +92,13 @@ async def test_a_token_is_kept_and_renewed_before_it_expires():
         (-7, 5),
     ],
 )
-def test_lifetimes_that_servers_tell(told, seconds):
+def test_lifetimes_that_servers_tell(expected, seconds):
     """A number, a text, nothing or nonsense: a token is neither used for ever nor asked for all the time."""
-    assert lifetime(told) == seconds
+    assert lifetime(expected) == seconds
 
 
 @pytest.mark.parametrize("form", ["text", "missing", "absurd"])
-async def test_however_the_lifetime_is_told(form):
+async def test_however_the_lifetime_is_reported(form):
     """The token is used whatever form its lifetime comes in."""
     async with desk(oauth2_expires_in=form) as d:
         assert [await d.header(), await d.header()] == d.issued * 2
@@ -123,7 +123,7 @@ async def test_a_thousand_callers_cost_one_token():
 
 
 async def test_an_old_token_serves_while_another_is_had():
-    """Within the margin one asks, and the others go on with what is still good."""
+    """Within the margin one asks, and the others continue with what is still good."""
     async with desk(latency=10.0) as d:
         first = await d.header()
         await asyncio.sleep(272)
@@ -169,7 +169,7 @@ async def test_whoever_asks_may_be_cancelled():
 
 
 @pytest.mark.parametrize(
-    ("given", "options", "told"),
+    ("given", "options", "message"),
     [
         (
             {"client_secret": Secret("wrong")},
@@ -181,13 +181,13 @@ async def test_whoever_asks_may_be_cancelled():
         ({"client_secret": Secret("a", SimpleNamespace(read_text=lambda _: ""))}, {}, r"file has to hold"),
     ],
 )
-async def test_a_refusal_is_told_with_its_cure(given, options, told):
+async def test_a_refusal_is_reported_with_its_cure(given, options, message):
     """Nothing is tried again soon; the sentence names the keys and bears no secret."""
     options = options | {"faults": tuple(map(fakes.Fault.parse, options.get("faults", ())))}
     async with desk(given, **options) as d:
         with structlog.testing.capture_logs() as logs:
             for _ in range(100):
-                with pytest.raises(ServiceError, match=told):
+                with pytest.raises(ServiceError, match=message):
                     await d.header()
         asked = len(d.server.requests)
         assert asked <= 1
@@ -214,7 +214,7 @@ async def test_a_secret_is_read_anew_for_each_token(tmp_path):
 @pytest.mark.parametrize("algorithm", ["RS384", "ES384"])
 @pytest.mark.parametrize("form", ["PEM", "JWK", "set"])
 async def test_signed_assertions(algorithm, form):
-    """A key as PEM or JWK proves who docpipe is, each time anew; the fake looks at every claim."""
+    """A key as PEM or JWK authenticates docpipe, each time anew; the fake checks every claim."""
     key = private(algorithm)
     given = {
         "PEM": (pem(key), "k1"),
@@ -267,7 +267,7 @@ async def test_a_signing_key_is_read_anew(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("given", "told"),
+    ("given", "message"),
     [
         ({"token_url": "", "token": None}, r"docex\.token_url is missing, where docex\.client_id"),
         ({"token": Secret("x")}, r"docex\.token and docex\.token_url: give one"),
@@ -280,10 +280,70 @@ async def test_a_signing_key_is_read_anew(tmp_path):
             {"client_secret": None, "client_assertion_key": Secret(pem(private("ES384")))},
             "key_id` has to be set",
         ),
+        (
+            {
+                "client_secret": None,
+                "client_assertion_key": Secret(pem(private("ES384"))),
+                "key_id": "k",
+                "client_auth": "post",
+            },
+            r"docex\.client_auth is for client_secret",
+        ),
     ],
 )
-async def test_what_makes_no_sense_is_refused(given, told):
+async def test_what_makes_no_sense_is_refused(given, message):
     """Keys that exclude each other, are missing, or hold no key, are refused before anything is sent."""
-    with pytest.raises(ConfigError, match=told) as refused:
+    with pytest.raises(ConfigError, match=message) as refused:
         grant_of("docex", remote("https://login.example/token", **given), virtual.wall_clock)
     assert "CANARY" not in str(refused.value)
+
+
+@pytest.mark.parametrize("algorithm", ["", "RS384"])
+async def test_the_endpoint_is_read_from_a_well_known_document(algorithm):
+    """Once, and an assertion is made for that endpoint; an outage of the document is waited out."""
+    options = {"faults": (fakes.Fault.parse("oauth2.token 503 times=3"),)}
+    async with desk(**options) as d:
+        document = d.server.url.removesuffix("/token") + "/.well-known/smart-configuration"
+        given = {}
+        if algorithm:
+            key = private(algorithm)
+            d.server.use_keys(jwks(k1=key))
+            given = {"client_secret": None, "client_assertion_key": Secret(pem(key)), "key_id": "k1"}
+        grant = grant_of("docex", remote(document, **given), virtual.wall_clock)
+        oauth2 = OAuth2(d.process.http, d.process.gate, grant)
+        assert await oauth2.header(Ticket("r")) in d.issued
+        await asyncio.sleep(3600)
+        assert await oauth2.header(Ticket("r")) in d.issued
+        paths = [seen.path for seen in d.server.requests if seen.status == 200]
+        assert paths == ["/.well-known/smart-configuration", "/token", "/token"]
+
+
+@pytest.mark.parametrize("where", ["basic", "post"])
+async def test_the_secret_is_sent_where_the_server_wants_it(where):
+    """As its document says, or as the configuration does; never in both places."""
+    async with desk({"client_auth": where}, oauth2_auth=where) as d:
+        assert await d.header() in d.issued
+        document = d.server.url.removesuffix("/token") + "/.well-known/smart-configuration"
+        grant = grant_of("docex", remote(document), virtual.wall_clock)
+        assert await OAuth2(d.process.http, d.process.gate, grant).header(Ticket("r")) in d.issued
+        assert len(d.issued) == 2
+        assert d.server.refusals == []
+
+
+async def test_a_secret_in_the_wrong_place_is_reported_with_its_key():
+    """A server without a document, that wants the form: the sentence names the key for it."""
+    async with desk(oauth2_auth="post") as d:
+        with pytest.raises(ServiceError, match=r"401 invalid_client; .*docex\.client_auth"):
+            await d.header()
+        assert d.server.refusals == ["the secret has to be in the form"]
+
+
+async def test_a_document_that_is_not_there_is_reported_with_its_cure():
+    """The message for a mistyped address names the key to check."""
+    async with desk() as d:
+        document = d.server.url.removesuffix("/token") + "/.well-known/nothing"
+        oauth2 = OAuth2(
+            d.process.http, d.process.gate, grant_of("docex", remote(document), virtual.wall_clock)
+        )
+        with pytest.raises(ServiceError, match=r"answers 404; check docex.token_url"):
+            await oauth2.header(Ticket("r"))

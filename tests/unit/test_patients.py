@@ -20,7 +20,7 @@ def written(folder: Path, data: bytes | str) -> Path:
 
 
 async def test_bad_rows_are_refused_with_their_line(tmp_path: Path) -> None:
-    """Each bad row is told by its line and what is wrong, without its values; the rest goes in."""
+    """Each bad row is reported by its line and its fault, without its values; the rest is imported."""
     text = HEADER + (
         "P1,José,Nuñez,1957-03-31,m,12345\n"
         "P2,Ann,Lee,31.03.1957,female,\n"
@@ -31,6 +31,8 @@ async def test_bad_rows_are_refused_with_their_line(tmp_path: Path) -> None:
         "P1,Other,Person,1957-03-31,female,\n"
         "P7,Ann,Lee,1957-03-31,robot,\n"
         "P8,Zoë,Lee,1957-03-31T00:00:00,,\n"
+        "P9,Ann,Lee,1961-02-031,,\n"
+        "P10,Ann,Lee,2999-01-01,,\n"
     )
     good, refused = await read_csv(written(tmp_path, text))
     assert [patient.id for patient in good] == ["P1", "P8"]
@@ -42,8 +44,29 @@ async def test_bad_rows_are_refused_with_their_line(tmp_path: Path) -> None:
         (8, "given"),
         (9, "the"),
         (10, "sex"),
+        (12, "birth_date"),
+        (13, "birth_date"),
     ]
     assert not any("Lee" in row.reason or "Person" in row.reason for row in refused)
+
+
+async def test_lines_and_quotes_of_csv_files(tmp_path: Path) -> None:
+    """CR line ends lose no row, comments and `sep=;` are heeded, a quote left open refuses the whole file."""
+    row = "Zoë,Lee,1957-03-31,,"
+    good, refused = await read_csv(
+        written(tmp_path, (HEADER + f"P1,{row}\n#P9,{row}\nP2,{row}\n").replace("\n", "\r"))
+    )
+    assert ([patient.id for patient in good], refused) == (["P1", "P2"], [])
+    good, refused = await read_csv(written(tmp_path, "sep=;\n" + (HEADER + f"P1,{row}\n").replace(",", ";")))
+    assert ([patient.id for patient in good], refused) == (["P1"], [])
+    with pytest.raises(UsageError, match=r"opened on line 3 is not closed"):
+        await read_csv(written(tmp_path, HEADER + f'P1,{row}\nP2,"Ann,Lee,1957-03-31,,\nP3,{row}\n'))
+    with pytest.raises(
+        UsageError, match=r"given, family, birth_date in its first line; its columns are id, x\."
+    ):
+        await read_csv(written(tmp_path, "id,x\n"))
+    with pytest.raises(UsageError, match=r"birth_date in its first line\."):  # a patient, who is not quoted
+        await read_csv(written(tmp_path, "P1,Ann,Lee,1957-03-31\n"))
 
 
 async def test_files_as_spreadsheets_write_them(tmp_path: Path) -> None:
@@ -66,7 +89,7 @@ async def test_files_without_the_columns_are_refused(tmp_path: Path, data: str) 
 
 
 async def test_lookup(tmp_path: Path) -> None:
-    """A patient who was put in is found; an import again makes the row new."""
+    """An imported patient is found; another import replaces the row."""
     database = PatientDatabase(f"sqlite:///{tmp_path}/db/patients.db")
     with pytest.raises(PatientError, match="docpipe patients import"):
         await database.find("P1")
@@ -94,3 +117,27 @@ def test_any_row_is_read_or_refused(row: dict[str, str]) -> None:
         return
     assert patient.id
     assert len(patient.birth_date) == 10
+
+
+@pytest.mark.parametrize("how", ["rename", "copy"])
+async def test_a_database_that_is_replaced_is_seen_at_the_next_look_up(tmp_path: Path, how: str) -> None:
+    """A nightly export takes the place of the file: nobody is looked up by what stood in the old one."""
+
+    async def filled(name: str, *patients: Patient) -> Path:
+        database = PatientDatabase(f"sqlite:///{tmp_path}/{name}")
+        await database.put(patients)
+        await database.aclose()
+        return tmp_path / name
+
+    current = await filled("patients.db", Patient("P1", "Ann", "Lee", "1957-03-31"))
+    new = Patient("P1", "Ann", "Moore", "1957-03-30"), Patient("P9", "Zoe", "Ray", "1960-01-01")
+    export = await filled("export.db", *new)
+    database = PatientDatabase(f"sqlite:///{current}")
+    assert (await database.find("P1")).family == "Lee"
+    if how == "rename":
+        export.replace(current)
+    else:
+        current.write_bytes(export.read_bytes())
+    assert (await database.find("P1")).family == "Moore"
+    assert (await database.find("P9")).given == "Zoe"
+    await database.aclose()

@@ -3,6 +3,7 @@
 import contextlib
 import sqlite3
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -66,14 +67,14 @@ async def test_odd_values(tmp_path: Path) -> None:
     db.close()
     async with opened(url) as database:
         assert await database.find("1") == Patient("1", "Ann", "Lee", "1957-03-31", "female", "12345")
-        for patient_id, told in {
+        for patient_id, message in {
             "P2": "family holds bytes that are not text",
             "P3": "birth_date has to be a date",
             "P4": "birth_date has to be a date",
             "P5": "sex has to be one of",
             "P6": "given holds control characters or is not UTF-8",
         }.items():
-            with pytest.raises(PatientError, match=f"patient {patient_id} cannot be used: {told}"):
+            with pytest.raises(PatientError, match=f"patient {patient_id} cannot be used: {message}"):
                 await database.find(patient_id)
         rows: list[dict[str, str]] = []
         await database.each(rows.append, [Filter.parse("postal_code>=2")])
@@ -110,8 +111,8 @@ async def test_a_file_of_somebody_else(tmp_path: Path) -> None:
         assert (await database.find("P1")).given == "Ann"
 
 
-async def test_what_a_file_lacks_is_told(tmp_path: Path) -> None:
-    """A table or a column that is missing, and a file that is no database, are told in a sentence."""
+async def test_what_a_file_lacks_is_reported(tmp_path: Path) -> None:
+    """A table or a column that is missing, and a file that is no database, are reported in a sentence."""
     async with opened(foreign(tmp_path, "id, given", ("P1", "Ann"))) as database:
         with pytest.raises(PatientError, match="no column family, birth_date, sex, postal_code: name its"):
             await database.check()
@@ -139,7 +140,7 @@ async def test_a_file_is_only_read(tmp_path: Path) -> None:
     ["nonsense", "oracle+nodriver://me:s3cret@x/y", "sqlite://", "sqlite:///:memory:", "mssql+pymssql://x/y"],
 )
 def test_bad_urls(url: str) -> None:
-    """A URL that nobody understands, or whose driver cannot be used, is told without quoting it."""
+    """A URL that nobody understands, or whose driver cannot be used, is reported without quoting it."""
     with pytest.raises(ConfigError, match=r"patients\.url") as refused:
         PatientDatabase(url)
     assert "s3cret" not in str(refused.value)
@@ -165,7 +166,7 @@ def test_urls_as_people_write_them(written: str, driver: str) -> None:
 
 
 @pytest.mark.parametrize("url", ["postgresql://u:s3cret@h/d", "mariadb://u:s3cret@h/d"])
-def test_missing_drivers_are_told_with_the_cure(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_drivers_are_reported_with_the_cure(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the extra, the sentence says what to install."""
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
     with pytest.raises(ConfigError, match=r"pip install 'docpipe\[(postgres|mysql)\]'") as refused:
@@ -176,7 +177,12 @@ def test_missing_drivers_are_told_with_the_cure(url: str, monkeypatch: pytest.Mo
 def test_options_in_urls(tmp_path: Path) -> None:
     """PostgreSQL's usual options are understood; what the driver does not know is refused at the start."""
     url, given = connecting(parsed("postgresql://h/d?sslmode=require&application_name=x"), 3.0, 2.0)
+    named = given.pop("prepared_statement_name_func")
+    names = [named() for _ in range(2)]
+    assert len(set(names)) == 2  # a pooler may hand over a connection that knows the other one's
     assert given == {
+        "statement_cache_size": 0,
+        "prepared_statement_cache_size": 0,
         "timeout": 2.0,
         "command_timeout": 3.0,
         "ssl": "require",
@@ -187,6 +193,52 @@ def test_options_in_urls(tmp_path: Path) -> None:
         parsed("postgresql://h/d?chanel_binding=require")
     with pytest.raises(ConfigError, match="sslrootcert="):
         connecting(parsed(f"postgresql://h/d?sslmode=verify-full&sslrootcert={tmp_path}/none"), 3.0, 2.0)
+
+
+def test_numbers_in_urls():
+    """What has to be a number is one for the driver; caches of statements stay off, whatever is asked for."""
+    query = "command_timeout=7&timeout=1.5&statement_cache_size=100&prepared_statement_cache_size=500"
+    url, given = connecting(parsed(f"postgresql://h/d?{query}"), 3.0, 2.0)
+    assert not url.query
+    assert (given["command_timeout"], given["timeout"]) == (7.0, 1.5)
+    assert given["statement_cache_size"] == given["prepared_statement_cache_size"] == 0
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        "command_timeout=soon",
+        "statement_cache_size=many",
+        "prepared_statement_cache_size=x",
+        "loop=1",
+        "record_class=x",
+        "server_settings=x",
+    ],
+)
+def test_bad_options_are_refused_at_the_start(option: str) -> None:
+    """Not at the first look-up, as an error of the driver."""
+    with pytest.raises(ConfigError, match=option.partition("=")[0]):
+        PatientDatabase(f"postgresql://u:s3cret@h/d?{option}")
+
+
+@pytest.mark.parametrize("error", [TypeError("unexpected keyword"), ValueError("s3cret")])
+async def test_options_that_the_driver_does_not_take(
+    monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    """What nobody could know before the first connection is reported as a fault of the configuration, too."""
+    database = PatientDatabase("mysql://u:s3cret@h/d?colour=blue")
+
+    async def connect():
+        raise error
+
+    async def disposed():
+        """There is nothing to let go of."""
+
+    monkeypatch.setattr(database._link, "_engine", SimpleNamespace(connect=connect, dispose=disposed))
+    with pytest.raises(ConfigError, match=r"does not take its options \(\w+\): colour") as refused:
+        await database.find("P1")
+    assert "s3cret" not in str(refused.value)
+    await database.aclose()
 
 
 @pytest.mark.parametrize(
@@ -211,16 +263,16 @@ def test_what_is_no_filter_is_refused(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("config", "told"),
+    ("config", "message"),
     [
-        (Patients(table="people", query="SELECT :id"), r"patients\.query takes the place of"),
-        (Patients(list_query="SELECT 1"), r"goes with patients\.query"),
-        (Patients(columns=(("family", ""),)), "family has to be there"),
+        (Patients(table="people", query="SELECT :id"), r"patients\.query replaces"),
+        (Patients(list_query="SELECT 1"), r"needs patients\.query"),
+        (Patients(columns=(("family", ""),)), "family is required"),
         (Patients(query="SELECT 1"), "exactly one parameter"),
         (Patients(query="SELECT :id", list_query="SELECT :id"), r"patients\.list_query has to have no"),
     ],
 )
-def test_keys_that_do_not_go_together(config: Patients, told: str) -> None:
+def test_keys_that_do_not_go_together(config: Patients, message: str) -> None:
     """They are refused before anything is connected."""
-    with pytest.raises(ConfigError, match=told):
+    with pytest.raises(ConfigError, match=message):
         PatientDatabase("sqlite:///none.db", config)

@@ -20,6 +20,8 @@ class SlowLedger:
         self.fails = fails
         self.asked_since = None
 
+    now = staticmethod(virtual.wall_clock)
+
     async def granted(self, _quota, at):
         await asyncio.sleep(1.0)
         if self.fails:
@@ -30,6 +32,12 @@ class SlowLedger:
     def answered(self, _quota, grant, at):
         self.story.append(("answered", grant, at))
 
+    def spent(self, _quota, at):
+        self.story.append(("spent", at))
+
+    def settled(self, _quota, at):
+        self.story.append(("settled", at))
+
     async def grants(self, _quota, since):
         self.asked_since = since
         return [Noted(virtual.wall_clock() - 1, None)]
@@ -39,7 +47,7 @@ class SlowLedger:
 
 
 def quota_with(ledger, rate=Rate(1, 60.0)):  # noqa: B008 -- frozen
-    return Quota("exchange.ask", rate, clock=virtual.wall_clock, ledger=ledger)
+    return Quota.local("exchange.ask", rate, clock=virtual.wall_clock, ledger=ledger)
 
 
 async def test_grant_is_durable_before_it_is_sent():
@@ -113,6 +121,41 @@ async def test_restored_from_what_the_ledger_knows():
         assert not waiting.done()
         waiting.cancel()
         await asyncio.gather(waiting, return_exceptions=True)
+
+
+@pytest.mark.parametrize("latency", [0.0, 0.4])
+async def test_what_a_short_window_holds_is_written_at_a_clean_stop(latency):
+    """Each place that is taken is noted with the time at which its window began, and nothing else is."""
+    ledger = SlowLedger()
+    async with quota_with(ledger, Rate(3, 2.0)) as quota:
+        async with quota.place(Ticket()) as place:
+            place.answered()
+        await asyncio.sleep(2.1)  # that one is over
+        began = virtual.wall_clock()
+        async with quota.place(Ticket()) as place:
+            await asyncio.sleep(latency)
+            place.answered()
+        await quota.enter(quota.place(Ticket()))  # has not ended, and may be on its way
+    now = began + latency
+    assert ledger.story == [("spent", pytest.approx(now)), ("spent", pytest.approx(now + 3.0))]
+
+
+async def test_a_quota_that_is_closed_at_a_clean_stop_is_closed_afterwards():
+    """A 429, or the kill of a process before, is not forgotten by one that lived for a moment only."""
+    ledger = SlowLedger()
+    async with quota_with(ledger, Rate(3, 2.0)) as quota:
+        quota.close(3.0, "429")
+        until = virtual.wall_clock() + 3.0
+    assert ledger.story == [("spent", pytest.approx(until - 2.0, abs=0.01))] * 3
+
+
+async def test_the_past_is_settled_once_it_is_known():
+    """Grants of a killed process whose answers nobody knows are over when it can no longer have sent them."""
+    ledger = SlowLedger()
+    async with await Quota.restored("exchange.ask", Rate(1, 60.0), virtual.wall_clock, ledger):
+        pass
+    # Its grant, of a second ago, is later than the last sign of life.
+    assert ledger.story == [("settled", pytest.approx(virtual.wall_clock() - 1 + 1 + 3))]
 
 
 async def test_closed_quota_lets_nobody_go():

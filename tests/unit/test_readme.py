@@ -19,7 +19,7 @@ def commands() -> list[str]:
     return list(found.choices)
 
 
-def test_every_command_is_told() -> None:
+def test_every_command_is_reported() -> None:
     """Each with a line of its own in the list of commands."""
     page = (DOCS / "commands.md").read_text("utf-8")
     for command in commands():

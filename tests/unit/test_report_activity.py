@@ -7,10 +7,15 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import msgspec
 import pytest
 
 from docpipe.activities.activities import Activities
+from docpipe.activities.spool import FolderSpool
 from docpipe.model import Ticket
+from docpipe.report.terminal import as_lines
+from docpipe.results.files import Digest
+from docpipe.results.report import Facts, Report
 from docpipe.storage.folder import FolderStorage
 from tests.report_support import document, facts, wrong
 
@@ -22,13 +27,16 @@ def over(folder: Path) -> Activities:
     """Activities that can do no more than report, over a folder."""
     others = dict.fromkeys(("patients", "exchange", "tracker", "downloads", "workers"))
     return Activities(
-        **others, storage=FolderStorage(folder), spool=folder / "spool", clock=lambda: 1_767_261_661.0
+        **others,
+        storage=FolderStorage(folder),
+        spool=FolderSpool(folder / "spool"),
+        clock=lambda: 1_767_261_661.0,
     )
 
 
-async def made(folder: Path, told: dict[str, Any]) -> dict[str, Any]:
+async def made(folder: Path, expected: dict[str, Any]) -> Digest:
     """The activity alone, over a folder."""
-    return await over(folder).report(SimpleNamespace(ticket=Ticket(RUN)), told)
+    return await over(folder).report(SimpleNamespace(ticket=Ticket(RUN)), msgspec.convert(expected, Facts))
 
 
 async def test_reports_and_manifest_are_written(tmp_path: Path) -> None:
@@ -40,10 +48,10 @@ async def test_reports_and_manifest_are_written(tmp_path: Path) -> None:
         document("a.pdf", id=f"{1:016x}", title="Größe \ud800"),
         document("b", "refused", reason="Unsafe."),
     ]
-    told = await made(tmp_path, facts(files))
+    of_run = await made(tmp_path, facts(files))
     run = tmp_path / "P1" / "runs" / RUN
-    assert told["link"] == str(run / "report.html")
-    assert told["digest"].startswith("# Completed\n")
+    assert of_run.link == str(run / "report.html")
+    assert of_run.digest.startswith("# Completed\n")
     assert (run / "report.html").read_text("utf-8").count('<img src="data:image/png;base64,') == 1
     report = json.loads((run / "report.json").read_bytes())
     assert wrong(report) == []
@@ -81,6 +89,71 @@ async def test_few_reports_are_written_at_once(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(asyncio, "to_thread", to_thread)
     activities = over(tmp_path)
     runs = [SimpleNamespace(ticket=Ticket(f"R{number}")) for number in range(20)]
-    told = await asyncio.gather(*(activities.report(run, facts([])) for run in runs))
-    assert len(told) == len(runs)
+    of_run = await asyncio.gather(
+        *(activities.report(run, msgspec.convert(facts([]), Facts)) for run in runs)
+    )
+    assert len(of_run) == len(runs)
     assert most == 4
+
+
+def ids(*numbers: int) -> list[dict[str, Any]]:
+    """Documents of these numbers."""
+    return [document(f"{n}.pdf", id=f"{n:016x}", key=f"P1/{n:016x}", title=f"Letter {n}") for n in numbers]
+
+
+def of(run: int, state: str, *files: dict[str, Any]) -> dict[str, Any]:
+    expected = facts(list(files))
+    expected["run"] |= {"run_id": f"{RUN[:-1]}{run}", "state": state}
+    return expected
+
+
+async def test_what_has_changed_since_the_last_retrieval(tmp_path: Path) -> None:
+    """New is what no earlier run has, gone what the exchange no longer has; in every form of the report."""
+    empty = document("empty.txt", "ignored", id=f"{9:016x}")
+    await made(tmp_path, of(1, "completed", *ids(1, 2), empty))
+    await made(tmp_path, of(2, "completed", *ids(2, 3)))
+    await made(tmp_path, of(3, "failed", *ids(4)))
+    digest = (await made(tmp_path, of(4, "completed_with_errors", *ids(3, 4, 5)))).digest
+    run = tmp_path / "P1" / "runs" / f"{RUN[:-1]}4"
+    report = json.loads((run / "report.json").read_bytes())
+    assert wrong(report) == []
+    changes = report["changes"]
+    assert [mention["title"] for mention in changes["new"]] == ["Letter 5"]
+    assert [mention["title"] for mention in changes["gone"]] == ["Letter 1", "Letter 2"]
+    assert changes["since_run"] == f"{RUN[:-1]}2"
+    assert "- since the last retrieval, on 2026\\-01\\-01: 1 new, 2 no longer at the exchange" in digest
+    assert "## New since the last retrieval\n\n- Letter 5 (2021\\-05\\-06)\n" in digest
+    assert "## No longer at the exchange\n\n- Letter 1 (2021\\-05\\-06)\n- Letter 2" in digest
+    page = (run / "report.html").read_text("utf-8")
+    assert '<h2 id="new">New since the last retrieval</h2>' in page
+    assert f'href="../../{1:016x}/original.pdf"' in page
+    lines = list(as_lines(msgspec.json.decode((run / "report.json").read_bytes(), type=Report)))
+    assert "  changes    since the last retrieval, on 2026-01-01: 1 new, 2 no longer at the exchange" in lines
+    assert "  2021-05-06  Letter 5" in lines[lines.index("New since the last retrieval") + 1]
+
+
+async def test_nothing_is_new_at_first(tmp_path: Path) -> None:
+    """Nor after runs that failed alone; where nothing has changed, that is said in one line."""
+    for run, state in ((1, "failed"), (2, "completed")):
+        digest = (await made(tmp_path, of(run, state, *ids(1)))).digest
+        report = json.loads((tmp_path / "P1" / "runs" / f"{RUN[:-1]}{run}" / "report.json").read_bytes())
+        assert report["changes"] is None
+        assert "retrieval" not in digest
+    (tmp_path / "P1" / "runs" / f"{RUN[:-1]}1" / "manifest.json").write_text("{", "utf-8")
+    digest = (await made(tmp_path, of(3, "completed", *ids(1)))).digest
+    assert "- since the last retrieval, on 2026\\-01\\-01: nothing new" in digest
+    again = (await made(tmp_path, of(2, "completed", *ids(1)))).digest  # done again: later runs do not count
+    assert "retrieval" not in again
+
+
+async def test_a_storage_that_cannot_be_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The report is written without what has changed."""
+    await made(tmp_path, of(1, "completed", *ids(1)))
+
+    def broken(*_: object) -> None:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr("docpipe.activities.changes._earlier", broken)
+    digest = (await made(tmp_path, of(2, "completed", *ids(1, 2)))).digest
+    assert digest.startswith("# Completed\n")
+    assert "retrieval" not in digest

@@ -7,9 +7,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from docpipe.report import build
 from docpipe.report.digest import LIMIT, cut, length
-from tests.report_support import document, facts
+from tests.report_support import build, document, facts
 
 LINES = st.lists(st.text(st.characters(exclude_characters="\n"), max_size=60), max_size=60)
 POINTER = re.compile(r"\(Shortened: ([\d,]+) of ([\d,]+) lines? left out\.")
@@ -58,9 +57,9 @@ def test_the_digest_fits_the_task(count: int, title: str) -> None:
     _, _, digest = build(facts(files))
     assert units(digest) <= LIMIT
     assert digest.endswith("\n")
-    told = digest.count("\n- ") - 1
+    reported = digest.count("\n- ") - 1
     found = POINTER.search(digest)
-    assert told + (int(found[1].replace(",", "")) if found else 0) == count
+    assert reported + (int(found[1].replace(",", "")) if found else 0) == count
 
 
 HOSTILE = st.text(st.sampled_from("*_`[]()<>#!|~&:/.w@\\-+ \n1abcps"), max_size=40)
@@ -70,7 +69,7 @@ HOSTILE = st.text(st.sampled_from("*_`[]()<>#!|~&:/.w@\\-+ \n1abcps"), max_size=
 @example("1. Letter")
 @example("1.")
 def test_titles_make_no_markdown(title: str) -> None:
-    """A title gives no link, heading, list, emphasis, code or HTML to whoever renders the digest."""
+    """A title makes no link, heading, list, emphasis, code or HTML where the digest is rendered."""
     usual, hostile = (build(facts([document("a.pdf", title=name)]))[2] for name in ("plain", title))
     kinds = [[(token.type, token.tag) for token in tokens(text)] for text in (usual, hostile)]
     assert kinds[0] == kinds[1]

@@ -13,10 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from docpipe.model import Activity, Outcome, WaitKind
-from docpipe.report import build, pictured, pictures
-from docpipe.report.words import ACTIVITIES, OUTCOMES, TYPES, WAITS, shown, span
-from tests.report_support import ID, at, document, facts, step, wait, wrong
+from docpipe.model import Activity, Outcome
+from docpipe.report import pictures
+from docpipe.report.words import ACTIVITIES, OUTCOMES, TYPES, one_line, span
+from tests.report_support import ID, at, build, document, facts, pictured, step, wait, wrong
 
 VOID = ("meta", "rect", "line", "br", "img")
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -59,13 +59,13 @@ class Page(HTMLParser):
         (self.styles if self.open and self.open[-1] == "style" else self.texts).append(data)
 
 
-def page_of(told: dict[str, Any], images: dict[str, bytes | None] | None = None) -> Page:
-    page = Page(build(told, images)[1])
+def page_of(expected: dict[str, Any], images: dict[str, bytes | None] | None = None) -> Page:
+    page = Page(build(expected, images)[1])
     assert not page.open
     return page
 
 
-def test_everything_is_told_problems_first() -> None:
+def test_everything_is_reported_problems_first() -> None:
     """Each file is in the table, what needs an eye comes before, and links lead to the document's folder."""
     files = [
         document("ccd.xml", title="Discharge letter", media_type="application/hl7-cda+xml"),
@@ -87,7 +87,7 @@ def test_everything_is_told_problems_first() -> None:
         assert file["path"] in page.text
     for text in (page.text, digest.replace("\\", "")):
         assert text.index("The PDF is cut short") < text.index("Discharge letter")
-        assert "It is a scan, and its pages were not read as text." in text
+        assert "It is a scan or a picture, and was not read as text." in text
         assert "Compare the text with the picture of the page" in text
     assert "Clinical document (CDA), 2 pages" in page.text
     assert f"../../{ID}/document.pdf" in page.links
@@ -97,7 +97,7 @@ def test_everything_is_told_problems_first() -> None:
 
 
 def test_where_a_document_comes_from() -> None:
-    """Path, archive, the document it was found in, and who keeps it stand beside the title."""
+    """Path, archive, the document that it was found in, and its custodian are beside the title."""
     outer = document("ccd.xml", title="Referral", custodian="General Hospital")
     inner = document("ccd.xml/1.pdf", title="Letter", derived_from=ID, id="f" * 16, key=f"P1/{'f' * 16}")
     nested = document("more.zip/a.txt", title="Note", parent="more.zip", id="e" * 16)
@@ -123,7 +123,7 @@ def test_a_hundred_scans_are_one_fact() -> None:
 
 
 def test_the_latest_come_first_and_opened_archives_are_read() -> None:
-    """Of what can be read the latest comes first; an archive whose files are listed is not told as unread."""
+    """The latest readable document comes first; an archive whose files are listed is not unread."""
     files = [
         document("old", date="2001-01-01"),
         document("undated", date=None),
@@ -138,8 +138,8 @@ def test_the_latest_come_first_and_opened_archives_are_read() -> None:
 
 def test_a_failed_run_says_why() -> None:
     """Without documents the reason is what the page and the digest are about."""
-    told = facts([], state="failed", error="The exchange could not complete the search.")
-    report, html, digest = build(told | {"archive": None})
+    of_run = facts([], state="failed", error="The exchange could not complete the search.")
+    report, html, digest = build(of_run | {"archive": None})
     assert wrong(report) == []
     assert "The exchange could not complete the search." in Page(html).text
     assert digest.startswith("# Failed\n")
@@ -151,10 +151,10 @@ def test_a_failed_run_says_why() -> None:
     assert "no documents" in digest
 
 
-def test_what_the_tracker_did_not_take_is_told() -> None:
+def test_what_the_tracker_did_not_take_is_reported() -> None:
     """A problem with the task stands on the page and in the digest, which is read beside that very task."""
-    told = facts([document()], problem="The tracker did not let the task go from closed to completed.")
-    _, html, digest = build(told)
+    of_run = facts([document()], problem="The tracker did not let the task go from closed to completed.")
+    _, html, digest = build(of_run)
     assert "from closed to completed" in Page(html).text
     assert "from closed to completed" in digest
 
@@ -182,9 +182,9 @@ def test_a_report_of_ten_thousand_documents_is_bounded() -> None:
     files = [document(f"{n}.pdf", id=f"{n:016x}", key=f"P1/{n:016x}") for n in range(10_000)]
     large = dict.fromkeys(pictured(files), PNG + b"x" * 400_000)
     assert len(large) == pictures.MOST
-    told = facts(files)
-    told["timeline"] += [step("ConvertFile", n / 5000, n / 5000 + 0.001) for n in range(10_000)]
-    _, html, digest = build(told, large)
+    of_run = facts(files)
+    of_run["timeline"] += [step("ConvertFile", n / 5000, n / 5000 + 0.001) for n in range(10_000)]
+    _, html, digest = build(of_run, large)
     assert html.count("<img") == pictures.MOST_BYTES // 400_008
     assert len(html) < 16 * 2**20
     assert html.count("<rect") < 1100, "conversions close to each other are one bar"
@@ -204,7 +204,7 @@ def test_the_policy_allows_only_what_is_in_the_page() -> None:
 
 
 def test_by_year_and_type() -> None:
-    """Years without documents between others are shown, long spans in steps, and what has no date is told."""
+    """Years without documents between others are shown, long spans in steps, and how many have no date."""
     files = [document("a", date="2019-01-01"), document("b", date="2021-01-01"), document("c", date=None)]
     text = page_of(facts(files)).text
     assert "2021 1 2020 0 2019 1 1 without a date" in text
@@ -217,12 +217,12 @@ def test_by_year_and_type() -> None:
 
 def test_the_timeline_in_words_and_shapes() -> None:
     """Activities are bars, questions ticks, waits shaded by their kind; all of it stands there in words."""
-    told = facts([document()])
-    told["timeline"][0] |= {"attempts": 3}
-    told["timeline"].append(step("PutToStorage", 30, 40, outcome="failed"))
-    html = build(told)[1]
+    of_run = facts([document()])
+    of_run["timeline"][0] |= {"attempts": 3}
+    of_run["timeline"].append(step("PutToStorage", 30, 40, outcome="failed"))
+    html = build(of_run)[1]
     text = Page(html).text
-    assert "Starts the search 5.0 s, tried 2 times more, waited 4.0 s for a quota" in text
+    assert "Starts the search 5.0 s, 2 retries, waited 4.0 s for a quota" in text
     assert "Waits for the search 15.0 s, asked 3 times, waited 15.0 s for the search" in text
     assert "Stores documents 10.0 s, failed" in text
     assert html.count('<line class="tick" x1="133.3"') == 1
@@ -232,10 +232,10 @@ def test_the_timeline_in_words_and_shapes() -> None:
 
 
 def test_a_wait_ends_with_its_activity() -> None:
-    """What was noted as waited for a moment longer than the activity took is not told so."""
-    told = facts([document()])
-    told["waits"] = [wait("DocEx_Search", "outage", 1, 7), wait("DocEx_Search", "quota", 5.5, 6)]
-    html = build(told)[1]
+    """A wait that was noted a moment longer than its activity took is shown as long as the activity."""
+    of_run = facts([document()])
+    of_run["waits"] = [wait("DocEx_Search", "outage", 1, 7), wait("DocEx_Search", "quota", 5.5, 6)]
+    html = build(of_run)[1]
     assert "waited 4.0 s for an outage" in Page(html).text
     assert 'class="wait-quota" x=' not in html
 
@@ -245,7 +245,7 @@ def test_a_wait_ends_with_its_activity() -> None:
     [(0.04, "0.0 s"), (59.94, "59.9 s"), (75, "1 min 15 s"), (7_500, "2 h 5 min"), (180_000, "2 days 2 h")],
 )
 def test_spans_of_time(seconds: float, said: str) -> None:
-    """A span is told in the units that people use for it."""
+    """A span is reported in the units that people use for it."""
     assert span(seconds) == said
 
 
@@ -257,11 +257,10 @@ def words_in(file: str, name: str) -> dict[str, str]:
 
 
 def test_the_page_of_the_service_uses_the_same_words() -> None:
-    """Activities and waits are called the same in the report and on the page; nothing is without words."""
+    """Activities are called the same in the report and on the page; nothing is without words."""
     assert words_in("dom.js", "ACTIVITIES") == ACTIVITIES
-    assert words_in("timeline.js", "KINDS") == WAITS
+    assert words_in("dom.js", "OUTCOMES") == OUTCOMES
     assert set(ACTIVITIES) == set(Activity)
-    assert set(WAITS) == set(WaitKind)
     assert set(OUTCOMES) == set(Outcome)
 
 
@@ -296,9 +295,9 @@ def test_hostile_texts_stay_texts(title: str, path: str, reason: str, outcome: O
     """Whatever titles, names and reasons hold, no tag, attribute, heading or direction mark comes of it."""
     of_it = {"title": title, "author": title, "custodian": title, "media_type": title, "date": path}
     file = document(path, outcome.value, reason=reason, parent=path, warnings=[reason], **of_it)
-    told = facts([file], patient_id=title, error=reason, problem=reason, task_id=path)
-    told["patient"] |= {"family": title, "given": path, "sex": reason}
-    _, html, digest = build(told)
+    of_run = facts([file], patient_id=title, error=reason, problem=reason, task_id=path)
+    of_run["patient"] |= {"family": title, "given": path, "sex": reason}
+    _, html, digest = build(of_run)
     page = Page(html)
     assert set(page.tags) <= ALLOWED
     assert page.tags.count("style") == 2
@@ -328,23 +327,23 @@ def said(reason: str) -> set[str]:
 @given(st.text(), st.integers(2, 50))
 def test_shown_texts_are_one_short_line(text: str, limit: int) -> None:
     """A text of a stranger becomes one line of bounded length."""
-    assert len(shown(text, limit)) <= limit
-    assert shown(text, limit).isprintable()
+    assert len(one_line(text, limit)) <= limit
+    assert one_line(text, limit).isprintable()
 
 
 def test_marks_do_not_pile_up() -> None:
     """Letters with a few marks stay as they are; towers of marks are taken down."""
-    assert shown("Zoe\u0308 Nguye\u0302\u0303n") == "Zoe\u0308 Nguye\u0302\u0303n"
-    assert shown("Z" + "\u0301" * 50) == "Z" + "\u0301" * 4
+    assert one_line("Zoe\u0308 Nguye\u0302\u0303n") == "Zoe\u0308 Nguye\u0302\u0303n"
+    assert one_line("Z" + "\u0301" * 50) == "Z" + "\u0301" * 4
 
 
 def test_the_same_facts_make_the_same_reports() -> None:
     """A report that is made again after a crash is the same, and leaves the facts alone."""
-    told = facts([document("b"), document("a", "failed", reason="The file is cut short.")])
-    before = deepcopy(told)
-    first = build(told)
-    assert build(told) == first
-    assert told == before
+    of_run = facts([document("b"), document("a", "failed", reason="The file is cut short.")])
+    before = deepcopy(of_run)
+    first = build(of_run)
+    assert build(of_run) == first
+    assert of_run == before
     assert json.loads(json.dumps(first[0])) == first[0]
 
 
@@ -362,8 +361,8 @@ def test_the_schema_refuses_what_it_does_not_know() -> None:
         assert wrong(spoilt), spoilt
 
 
-def test_times_are_told_without_fractions() -> None:
-    """People are told when to the second."""
+def test_times_are_reported_without_fractions() -> None:
+    """Times for people are to the second."""
     assert at(61.5) not in page_of(facts([document()])).text
     assert "2026-01-01 10:00:00 to 10:01:00" in page_of(facts([document()])).text
     later = facts([document()], finished="2026-01-02T00:00:00+00:00")

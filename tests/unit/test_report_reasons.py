@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from docpipe.report.reasons import Weight, told, weight_of
+from docpipe.report.reasons import Weight, plain_words, weight_of
 
 ROOT = Path(__file__).parents[2] / "docpipe"
 FOLDERS = ("convert", "archive", "workers")
@@ -29,7 +29,7 @@ def texts(node: ast.expr) -> Iterator[str]:
     """The texts an expression may stand for, with 2 for what is put in."""
     match node:
         case ast.Constant(value=str(text)):
-            yield text
+            yield text.replace("{}", "2")
         case ast.JoinedStr(values=values):
             yield "".join(next(texts(value), "2") for value in values)
         case ast.IfExp(body=one, orelse=other):
@@ -49,6 +49,8 @@ def reasons() -> set[str]:
             match node:
                 case ast.Call(func=ast.Name(id=name), args=args) if name in SAYS:
                     given = args
+                case ast.Call(func=ast.Name(id="Words"), keywords=words):  # of an errand of workers
+                    given = [word.value for word in words]
                 case ast.Assign(targets=[ast.Attribute(attr="reason") | ast.Name(id="reason")], value=value):
                     given = [value]
                 case ast.Return(value=ast.Constant() | ast.JoinedStr() as value):
@@ -100,23 +102,23 @@ def test_reasons_are_found() -> None:
 @pytest.mark.parametrize("reason", sorted(reasons() | warnings()))
 def test_no_reason_needs_a_programmer(reason: str) -> None:
     """What is said first is a sentence without technical words; those stand behind it as the detail."""
-    said = told(reason)
-    assert said.text[0].isupper() or said.text[0].isdigit()
-    assert said.text.endswith(".")
-    assert not JARGON.search(NAMES.sub("", said.text)), said.text
-    assert "(" not in said.text.replace("(CDA)", "").replace("(MHTML)", "").replace("(OCR)", "")
+    words = plain_words(reason)
+    assert words.text[0].isupper() or words.text[0].isdigit()
+    assert words.text.endswith(".")
+    assert not JARGON.search(NAMES.sub("", words.text)), words.text
+    assert "(" not in words.text.replace("(CDA)", "").replace("(MHTML)", "").replace("(OCR)", "")
 
 
 @pytest.mark.parametrize(
     ("reason", "plain", "advice"),
     [
         ("The PDF needs a password.", "The PDF needs a password.", "without a password"),
-        ("The converter stopped unexpectedly (KeyError in x:12).", "docpipe itself failed", "Tell those"),
-        ("This is a PDF that could not be read (KeyError).", "that could not be read.", "Tell those"),
+        ("The converter stopped unexpectedly (KeyError in x:12).", "docpipe itself failed", "Report this"),
+        ("This is a PDF that could not be read (KeyError).", "that could not be read.", "Report this"),
         ("The XML is damaged at line 3, column 4.", "The file is damaged.", "another copy"),
         ("The name is unsafe: it points outside of the archive.", "unsafe", "whether the file belongs"),
         ("This is a DICOM image; install docpipe[dicom] to do so.", "what reads", "can install it"),
-        ("scanned pages were not read", "It is a scan", "Look at the pages"),
+        ("scanned pages were not read", "It is a scan or a picture", "open the original"),
         ("2 of 9 scanned pages could not be read", "Some scanned pages", "Open the original"),
         ("The file is empty.", "The file is empty.", "see whether it should be so"),
         ("the document refers to a separate file that the archive lacks", "separate", "Ask the sender for"),
@@ -124,17 +126,23 @@ def test_no_reason_needs_a_programmer(reason: str) -> None:
 )  # fmt: skip
 def test_what_can_be_done(reason: str, plain: str, advice: str) -> None:
     """Each kind of reason comes with what can be done about it."""
-    said = told(reason)
-    assert plain.lower() in said.text.lower()
-    assert advice in said.advice
+    words = plain_words(reason)
+    assert plain.lower() in words.text.lower()
+    assert advice in words.advice
 
 
 def test_the_detail_stands_behind() -> None:
     """What the converter said is kept where other words are said first, and not said twice where not."""
-    assert told("The XML is damaged at line 3, column 4.").detail == "The XML is damaged at line 3, column 4."
-    assert told("The file is cut short.").detail == ""
-    assert told("charts are not shown").detail == ""
-    assert told("").text == ""
+    assert (
+        plain_words("The XML is damaged at line 3, column 4.").detail
+        == "The XML is damaged at line 3, column 4."
+    )
+    assert plain_words("The file is cut short.").detail == ""
+    assert plain_words("charts are not shown").detail == ""
+    assert plain_words("").text == ""
+
+
+NO_FONT = "the PDF lacks some characters for want of a font; the text has them"
 
 
 @pytest.mark.parametrize(
@@ -151,6 +159,9 @@ def test_the_detail_stands_behind() -> None:
         ("a name stands twice in the JSON; both values are shown", Weight.CHECK),
         ("hidden sheets are shown too", Weight.NOTE),
         ("the PDF lacks some characters for want of a font; the text has them", Weight.NOTE),
+        (f"{NO_FONT}; install the package fonts-noto-cjk for them", Weight.NOTE),
+        ("text in layers that are switched off was left out; the original has it", Weight.NOTE),
+        ("text outside of the visible page was left out; the original has it", Weight.NOTE),
         ("the PDF had scripts, which were taken out of the copy", Weight.NOTE),
     ],
 )

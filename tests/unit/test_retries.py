@@ -10,12 +10,14 @@ from docpipe.checkpoints import Checkpoints, StoredRun, StoredStep, open_databas
 from docpipe.engine.restart import failure, restart_point
 from docpipe.errors import ArchiveError, PoisonedError, ServiceError, UsageError
 from docpipe.model import Activity, RunState
+from docpipe.results.files import MISSING
 
 OK = {"fine": True}
+LACKING = {"state": "ready", "members": [{"path": "a", "reason": None}, {"path": "b", "reason": MISSING}]}
 
 
 def run(state: RunState, **counts: int) -> StoredRun:
-    return StoredRun("R1", "P1", 0, state, 0.0, 0.0, 1.0, "T1", None, counts, {})
+    return StoredRun("R1", "P1", 0, state, 0.0, 0.0, 1.0, "T1", None, counts, None)
 
 
 def steps(results: dict[Activity, Any]) -> list[StoredStep]:
@@ -36,6 +38,8 @@ def steps(results: dict[Activity, Any]) -> list[StoredStep]:
         ("failed", {}, Activity.STORE, failure(ArchiveError("full")), Activity.CONVERT),
         ("failed", {}, Activity.CHECK_STATUS, {"state": "expired"}, Activity.SEARCH),
         ("completed_with_errors", {"failed": 1}, Activity.CONVERT, OK, Activity.CONVERT),
+        ("completed_with_errors", {"failed": 1}, Activity.DOWNLOAD, LACKING, Activity.SEARCH),
+        ("failed", {"failed": 1}, Activity.DOWNLOAD, failure(ArchiveError("bad")), Activity.DOWNLOAD),
         ("completed_with_errors", {"refused": 1}, Activity.CONVERT, OK, Activity.CONVERT),
         ("completed_with_errors", {"converted": 1}, Activity.CONVERT, OK, Activity.UPDATE_STATUS),
     ],
@@ -47,7 +51,7 @@ def test_without_a_wish_what_failed_comes_first(state, counts, activity, result,
 
 @pytest.mark.parametrize("wanted", list(Activity))
 def test_a_wish_is_followed(wanted: Activity) -> None:
-    """A retry begins where it is told; what was only in the spool is made again."""
+    """A retry begins where it is reported; what was only in the spool is made again."""
     begins = restart_point(run(RunState.COMPLETED), steps(dict.fromkeys(Activity, OK)), wanted)
     assert begins is (Activity.CONVERT if wanted is Activity.STORE else wanted)
 
@@ -62,7 +66,7 @@ def test_what_failed_is_never_left_out() -> None:
 
 
 @pytest.mark.parametrize(
-    ("state", "told"),
+    ("state", "message"),
     [
         ("queued", "docpipe resume"),
         ("running", "docpipe resume"),
@@ -71,9 +75,9 @@ def test_what_failed_is_never_left_out() -> None:
         ("completed", "--from ACTIVITY"),
     ],
 )
-def test_what_cannot_be_retried(state: str, told: str) -> None:
+def test_what_cannot_be_retried(state: str, message: str) -> None:
     """What makes no sense is refused with what would."""
-    with pytest.raises(UsageError, match=told):
+    with pytest.raises(UsageError, match=message):
         restart_point(run(RunState(state)), steps({Activity.SEARCH: OK}), None)
 
 
@@ -134,7 +138,7 @@ async def test_nothing_is_forgotten_where_it_is_too_late(tmp_path: Path) -> None
 
 
 async def test_a_run_that_is_given_up(tmp_path: Path) -> None:
-    """It stays unfinished until the tracker is told, and its patient may have a new run meanwhile."""
+    """It stays unfinished until the tracker is reported, and its patient may have a new run meanwhile."""
     async with open_database(tmp_path, time.time) as store:
         await store.create_runs({"P1": "R1"}, 0)
         await store.cancel_run("R1")

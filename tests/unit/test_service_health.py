@@ -1,4 +1,4 @@
-"""The health of a service: a pure state machine, told as a list of events."""
+"""The health of a service: a pure state machine, given a list of events."""
 
 import itertools
 import random

@@ -1,4 +1,4 @@
-"""Who is sent while a service is down, and who is to blame alone."""
+"""Which requests are sent while a service is down, and which one is the cause alone."""
 
 import asyncio
 import random
@@ -22,7 +22,7 @@ def now() -> float:
 class World:
     """A service with two endpoints, `ask` and `tell`, and callers that try until they succeed."""
 
-    def __init__(self, rate=FAST, seed=1):
+    def __init__(self, rate=FAST, seed=1, *, even=False):
         self.turns = []
         self.service = Service(
             "exchange",
@@ -31,7 +31,9 @@ class World:
             listener=lambda _name, turn, outage: self.turns.append((turn, outage)),
         )
         self.gates = {
-            name: Gate(self.service, Quota(f"exchange.{name}", rate, clock=virtual.wall_clock))
+            name: Gate(
+                self.service, Quota.local(f"exchange.{name}", rate, clock=virtual.wall_clock, even=even)
+            )
             for name in ("ask", "tell")
         }
         self.works = True
@@ -84,7 +86,7 @@ class World:
 
 
 async def test_one_probes_and_all_others_wait():
-    """While the service is down one request is under way at most, an interval apart; then all go on."""
+    """While the service is down one request is under way at most, an interval apart; then all continue."""
     world = World()
     await world.bring_down()
     for number in range(200):
@@ -104,8 +106,8 @@ async def test_one_probes_and_all_others_wait():
 
 
 async def test_callers_in_line_when_it_goes_down_are_not_sent():
-    """Whoever stood in the quota's line before the outage stays there."""
-    world = World(Rate(10, 10.0))
+    """Callers in the quota's line before the outage stay there."""
+    world = World(Rate(10, 10.0), even=True)
     world.works = False
     for number in range(100):
         world.start(f"run{number}")
@@ -124,7 +126,7 @@ async def test_place_granted_just_before_the_outage_is_handed_back():
     await world.bring_down()
     call = gate.call(Ticket("late"))
     place = gate.quota.place(call.ticket)
-    gate.quota._grant()  # as if granted before it went down
+    place.grant = await gate.quota._places.take(0.0)  # as if granted before it went down
     assert not world.service.admit(call)
     used = gate.quota.view().used
     place.unspent()
@@ -133,9 +135,10 @@ async def test_place_granted_just_before_the_outage_is_handed_back():
     await world.all()
 
 
-async def test_all_go_on_in_the_order_of_the_line():
+@pytest.mark.parametrize("even", [False, True])
+async def test_all_continue_in_the_order_of_the_line(even):
     """After the outage all go by priority and arrival, failed probers in their old place."""
-    world = World(Rate(10, 1.0))
+    world = World(Rate(10, 1.0), even=even)
     await world.bring_down()
     for number in range(20):
         world.start(f"run{number:02}")
@@ -151,7 +154,7 @@ async def test_all_go_on_in_the_order_of_the_line():
 
 
 async def test_the_probe_goes_round():
-    """Whoever failed least probes next, over all endpoints: nobody probes twice before others did once."""
+    """The caller that failed least probes next, at all endpoints: none probes twice before all did once."""
     world = World()
     await world.bring_down()
     for number in range(4):
@@ -202,7 +205,7 @@ async def test_cancelled_before_its_probe_is_replaced():
 
 
 async def test_everybody_who_waits_leaves():
-    """An outage that nobody waits through any more ends with the next caller, who probes when it is time."""
+    """An outage without waiting callers ends with the next caller, which probes when it is time."""
     world = World()
     await world.bring_down()
     for task in world.tasks.values():
@@ -297,7 +300,7 @@ async def test_own_lookups_are_no_evidence_against_a_call():
 
 @pytest.mark.parametrize("seed", range(3))
 async def test_a_service_that_answers_every_second_request_ends_nobody(seed):
-    """Where half of all requests fail, whoever has bad luck for long is still not to blame."""
+    """Where half of all requests fail, a caller with many failures in a row is still not poisoned."""
     world, rng = World(seed=seed), random.Random(seed)
     fair = world.service.answered
 
@@ -377,3 +380,57 @@ async def test_no_rate_waits_for_the_service_too():
     world.works = True
     await world.all()
     assert world.most_under_way >= 50
+
+
+@pytest.mark.parametrize("everything", [False, True], ids=["service", "everything"])
+async def test_a_pause_holds_a_call_that_was_admitted_before_it(everything):
+    """A caller that waits after the gate, such as for a slot, is not sent once a pause has begun."""
+    world = World()
+    gate = world.gates["ask"]
+    call = gate.call(Ticket("run"))
+    place = await gate.enter(call)
+    assert world.service.may_still(call)
+    world.service.pause(everything=everything)
+    assert not world.service.may_still(call)
+    place.unspent()
+    world.service.unpause(everything=everything)
+    assert world.service.may_still(call)
+
+
+async def test_a_probe_that_a_pause_held_back_is_made_by_somebody_else():
+    """A prober that a pause keeps from sending is none any more: after the pause the next in line probes."""
+    world = World()
+    await world.bring_down()
+    gate = world.gates["ask"]
+    for task in world.tasks.values():
+        task.cancel()
+    call = gate.call(Ticket("held"))
+    place = await gate.enter(call)
+    world.service.pause(everything=True)
+    assert not world.service.may_still(call)
+    place.unspent()
+    world.works = True
+    world.start("next")
+    await asyncio.sleep(300)
+    assert world.sent == []
+    world.service.unpause(everything=True)
+    await asyncio.wait_for(world.tasks["next"], 120)
+    assert world.service.up
+
+
+async def test_pauses_of_a_service_and_of_everything_hold_beside_each_other():
+    """Nothing is sent before both have ended, in whichever order; only one is the service's own."""
+    world = World()
+    world.service.pause(7.0)
+    world.service.pause(8.0, everything=True)
+    task = world.start("run")
+    await asyncio.sleep(10)
+    assert world.service.paused_since == 7.0
+    assert world.service.wait().what == ""
+    world.service.unpause(everything=True)
+    await asyncio.sleep(10)
+    assert world.sent == []
+    assert world.service.wait().what == "exchange"
+    world.service.unpause()
+    await task
+    assert world.service.paused_since is None

@@ -11,7 +11,7 @@ from docpipe.errors import StateError
 from docpipe.runtime.state_folder import InUseError, StateFolder, address, in_use
 
 
-def test_second_process_is_told_who_holds_it(tmp_path: Path) -> None:
+def test_second_process_learns_who_holds_it(tmp_path: Path) -> None:
     """Another process is refused with the holder's number; after the holder's end it gets in."""
     assert not in_use(tmp_path)
     code = (
@@ -33,7 +33,7 @@ def test_second_process_is_told_who_holds_it(tmp_path: Path) -> None:
 
 
 def test_folder_that_cannot_be_written(tmp_path: Path) -> None:
-    """A file in the way, or a folder that is not ours, is told with the cure."""
+    """A file in the way, or a folder that is not ours, is reported with the cure."""
     (tmp_path / "file").write_text("")
     with pytest.raises(StateError, match=r"state\.dir"), StateFolder(tmp_path / "file"):
         pass

@@ -1,11 +1,14 @@
 """The folder storage: atomic, repeatable after a crash at any step, and safe against names."""
 
+import asyncio
 import json
 import os
 import shutil
 import stat
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 from urllib.parse import unquote
 
 import pytest
@@ -13,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from docpipe.errors import StateError
-from docpipe.storage import FolderStorage, folder_name
+from docpipe.storage import FolderStorage, folder_name, opening
 
 PATIENT, DOCUMENT = "P123", "0123456789abcdef"
 CALLS = ["fsync", "replace", "link", "unlink", "mkdir", "open", "chmod"]
@@ -265,7 +268,7 @@ async def test_a_file_of_a_document_is_read(tmp_path):
 
 
 async def test_the_check_names_cause_and_cure(tmp_path):
-    """A storage that cannot be written is told in a sentence, and a good one is left empty."""
+    """A storage that cannot be written is reported in a sentence, and a good one is left empty."""
     await FolderStorage(tmp_path / "new" / "storage").check()
     assert listing(tmp_path / "new" / "storage") == set()
     (tmp_path / "file").write_text("")
@@ -381,7 +384,7 @@ async def test_a_folder_that_is_known_is_not_synced_again(
 async def test_a_folder_that_was_known_and_is_gone_is_made_anew(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Somebody may remove a patient's folder while docpipe runs; all names are synced again."""
+    """A patient's folder may be removed while docpipe runs; all names are synced again."""
     storage = FolderStorage(tmp_path / "storage")
     await storage.put_document(PATIENT, DOCUMENT, sources(tmp_path, text_md=b"1"), {})
     shutil.rmtree(tmp_path / "storage")
@@ -408,7 +411,7 @@ async def test_a_folder_that_a_crash_left_behind_is_synced(
 async def test_the_last_file_of_a_run_is_named_once_the_others_are_on_the_disk(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whoever finds a manifest finds the reports."""
+    """Where there is a manifest, there are the reports."""
     storage = FolderStorage(tmp_path / "storage")
     names = synced(monkeypatch)
     real = os.replace
@@ -424,3 +427,30 @@ async def test_the_last_file_of_a_run_is_named_once_the_others_are_on_the_disk(
         *(".tmp-a.html", ".tmp-b.json", "to a.html", "to b.json", "R1"),
         *(".tmp-manifest.json", "to manifest.json", "R1"),
     ]
+
+
+async def test_a_file_whose_caller_is_cancelled_while_it_is_opened_is_closed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The thread has opened it by then, and nobody else could close it."""
+    opened: list[BinaryIO] = []
+    began, may_end, real = threading.Event(), threading.Event(), opening._open
+
+    def slow(path: Path) -> BinaryIO:
+        began.set()
+        may_end.wait(60)
+        opened.append(real(path))
+        return opened[0]
+
+    monkeypatch.setattr(opening, "_open", slow)
+    (tmp_path / "a").write_bytes(b"a")
+    with ThreadPoolExecutor(1) as executor:
+        task = asyncio.create_task(opening.open_file(tmp_path / "a", executor))
+        await asyncio.to_thread(began.wait, 60)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        may_end.set()
+    for _ in range(10):  # the loop learns of the thread's end
+        await asyncio.sleep(0)
+    assert opened[0].closed

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from docpipe.config.config import Config, load
+from docpipe.config.config import Config
 from docpipe.config.config import Storage as Section
+from docpipe.config.loading import load
 from docpipe.errors import ConfigError
 from docpipe.storage import Bucket, folder_or_bucket, hashed_names
 from docpipe.storage.stores import credentials_from, open_store
@@ -40,7 +41,7 @@ def test_what_is_taken(url: str, place: Path | Bucket) -> None:
 
 
 @pytest.mark.parametrize(
-    ("url", "options", "told"),
+    ("url", "options", "message"),
     [
         ("ftp://x", {}, r"`ftp://` cannot be used; give a folder, or one of .*s3://"),
         ("file://host/x", {}, r"`file://` cannot be used"),
@@ -59,7 +60,7 @@ def test_what_is_taken(url: str, place: Path | Bucket) -> None:
         (
             "s3://bucket",
             {"secret_access_key": "hunter2"},
-            r"secrets do not stand here; give AWS_ACCESS_KEY_ID",
+            r"secrets do not belong here; use AWS_ACCESS_KEY_ID",
         ),
         ("gs://bucket", {"service_account_key": "hunter2"}, r"secrets .*GOOGLE_APPLICATION_CREDENTIALS"),
         ("az://bucket", {"account_key": "hunter2"}, r"secrets .*AZURE_STORAGE_ACCOUNT_KEY"),
@@ -76,9 +77,9 @@ def test_what_is_taken(url: str, place: Path | Bucket) -> None:
         ("az://bucket", {"endpoint": "http://127.evil.example", "allow_http": True}, r"TLS only"),
     ],
 )
-def test_what_is_refused(url: str, options: dict[str, Any], told: str) -> None:
+def test_what_is_refused(url: str, options: dict[str, Any], message: str) -> None:
     """With the key, and what would be right; never with a secret."""
-    with pytest.raises(ConfigError, match=told) as refused:
+    with pytest.raises(ConfigError, match=message) as refused:
         folder_or_bucket(url, options, HERE)
     assert "hunter2" not in str(refused.value)
 
@@ -144,8 +145,8 @@ def test_hashed_names(ids: list[str]) -> None:
 def test_keys_from_a_file(tmp_path: Path) -> None:
     """As AWS' tools have it, read anew, refused without being quoted."""
     path = tmp_path / "credentials"
-    for told in ("cannot be read", "has to hold"):
-        with pytest.raises(ConfigError, match=told) as refused:
+    for message in ("cannot be read", "has to hold"):
+        with pytest.raises(ConfigError, match=message) as refused:
             credentials_from(path)
         assert "hunter2" not in str(refused.value)
         path.write_text("[default]\naws_secret_access_key = hunter2", "utf-8")
@@ -168,15 +169,15 @@ def test_every_scheme_opens() -> None:
         open_store(folder_or_bucket(url, options, HERE))
 
 
-def test_without_obstore_the_cure_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever names a bucket and lacks the extra is told which."""
+def test_without_obstore_the_cure_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A configuration with a bucket but without the extra gets its name."""
     monkeypatch.setitem(sys.modules, "obstore", None)
     with pytest.raises(ConfigError, match=r"s3:// needs obstore.*pip install 'docpipe\[cloud\]'"):
         open_storage(Config(storage=Section(url="s3://bucket")))
 
 
 def test_a_folder_does_without_obstore(tmp_path: Path) -> None:
-    """Who keeps documents in a folder does not load it."""
+    """A folder as storage does not load it."""
     script = (
         "import sys, docpipe.app, docpipe.cli.check\n"
         "from docpipe.config.config import Config, Storage\n"
@@ -184,6 +185,6 @@ def test_a_folder_does_without_obstore(tmp_path: Path) -> None:
         f"open_storage(Config(storage=Storage(url={str(tmp_path)!r})))\n"
         "print('obstore' in sys.modules)"
     )
-    told = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
-    assert told == "False\n"
+    output = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
+    assert output == "False\n"
     assert storage_folder(Config(storage=Section(url="s3://bucket"))) is None

@@ -38,8 +38,8 @@ async def test_only_old_and_finished_runs_are_forgotten(tmp_path: Path) -> None:
         assert await store.steps("R00011") == []
         assert len(await store.steps("R00010")) == 3
         assert await prune(store, before=100 * DAY) == 0
-        store.note_alive()
-        await store.create_runs({"P1": "R1"}, 0)  # and it goes on being written to
+        store.ledger.note_alive()
+        await store.create_runs({"P1": "R1"}, 0)  # and it continues being written to
 
 
 async def test_the_database_shrinks(tmp_path: Path) -> None:
@@ -48,7 +48,7 @@ async def test_the_database_shrinks(tmp_path: Path) -> None:
     async with open_database(tmp_path, lambda: now[0]) as store:
         for number in range(150):
             await a_run(store, number, size=40_000)
-        await store.writer.alone(lambda db: db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall())
+        await store.writer.exclusive(lambda db: db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall())
         before = (tmp_path / "checkpoints.db").stat().st_size
         now[0] = DAY
         await prune(store, before=DAY)
@@ -70,6 +70,68 @@ async def test_once_an_hour(tmp_path: Path) -> None:
         async with log_of(tmp_path) as log, tidied(store, log, None, virtual.wall_clock):
             await asyncio.sleep(10 * DAY)
             assert len(await store.listing.page()) == 1
+
+
+class Clock:
+    """A wall clock that can be set."""
+
+    step = 0.0
+
+    def __call__(self) -> float:
+        return virtual.wall_clock() + self.step
+
+
+@pytest.mark.virtual
+@pytest.mark.parametrize("hours", [0.1, 5, 23])
+async def test_a_clock_far_ahead_for_some_hours_prunes_nothing(tmp_path: Path, hours: float) -> None:
+    """Neither in a service that sees it, nor where it is restarted meanwhile, nor twice."""
+    clock = Clock()
+    async with open_database(tmp_path, clock) as store, log_of(tmp_path) as log:
+        await a_run(store, 1)
+        async with tidied(store, log, 30 * DAY, clock):
+            await asyncio.sleep(DAY)
+            clock.step = 200 * DAY
+            await asyncio.sleep(hours * EVERY_S / 2)
+        async with tidied(store, log, 30 * DAY, clock):
+            await asyncio.sleep(hours * EVERY_S / 2)
+            clock.step = 0.0
+            await asyncio.sleep(DAY)
+            clock.step = 900 * DAY
+            await asyncio.sleep(hours * EVERY_S)
+        assert len(await store.listing.page()) == 1
+
+
+@pytest.mark.virtual
+async def test_a_clock_set_back_at_the_end_of_a_run_makes_it_no_older(tmp_path: Path) -> None:
+    """Neither while the clock is on its way back, nor when it is right again."""
+    clock = Clock()
+    async with open_database(tmp_path, clock) as store, log_of(tmp_path) as log:
+        await store.create_runs({"P1": "R1"}, 0)
+        clock.step = -400 * DAY
+        await store.finish_run("R1", RunState.COMPLETED, {}, None, None)
+        for step in (-200 * DAY, 0.0):
+            clock.step = step
+            async with tidied(store, log, 30 * DAY, clock):
+                await asyncio.sleep(2 * DAY)
+        assert len(await store.listing.page()) == 1
+
+
+@pytest.mark.virtual
+@pytest.mark.parametrize("off", [2 * DAY, 200 * DAY])
+async def test_after_a_long_rest_old_runs_are_pruned_all_the_same(tmp_path: Path, off: float) -> None:
+    """A machine that was off for months, or is used once a week, cleans up a day later."""
+    clock = Clock()
+    async with open_database(tmp_path, clock) as store, log_of(tmp_path) as log:
+        await a_run(store, 1)
+        async with tidied(store, log, DAY, clock):
+            await asyncio.sleep(EVERY_S)
+        clock.step = off
+        async with tidied(store, log, DAY, clock):
+            await asyncio.sleep(EVERY_S)
+        await asyncio.sleep(7 * DAY)
+        async with tidied(store, log, DAY, clock):
+            await asyncio.sleep(EVERY_S)
+        assert await store.listing.page() == []
 
 
 def log_of(folder: Path) -> ActivityLog:
@@ -109,10 +171,10 @@ async def test_the_activity_log_is_put_aside(tmp_path: Path, monkeypatch: pytest
 
 
 @pytest.mark.virtual
-async def test_a_log_that_cannot_be_put_aside_goes_on(
+async def test_a_log_that_cannot_be_put_aside_is_continued(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Something in the way of the new file is told, and costs no line."""
+    """Something in the way of the new file is reported, and costs no line."""
     monkeypatch.setattr(activity_log, "ROTATE_BYTES", 500)
     (tmp_path / "activity_log.new").mkdir()
     async with log_of(tmp_path) as log:

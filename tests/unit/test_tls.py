@@ -1,4 +1,4 @@
-"""TLS and proxies over the wire: what is trusted, what is shown, and what is told where it fails."""
+"""TLS and proxies over the wire: what is trusted, what is presented, and the messages of failures."""
 
 import contextlib
 import ssl
@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import trustme
 from aiohttp import web
+from structlog.testing import capture_logs
 
 from docpipe.config.config import Config, Docex, Tasktracker
 from docpipe.config.parsing import Secret
@@ -102,7 +103,7 @@ async def test_a_private_authority(authorities):
         ("nginx", "wants a certificate of docpipe", "`client_cert_file`"),
     ],
 )
-async def test_failures_are_told_apart(authorities, kind, reason, cure):
+async def test_failures_are_distinguished(authorities, kind, reason, cure):
     """Each is a failure of its own, with the cure; nothing was sent, so the run waits and nothing is lost."""
     now = datetime.now(UTC)
     issued = {
@@ -117,7 +118,7 @@ async def test_failures_are_told_apart(authorities, kind, reason, cure):
     assert isinstance(failure, Failure)
     assert reason in failure.reason
     assert cure in failure.cure
-    assert failure.told == f"{failure.reason}; {failure.cure}"
+    assert failure.sentence == f"{failure.reason}; {failure.cure}"
     assert not failure.sent
     assert len(seen) == (kind == "nginx")
 
@@ -126,10 +127,10 @@ async def test_failures_are_told_apart(authorities, kind, reason, cure):
 async def test_client_certificates(authorities, files):
     """A service that asks for a certificate gets it, and a foreign origin does not."""
     server = authorities.ours.issue_cert("localhost")
-    shown = {"client_cert_file": files[0], "client_key_file": files[1]}
+    certificate = {"client_cert_file": files[0], "client_key_file": files[1]}
     asking = serving(server, authorities.ours), serving(server, authorities.ours)
     async with asking[0] as (url, seen), asking[1] as (away, seen_away):
-        config = config_of(authorities.folder, url, ca_file="ca.pem", **shown)
+        config = config_of(authorities.folder, url, ca_file="ca.pem", **certificate)
         assert (await once(config, url)).ok
         assert isinstance(await once(config, away), Failure)
     assert len(seen) == 1
@@ -139,13 +140,14 @@ async def test_client_certificates(authorities, files):
 async def test_old_versions_of_tls_are_refused(authorities):
     """TLS 1.1 is not spoken, whatever the server offers."""
     way = open_ways(config_of(authorities.folder, "https://localhost", ca_file="ca.pem")).others
-    assert way.tls.minimum_version is ssl.TLSVersion.TLSv1_2
-    assert way.tls.verify_mode is ssl.CERT_REQUIRED
-    assert way.tls.check_hostname
+    context = way.tls.context()
+    assert context.minimum_version is ssl.TLSVersion.TLSv1_2
+    assert context.verify_mode is ssl.CERT_REQUIRED
+    assert context.check_hostname
 
 
 @pytest.mark.parametrize(
-    ("given", "told"),
+    ("given", "message"),
     [
         ({"ca_file": "nowhere.pem"}, r"docex: .*nowhere\.pem cannot be read: No such file"),
         ({"ca_file": "key.pem"}, r"key\.pem has to hold certificates as PEM"),
@@ -156,9 +158,9 @@ async def test_old_versions_of_tls_are_refused(authorities):
         ({"proxy_login": Secret(LOGIN)}, r"docex\.proxy is missing"),
     ],
 )
-async def test_bad_files_are_refused_at_the_start(authorities, given, told):
+async def test_bad_files_are_refused_at_the_start(authorities, given, message):
     """What cannot be used is refused with its name before anything is sent."""
-    with pytest.raises(ConfigError, match=told):
+    with pytest.raises(ConfigError, match=message):
         open_ways(config_of(authorities.folder, "https://localhost", **given))
 
 
@@ -187,7 +189,7 @@ async def test_a_proxy_leads_to_the_service(authorities):
     ],
 )
 async def test_failures_of_the_proxy(authorities, scheme, proxy, reason, cure):
-    """They are told as the proxy's, and waited out; of plain requests only some are known to be its own."""
+    """They are reported as the proxy's, and waited out; of plain requests only some are surely its own."""
     async with proxy or contextlib.nullcontext():
         where = "http://127.0.0.1:1" if proxy is None else proxy.url
         given = {"proxy": where, "proxy_login": Secret(LOGIN)}
@@ -195,4 +197,45 @@ async def test_failures_of_the_proxy(authorities, scheme, proxy, reason, cure):
         failure = await once(config_of(authorities.folder, url, **given), url)
     assert reason in failure.reason
     assert cure in failure.cure
-    assert "CANARY" not in failure.told
+    assert "CANARY" not in failure.sentence
+
+
+def put(folder, source, name):
+    """Replace a file as renewals of certificates do, by a rename."""
+    part = folder / "part"
+    part.write_bytes((folder / source).read_bytes())
+    part.replace(folder / name)
+
+
+async def test_certificates_are_renewed_under_a_running_docpipe(authorities, tmp_path):
+    """New files count for the next request; until all of them fit, the last ones that did are used."""
+    for source in authorities.folder.iterdir():
+        (tmp_path / source.name).write_bytes(source.read_bytes())
+    authorities.others.cert_pem.write_to_path(tmp_path / "others.pem")
+    put(tmp_path, "others.pem", "trusted.pem")
+    async with serving(authorities.ours.issue_cert("localhost"), ask_for=authorities.ours) as (url, seen):
+        own = {"client_cert_file": "cert.pem", "client_key_file": "key.pem"}
+        config = config_of(tmp_path, url, ca_file="trusted.pem", **own)
+        async with Http(ways=open_ways(config)) as http, Process(Rate(1000, 1.0)) as process:
+
+            async def ok():
+                answer = await http.once(url, gate=process.gate, ticket=Ticket())
+                return isinstance(answer, Answer)
+
+            assert not await ok()
+            put(tmp_path, "ca.pem", "trusted.pem")
+            assert await ok()
+            put(tmp_path, "other-key.pem", "key.pem")
+            with capture_logs() as logs:
+                assert await ok()
+                assert await ok()
+            assert [line["event"] for line in logs if "certificates" in line["event"]] == [
+                "certificates_not_renewed"
+            ]
+            (tmp_path / "trusted.pem").unlink()
+            assert await ok()
+            put(tmp_path, "others.pem", "trusted.pem")
+            key = authorities.folder / "key.pem"
+            (tmp_path / "key.pem").write_bytes(key.read_bytes())
+            assert not await ok()
+    assert len(seen) == 4

@@ -30,7 +30,7 @@ async def test_executors_take_no_virtual_time():
     assert asyncio.get_running_loop().time() - start < 0.001
 
 
-def test_deadlock_is_told():
+def test_deadlock_is_reported():
     """Where nothing can ever happen the test fails instead of hanging."""
     with pytest.raises(virtual.Deadlock):
         virtual.run(asyncio.Event().wait())

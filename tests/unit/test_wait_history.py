@@ -1,7 +1,8 @@
-"""What a run has waited for: spans that begin, go on and end, also across processes, and stay few."""
+"""What a run has waited for: spans that begin, continue and end, also across processes, and stay few."""
 
-import json
+import msgspec
 
+from docpipe.checkpoints import Span
 from docpipe.engine import wait_history
 from docpipe.engine.wait_history import WaitHistory
 from docpipe.model import Wait, WaitKind
@@ -10,7 +11,7 @@ QUOTA, POLL = WaitKind.QUOTA, WaitKind.POLL
 
 
 def spans(of: WaitHistory) -> list[tuple[str, float, float | None]]:
-    return [(span["kind"], span["since"], span["until"]) for span in of.spans]
+    return [(span.kind, span.since, span.until) for span in of.spans]
 
 
 def test_one_wait_after_the_other() -> None:
@@ -49,14 +50,14 @@ def test_the_same_wait_of_another_activity_is_another() -> None:
     of = WaitHistory()
     of.note("DocEx_Search", Wait(WaitKind.OUTAGE, "docex", 0.0), 0.0)
     of.note("DocEx_CheckStatus", Wait(WaitKind.OUTAGE, "docex", 1.0), 1.0)
-    assert [span["activity"] for span in of.spans] == ["DocEx_Search", "DocEx_CheckStatus"]
+    assert [span.activity for span in of.spans] == ["DocEx_Search", "DocEx_CheckStatus"]
 
 
-def test_another_process_goes_on() -> None:
+def test_another_process_continues() -> None:
     """What was kept is kept, and an outage that outlived the process is still one wait."""
     of = WaitHistory()
     of.note("DocEx_Search", Wait(WaitKind.OUTAGE, "docex", 1.0), 1.0)
-    again = WaitHistory(json.loads(json.dumps(of.spans)))
+    again = WaitHistory(msgspec.json.decode(msgspec.json.encode(of.spans), type=list[Span]))
     again.note("DocEx_Search", Wait(WaitKind.OUTAGE, "docex", 50.0), 50.0)
     again.note("DocEx_Search", None, 60.0)
     assert spans(again) == [("outage", 1.0, 60.0)]
@@ -69,4 +70,4 @@ def test_only_the_last_are_kept() -> None:
     for number in range(200):
         of.note("DocEx_Search", Wait(WaitKind.RETRY, f"{number}", float(number)), float(number))
     assert len(of.spans) == wait_history.MOST
-    assert of.spans[-1]["what"] == "199"
+    assert of.spans[-1].what == "199"

@@ -28,7 +28,7 @@ def config(folder: Path, *rows: tuple[object, ...]) -> Config:
 
 
 async def test_everybody_and_those_who_meet_every_condition(tmp_path: Path) -> None:
-    """By id, each once, beside those who are named."""
+    """By id, each once, beside those that are named."""
     wards = config(tmp_path, ("P3", "A"), ("P1", "B"), ("P2", "B"), ("P2", "B"))
     assert await wanted_patients(args(all=True), wards) == ["P1", "P2", "P3"]
     assert await wanted_patients(args(where=["ward=B"], patient=["X1"]), wards) == ["X1", "P1", "P2"]
@@ -39,13 +39,13 @@ async def test_everybody_and_those_who_meet_every_condition(tmp_path: Path) -> N
 
 
 async def test_rows_without_an_id_are_left_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """What cannot be an id is told by its number, and the rest is taken."""
+    """What cannot be an id is reported by its line, and the rest is taken."""
     wards = config(tmp_path, ("P1", "A"), (None, "A"), ("", "A"), ("P\x07", "A"), (b"\xff\xfe", "A"))
     assert await wanted_patients(args(all=True), wards) == ["P1"]
     assert "4 rows of the patients database are left out" in capsys.readouterr().err
 
 
-async def test_what_cannot_be_listed_is_told(tmp_path: Path) -> None:
+async def test_what_cannot_be_listed_is_reported(tmp_path: Path) -> None:
     """No words, nobody there, no file, no server: a sentence each."""
     empty = config(tmp_path)
     with pytest.raises(UsageError, match="--all or --where COLUMN=VALUE"):
@@ -56,3 +56,44 @@ async def test_what_cannot_be_listed_is_told(tmp_path: Path) -> None:
         await wanted_patients(args(all=True), Config(patients=Patients(url=f"sqlite:///{tmp_path}/none.db")))
     with pytest.raises(DatabaseDownError, match="the connection was refused"):
         await wanted_patients(args(all=True), Config(patients=Patients(url="postgresql://u@127.0.0.1:1/d")))
+
+
+@pytest.mark.parametrize(
+    ("text", "ids"),
+    [
+        ("P1\nP2\n", ["P1", "P2"]),
+        ("P1\rP2\rP3", ["P1", "P2", "P3"]),
+        ("# my patients\r\nP1\r\n\r\n  P2  \r\n", ["P1", "P2"]),
+        ("id,ward\rP1,A\rP2,B\r", ["P1", "P2"]),
+        ('\ufeffsep=;\n"ID";ward\nP1;"a, b"\n# later\nP2;c\n', ["P1", "P2"]),
+        ("ward\tid\nA\tP1\n", ["P1"]),
+        ('id,note\nP1,"two\n# lines"\nP2,""\n', ["P1", "P2"]),
+        ("id\n123\n", ["123"]),
+        ("abc\n", ["abc"]),
+    ],
+)
+async def test_files_of_patients(tmp_path: Path, text: str, ids: list[str]) -> None:
+    """However lines end, whatever the delimiter is: each patient is taken, and nothing else."""
+    path = tmp_path / "file"
+    path.write_bytes(text.encode())
+    assert await wanted_patients(args(patients=path), Config()) == ids
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("patient_id,name\nP101,x\n", "without a column `id`; its columns are patient_id, name."),
+        ("name\nP101\nP102\n", "without a column `id`; its columns are name."),
+        ("P101,Ann,1957\nP102,Zoe,1960\n", "without a column `id`. Call the column"),
+        ('id,note\nP1,a\nP2,"b\nP3,c\nP4,d\n', r'the quote \("\) opened on line 3 is not closed'),
+        ('id,note\nP1,"a\nP2,"b"\n', r'the quote \("\) opened on line 2|opened on line 3'),
+        ("\xff".encode("latin-1"), "is not UTF-8 text"),
+    ],
+)
+async def test_files_that_are_refused(tmp_path: Path, text: str | bytes, problem: str) -> None:
+    """What cannot be a list of patients is refused as a whole, with the columns or the line, and no data."""
+    path = tmp_path / "patients.csv"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(UsageError, match=problem) as refused:
+        await wanted_patients(args(patients=path), Config())
+    assert "Ann" not in str(refused.value)

@@ -8,8 +8,8 @@ import jsonschema_rs
 import pytest
 
 from docpipe.web.app import ROUTES
+from docpipe.web.components import SCHEMAS
 from docpipe.web.openapi import document
-from docpipe.web.schemas import SCHEMAS
 
 
 def routes() -> set[tuple[str, str]]:
@@ -20,12 +20,14 @@ def routes() -> set[tuple[str, str]]:
 def test_every_route_is_described(token: bool) -> None:
     """And nothing else is."""
     paths = document(token=token)["paths"]
-    told = {(method, path) for path, operations in paths.items() for method in operations}
-    assert told == routes()
-    assert len({operation["operationId"] for op in paths.values() for operation in op.values()}) == len(told)
+    reported = {(method, path) for path, operations in paths.items() for method in operations}
+    assert reported == routes()
+    assert len({operation["operationId"] for op in paths.values() for operation in op.values()}) == len(
+        reported
+    )
 
 
-def test_the_token_is_told_where_it_is_needed() -> None:
+def test_the_token_is_reported_where_it_is_needed() -> None:
     """Everywhere but at what is open, and nowhere when there is none."""
     guarded = {
         path
@@ -56,10 +58,12 @@ def references(value: Any) -> Iterator[str]:
 
 
 def test_every_error_is_a_problem() -> None:
-    """Of every operation, and those that callers can cause anywhere are told."""
+    """Of every operation, and those that callers can cause anywhere are reported."""
     for operations in document(token=True)["paths"].values():
         for operation in operations.values():
-            errors = {status: told for status, told in operation["responses"].items() if int(status) >= 400}
+            errors = {
+                status: message for status, message in operation["responses"].items() if int(status) >= 400
+            }
             assert {"400", "421", "500"} <= errors.keys()
-            for told in errors.values():
-                assert list(told["content"]) == ["application/problem+json"]
+            for message in errors.values():
+                assert list(message["content"]) == ["application/problem+json"]

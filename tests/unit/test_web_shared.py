@@ -1,4 +1,4 @@
-"""What many ask for at about the same time is made once, and never told when it is out of date."""
+"""Answers that many request at about the same time are made once, and never sent when out of date."""
 
 import asyncio
 
@@ -26,7 +26,7 @@ class Maker:
 
 
 async def test_many_are_given_what_was_made_once() -> None:
-    """All who ask for the same before it is there; others have their own."""
+    """All requests for the same before it is there share it; others have their own."""
     shared, make = Shared(), Maker()
     bodies = await asyncio.gather(*(shared.of("a", make) for _ in range(50)), shared.of("b", make))
     assert bodies == [b"1"] * 50 + [b"2"]
@@ -56,11 +56,11 @@ async def test_what_took_long_is_not_kept() -> None:
 
 
 async def test_a_change_outdates_also_what_is_being_made() -> None:
-    """Whoever asked before is told what was; whoever asks afterwards, what is; the earlier is not kept."""
+    """A request before the change gets the old answer, one after it the new one; the old one is not kept."""
     shared, make = Shared(), Maker()
     before = asyncio.create_task(shared.of("a", make))
     await asyncio.sleep(0.5)
-    shared.outdate()
+    shared.invalidate()
     after = asyncio.create_task(shared.of("a", make))
     assert await before == b"1"
     late = asyncio.create_task(shared.of("a", make))
@@ -81,7 +81,7 @@ async def test_who_fails_does_so_alone() -> None:
 
 
 async def test_who_leaves_takes_nobody_along() -> None:
-    """One who waits leaves the others what comes; the one who makes it leaves them to make their own."""
+    """A waiting request that leaves does not affect others; if the one at work leaves, another takes over."""
     shared, make = Shared(), Maker()
     first, second, third = (asyncio.create_task(shared.of("a", make)) for _ in range(3))
     await asyncio.sleep(0.5)

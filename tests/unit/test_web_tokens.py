@@ -41,7 +41,7 @@ def test_tokens_are_compared_in_constant_time(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_a_session_ends(clock: Clock) -> None:
-    """After its time, or when it is told to; others go on."""
+    """After its time, or when it is revoked; others continue."""
     sessions = Sessions(clock)
     first, second = sessions.begin(), sessions.begin()
     assert first != second
@@ -81,7 +81,7 @@ def test_guesses_are_limited(clock: Clock) -> None:
 
 
 def test_an_address_of_ipv6_is_its_network(clock: Clock) -> None:
-    """Whoever has one has 2^64 of them; what is no address at all is one, too."""
+    """An IPv6 network of 2^64 addresses counts as one client; so does what is no address at all."""
     guesses = Guesses(clock)
     for number in range(GUESSES):
         guesses.bad(f"2001:db8::{number:x}")

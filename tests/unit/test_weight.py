@@ -61,8 +61,8 @@ def test_an_installation_without_extras_stays_below_300_mb() -> None:
 def test_the_main_process_loads_no_converter() -> None:
     """What reads documents is loaded by workers alone."""
     script = "import json, sys, docpipe.app, docpipe.cli.run; print(json.dumps(sorted(sys.modules)))"
-    told = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
-    modules = json.loads(told)
+    output = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
+    modules = json.loads(output)
     assert not {name.partition(".")[0] for name in modules} & set(HEAVY)
     # Nor what other commands and other exchanges need: the first request waits for all that is loaded.
     assert not {"docpipe.web.server", "docpipe.sources.fhir", "aiohttp.web_urldispatcher"} & set(modules)

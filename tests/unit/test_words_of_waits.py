@@ -5,10 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from docpipe.cli import words
-from docpipe.model import WaitKind
-from docpipe.report.words import WAITS
-from docpipe.web import views
+from docpipe.model import WAITS, WaitKind, describe_subject, describe_wait
 
 ROOT = Path(__file__).parents[2] / "docpipe"
 
@@ -17,31 +14,22 @@ def coloured(sheet: str) -> set[str]:
     return set(re.findall(r"\.wait-(\w+)", (ROOT / sheet).read_text("utf-8")))
 
 
-def page() -> set[str]:
-    table = re.search(
-        r"const KINDS = \{(.*?)\n\};", (ROOT / "web/static/timeline.js").read_text("utf-8"), re.DOTALL
-    )
-    assert table is not None
-    return set(re.findall(r"^ *(\w+): \"[^\"]+\",$", table[1], re.MULTILINE))
-
-
 @pytest.mark.parametrize(
-    ("place", "told"),
+    ("place", "kinds"),
     {
-        "the terminal": set(words._KINDS),
-        "the summary": set(words._FOR),
-        "the service": set(views._TOLD),
-        "the report": set(WAITS),
-        "the page": page(),
+        "the words": set(WAITS),
         "the report's colours": coloured("report/page.css"),
         "the page's colours": coloured("web/static/app.css"),
     }.items(),
 )
-def test_every_wait_has_words(place: str, told: set[str]) -> None:
-    """No kind is without, and none is told of that is not there."""
-    assert told == set(WaitKind), place
+def test_every_wait_has_words_and_colours(place: str, kinds: set[str]) -> None:
+    """No kind is without, and there is no other."""
+    assert kinds == set(WaitKind), place
 
 
-def test_the_terminal_and_the_service_say_the_same() -> None:
-    """`docpipe status` and the API tell a wait in the same words."""
-    assert words._KINDS == views._TOLD
+def test_a_wait_is_described_with_its_place() -> None:
+    """Where nothing is named, it is docpipe itself; a kind of a newer docpipe breaks nothing."""
+    assert describe_wait("quota", "docex.search", 2) == "waits for the quota of docex.search, place 2 in line"
+    assert describe_wait("pause", "") == "docpipe is paused"
+    assert describe_wait("moon", "tide") == "waits (tide)"
+    assert describe_subject("outage", "docex") == "docex to be up again"

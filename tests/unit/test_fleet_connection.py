@@ -1,0 +1,102 @@
+"""A Temporal that cannot be reached, or not be trusted: one sentence with the cure, none of Rust's."""
+
+import asyncio
+import contextlib
+import ssl
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import trustme
+from temporalio.converter import DataConverter
+
+from docpipe.config.config import Config
+from docpipe.config.fleet import Fleet
+from docpipe.errors import ConfigError, UnreachableError
+from docpipe.fleet import connection
+from docpipe.fleet.connection import connect
+from tests.postgres import free_port
+
+
+@pytest.fixture(scope="module")
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+@contextlib.asynccontextmanager
+async def listening(context: ssl.SSLContext | None, *, hangs: bool = False) -> AsyncIterator[str]:
+    """A server that knows nothing of gRPC, and breaks each connection off, or never answers."""
+
+    async def handle(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(asyncio.CancelledError):
+            await (asyncio.Event().wait() if hangs else asyncio.sleep(0))
+        writer.close()
+
+    server = await asyncio.start_server(handle, "127.0.0.1", 0, ssl=context)
+    try:
+        yield f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    finally:
+        server.close()
+
+
+def served(authority: trustme.CA) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    context.set_alpn_protocols(["h2"])
+    return context
+
+
+async def refusal(folder: Path, **fleet: object) -> str:
+    """The sentence, and whether it is final."""
+    config = Config(fleet=Fleet(**fleet), source=folder / "config.toml")
+    with pytest.raises((ConfigError, UnreachableError)) as refused:
+        await connect(config, DataConverter.default)
+    text = str(refused.value)
+    assert "tonic" not in text
+    assert "Custom {" not in text
+    return f"{type(refused.value).__name__} {text}"
+
+
+async def test_nobody_is_there(tmp_path: Path) -> None:
+    """A wrong port, or a wrong name, may be mended by a start."""
+    sentence = await refusal(tmp_path, temporal=f"127.0.0.1:{free_port()}")
+    assert sentence.startswith("UnreachableError")
+    assert "(nothing listens there): start it, or set fleet.temporal to its address" in sentence
+    sentence = await refusal(tmp_path, temporal="no-such-machine.invalid:7233")
+    assert "(there is no machine of that name)" in sentence
+
+
+async def test_certificates(tmp_path: Path, authority: trustme.CA) -> None:
+    """Of an unknown authority, or for another name: each with the key to set."""
+    trustme.CA().cert_pem.write_to_path(tmp_path / "other.pem")
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    async with listening(served(authority)) as address:
+        sentence = await refusal(tmp_path, temporal=address, tls=True, ca_file="other.pem")
+        assert sentence.startswith("ConfigError fleet.temporal: the certificate of")
+        assert "signed by nobody that docpipe trusts: set fleet.ca_file" in sentence
+        sentence = await refusal(
+            tmp_path, temporal=address, tls=True, ca_file="ca.pem", server_name="other.example"
+        )
+        assert "is for another name: correct the address, or set fleet.server_name" in sentence
+        sentence = await refusal(tmp_path, temporal=address, tls=True, ca_file="ca.pem")
+        assert "or set fleet.client_cert_file to a certificate, if it expects one" in sentence
+        sentence = await refusal(tmp_path, temporal=address)
+        assert "or set fleet.tls = true, if it expects TLS" in sentence
+    async with listening(None) as address:
+        sentence = await refusal(tmp_path, temporal=address, tls=True)
+        assert "does not speak TLS: set fleet.tls = false, or correct the port" in sentence
+
+
+async def test_files_that_are_not_there(tmp_path: Path) -> None:
+    """Are named before anything is sent."""
+    sentence = await refusal(tmp_path, temporal="127.0.0.1:1", tls=True, ca_file="none.pem")
+    assert f"fleet.ca_file: {tmp_path}/none.pem cannot be read: No such file" in sentence
+
+
+async def test_a_server_that_never_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Is given up after a while."""
+    monkeypatch.setattr(connection, "_CONNECT_S", 0.5)
+    async with listening(None, hangs=True) as address:
+        sentence = await refusal(tmp_path, temporal=address)
+        assert sentence.startswith("UnreachableError")
+        assert "(no answer in time)" in sentence

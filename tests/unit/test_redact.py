@@ -1,0 +1,163 @@
+"""No signature of an address gets into HAR files or logs, wherever the address stands."""
+
+import json
+import logging
+
+import aiohttp
+import pytest
+import structlog
+from aiohttp import web
+
+from docpipe.http.har import Har
+from docpipe.runtime import logs
+from docpipe.util.redact import without_secrets
+
+CANARY = "CANARY4711"
+SIGNED = f"https://a.example/x.zip?expires=17&signature={CANARY}"
+LONG = "8f3aK" * 8
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        SIGNED,
+        f"<{SIGNED}>; rel=next, <{SIGNED}>; rel=last",
+        f"See {SIGNED}, or a?sig={CANARY}.",
+        f"/relative?a=b&X-Amz-Security-Token={CANARY}&c=d",
+        f'<a href="x?a=1&amp;Signature={CANARY}">',
+        f"?%73ig={CANARY}",
+        f"x;token={CANARY}",
+        f"https://me:{CANARY}@a.example/",
+        f"https://a/?to=https%3A%2F%2Fb%2F%3Fsig%3D{CANARY}",
+        f"https://a/?to=%252Fb%253Fto%253D%25252Fc%25253Fsig%25253D{CANARY}",
+        f"0; url={SIGNED}",
+        f"/a?to=/b?sig={CANARY}",
+    ],
+)
+def test_secrets_go_and_the_rest_stays(text):
+    """Whatever is around the address, the text stays as it was but for the secret."""
+    cleaned = without_secrets(text)
+    assert CANARY not in cleaned
+    assert without_secrets(cleaned) == cleaned
+    assert cleaned != ""
+
+
+@pytest.mark.parametrize(
+    ("text", "cleaned"),
+    [
+        (SIGNED, "https://a.example/x.zip?expires=17&signature=***"),
+        (f"a?x={LONG}&y=1", "a?x=***&y=1"),
+        ("a?id=2c9f7f26-0b8c-4a3e-9f63-0d5b8f0f3a11", None),
+        (
+            "a?patient=P123&_count=50&type=http%3A%2F%2Floinc.org%7C34133-9&x=2026-01-01T00%3A00%3A00%2B02%3A00",
+            None,
+        ),
+        ("E = mc2; who = me@a.example", None),
+        ("https://a.example/@me/x", None),
+        ("", None),
+    ],
+)
+def test_what_is_no_secret_stays(text, cleaned):
+    """A trace or a log remains of use."""
+    assert without_secrets(text) == (text if cleaned is None else cleaned)
+
+
+def test_it_takes_texts_of_any_shape():
+    """However an address is nested in itself, there is an answer."""
+    for text in ("?a=" * 100_000, "?a" * 100_000, "?to=" + "%25" * 50_000 + "3Dx", "://@" * 50_000):
+        assert len(without_secrets(text)) <= len(text)
+
+
+@pytest.fixture
+async def exchange(tmp_path):
+    """One exchange with a service that sends signed addresses everywhere; its entry in the HAR file."""
+
+    async def answer(_request):
+        body = {"archive": {"url": SIGNED}, "list": [[{"text": f"see {SIGNED}"}]], SIGNED: f"a?sig={CANARY}"}
+        names = ("Content-Location", "Link", "Refresh", "X-Whatever")
+        headers = dict.fromkeys(names, f"<{SIGNED}>; rel=next") | {"Location": SIGNED}
+        return web.json_response(body, status=307, headers=headers, reason=f"Go to {SIGNED}")
+
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", answer)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    port = site._server.sockets[0].getsockname()[1]
+    path = tmp_path / "t.har"
+    with Har(path) as har:
+        async with aiohttp.ClientSession(trace_configs=[har.trace()]) as session:
+            url = f"http://127.0.0.1:{port}/x?a=1&sig={CANARY}"
+            sent = {"callback": SIGNED, "deep": [[SIGNED]]}
+
+            async def reading(request, handler):
+                response = await handler(request)
+                har.body(response, await response.read())
+                return response
+
+            options = {"allow_redirects": False, "headers": {"Referer": SIGNED}, "middlewares": (reading,)}
+            async with session.post(url, json=sent, **options):
+                pass
+    await runner.cleanup()
+    return path.read_text()
+
+
+async def test_har_files_bear_no_signature(exchange):
+    """Neither in the request nor in the answer, in headers of any name and bodies of any depth."""
+    assert CANARY not in exchange
+    entry = json.loads(exchange)["log"]["entries"][0]
+    assert entry["response"]["redirectURL"] == "https://a.example/x.zip?expires=17&signature=***"
+    body = json.loads(entry["response"]["content"]["text"])
+    assert body["archive"]["url"] == "https://a.example/x.zip?expires=17&signature=***"
+    assert body["list"] == [[{"text": "see https://a.example/x.zip?expires=17&signature=***"}]]
+    assert {"name": "sig", "value": "***"} in entry["request"]["queryString"]
+    assert {"name": "a", "value": "1"} in entry["request"]["queryString"]
+
+
+@pytest.mark.parametrize("debug", [False, True])
+def test_logs_bear_no_signature(debug, capsys):
+    """Neither docpipe's own lines, with tracebacks or without, nor those of libraries."""
+    before, root = structlog.get_config(), logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    root.handlers.clear()
+    try:
+        logs.configure(debug=debug)
+        try:
+            int(SIGNED)
+        except ValueError:
+            structlog.get_logger().exception("broken", url=SIGNED, deep={"list": [SIGNED]})
+        logging.getLogger("aiohttp").warning("cannot reach %s", SIGNED)
+        with logs.written_by(print):
+            structlog.get_logger().warning("elsewhere", url=SIGNED)
+    finally:
+        structlog.configure(**before)
+        root.handlers[:] = handlers
+        root.setLevel(level)
+    printed = "".join(capsys.readouterr())
+    assert CANARY not in printed
+    assert "signature=***" in printed
+    assert "aiohttp" in printed
+
+
+def test_libraries_write_lines_like_docpipe_s_own(capsys):
+    """What asyncio and others warn of is a line of JSON, with its first words and without its details."""
+    before, root = structlog.get_config(), logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    root.handlers.clear()
+    try:
+        logs.configure()
+        try:
+            int("Ann Example")
+        except ValueError as error:
+            info = (type(error), error, error.__traceback__)
+        logging.getLogger("asyncio").error("Task was lost\ntask: <Ann Example>", exc_info=info)
+    finally:
+        structlog.configure(**before)
+        root.handlers[:] = handlers
+        root.setLevel(level)
+    line = json.loads(capsys.readouterr().err)
+    assert (line["event"], line["library"], line["level"]) == ("library_warned", "asyncio", "error")
+    assert line["words"] == "Task was lost"
+    assert line["error"].startswith("ValueError at test_redact.py:")
+    assert "Ann" not in str(line)

@@ -1,0 +1,69 @@
+"""The spool: names of siblings lie beside the files, also where an older docpipe left them out."""
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from docpipe.activities.activities import Activities
+from docpipe.activities.spool import SIBLINGS, FolderSpool
+from docpipe.gates.line import Slots
+from docpipe.model import Ticket
+from docpipe.results.files import Archive, Member
+from docpipe.results.search import ArchiveLink, Ready, Search
+
+RUN = "01J00000000000000000000000"
+DONE = Archive(
+    state="ready",
+    members=[
+        Member(path="a/b.txt", file="files/1"),
+        Member(path="gone.txt"),
+        Member(path="c.txt", file="files/2"),
+    ],
+)
+READY = Ready(state="ready", archive=ArchiveLink(url="/a", sha256=None, size=None))
+
+
+class Source:
+    """An exchange that has one archive."""
+
+    async def download(self, _step: Any, _search: Search, _ready: Ready, folder: Path) -> Archive:
+        (folder / "files").mkdir(exist_ok=True)
+        for member in DONE.members:
+            if member.file:
+                (folder / member.file).write_text(member.path)
+        return DONE
+
+
+def over(folder: Path) -> Activities:
+    others: Any = dict.fromkeys(("patients", "tracker", "workers", "storage"))
+    return Activities(
+        **others,
+        exchange=Source(),  # type: ignore[arg-type]  # no more than what is asked
+        downloads=Slots(1, lambda: 0.0),
+        spool=FolderSpool(folder),
+        clock=lambda: 0.0,
+    )
+
+
+async def test_a_download_writes_the_names_of_the_files(tmp_path: Path) -> None:
+    """Conversions read them there; another download of the run writes them again."""
+    step: Any = SimpleNamespace(ticket=Ticket(RUN))
+    (tmp_path / RUN).mkdir()
+    (tmp_path / RUN / SIBLINGS).write_text("[]")
+    await over(tmp_path).download_and_extract(step, RUN, Search(search_id="S1"), READY)
+    assert json.loads((tmp_path / RUN / SIBLINGS).read_text()) == ["a/b.txt", "c.txt"]
+
+
+async def test_files_of_an_older_docpipe_get_them_when_their_run_continues(tmp_path: Path) -> None:
+    """There the first conversion wrote the names; files that are lost get none, and are downloaded again."""
+    activities = over(tmp_path)
+    assert not activities.extracted(RUN)(DONE)
+    (tmp_path / RUN / "files").mkdir(parents=True)
+    for name in ("1", "2"):
+        (tmp_path / RUN / "files" / name).touch()
+    assert activities.extracted(RUN)(DONE)
+    assert json.loads((tmp_path / RUN / SIBLINGS).read_text()) == ["a/b.txt", "c.txt"]
+    await activities.spool.drop(RUN)
+    await activities.spool.drop(RUN)
+    assert not (tmp_path / RUN).exists()
