@@ -12,6 +12,8 @@ import pytest
 import structlog
 
 from tests import memory, virtual
+from tests.azurite import azure, azurite  # noqa: F401 -- fixtures
+from tests.gcs import gcs, gcs_server  # noqa: F401 -- fixtures
 from tests.mariadb import MariaDB
 from tests.object_stores import moto, s3, storage  # noqa: F401 -- fixtures
 from tests.postgres import Postgres
@@ -26,16 +28,36 @@ hypothesis.settings.register_profile("ci", hypothesis.settings.get_profile("dev"
 hypothesis.settings.load_profile("ci" if _IN_CI else "dev")
 
 
+def _plain_tracebacks() -> None:
+    """Without the values of local variables: to draw them takes seconds, a thousand times in a simulation."""
+    renderer = structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)
+    structlog.configure(processors=[*structlog.get_config()["processors"][:-1], renderer])
+
+
+_plain_tracebacks()
 _SLOW_PLACES = (
     "acceptance/",
+    "integration/test_fleet",
     "integration/test_patients_mariadb.py",
     "integration/test_patients_postgres.py",
+    "integration/test_quota_store_service.py",
+    "integration/test_shared_quota.py",
     "integration/test_web_fuzz.py",
     "simulation/test_crashes",
+    "simulation/test_full_disk.py",
     "simulation/test_long_life.py",
+    "simulation/test_outages.py::test_a_thousand_patients_and_two_hours_of_outage",
+    "simulation/test_polling.py::test_three_hundred_searches_in_flight",
+    "simulation/test_soak.py",
+    "simulation/test_tracing.py::test_a_collector_that_is_down",
+    "simulation/test_tracing.py::test_spans_reach_a_collector",
+    "unit/convert/test_convert_document.py::test_mutated_documents_never_escape",
+    "unit/convert/test_convert_document.py::test_samples_convert_to_the_same_bytes_twice",
     "unit/convert/test_convert_ocr.py",
     "unit/test_quota_places.py::test_a_hundred_thousand_waiters_are_small",
 )
+_LONGEST = ("acceptance/test_image.py", "acceptance/test_container.py", "acceptance/test_fifty_patients.py")
+"""Minutes each: they begin first, so that no worker is left alone with one at the end."""
 _QUICK_PLACES = ("acceptance/test_first_try.py",)
 """What shows that an installation works belongs to the inner loop, although it stands among the slow."""
 
@@ -44,8 +66,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Run slow tests of a file that is named; let Ctrl-C work where a script's background ignores it."""
     given = [str(arg) for arg in config.invocation_params.args]
     named = any(Path(arg.partition("::")[0]).is_file() for arg in config.args)
-    controller = not hasattr(config, "workerinput")  # workers get its options, and do not see its arguments
-    if controller and named and not any(arg.startswith("-m") for arg in given):
+    if named and not any(arg.startswith("-m") for arg in given):  # so does each worker, by the same arguments
         config.option.markexpr = ""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # processes of tests would inherit that
         signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -53,11 +74,12 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what the inner loop leaves out."""
+    """Mark what the inner loop leaves out, and begin with the longest."""
     for item in items:
         where = item.nodeid.removeprefix("tests/")
         if where.startswith(_SLOW_PLACES) and not where.startswith(_QUICK_PLACES):
             item.add_marker("slow")
+    items.sort(key=lambda item: not item.nodeid.removeprefix("tests/").startswith(_LONGEST))
 
 
 def pytest_asyncio_loop_factories(config, item):
@@ -89,16 +111,16 @@ def tmp_path(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
 def samples() -> Path:
     """The folder of sample documents. Where it is missing its tests are skipped, but never in CI."""
     if not _SAMPLES.is_dir():
-        told = "the sample documents are missing: expected at ../shared/samples beside the repository"
+        text = "the sample documents are missing: expected at ../shared/samples beside the repository"
         if _IN_CI:
-            pytest.fail(told)
-        pytest.skip(f"SKIPPED LOUDLY: {told}")
+            pytest.fail(text)
+        pytest.skip(f"SKIPPED LOUDLY: {text}")
     return _SAMPLES
 
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Postgres]:
-    """A PostgreSQL; whoever stops it starts it again."""
+    """A PostgreSQL; a test that stops it starts it again."""
     with tempfile.TemporaryDirectory(prefix="docpipe-postgres-") as name:
         cluster = Postgres.made(Path(name))
         try:

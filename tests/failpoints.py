@@ -1,7 +1,7 @@
 """Failpoints: named points at which a process can be made to die, put around docpipe's real functions.
 
 They are put there from outside: docpipe knows nothing of them. Each stands before an effect, in the middle of
-one, or after it, and is told to a function by its name as it is passed; that function may not return.
+one, or after it; its name is passed to a function, which may not return.
 """
 
 import contextlib
@@ -12,27 +12,30 @@ from types import SimpleNamespace
 from typing import Any
 
 import docpipe.activities.activities
+import docpipe.activities.spool
 import docpipe.app
 import docpipe.checkpoints.store
 import docpipe.gates.gate
 import docpipe.runtime.activity_log
 import docpipe.sources.docex.download
 import docpipe.sources.docex.partial
-import docpipe.sources.docex.retrieve
 import docpipe.sources.fhir.files
 import docpipe.sources.fhir.retrieval
 import docpipe.sources.fhir.wire
-import docpipe.storage.folder
+import docpipe.storage.folderfiles
+import docpipe.workers.unpacking
 from docpipe.activities.activities import Activities
 from docpipe.archive.extract import _Extraction
 from docpipe.checkpoints import Checkpoints
+from docpipe.checkpoints.ledger import GrantLedger
 from docpipe.gates.gate import GateMiddleware
 from docpipe.runtime.activity_log import ActivityLog
 from docpipe.workers.inline import InlineWorkers
 from docpipe.workers.pool import Workers
+from docpipe.workers.rooms import Room
 
 Hit = Callable[[str], None]
-"""Is told that a point is passed: `site`, or `site: which one`."""
+"""Called when a point is passed: `site`, or `site: which one`."""
 
 
 class _Patches:
@@ -57,10 +60,10 @@ class _Patches:
         real = getattr(owner, name)
 
         def wrapper(*args: Any, **more: Any) -> Any:
-            told = which(*args)
-            self.hit(f"before {site}{told}")
+            reported = which(*args)
+            self.hit(f"before {site}{reported}")
             result = real(*args, **more)
-            self.hit(f"after {site}{told}")
+            self.hit(f"after {site}{reported}")
             return result
 
         self.put(owner, name, wrapper)
@@ -72,10 +75,10 @@ class _Patches:
         real = getattr(owner, name)
 
         async def wrapper(*args: Any, **more: Any) -> Any:
-            told = which(*args)
-            self.hit(f"before {site}{told}")
+            reported = which(*args)
+            self.hit(f"before {site}{reported}")
             result = await real(*args, **more)
-            self.hit(f"after {site}{told}")
+            self.hit(f"after {site}{reported}")
             return result
 
         self.put(owner, name, wrapper)
@@ -126,8 +129,9 @@ def _checkpoints(patches: _Patches) -> None:
 
     for name in ("save_step", "finish_step"):
         patches.around_async(Checkpoints, name, name, which)
-    for name in ("create_runs", "finish_run", "granted"):
+    for name in ("create_runs", "finish_run"):
         patches.around_async(Checkpoints, name, name)
+    patches.around_async(GrantLedger, "granted", "granted")
     real = docpipe.checkpoints.store.connect
     patches.put(docpipe.checkpoints.store, "connect", lambda path: _Database(real(path), patches.hit))
 
@@ -143,7 +147,10 @@ def _activity_log(patches: _Patches) -> None:
     def write(file: int, data: bytes) -> int:
         half = os.write(file, data[: len(data) // 2])
         patches.hit("within a line of the log")
-        return half + os.write(file, data[half:])
+        try:
+            return half + os.write(file, data[half:])
+        except OSError:
+            return half  # as the kernel says it: so much is written
 
     # A namespace in place of the module `os`, as this module alone sees it.
     patches.put(docpipe.runtime.activity_log, "os", SimpleNamespace(**(vars(os) | {"write": write})))
@@ -168,11 +175,13 @@ def _spool(patches: _Patches) -> None:
         real(file, block[half:])
 
     real = patches.put(partial, "write_all", write_all)
-    patches.around(docpipe.sources.docex.retrieve, "extract", "extract")
-    patches.around(docpipe.sources.fhir.retrieval, "collect", "extract")
+    for name in ("extract", "collect"):
+        patches.around(docpipe.workers.unpacking, name, "extract")
+    for name in ("put_archive", "put_given", "copy_numbered", "move_numbered"):
+        patches.around(Room, name, f"room.{name}")
     patches.around(docpipe.sources.fhir.retrieval.Retrieval, "_begin", "folder of FHIR")
     patches.around(_Extraction, "_unpack", "extracting a file")
-    patches.around(docpipe.activities.activities, "_emptied", "folder of a conversion")
+    patches.around(docpipe.activities.activities, "make_empty", "folder of a conversion")
     for pool in (Workers, InlineWorkers):
         patches.around_async(pool, "ask", "conversion")
     patches.around_async(Activities, "clear_spool", "clear_spool")
@@ -183,17 +192,19 @@ def _spool(patches: _Patches) -> None:
             hit("within clear_spool")
         real_rmtree(path, **more)
 
-    shutil_seen = docpipe.activities.activities.shutil
+    shutil_seen = docpipe.activities.spool.shutil
     real_rmtree = shutil_seen.rmtree
     patches.put(
-        docpipe.activities.activities, "shutil", SimpleNamespace(**(vars(shutil_seen) | {"rmtree": rmtree}))
+        docpipe.activities.spool, "shutil", SimpleNamespace(**(vars(shutil_seen) | {"rmtree": rmtree}))
     )
 
 
 def _storage(patches: _Patches) -> None:
-    storage = docpipe.storage.folder
-    for name in ("_put", "_put_files", "_copy", "_remove_others"):
-        patches.around(storage, name, f"storage.{name.lstrip('_')}")
+    storage = docpipe.storage.folderfiles
+    for name in ("put", "put_files"):
+        patches.around(storage.FolderFiles, name, f"storage.{name}")
+    patches.around(storage, "_copy", "storage.copy")
+    patches.around(storage, "_remove", "storage.remove_others")
     patches.around(storage.MadeFolders, "_make", "storage.make_folder")
     patches.around(storage, "sync_folder", "storage.sync_folder")
     patches.around(pathlib.Path, "replace", "rename", lambda path, _to: f": {_kind(path)}")

@@ -77,7 +77,7 @@ class Talk:
 
 @contextlib.asynccontextmanager
 async def talking(**options: Any) -> AsyncIterator[Talk]:
-    """Fakes without quotas and with small archives, unless told otherwise."""
+    """Fakes without quotas and with small archives, unless the options differ."""
     easy = {"search_rate": None, "status_rate": None, "tracker_rate": None, "mix": "tiny"}
     connector = aiohttp.TCPConnector(force_close=True)
     async with (

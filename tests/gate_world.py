@@ -92,6 +92,10 @@ class MemoryLedger:
         self.disk = disk
         self.dead = False
         self._late = late
+        self._notes: dict[int, float] = {}
+
+    def now(self) -> float:
+        return virtual.wall_clock()
 
     async def granted(self, _quota: str, at: float) -> int:
         await asyncio.sleep(0.001)
@@ -101,11 +105,23 @@ class MemoryLedger:
         return number
 
     def answered(self, _quota: str, grant: int, at: float) -> None:
-        asyncio.get_running_loop().call_later(self._late, self._note, grant, at)
+        self._notes[grant] = at
+        asyncio.get_running_loop().call_later(self._late, self.flush)
 
-    def _note(self, grant: int, at: float) -> None:
-        if not self.dead and grant in self.disk.grants:
-            self.disk.grants[grant].answered = at
+    def flush(self) -> None:
+        """Bring to the disk what waits."""
+        for grant, at in self._notes.items():
+            if not self.dead and grant in self.disk.grants:
+                self.disk.grants[grant].answered = at
+        self._notes.clear()
+
+    def spent(self, _quota: str, at: float) -> None:
+        if not self.dead:
+            self.disk.grants[len(self.disk.grants) + 1] = Noted(at, at)
+
+    def settled(self, _quota: str, at: float) -> None:
+        for grant in self.disk.grants.values():
+            grant.answered = at if grant.answered is None else grant.answered
 
     async def grants(self, _quota: str, since: float):
         return [g for g in self.disk.grants.values() if (g.at if g.answered is None else g.answered) >= since]
@@ -118,12 +134,12 @@ class Process:
     """A client process: one gate to one endpoint, and calls that end with it."""
 
     def __init__(
-        self, rate: Rate | None, *, disk: Disk | None = None, rng=None, burst=1, trip_after=3
+        self, rate: Rate | None, *, disk: Disk | None = None, rng=None, even=True, trip_after=3
     ) -> None:
         self.rate = rate
         self.rng = rng or random.Random(0)
         self.ledger = MemoryLedger(disk if disk is not None else Disk())
-        self._burst = burst
+        self._even = even
         self._trip_after = trip_after
         self.tasks: set[asyncio.Task] = set()
         self.turns = []
@@ -139,7 +155,7 @@ class Process:
             health=health,
             listener=lambda *turn: self.turns.append(turn),
         )
-        self.quota = await Quota.restored("exchange.ask", self.rate, clock, self.ledger, burst=self._burst)
+        self.quota = await Quota.restored("exchange.ask", self.rate, clock, self.ledger, even=self._even)
         self.gate = Gate(self.service, self.quota)
         self._heart = asyncio.create_task(self._beat())
         return self
@@ -154,10 +170,14 @@ class Process:
         for task in list(self.tasks):
             task.cancel()
         await asyncio.gather(self._heart, *self.tasks, return_exceptions=True)
+        await self.quota.__aexit__(None, None, None)
+        if not self.ledger.dead:
+            self.ledger.flush()
+            self.ledger.disk.alive = None
         await self.http.__aexit__(None, None, None)
 
     async def kill(self):
-        """As SIGKILL: nothing is written down any more, and what was sent goes on by itself."""
+        """As SIGKILL: nothing is written down any more, and what was sent continues by itself."""
         self.ledger.dead = True
         await self.__aexit__()
 
@@ -176,8 +196,8 @@ class Process:
 
 
 def quota_of(rate: Rate | None, **more) -> Quota:
-    return Quota("exchange.ask", rate, clock=virtual.wall_clock, **more)
+    return Quota.local("exchange.ask", rate, clock=virtual.wall_clock, **more)
 
 
 def past_of(*grants, alive=None) -> Past:
-    return Past([Noted(*grant) for grant in grants], alive)
+    return Past(virtual.wall_clock(), [Noted(*grant) for grant in grants], alive)

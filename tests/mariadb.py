@@ -91,9 +91,9 @@ class MariaDB:
 
 def _wait_until_ready(process: subprocess.Popen[bytes]) -> None:
     """Its log says when it listens."""
-    told = b""
-    while b"ready for connections" not in told:
-        assert select.select([process.stderr], [], [], 60)[0], told.decode()
+    reported = b""
+    while b"ready for connections" not in reported:
+        assert select.select([process.stderr], [], [], 60)[0], reported.decode()
         more = os.read(process.stderr.fileno(), 65536)
-        assert more, told.decode()
-        told += more
+        assert more, reported.decode()
+        reported += more

@@ -24,7 +24,7 @@ from docpipe.storage.attempts import Attempts
 from docpipe.storage.objects import ObjectStorage
 from docpipe.storage.stores import open_store
 
-KINDS = ("folder", "memory", "s3")
+KINDS = ("folder", "memory", "s3", "azure", "gcs")
 KEYS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test-secret-of-nobody"}
 _numbers = itertools.count(1)
 
@@ -85,7 +85,7 @@ def gate_of(**health: Any) -> Gate:
     """A gate that loses no time."""
     rng = random.Random(0)
     service = Service("storage", clock=_wall, rng=rng, health=Health(rng, **({"first": 0.02} | health)))
-    return Gate(service, Quota("storage", None, clock=_wall), observers=[])
+    return Gate(service, Quota.local("storage", None, clock=_wall), observers=[])
 
 
 def _wall() -> float:
@@ -111,7 +111,7 @@ def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Storage:
         return FolderStorage(tmp_path / "storage")
     if request.param == "memory":
         return objects("memory://")
-    bucket = request.getfixturevalue("s3")
+    bucket = request.getfixturevalue(request.param)
     return objects(bucket.url, bucket.options)
 
 

@@ -5,8 +5,11 @@ from importlib.resources import files
 from typing import Any
 
 import jsonschema
+import msgspec
 
+from docpipe import report
 from docpipe.model import Json
+from docpipe.results.report import Entry, Facts, plain_entries
 
 ID = "0123456789abcdef"
 
@@ -88,10 +91,24 @@ def facts(documents: list[dict[str, Any]], **run: Any) -> dict[str, Any]:
     }
 
 
-def wrong(report: Json) -> list[str]:
+def wrong(expected: Json) -> list[str]:
     """Where a report departs from the schema that ships."""
     schema = json.loads(files("docpipe.report").joinpath("report.schema.json").read_text("utf-8"))
-    assert schema["$id"] == report["$schema"]
+    assert schema["$id"] == expected["$schema"]
     jsonschema.Draft202012Validator.check_schema(schema)
     validator = jsonschema.Draft202012Validator(schema, format_checker=jsonschema.FormatChecker())
-    return [f"{error.json_path}: {error.message}" for error in validator.iter_errors(report)]
+    return [f"{error.json_path}: {error.message}" for error in validator.iter_errors(expected)]
+
+
+def build(
+    expected: dict[str, Any], images: dict[str, bytes | None] | None = None
+) -> tuple[dict[str, Any], str, str]:
+    """The three reports of facts as JSON has them; the first as it is written to report.json."""
+    made, html, digest = report.build(msgspec.convert(expected, Facts), images)
+    plain = msgspec.to_builtins(made)
+    return {**plain, "documents": plain_entries(plain["documents"])}, html, digest
+
+
+def pictured(files: list[dict[str, Any]]) -> list[str]:
+    """Which documents are shown with a picture."""
+    return report.pictured(msgspec.convert(files, list[Entry]))

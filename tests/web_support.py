@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import json
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ import fakes
 from docpipe import app
 from docpipe.config.config import Config, Docex, Patients, Service, State, Storage, Tasktracker
 from docpipe.config.parsing import Secret
+from docpipe.config.schedule import Schedule
 from docpipe.model import Clock, Patient
 from docpipe.patients import PatientDatabase
 from docpipe.web import server
@@ -63,9 +64,9 @@ class Served:
             answer = Answer(response.status, response.headers, await response.read())
         if answer.status >= 400 and method != "HEAD":
             assert response.content_type == "application/problem+json"
-            told = answer.json
-            assert told["status"] == answer.status
-            assert {"type", "title", "status", "detail", "instance"} <= told.keys()
+            body = answer.json
+            assert body["status"] == answer.status
+            assert {"type", "title", "status", "detail", "instance"} <= body.keys()
         return answer
 
     async def get(self, path: str, **words: Any) -> Answer:
@@ -73,6 +74,9 @@ class Served:
 
     async def post(self, path: str, **words: Any) -> Answer:
         return await self.ask("POST", path, **words)
+
+    async def delete(self, path: str, **words: Any) -> Answer:
+        return await self.ask("DELETE", path, **words)
 
     async def submit(self, *patients: str, **words: Any) -> list[str]:
         """The run ids."""
@@ -118,6 +122,7 @@ async def serving(
     hosts: tuple[str, ...] = (),
     options: Mapping[str, Any] | None = None,
     storage: Storage | None = None,
+    schedules: tuple[Schedule, ...] = (),
 ) -> AsyncIterator[Served]:
     """A service on a free port, with patients S0 to S9 and some with odd ids, started and ready."""
     given = {
@@ -127,13 +132,13 @@ async def serving(
         "status_rate": None,
         "tracker_rate": None,
     }
-    secret = Secret(token) if token else None
+    secret = Secret(token or "none")
     listens = Service(port=0, token=secret, hosts=hosts)
     async with (
         fakes.serve(fakes.FakeOptions(**(given | dict(options or {})))) as running,
         aiohttp.ClientSession(connector=aiohttp.TCPConnector(force_close=True)) as session,
     ):
-        config = config_of(folder, running, listens, storage)
+        config = replace(config_of(folder, running, listens, storage), schedule=schedules)
         database = PatientDatabase(config.patients.url)
         odd = ("é/ü", "a b%2F{c}", "..", "Anna~1")
         await database.put(
@@ -144,8 +149,10 @@ async def serving(
             async with (
                 app.opened(config, clock=clock, converter=CONVERTER, inline=True) as docpipe,
                 server.listening(docpipe, sockets) as listening,
+                contextlib.AsyncExitStack() as stack,
             ):
                 await docpipe.engine.resume()
+                await stack.enter_async_context(docpipe.scheduler)
                 listening.web.readiness.started = True
                 served = Served(docpipe, listening.web, listening.address, running, session)
                 if token:

@@ -17,7 +17,8 @@ from docpipe.workers.pool import Workers
 async def main():
     file, options = sys.argv[1], sys.argv[2:]
     preload = "tests.worker_slow_import" if "slow" in options else None
-    pool = Workers("tests.worker_targets:act", preload=preload, size=1, memory=2**28, timeout=600)
+    settings = {"size": 1, "memory": 2**28, "timeout": 600, "confined": False}  # so that files can be left
+    pool = Workers("tests.worker_targets:act", preload=preload, **settings)
     spawn = {"do": "spawn", "file": file, "own_session": "own" in options}
     job = asyncio.create_task(pool.run(spawn, Ticket()))
     while pool._nursery is None:
@@ -26,7 +27,7 @@ async def main():
     if "fork" in options and os.fork() == 0:
         for standard in (0, 1, 2):
             os.close(standard)
-        time.sleep(60)  # noqa: ASYNC251 - this process has no loop to go on with
+        time.sleep(60)  # noqa: ASYNC251 - this process has no loop to continue with
         os._exit(0)
     await job
 

@@ -10,8 +10,15 @@ MIB = 2**20
 
 
 def workers(**changes):
-    """A pool for tests: two workers, 256 MiB, 60 s, one try."""
-    settings = {"preload": None, "size": 2, "memory": 256 * MIB, "timeout": 60.0, "tries": 1}
+    """A pool for tests: two workers, 256 MiB, 60 s, one try; not confined, so that they can leave traces."""
+    settings = {
+        "preload": None,
+        "size": 2,
+        "memory": 256 * MIB,
+        "timeout": 60.0,
+        "tries": 1,
+        "confined": False,
+    }
     return Workers(TARGET, **(settings | changes))
 
 

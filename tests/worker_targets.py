@@ -1,4 +1,4 @@
-"""What the workers of the tests do: one function, told by its job how to behave or misbehave."""
+"""What the workers of the tests do: one function; its job says how to behave or misbehave."""
 
 import ctypes
 import mmap
@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -47,24 +48,33 @@ def do_facts(job):
         "threads": int(status("Threads")),
         "modules": sorted(name for name in sys.modules if name.partition(".")[0] == "docpipe"),
         "environment": dict(os.environ),
+        "first_environment": first_environment(),
     }
+
+
+def first_environment():
+    """What a program was started with, whatever it removed since; empty where it may not look at itself."""
+    try:
+        return Path("/proc/self/environ").read_bytes().decode("utf-8", "replace")
+    except PermissionError:
+        return ""
 
 
 def do_connect(job):
     """What a worker, and a program that it starts, meet when they want to reach a host."""
-    told = []
+    events = []
     for family in (socket.AF_INET, socket.AF_INET6, socket.AF_PACKET):
         try:
             socket.socket(family, socket.SOCK_DGRAM).close()
         except PermissionError:
-            told.append("refused")
+            events.append("refused")
     script = f"import socket; socket.create_connection(('127.0.0.1', {job['port']}))"
     grandchild = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
-    told.append("refused" if "PermissionError" in grandchild.stderr else grandchild.stderr)
+    events.append("refused" if "PermissionError" in grandchild.stderr else grandchild.stderr)
     left, right = socket.socketpair()
     left.close()
     right.close()
-    return told
+    return events
 
 
 def do_touch(job):
@@ -139,6 +149,11 @@ def do_raise(job):
     raise LookupError("a text with a secret")
 
 
+def do_os_error(job):
+    """Meet an error of the system."""
+    raise OSError(job["errno"], "for the test")
+
+
 def do_not_json(job):
     return {1, 2}
 
@@ -166,21 +181,24 @@ def do_hog_and_abort(job):
 
 
 def do_map_hog(job):
-    """Shared pages are not counted by RLIMIT_DATA: only who looks on from outside sees them."""
-    size = job["bytes"]
-    with mmap.mmap(-1, size) as pages:
-        for start in range(0, size, mmap.PAGESIZE):
-            pages[start] = 1
-        do_hang(job)
+    """Shared pages are not counted by RLIMIT_DATA: they are seen from outside only."""
+    with tempfile.TemporaryFile() as file:
+        file.truncate(job["bytes"])
+        with mmap.mmap(file.fileno(), job["bytes"]) as pages:
+            for start in range(0, job["bytes"], mmap.PAGESIZE):
+                pages[start] = 1
+            do_hang(job)
 
 
 def do_child_hog(job):
     """The same in a program that the worker starts."""
     script = (
-        "import mmap, time\n"
-        f"with mmap.mmap(-1, {job['bytes']}) as pages:\n"
-        "    for start in range(0, len(pages), mmap.PAGESIZE): pages[start] = 1\n"
-        "    time.sleep(600)"
+        "import mmap, tempfile, time\n"
+        "file = tempfile.TemporaryFile()\n"
+        f"file.truncate({job['bytes']})\n"
+        "pages = mmap.mmap(file.fileno(), 0)\n"
+        "for start in range(0, len(pages), mmap.PAGESIZE): pages[start] = 1\n"
+        "time.sleep(600)"
     )
     subprocess.run([sys.executable, "-c", script], check=False)
 

@@ -1,4 +1,4 @@
-"""Crashes in virtual time: docpipe dies at a failpoint, and another life goes on with what it left.
+"""Crashes in virtual time: docpipe dies at a failpoint, and another life continues with what it left.
 
 python -m tests.simulation.crashes            every point, once
 python -m tests.simulation.crashes --pairs    every point, and every point of each recovery
@@ -10,10 +10,11 @@ import contextlib
 import hashlib
 import random
 import shutil
+import sqlite3
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,10 +26,10 @@ from docpipe import app
 from docpipe.checkpoints import read_runs
 from docpipe.config.config import Config, Docex, Patients, State, Storage, Tasktracker
 from docpipe.engine.engine import Change, Listener
-from docpipe.model import Patient, Rate
+from docpipe.model import Clock, Patient, Rate
 from docpipe.patients import PatientDatabase
 from fakes.quota import Rate as FakeRate
-from tests import memory, virtual
+from tests import full_disk, memory, virtual
 from tests.simulation import invariants
 from tests.simulation.lives import POINTS, Life, lived, prepared
 
@@ -39,6 +40,7 @@ FILES = {"chart.txt": b"Chart\n" + PART, "copy.txt": LETTER, "letter.txt": LETTE
 SEARCH = Rate(2, 60.0)
 SECOND = Rate(2, 1.0)
 """Rates so small that what a crash forgets of them shows."""
+RATES = (SEARCH, SECOND)
 
 
 def convert(job: dict[str, Any]) -> dict[str, Any]:
@@ -49,11 +51,10 @@ def convert(job: dict[str, Any]) -> dict[str, Any]:
     (folder / "document.pdf").write_bytes(b"%PDF " + content)
     embedded = []
     if content.startswith(b"Chart"):
-        for name, data in (("part.txt", PART), ("letter.txt", LETTER)):
-            (folder / "embedded").mkdir(exist_ok=True)
-            path = folder / "embedded" / name
-            path.write_bytes(data)
-            embedded.append({"path": str(path), "name": name, "declared": None})
+        (folder / "embedded").mkdir()
+        for number, (name, data) in enumerate((("part.txt", PART), ("letter.txt", LETTER)), 1):
+            (folder / "embedded" / f"{number:03d}").write_bytes(data)
+            embedded.append({"name": name, "declared": None})
     return {
         "outcome": "converted",
         "reason": None,
@@ -68,7 +69,7 @@ def convert(job: dict[str, Any]) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Plan:
-    """What happens to whom."""
+    """What happens to which process."""
 
     patients: tuple[str, ...] = ("P1",)
     kills: tuple[int, ...] = ()
@@ -82,40 +83,128 @@ class Plan:
     kind: str = "docex"
     """What the exchange speaks."""
     mode: str = "auto"
+    troubles: tuple[tuple[int, int, int], ...] = ()
+    """Of the disk, one for each life: the first write that fails, how many fail in a row, and the errno."""
+    locks: tuple[tuple[float, float], ...] = ()
+    """Of the database, one for each life: after how many seconds somebody else locks it, and for how long."""
+    steps: tuple[tuple[float, float], ...] = ()
+    """Of the wall clock: after how many seconds of the story, and how far; lives share it."""
+    rates: tuple[tuple[float, Rate, Rate], ...] = ()
+    """Changes: after how many seconds of the story, the quota of searches, and each other one."""
+    docex: tuple[tuple[str, Any], ...] = ()
+    """More of the configuration's section."""
+
+    def rates_at(self, seconds: float) -> tuple[Rate, Rate]:
+        """The rate of searches and each other one, so many seconds after the story began."""
+        return next(((search, other) for at, search, other in reversed(self.rates) if at <= seconds), RATES)
+
+    def clock(self) -> Clock:
+        """A wall clock that is set as planned; the story begins now."""
+        began = virtual.wall_clock()
+
+        def now() -> float:
+            wall = virtual.wall_clock()
+            return wall + sum(step for at, step in self.steps if at <= wall - began)
+
+        return now
 
 
 @dataclass
-class Told:
+class Course:
     """What happened."""
 
     lives: list[list[str]]
     """The points that each life passed."""
 
 
-def config_of(disk: Path, running: fakes.Running, plan: Plan | None = None) -> Config:
-    plan = plan or Plan()
+def config_of(
+    disk: Path, running: fakes.Running, plan: Plan | None = None, rates: tuple[Rate, Rate] = RATES
+) -> Config:
+    plan, (search, other) = plan or Plan(), rates
     url = running.fhir_url if plan.kind == "fhir" else running.docex_url
-    docex = Docex(base_url=url, kind=plan.kind, fhir_mode=plan.mode, search_rate=SEARCH, status_rate=SECOND)
+    docex = Docex(
+        base_url=url,
+        kind=plan.kind,
+        fhir_mode=plan.mode,
+        search_rate=search,
+        status_rate=other,
+        **dict(plan.docex),
+    )
     return Config(
         docex=docex,
-        tasktracker=Tasktracker(base_url=running.tracker_url, rate=SECOND),
+        tasktracker=Tasktracker(base_url=running.tracker_url, rate=other),
         patients=Patients(url=f"sqlite:///{disk.parent}/patients.db"),
         storage=Storage(url=str(disk / "storage")),
         state=State(dir=str(disk / "state")),
     )
 
 
-async def _live(plan: Plan, config: Config, *listeners: Listener) -> None:
+Around = Sequence[Callable[[app.Docpipe], Coroutine[Any, Any, None]]]
+
+
+async def _live(
+    plan: Plan, config: Config, *listeners: Listener, clock: Clock = virtual.wall_clock, around: Around = ()
+) -> None:
+    """`around`: what else happens to this process, until it ends."""
     rng = random.Random(plan.seed)
-    async with app.opened(
-        config, clock=virtual.wall_clock, rng=rng, converter=CONVERTER, inline=True
-    ) as docpipe_:
+    async with (
+        app.opened(config, clock=clock, rng=rng, converter=CONVERTER, inline=True) as docpipe_,
+        _beside(*(happens(docpipe_) for happens in around)),
+    ):
         docpipe_.engine.listeners.extend(listeners)
         begun = {run.patient_id for run in read_runs(config.state_dir)}
         await docpipe_.engine.resume()
         if new := [patient for patient in plan.patients if patient not in begun]:
             await docpipe_.engine.submit(new)
         await docpipe_.engine.wait()
+
+
+@contextlib.asynccontextmanager
+async def _beside(*work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    tasks = [asyncio.create_task(each) for each in work]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        ends = await asyncio.gather(*tasks, return_exceptions=True)
+    assert not [end for end in ends if isinstance(end, Exception)], ends
+
+
+def _rates_change(plan: Plan, change: Callable[[float], Config], began: float) -> Around:
+    """`change`: the configuration so many seconds after the story began, which was `began`."""
+
+    async def changed(docpipe_: app.Docpipe) -> None:
+        for at, *_ in plan.rates:
+            await asyncio.sleep(max(0.0, began + at - virtual.wall_clock()))
+            docpipe_.use_rates(change(at))
+
+    return (changed,)
+
+
+def _locked(after: float, seconds: float) -> Around:
+    """Another program, such as a backup, holds the lock for writing the database."""
+
+    async def locked(docpipe_: app.Docpipe) -> None:
+        await asyncio.sleep(after)
+        other = sqlite3.connect(docpipe_.config.state_dir / "checkpoints.db", isolation_level=None, timeout=0)
+        POINTS.at_death(other.close)
+        with contextlib.closing(other), contextlib.suppress(sqlite3.OperationalError):
+            other.execute("BEGIN IMMEDIATE")
+            await asyncio.sleep(seconds)
+
+    return (locked,)
+
+
+@contextlib.contextmanager
+def _disk(folder: Path, trouble: tuple[int, int, int] | None) -> Iterator[None]:
+    """A disk that refuses some writes; `full_disk.prepared` has to be in place."""
+    if trouble is None:
+        yield
+        return
+    first, writes, error = trouble
+    with full_disk.watched(full_disk.Disk(folder, full_at=first, seconds=writes, error=error)):
+        yield
 
 
 def _options(plan: Plan, folder: Path) -> fakes.FakeOptions:
@@ -132,23 +221,32 @@ def _options(plan: Plan, folder: Path) -> fakes.FakeOptions:
     return fakes.FakeOptions(**(options | dict(plan.options)))
 
 
-async def story(plan: Plan, folder: Path) -> Told:
+async def story(plan: Plan, folder: Path) -> Course:
     """Live every life of the plan, and hold the world after the last one against the invariants."""
-    disk, told, done = folder / "disk", Told([]), []
+    disk, reported, done = folder / "disk", Course([]), []
     async with fakes.serve(_options(plan, folder)) as running:
-        config = config_of(disk, running, plan)
-        gaps = iter(plan.gaps)
+        clock, began = plan.clock(), virtual.wall_clock()
+        gaps, troubles, locks = iter(plan.gaps), iter(plan.troubles), iter(plan.locks)
+
+        def now_config(at: float) -> Config:
+            return config_of(disk, running, plan, plan.rates_at(at))
+
         for kill in (*plan.kills, None):
             life = Life(disk, kill)
-            told.lives.append(life.passed)
-            await lived(life, _live(plan, config))
+            reported.lives.append(life.passed)
+            config = now_config(virtual.wall_clock() - began)
+            around = _rates_change(plan, now_config, began)
+            if (lock := next(locks, None)) is not None:
+                around = (*around, *_locked(*lock))
+            with _disk(disk, next(troubles, None)):
+                await lived(life, _live(plan, config, clock=clock, around=around))
             if not life.dead:
                 break
             done.append(invariants.done(config.state_dir))
             await asyncio.sleep(next(gaps, 0.0))
         if plan.kind == "fhir":
             invariants.judge(_of_fhir(plan, config, disk, running, done))
-            return told
+            return reported
         files = {path: hashlib.sha256(data).hexdigest() if data else None for path, data in FILES.items()}
         windows = {"docex.search": SEARCH, "docex.status": SECOND, "tracker.*": SECOND}
         invariants.judge(
@@ -162,7 +260,7 @@ async def story(plan: Plan, folder: Path) -> Told:
                 windows={name: (rate.n, rate.per) for name, rate in windows.items()},
             )
         )
-    return told
+    return reported
 
 
 def _of_fhir(
@@ -187,7 +285,7 @@ class Ended:
 async def unjudged(
     plan: Plan, folder: Path, listen: Callable[[fakes.Running, Change], None], wait: float = 0.0
 ) -> Ended:
-    """One undisturbed life of one patient, with somebody who is told of all that begins and ends."""
+    """One undisturbed life of one patient, with a listener for all that begins and ends."""
     prepare(folder)
     async with fakes.serve(_options(plan, folder)) as running:
         config = config_of(folder / "disk", running, plan)
@@ -221,7 +319,7 @@ def prepare(folder: Path) -> None:
     (folder / "disk").mkdir()
 
 
-def tell(plan: Plan, folder: Path) -> Told:
+def tell(plan: Plan, folder: Path) -> Course:
     """Live a story from its beginning, in a stage that may have been used before."""
     prepare(folder)
     return virtual.run(story(plan, folder))
@@ -237,12 +335,12 @@ class Failure:
     error: str
 
 
-def tried(plan: Plan, folder: Path) -> Told | Failure:
+def tried(plan: Plan, folder: Path) -> Course | Failure:
     """A story, or what is wrong with its end."""
     POINTS.lives = []
     try:
         return tell(plan, folder)
-    except Exception as error:  # noqa: BLE001 -- whatever it is, it is told with the points
+    except Exception as error:  # noqa: BLE001 -- whatever it is, it is reported with the points
         points = [life.passed[-1] for life in POINTS.lives if life.kill is not None and life.passed]
         frames = traceback.extract_tb(error.__traceback__)
         where = f"{Path(frames[-1].filename).name}:{frames[-1].lineno}"
@@ -254,12 +352,12 @@ def every_point(folder: Path) -> tuple[list[list[str]], list[Failure]]:
     whole = tell(Plan(), folder).lives[0]
     recoveries, failures = [], []
     for number in range(1, len(whole) + 1):
-        told = tried(Plan(kills=(number,), gaps=(0.3 * (number % 3),)), folder)
-        if isinstance(told, Failure):
-            failures.append(told)
+        results = tried(Plan(kills=(number,), gaps=(0.3 * (number % 3),)), folder)
+        if isinstance(results, Failure):
+            failures.append(results)
             recoveries.append([])
         else:
-            recoveries.append(told.lives[1])
+            recoveries.append(results.lives[1])
     return recoveries, failures
 
 
@@ -289,10 +387,10 @@ def main() -> int:
             pairs = [(i, j) for i, points in enumerate(recoveries, 1) for j in range(1, len(points) + 1)]
             began = time.monotonic()
             for number, pair in enumerate(pairs[args.first :: args.every], 1):
-                told = tried(Plan(kills=pair, gaps=(0.3 * (number % 3), 0.4 * (number % 2))), folder)
-                if isinstance(told, Failure):
-                    failures.append(told)
-                    _say(told)
+                results = tried(Plan(kills=pair, gaps=(0.3 * (number % 3), 0.4 * (number % 2))), folder)
+                if isinstance(results, Failure):
+                    failures.append(results)
+                    _say(results)
                 if number % 5000 == 0:
                     _say(f"{number} of {len(pairs)} pairs in {time.monotonic() - began:.0f} s")
             _say(f"{len(pairs[args.first :: args.every])} pairs in {time.monotonic() - began:.0f} s")

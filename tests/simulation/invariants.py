@@ -123,9 +123,9 @@ def _documents(after: After, run: StoredRun) -> None:
     files = manifest["files"]
     assert Counter(file["outcome"] for file in files) == run.counts == manifest["counts"]
     if after.files:
-        told = [(file["path"], file["sha256"]) for file in files if not file["derived_from"]]
-        assert len(told) == len(after.files)
-        assert dict(told) == after.files, "every file of the archive once"
+        events = [(file["path"], file["sha256"]) for file in files if not file["derived_from"]]
+        assert len(events) == len(after.files)
+        assert dict(events) == after.files, "every file of the archive once"
     paths = [file["path"] for file in files]
     assert len(set(paths)) == len(paths)
     kept = [file for file in files if file["outcome"] in _KEPT]
@@ -162,16 +162,16 @@ def _log(after: After) -> None:
     assert rows[0] == list(COLUMNS)
     assert {len(row) for row in rows} == {len(COLUMNS)}
     assert rows.count(rows[0]) == 1, "one header"
-    told = [dict(zip(COLUMNS, row, strict=True)) for row in rows[1:]]
-    assert {row["event"] for row in told} <= {"start", "finish"}
+    events = [dict(zip(COLUMNS, row, strict=True)) for row in rows[1:]]
+    assert {row["event"] for row in events} <= {"start", "finish"}
 
     def key(row: dict[str, str]) -> tuple[str, str, str]:
         return row["run_id"], row["activity"], row["args"]
 
-    starts = Counter(key(row) for row in told if row["event"] == "start")
-    finishes = Counter(key(row) for row in told if row["event"] == "finish")
+    starts = Counter(key(row) for row in events if row["event"] == "start")
+    finishes = Counter(key(row) for row in events if row["event"] == "finish")
     assert finishes <= starts, "no finish without its start"
-    finished = Counter((row["run_id"], row["activity"]) for row in told if row["outcome"] == "ok")
+    finished = Counter((row["run_id"], row["activity"]) for row in events if row["outcome"] == "ok")
     results = Counter((run, activity) for run, activity, _, result in steps_of(after.state) if result)
     assert results <= finished, "a finish for every checkpoint"
     _nothing_again(after)

@@ -86,6 +86,11 @@ class _Points:
         if self.life is not None:
             self.life.hit(name)
 
+    def at_death(self, close: Callable[[], None]) -> None:
+        """Close this when the life that is lived now has died."""
+        if self.life is not None:
+            self.life.opened.append(close)
+
 
 POINTS = _Points()
 
@@ -130,6 +135,7 @@ def prepared() -> Iterator[None]:
 
     def open_database(*args: Any) -> Any:
         checkpoints = real_open(*args)
+        checkpoints._db.execute("PRAGMA busy_timeout = 0")  # SQLite would wait for a lock in real time
         note(checkpoints._db.close)
         note(checkpoints._reader.close)
         return checkpoints

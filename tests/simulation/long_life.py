@@ -20,12 +20,12 @@ import fakes
 from docpipe import app
 from docpipe.app import Docpipe
 from docpipe.config.config import Service
+from docpipe.config.parsing import Secret
 from docpipe.gates.service import _KEEP_OUTAGES, Outage
 from docpipe.model import Patient
 from docpipe.patients import PatientDatabase
 from docpipe.runtime import activity_log
 from docpipe.web import server
-from docpipe.web.waits import _Waited
 from fakes.quota import Rate
 from tests import memory, virtual
 from tests.simulation.world import CONVERTER, Plan, config_of, ids, options_of
@@ -61,10 +61,12 @@ async def lived(
 ) -> list[Hour]:
     """Live so long; in every hour as many patients come as the quota lets through, and an outage."""
     plan = Plan(folder, options={"search_seconds": (60.0, 900.0), "empty": frozenset(ids(patients))})
-    rng, told = random.Random(7), []
+    rng, reported = random.Random(7), []
     async with fakes.serve(options_of(plan)) as running:
         config = config_of(plan, running)
-        config = replace(config, state=replace(config.state, keep=keep), service=Service(port=0))
+        config = replace(
+            config, state=replace(config.state, keep=keep), service=Service(port=0, token=Secret("none"))
+        )
         database = PatientDatabase(config.patients.url)
         await database.put([Patient(id_, "Ann", "Lee", "1957-03-31") for id_ in ids(patients)])
         await database.aclose()
@@ -83,10 +85,10 @@ async def lived(
                     running.clear_faults()
                     await docpipe.engine.wait()
                     await asyncio.sleep(60.0)
-                    told.append(await _measured(docpipe, hour, folder))
-                    tell(told[-1])
+                    reported.append(await _measured(docpipe, hour, folder))
+                    tell(reported[-1])
         assert running.docex.worst_window("docex.search", 60.0) <= Rate(10, 60.0).n
-    return told
+    return reported
 
 
 async def _measured(docpipe: Docpipe, hour: int, folder: Path) -> Hour:
@@ -111,11 +113,8 @@ def _ours() -> int:
         for found in gc.get_objects()
         if str(type(found).__module__).startswith("docpipe.") or isinstance(found, asyncio.Future)
     )
-    bounded = (
-        _Waited,
-        Outage,
-    )  # a fixed number of the latest is kept, and hours differ in how many they bring
-    return sum(kinds.values()) - sum(kinds[kind.__qualname__] for kind in bounded)
+    # A fixed number of the latest outages is kept, and hours differ in how many they bring.
+    return sum(kinds.values()) - kinds[Outage.__qualname__]
 
 
 def main() -> None:

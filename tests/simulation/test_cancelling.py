@@ -40,7 +40,7 @@ async def world(plan: Plan) -> AsyncIterator[tuple[Docpipe, fakes.Running]]:
 @pytest.mark.parametrize("ends", [False, True], ids=["at its begin", "at its end"])
 @pytest.mark.parametrize("activity", list(Activity))
 async def test_a_run_under_way(tmp_path: Path, activity: Activity, ends: bool) -> None:
-    """Wherever it stands, the run stops, the tracker is told what is so, and the others go on."""
+    """Wherever it stands, the run stops, its task gets the outcome, and the others continue."""
     async with world(Plan(tmp_path, patients=2)) as (docpipe, running):
         engine = docpipe.engine
         cancels: list[asyncio.Task] = []
@@ -76,7 +76,7 @@ async def test_a_run_under_way(tmp_path: Path, activity: Activity, ends: bool) -
 
 async def test_runs_that_stand_in_line(tmp_path: Path) -> None:
     """A run that has not begun ends without a word to anybody; one that waits for its quota ends at once."""
-    async with world(Plan(tmp_path, patients=80)) as (docpipe, running):
+    async with world(Plan(tmp_path, patients=80, docex={"spacing": "even"})) as (docpipe, running):
         runs = await docpipe.engine.submit(ids(80))
         await asyncio.sleep(30.0)
         assert docpipe.engine.waiting > 0
@@ -93,23 +93,23 @@ async def test_runs_that_stand_in_line(tmp_path: Path) -> None:
 
 
 async def test_a_listener_that_fails_stops_no_run(tmp_path: Path) -> None:
-    """Nor does it keep others from what they are to be told."""
-    told: list[Change] = []
+    """Nor does it keep others from what they are to be reported."""
+    reported: list[Change] = []
 
     def fail(change: Change) -> None:
         raise ValueError(change.run_id)
 
     async with world(Plan(tmp_path, patients=2)) as (docpipe, _):
-        docpipe.engine.listeners += [fail, told.append]
+        docpipe.engine.listeners += [fail, reported.append]
         runs = await docpipe.engine.submit(ids(2))
         await docpipe.engine.wait()
         ended = await docpipe.checkpoints.runs([run.run_id for run in runs])
     assert {run.state for run in ended} == {RunState.COMPLETED}
-    assert [change.outcome for change in told if change.activity is None] == [RunState.COMPLETED] * 2
+    assert [change.outcome for change in reported if change.activity is None] == [RunState.COMPLETED] * 2
 
 
 async def test_cancelling_twice_and_nobody(tmp_path: Path) -> None:
-    """Cancelling again while it is told changes nothing; an unknown run is refused."""
+    """Cancelling again while it is reported changes nothing; an unknown run is refused."""
     options = {"patient_seconds": {"S00000": 600.0}}
     async with world(Plan(tmp_path, patients=1, options=options)) as (docpipe, running):
         (run,) = await docpipe.engine.submit(ids(1))
@@ -154,7 +154,7 @@ async def test_a_retry_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         assert [len(reports) for reports in running.tracker.reports.values()] == [2]
 
 
-async def test_a_stop_while_it_is_told(tmp_path: Path) -> None:
+async def test_a_stop_while_it_is_reported(tmp_path: Path) -> None:
     """A stop leaves the telling to the next start."""
     plan = Plan(tmp_path, patients=1, options={"patient_seconds": {"S00000": 600.0}})
     async with fakes.serve(options_of(plan)) as running:

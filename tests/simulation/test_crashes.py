@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.simulation import crashes
-from tests.simulation.crashes import Failure, Plan, Told, stage, tell, tried
+from tests.simulation.crashes import Course, Failure, Plan, stage, tell, tried
 from tests.simulation.lives import prepared
 
 PAIRS = 400
@@ -36,8 +36,8 @@ def folder() -> Iterator[Path]:
         yield folder
 
 
-def failures(told: list[Told | Failure]) -> list[Failure]:
-    return [one for one in told if isinstance(one, Failure)]
+def failures(expected: list[Course | Failure]) -> list[Failure]:
+    return [one for one in expected if isinstance(one, Failure)]
 
 
 def test_dead_at_every_point(folder: Path) -> None:
@@ -123,5 +123,5 @@ PLANS = st.builds(
 @given(plan=PLANS)
 def test_whatever_happens(folder: Path, plan: Plan) -> None:
     """Outages, 429, latency, lost answers and deaths in any mixture: the same in the end."""
-    told = tried(plan, folder)
-    assert isinstance(told, Told), told
+    results = tried(plan, folder)
+    assert isinstance(results, Course), results

@@ -42,11 +42,11 @@ def test_dead_at_every_point_of_the_exchange(folder: Path, mode: str) -> None:
     kills = sorted({n for p in points for n in (whole.index(p) + 1, last - whole[::-1].index(p) + 1)})
     kills = kills[:: 1 if mode == "export" else 3]
     assert len(kills) > 20
-    told = [
+    results = [
         tried(Plan(kills=(kill,), gaps=(0.5,), kind="fhir", mode=mode, options=OPTIONS), folder)
         for kill in kills
     ]
-    assert [one for one in told if isinstance(one, Failure)] == []
+    assert [one for one in results if isinstance(one, Failure)] == []
 
 
 def test_a_file_that_is_there_is_not_fetched_again(folder: Path) -> None:
@@ -55,6 +55,6 @@ def test_a_file_that_is_there_is_not_fetched_again(folder: Path) -> None:
     whole = tell(plan, folder).lives[0]
     undisturbed = whole.count("before request: archives")
     kill = [number for number, point in enumerate(whole, 1) if point == "before request: archives"][-1]
-    told = tell(Plan(kills=(kill,), kind="fhir", mode="documents", options=OPTIONS), folder)
+    reported = tell(Plan(kills=(kill,), kind="fhir", mode="documents", options=OPTIONS), folder)
     assert undisturbed > 3
-    assert told.lives[1].count("before request: archives") == 1
+    assert reported.lives[1].count("before request: archives") == 1

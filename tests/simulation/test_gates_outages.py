@@ -74,7 +74,7 @@ async def through(ill, *times, callers=1000, rate=Rate(10, 1.0), seed=1):  # noq
 
 @pytest.mark.parametrize("ill", [refused, html, dropped, silent], ids=lambda ill: ill.__name__)
 def test_two_hours_down_cost_a_request_a_probe_and_nobody_a_run(ill):
-    """A thousand callers send a request a probe interval into a 2-hour outage, and go on at once after it."""
+    """A thousand callers send one request a probe interval during two hours, and continue at once after."""
     end = 20 + TWO_HOURS_S
     sick, process, ended = virtual.run(through(ill, (20.0, end)))
     # The first few: three failures in a row, what was under way then, and aiohttp's own repetition of each.
@@ -124,7 +124,7 @@ def test_same_seed_same_story():
 
 
 def test_one_poisoned_patient_among_many():
-    """A request that alone fails, as prober too, neither holds the gate closed nor goes on for ever."""
+    """A request that alone fails, as prober too, neither holds the gate closed nor continues for ever."""
 
     async def main():
         sick = Sick(refused, (10.0, 300.0))

@@ -13,7 +13,7 @@ from tests.gate_world import Disk, Process, Server, worst_window
 
 HAZARDS = (
     "latency",  # up to 2 s, each way up to 1 s, and jitter
-    "bursts",  # callers come all at once, and burst = n
+    "bursts",  # callers come all at once, and grants are not spaced
     "cancel",  # callers give up, also right after sending
     "redirect",  # 307 and 308 within the origin
     "errors",  # 5xx and answers that break the contract: retried
@@ -48,8 +48,8 @@ class Strict:
                 [web.Response(status=503, headers={"Retry-After": "1"}), web.Response(text="<html>")]
             )
         if self._strikes("429", 0.1):
-            told = self._rng.choice([{}, {"Retry-After": "2"}])
-            return web.Response(status=429, headers=told)
+            reported = self._rng.choice([{}, {"Retry-After": "2"}])
+            return web.Response(status=429, headers=reported)
         if len(request.path) < _FAR and self._strikes("redirect", 0.3):
             to = f"{request.path}x"
             return web.Response(status=self._rng.choice([307, 308]), headers={"Location": to})
@@ -65,7 +65,7 @@ async def simulate(seed: int, rate: Rate, hazards: frozenset[str], calls: int) -
     async with Server(strict.behave) as server:
         server.inbound = server.outbound = strict.latency
         for _ in range(rounds):
-            process = Process(rate, disk=disk, rng=rng, burst=rate.n if "bursts" in hazards else 1)
+            process = Process(rate, disk=disk, rng=rng, even="bursts" not in hazards)
             await process.__aenter__()
 
             async def one(process=process):

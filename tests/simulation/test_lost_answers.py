@@ -13,7 +13,7 @@ from docpipe.model import Activity, RunState
 from fakes.faults import OPERATIONS
 from tests import virtual
 from tests.simulation import crashes
-from tests.simulation.crashes import Failure, Plan, Told, stage, tell, tried
+from tests.simulation.crashes import Course, Failure, Plan, stage, tell, tried
 from tests.simulation.lives import prepared
 
 MOMENTS = 12
@@ -39,16 +39,16 @@ def folder() -> Iterator[Path]:
 def test_a_lost_or_late_answer(folder: Path, operation: str, answer: str) -> None:
     """The service does it and the answer is lost, or comes too late, or is still at it: it is done once."""
     for times in (1, 3):
-        told = tried(Plan(faults=(f"{operation} {answer} times={times}",)), folder)
-        assert isinstance(told, Told), told
+        results = tried(Plan(faults=(f"{operation} {answer} times={times}",)), folder)
+        assert isinstance(results, Course), results
 
 
 @pytest.mark.parametrize("operation", ["tracker.create", "tracker.report"])
 def test_a_lost_answer_and_forgotten_keys(folder: Path, operation: str) -> None:
     """The tracker does not know the key any more: what the lost request made is looked up, not made again."""
     faults = (f"{operation} lost times=1", f"{operation} forget")
-    told = tried(Plan(faults=faults), folder)
-    assert isinstance(told, Told), told
+    results = tried(Plan(faults=faults), folder)
+    assert isinstance(results, Course), results
 
 
 @pytest.mark.parametrize(
@@ -135,7 +135,7 @@ def test_somebody_closes_the_task(folder: Path, status: str) -> None:
 
 @pytest.mark.parametrize("fault", ["tracker.update 409", "tracker.update 412"])
 def test_a_status_that_is_refused(folder: Path, fault: str) -> None:
-    """409 and 412 for no reason that shows: told as a problem with how the task stands, nothing is lost."""
+    """409 and 412 without a reason: a problem with the status of the task is reported, nothing is lost."""
     ended = meddled(folder, Activity.SEARCH, lambda *_: None, (fault,))
     kept(ended, folder)
     assert "from in_progress to completed" in (ended.error or "")
@@ -149,7 +149,7 @@ def test_somebody_changes_the_task_meanwhile(folder: Path) -> None:
         if not seen:  # as the answer to the reading is on its way
             running.add_fault("tracker.update delay seconds=2 times=1")
             loop = asyncio.get_running_loop()
-            seen.append(loop.call_later(2.5, running.tracker.set_status, task_id, "blocked"))
+            seen.append(loop.call_later(1.0, running.tracker.set_status, task_id, "blocked"))
 
     ended = meddled(folder, Activity.UPDATE_STATUS, block)
     (task,) = ended.running.tracker.tasks.values()

@@ -37,7 +37,7 @@ async def test_others_have_their_turn_while_many_are_taken(tmp_path: Path) -> No
             seen.add(docpipe.engine.waiting)
         assert len(seen) > 4
         assert docpipe.engine.waiting == MANY
-        order = [run.patient_id for *_, run in sorted(docpipe.engine._queue, key=lambda entry: entry[:2])]
+        order = [run.patient_id for run in docpipe.engine.queued]
         assert order == ids(MANY)
 
 
@@ -55,4 +55,4 @@ async def test_a_run_that_is_cancelled_while_many_are_taken(tmp_path: Path) -> N
         assert last.run_id in {run.run_id for run in await taking}
         assert cancelled.state is RunState.CANCELLING
         assert docpipe.engine.waiting == MANY - 1
-        assert last.run_id not in {run.run_id for *_, run in docpipe.engine._queue}
+        assert last.run_id not in {run.run_id for run in docpipe.engine.queued}

@@ -1,4 +1,4 @@
-"""Outages in virtual time: nobody fails, hardly anything is sent into them, everybody goes on afterwards."""
+"""Outages in virtual time: no run fails, hardly a request is sent meanwhile, all runs continue after."""
 
 from pathlib import Path
 

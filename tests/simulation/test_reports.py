@@ -34,7 +34,7 @@ def seconds_of(moment: str) -> float:
     return datetime.fromisoformat(moment).timestamp()
 
 
-def test_an_outage_is_told_also_after_a_restart(tmp_path: Path) -> None:
+def test_an_outage_is_reported_also_after_a_restart(tmp_path: Path) -> None:
     """Ten minutes of outage with two restarts in it stand in the report as waited for."""
     faults = [f"docex.search 503 until={OUTAGE_S:.0f}"]
     (report,) = reports(Plan(tmp_path, patients=1, faults=faults, lives=(200.0, 200.0)))
@@ -46,9 +46,9 @@ def test_an_outage_is_told_also_after_a_restart(tmp_path: Path) -> None:
     assert "for an outage" in html
 
 
-def test_polls_and_quota_are_told(tmp_path: Path) -> None:
-    """Each question after a search has its time; who stood in line for the quota reads how long."""
-    plan = Plan(tmp_path, patients=5, options={"search_seconds": (60.0, 60.0)})
+def test_polls_and_quota_are_reported(tmp_path: Path) -> None:
+    """Each poll of a search has its time, and the report gives the wait for the quota."""
+    plan = Plan(tmp_path, patients=5, options={"search_seconds": (60.0, 60.0)}, docex={"spacing": "even"})
     found = reports(plan)
     for report in found:
         (asked,) = [step for step in report["timeline"] if step["activity"] == "DocEx_CheckStatus"]

@@ -1,4 +1,4 @@
-"""Stopping in virtual time: within ten seconds whatever is going on, and nothing is lost by it."""
+"""Stopping in virtual time: within ten seconds whatever is under way, and nothing is lost by it."""
 
 import asyncio
 import os
@@ -74,7 +74,9 @@ def test_a_stop_takes_no_more_than_ten_seconds(
 
 def hang(job: dict[str, Any]) -> dict[str, Any]:
     """A converter that does not come back, and listens to nobody."""
-    Path(job["path"]).with_suffix(".pid").write_text(str(os.getpid()), "ascii")
+    part = Path(job["folder"], "pid.part")
+    part.write_text(str(os.getpid()), "ascii")
+    part.rename(part.with_suffix(""))  # never seen half written
     signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
     while True:
         time.sleep(1)
@@ -90,10 +92,12 @@ async def test_a_stop_in_the_middle_of_a_conversion(tmp_path: Path) -> None:
         await database.aclose()
         async with app.opened(config, converter=f"{__name__}:hang") as docpipe:
             (run,) = await docpipe.engine.submit(ids(1))
-            await until(lambda: list((config.state_dir / "spool" / run.run_id).glob("files/*.pid")))
+            spool = config.state_dir / "spool"
+            await until(lambda: list(spool.glob(".worker-*/own/out/pid")))
+            pids = [int(file.read_text("ascii")) for file in spool.glob(".worker-*/own/out/pid")]
             await docpipe.engine.stop(grace=0.1)
-        files = (config.state_dir / "spool" / run.run_id).glob("files/*.pid")
-        assert not any(alive(int(file.read_text("ascii"))) for file in files)
+        assert not any(map(alive, pids))
+        assert [path.name for path in spool.iterdir()] == [run.run_id]
         async with app.opened(config, converter=CONVERTER, inline=True) as docpipe:
             await docpipe.engine.resume()
             await docpipe.engine.wait()

@@ -70,7 +70,18 @@ def test_token_files_are_replaced(tmp_path, answer):
     options = {"docex_token": "docex-0", "tracker_token": "tracker-0"}
     story = whole(
         virtual.run(
-            simulate(Plan(tmp_path, patients=PATIENTS, options=options, adapt=adapt, meanwhile=rotate))
+            simulate(
+                Plan(
+                    tmp_path,
+                    patients=PATIENTS,
+                    options=options,
+                    adapt=adapt,
+                    meanwhile=rotate,
+                    docex={
+                        "spacing": "even"
+                    },  # a search that is refused is sent again before the next rotation
+                )
+            )
         )
     )
     assert story.seconds > 75

@@ -65,8 +65,8 @@ async def test_one_trace_a_run(tmp_path: Path) -> None:
         assert "stopped" in {span.attributes.get("docpipe.outcome") for span in mine}
     refused = [span for span in spans if span.attributes.get("error.type") == "status 503"]
     assert [span.attributes["http.response.status_code"] for span in refused] == [503]
-    told = "".join(span.to_json() for span in spans)
-    assert not [word for word in (*ids(2), "Lee", "Ann", "1957") if word in told]
+    text = "".join(span.to_json() for span in spans)
+    assert not [word for word in (*ids(2), "Lee", "Ann", "1957") if word in text]
 
 
 async def test_spans_reach_a_collector(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -100,15 +100,40 @@ async def test_spans_reach_a_collector(tmp_path: Path, monkeypatch: pytest.Monke
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
     )
-    _, told = await process.communicate()
+    _, output = await process.communicate()
     await runner.cleanup()
-    assert process.returncode == 0, told.decode()
+    assert process.returncode == 0, output.decode()
     assert {*Activity, "run"} <= set(seen)
     assert seen.count("run") == 1
 
 
+async def test_a_collector_that_is_down(tmp_path: Path) -> None:
+    """A run continues without it; its failure is one line of the log."""
+    (tmp_path / "config.toml").write_text(
+        '[docex]\nbase_url = "fake"\n[tasktracker]\nbase_url = "fake"\n[patients]\nurl = "fake"\n'
+    )
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "docpipe", "run", "--patient", "P123"),
+        cwd=tmp_path,
+        env={
+            **os.environ,
+            "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1",
+            "PYTHONPATH": str(Path(__file__).parents[2]),
+        },
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    )
+    _, errors = await process.communicate()
+    assert process.returncode == 0, errors.decode()
+    (line,) = [
+        line for line in errors.decode().splitlines() if "error" in line.lower() and "127.0.0.1" in line
+    ]
+    assert "traces_not_sent" in line
+    assert "Traceback" not in errors.decode()
+
+
 async def test_only_where_it_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing is loaded without the switch; without the extra docpipe says how to get it, and goes on."""
+    """Nothing is loaded without the switch; without the extra docpipe says how to get it, and continues."""
     assert not wanted({})
     assert not wanted({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c", "OTEL_SDK_DISABLED": "true"})
     assert wanted({"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "http://c"})
