@@ -1,4 +1,4 @@
-"""`docpipe check`: every kind of damage is found, told with its cure, and mended where it can be."""
+"""`docpipe check`: every kind of damage is found, reported with its cure, and repaired where possible."""
 
 import contextlib
 import hashlib
@@ -38,8 +38,9 @@ def convert(job: dict[str, Any]) -> dict[str, Any]:
     (folder / "text.md").write_bytes(content)
     embedded = []
     if content.startswith(b"Chart"):
-        (folder / "part.txt").write_bytes(PART)
-        embedded.append({"path": str(folder / "part.txt"), "name": "part.txt", "declared": None})
+        (folder / "embedded").mkdir()
+        (folder / "embedded" / "001").write_bytes(PART)
+        embedded.append({"name": "part.txt", "declared": None})
     metadata = {"media_type": "text/plain", "title": job["facts"].get("title"), "warnings": []}
     done = {"outcome": "converted", "reason": None, "media_type": "text/plain", "extension": ".txt"}
     return {**done, "outputs": ["text.md"], "metadata": metadata, "embedded": embedded, "warnings": []}
@@ -98,7 +99,7 @@ class Kept:
         """What was done about each finding."""
         async with self.opened() as docpipe:
             done = [await repair(finding, docpipe.activities) async for finding in findings(self.scene())]
-        return [mended.told for mended in done if mended]
+        return [mended.action for mended in done if mended]
 
     def content(self) -> dict[str, bytes]:
         """Every stored document, without the times of its conversion."""
@@ -190,13 +191,13 @@ def open_to_all(kept: Kept) -> None:
         (short_output, ["text.md: missing, or not as it was stored"], ["converted again"]),
         (no_metadata, ["metadata.json is missing"], ["converted again"]),
         (torn_metadata, ["metadata.json cannot be read"], ["converted again"]),
-        (odd_metadata, ["does not tell what belongs"], ["converted again"]),
+        (odd_metadata, ["does not list the files"], ["converted again"]),
         (no_part, ["its original (original.txt) is missing"], ["converted again"]),
         (spoiled_part, ["has other bytes"], ["converted again"]),
-        (half_written, ["half-written"] * 3, ["removed"] * 3),
+        (half_written, ["incomplete file"] * 3, ["removed"] * 3),
         (unknown_folder, ["a leftover"], ["removed"]),
         # SQLite gives the files beside the database its permissions.
-        (open_to_all, ["others may look into it (mode 0644)"] * 3, ["mode set to 0600"] * 3),
+        (open_to_all, ["other users can read it (mode 0644)"] * 3, ["mode set to 0600"] * 3),
     ],
 )
 async def test_what_can_be_mended(
@@ -219,7 +220,7 @@ async def test_what_can_be_mended(
 
 
 async def test_what_is_lost(kept: Kept) -> None:
-    """An original that is gone is told with the run to retry, and that fetches it again."""
+    """An original that is gone is reported with the run to retry, and that fetches it again."""
     before = kept.content()
     (kept.letter / "original.txt").write_bytes(b"Letter: ALL is well.\n")
     (finding,) = await kept.found()
@@ -237,7 +238,7 @@ async def test_what_is_lost(kept: Kept) -> None:
 
 @pytest.mark.parametrize("spoil", [Path.unlink, lambda path: path.write_bytes(b"[")])
 async def test_a_manifest_that_is_lost(kept: Kept, spoil: Callable[[Path], Any]) -> None:
-    """Without its manifest a run is told with the command that writes it; its documents are still checked."""
+    """A run without a manifest is reported with its cure; its documents are still checked."""
     spoil(kept.patient / "runs" / kept.run_id / "manifest.json")
     (kept.letter / "text.md").unlink()
     (kept.part / "original.txt").unlink()
@@ -256,10 +257,10 @@ async def test_a_manifest_that_is_lost(kept: Kept, spoil: Callable[[Path], Any])
 
 async def test_a_document_that_was_converted_later(kept: Kept) -> None:
     """What the metadata say of a document's files counts, where the manifest of an earlier run has others."""
-    told = json.loads((kept.letter / "metadata.json").read_bytes())
+    body = json.loads((kept.letter / "metadata.json").read_bytes())
     (kept.letter / "original.txt").rename(kept.letter / "original.rtf")
-    told["files"]["original.rtf"] = told["files"].pop("original.txt")
-    (kept.letter / "metadata.json").write_text(json.dumps(told | {"original": "original.rtf"}), "utf-8")
+    body["files"]["original.rtf"] = body["files"].pop("original.txt")
+    (kept.letter / "metadata.json").write_text(json.dumps(body | {"original": "original.rtf"}), "utf-8")
     assert await kept.found() == []
 
 
@@ -277,13 +278,13 @@ async def test_runs_that_are_not_finished(kept: Kept) -> None:
 
 
 async def test_logs_and_the_database(kept: Kept) -> None:
-    """Bad lines are told by number, a torn end as a note, a damaged database with its cure."""
+    """Bad lines are reported by number, a torn end as a note, a damaged database with its cure."""
     log = kept.state / "activity_log.csv"
     lines = log.read_text("utf-8").splitlines(keepends=True)
     log.write_text("".join([*lines[:3], "what is this\n", *lines[3:], "2026-01-01T00:0"]), "utf-8")
     bad, torn = await kept.found()
     assert ("line 4" in bad.problem, bad.wrong) == (True, True)
-    assert ("cut short" in torn.problem, torn.wrong) == (True, False)
+    assert ("incomplete" in torn.problem, torn.wrong) == (True, False)
     assert [finding.problem for finding in await kept.found(beside=True)] == [bad.problem]
     log.write_text("".join(lines), "utf-8")
 

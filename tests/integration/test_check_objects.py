@@ -13,7 +13,7 @@ from tests.simulation.world import CONVERTER
 
 
 async def test_damage_in_a_bucket_is_found_and_mended(s3: S3, tmp_path: Path) -> None:
-    """A lost output and lost metadata are made anew, a leftover goes, a spoiled original is told as lost."""
+    """Lost outputs and metadata are made anew, leftovers are removed, a damaged original is reported."""
     quick = {"search_rate": None, "status_rate": None, "tracker_rate": None, "search_seconds": (0.1, 0.2)}
     storage = Storage(
         url=s3.url, options=tuple(s3.options.items()), patient_prefix="hash", prefix_key=Secret("k" * 32)
@@ -44,7 +44,7 @@ async def test_damage_in_a_bucket_is_found_and_mended(s3: S3, tmp_path: Path) ->
                 problems.append(finding.problem)
                 assert finding.where.startswith(f"{s3.url}/{home}/")
                 mended = await repair(finding, docpipe.activities)
-                done.append(mended and mended.told)
+                done.append(mended and mended.action)
             assert sorted(problems) == sorted(
                 [
                     "text.md: missing, or not as it was stored",

@@ -32,11 +32,11 @@ def inline(_config: Config) -> InlineWorkers:
 
 
 async def tried(config: Config, trial=services_of, workers=inline) -> list[Fit | Finding]:
-    return [told async for told in trial(Bench(config, workers, virtual.wall_clock))]
+    return [reported async for reported in trial(Bench(config, workers, virtual.wall_clock))]
 
 
-def problems(told: list[Fit | Finding]) -> list[str]:
-    return [finding.problem for finding in told if isinstance(finding, Finding)]
+def problems(expected: list[Fit | Finding]) -> list[str]:
+    return [finding.problem for finding in expected if isinstance(finding, Finding)]
 
 
 @pytest.fixture
@@ -57,12 +57,13 @@ def with_docex(config: Config, **more: object) -> Config:
 async def test_services_that_are_fit(tmp_path: Path, running: fakes.Running) -> None:
     """One question to each, none of them a search, and both in the memory of what is spent."""
     config = config_in(tmp_path, running)
-    told = await tried(config)
-    assert [(part.check, type(part)) for part in told] == [("exchange", Fit), ("tracker", Fit)]
+    results = await tried(config)
+    assert [(part.check, type(part)) for part in results] == [("exchange", Fit), ("tracker", Fit)]
     assert [seen.operation for seen in running.docex.requests] == ["docex.status"]
     assert [seen.operation for seen in running.tracker.requests] == ["tracker.find"]
     async with open_database(config.state_dir, virtual.wall_clock) as checkpoints:
-        assert await checkpoints.last_alive() >= running.tracker.requests[-1].at
+        assert await checkpoints.ledger.last_alive() is None
+        assert len(await checkpoints.ledger.grants("tasktracker", 0.0)) == len(running.tracker.requests)
     assert problems(await tried(config)) == []
     assert running.count_429() == 0
 
@@ -82,14 +83,14 @@ async def test_a_slow_quota_is_charged(tmp_path: Path, running: fakes.Running) -
     [
         ("docex.* 503", "status 503"),
         ("docex.* html200", "a web page instead of an answer (200)"),
-        ("docex.* html404", "it answers the question after a search with a web page 404"),
+        ("docex.* html404", "a web page instead of an answer"),
         ("docex.* hang", "no answer in time"),
         ("docex.* reset", "the connection broke off"),
         ("docex.* 401", "it refuses the token, or wants one (401)"),
-        ("docex.* 405", "it answers the question after a search with status 405"),
+        ("docex.* 405", "it answers a poll with status 405"),
     ],
 )
-async def test_troubles_are_told_apart(
+async def test_troubles_are_distinguished(
     tmp_path: Path, running: fakes.Running, fault: str, problem: str
 ) -> None:
     """Each with a cure, after one question, and the other service is asked all the same."""
@@ -123,10 +124,10 @@ async def tried_with_oauth2(
     ],
 )
 async def test_a_token_server_that_is_down(tmp_path: Path, fault: str, problem: str, cure: str) -> None:
-    """It is told with its address after one question a service; the services are not asked."""
-    running, told = await tried_with_oauth2(tmp_path, f"oauth2.token {fault}")
-    assert [part.check for part in told] == ["exchange", "tracker"]
-    for part in told:
+    """It is reported with its address after one question a service; the services are not asked."""
+    running, reported = await tried_with_oauth2(tmp_path, f"oauth2.token {fault}")
+    assert [part.check for part in reported] == ["exchange", "tracker"]
+    for part in reported:
         assert isinstance(part, Finding)
         assert (part.where, part.problem, part.wrong) == (running.oauth2.url, problem, True)
         assert cure in part.cure
@@ -136,8 +137,8 @@ async def test_a_token_server_that_is_down(tmp_path: Path, fault: str, problem: 
 @pytest.mark.virtual
 async def test_tokens_that_are_refused(tmp_path: Path) -> None:
     """By the server of the tokens or by the service: the cure names the keys of OAuth2, and no token."""
-    running, told = await tried_with_oauth2(tmp_path / "good")
-    assert problems(told) == []
+    running, reported = await tried_with_oauth2(tmp_path / "good")
+    assert problems(reported) == []
     assert len(running.oauth2.requests) == 2
     _, (exchange, tracker) = await tried_with_oauth2(tmp_path / "refused", "docex.* 401")
     assert isinstance(exchange, Finding)
@@ -146,7 +147,8 @@ async def test_tokens_that_are_refused(tmp_path: Path) -> None:
     running, (exchange, tracker) = await tried_with_oauth2(tmp_path / "wrong", secret="wrong")  # noqa: S106
     assert isinstance(exchange, Finding)
     assert (exchange.where, exchange.cure, exchange.wrong) == (running.oauth2.url, "", True)
-    assert "401 invalid_client; check docex.client_id and the secret or key" in exchange.problem
+    cure = "check docex.client_id, its secret or key, and docex.client_auth."
+    assert f"401 invalid_client; {cure}" in exchange.problem
     assert isinstance(tracker, Finding)
     assert "check tasktracker.client_id" in tracker.problem
 
@@ -154,16 +156,16 @@ async def test_tokens_that_are_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("scheme", ["http", "https"])
 @pytest.mark.parametrize("token", [True, False])
 async def test_secrets_without_encryption(tmp_path: Path, scheme: str, token: bool) -> None:
-    """Tokens and what OAuth2 shows for them go over plain http to this machine only; else that is told."""
+    """Tokens and credentials of OAuth2 go over plain http to this machine only; else that is reported."""
     oauth2 = {"token_url": f"{scheme}://login.example", "client_id": "me", "client_secret": Secret(SECRET)}
     given = {"token": Secret(SECRET)} if token else oauth2
     config = Config(docex=Docex(base_url=f"{scheme}://exchange.example", **given))
-    valid, *told = await tried(config, parts_of.configuration)
+    valid, *results = await tried(config, parts_of.configuration)
     assert isinstance(valid, Fit)
     where = (
         [] if scheme == "https" else ["docex.base_url"] if token else ["docex.base_url", "docex.token_url"]
     )
-    assert [finding.where for finding in told] == where
+    assert [finding.where for finding in results] == where
     here = replace(config.docex, base_url="http://127.0.0.1:1", token_url="http://localhost")  # noqa: S106
     assert len(await tried(replace(config, docex=here), parts_of.configuration)) == 1
 
@@ -200,14 +202,14 @@ async def test_no_way_to_the_exchange(tmp_path: Path, running: fakes.Running, ur
 
 @pytest.mark.virtual
 async def test_beside_another_docpipe(tmp_path: Path, running: fakes.Running) -> None:
-    """Nobody is asked: the other one may have spent the quota. What is paused is left alone, too."""
+    """Nothing is sent: the other process may have spent the quota. Paused services are left alone, too."""
     config = config_in(tmp_path, running)
     with StateFolder(config.state_dir) as state:
         state.announce("http://127.0.0.1:8080")
-        told = await tried(config)
-    assert problems(told) == ["it was not asked: another docpipe is at work, and the quota is its own"] * 2
-    assert not any(finding.wrong for finding in told if isinstance(finding, Finding))
-    assert "http://127.0.0.1:8080" in told[0].cure
+        results = await tried(config)
+    assert problems(results) == ["it was not asked: another docpipe is at work and owns the quota"] * 2
+    assert not any(finding.wrong for finding in results if isinstance(finding, Finding))
+    assert "http://127.0.0.1:8080" in results[0].cure
     async with open_database(config.state_dir, virtual.wall_clock) as checkpoints:
         await checkpoints.pause("docex")
     assert problems(await tried(config)) == ["it was not asked: it is paused"]
@@ -225,14 +227,14 @@ async def test_with_a_damaged_database(tmp_path: Path, running: fakes.Running) -
 
 
 async def test_the_patients_database(tmp_path: Path) -> None:
-    """No file, no table, nobody in it, a URL that is none: each is told, and no password is."""
+    """No file, no table, nobody in it, a URL that is none: each is reported, and no password is."""
     file = tmp_path / "patients.db"
     config = Config(patients=Patients(url=f"sqlite:///{file}"))
 
     async def problem(config: Config = config) -> str:
-        (told,) = await tried(config, parts_of.patients)
-        assert isinstance(told, Finding)
-        return told.problem
+        (results,) = await tried(config, parts_of.patients)
+        assert isinstance(results, Finding)
+        return results.problem
 
     assert (await problem()).startswith(f"There is no patients database {file}: `docpipe patients import")
     with sqlite3.connect(file) as database:
@@ -246,28 +248,30 @@ async def test_the_patients_database(tmp_path: Path) -> None:
     with sqlite3.connect(file) as database:
         database.execute("INSERT INTO patients (id) VALUES ('P1')")
     database.close()
-    (told,) = await tried(config, parts_of.patients)
-    assert isinstance(told, Fit)
-    assert told.told == "has 1 patient"
+    (results,) = await tried(config, parts_of.patients)
+    assert isinstance(results, Fit)
+    assert results.evidence == "has 1 patient"
     bad = replace(config, patients=Patients(url="nodb://user:canary@host/name"))
-    (told,) = await tried(bad, parts_of.patients)
-    assert isinstance(told, Finding)
-    assert "canary" not in str(told)
+    (results,) = await tried(bad, parts_of.patients)
+    assert isinstance(results, Finding)
+    assert "canary" not in str(results)
     away = replace(config, patients=Patients(url="postgresql://user:canary@127.0.0.1:1/name"))
     assert await problem(away) == "it cannot be used: the connection was refused"
 
 
 async def test_the_storage(tmp_path: Path) -> None:
     """One that can be written, and one that cannot: a file is in its way."""
-    (told,) = await tried(Config(storage=Storage(url=str(tmp_path / "s"))), parts_of.storage)
-    assert isinstance(told, Fit)
+    (results,) = await tried(Config(storage=Storage(url=str(tmp_path / "s"))), parts_of.storage)
+    assert isinstance(results, Fit)
     (tmp_path / "file").write_text("")
-    (told,) = await tried(Config(storage=Storage(url=str(tmp_path / "file"))), parts_of.storage)
-    assert isinstance(told, Finding)
+    (results,) = await tried(Config(storage=Storage(url=str(tmp_path / "file"))), parts_of.storage)
+    assert isinstance(results, Finding)
 
 
 def convert_nothing(_job: dict[str, object]) -> dict[str, object]:
-    return {"outcome": "converted", "outputs": [], "reason": None}
+    done = {"outcome": "converted", "reason": None, "media_type": "text/plain", "extension": ".txt"}
+    metadata = {"media_type": "text/plain", "warnings": []}
+    return {**done, "outputs": [], "metadata": metadata, "embedded": [], "warnings": []}
 
 
 def die(_job: dict[str, object]) -> dict[str, object]:
@@ -280,17 +284,17 @@ async def test_converters_that_do_not_work() -> None:
     def workers(target: str):
         return lambda _config: InlineWorkers(target, clock=virtual.wall_clock)
 
-    told = await tried(Config(), parts_of.converters, workers(f"{__name__}:convert_nothing"))
-    assert any("what came out of it" in problem for problem in problems(told))
-    told = await tried(Config(), parts_of.converters, workers(f"{__name__}:die"))
-    assert any("could not be converted" in problem for problem in problems(told))
+    results = await tried(Config(), parts_of.converters, workers(f"{__name__}:convert_nothing"))
+    assert any("its text or PDF is missing" in problem for problem in problems(results))
+    results = await tried(Config(), parts_of.converters, workers(f"{__name__}:die"))
+    assert any("could not be converted" in problem for problem in problems(results))
 
 
 async def test_an_extra_that_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is worth a note with the command that installs it."""
     monkeypatch.setattr(parts_of, "_EXTRAS", {"dicom": (("no_such_module",), "DICOM files")})
-    told = await tried(Config(), parts_of.converters)
-    (note,) = [part for part in told if isinstance(part, Finding)]
+    results = await tried(Config(), parts_of.converters)
+    (note,) = [part for part in results if isinstance(part, Finding)]
     assert (note.wrong, note.cure) == (False, "pip install 'docpipe[dicom]'")
 
 
@@ -300,15 +304,15 @@ async def test_an_extra_that_is_missing(monkeypatch: pytest.MonkeyPatch) -> None
         (("5.3", frozenset({"eng", "osd"})), False, "reads eng"),
         (("5.3", frozenset({"deu"})), False, "the languages eng of convert.languages are not installed"),
         (None, True, "reads scans"),
-        (None, False, "nothing to read scans with"),
+        (None, False, "no OCR program is installed"),
     ],
 )
 async def test_ocr(monkeypatch: pytest.MonkeyPatch, installed: object, pip: bool, verdict: str) -> None:
     """Which engine there is, and which languages it lacks."""
     monkeypatch.setattr(tesseract, "installed", lambda: installed)
     monkeypatch.setattr(rapid, "installed", lambda: pip)
-    (told,) = await tried(Config(), parts_of.ocr)
-    assert (told.told if isinstance(told, Fit) else told.problem).startswith(verdict)
+    (results,) = await tried(Config(), parts_of.ocr)
+    assert (results.evidence if isinstance(results, Fit) else results.problem).startswith(verdict)
     (off,) = await tried(Config(convert=Convert(ocr=False)), parts_of.ocr)
     assert isinstance(off, Fit)
 
@@ -316,7 +320,7 @@ async def test_ocr(monkeypatch: pytest.MonkeyPatch, installed: object, pip: bool
 async def test_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Disks with little left, and more workers than the memory bears, are wrong."""
     config = Config(storage=Storage(url=str(tmp_path / "storage")), source=tmp_path / "config.toml")
-    assert all(isinstance(told, Fit) for told in await tried(config, parts_of.room))
+    assert all(isinstance(reported, Fit) for reported in await tried(config, parts_of.room))
     monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10**10, 10**10, 10**8))
     many = replace(config, convert=Convert(workers=1000))
     disk, memory = await tried(many, parts_of.room)

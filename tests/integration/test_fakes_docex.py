@@ -44,7 +44,7 @@ async def test_how_searches_end():
 
 async def test_durations_are_seeded_and_can_be_set():
     """The same seed gives each patient the same durations; one patient's can be set."""
-    told = []
+    events = []
     for seed in (1, 1, 2):
         async with talking(seed=seed, search_seconds=(1, 9), patient_seconds={"P5": 77.0}) as talk:
             for i in range(3):
@@ -53,8 +53,8 @@ async def test_durations_are_seeded_and_can_be_set():
             *drawn, fixed = [search.seconds for search in talk.running.docex.searches.values()]
             assert fixed == 77.0
             assert all(1 <= seconds <= 9 for seconds in drawn)
-            told.append(drawn)
-    assert told[0] == told[1] != told[2]
+            events.append(drawn)
+    assert events[0] == events[1] != events[2]
 
 
 async def test_idempotency_key():
@@ -91,7 +91,7 @@ async def test_keys_that_are_forgotten_after_a_time():
 
 
 async def test_409_while_the_first_request_is_handled():
-    """A second request with the key of one that is still being handled is told to try again."""
+    """A second request with the key of one that is still being handled gets a 409."""
     async with talking() as talk:
         talk.running.add_fault("docex.search delay seconds=3600 times=1")
         first = asyncio.create_task(talk.search())

@@ -98,7 +98,7 @@ async def test_program_stops_cleanly(number):
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "expected"),
     [
         (("--fault", "docex.nothing 503"), b"no operation matches"),
         (("--search-rate", "often"), b"is no rate"),
@@ -107,12 +107,12 @@ async def test_program_stops_cleanly(number):
         (("--patient-seconds", "P123"), b"write PATIENT=SECONDS"),
     ],
 )
-async def test_program_refuses_nonsense(words, told):
+async def test_program_refuses_nonsense(words, expected):
     """Bad words on the command line end with status 2 and say what is wrong."""
     async with program(*words) as (process, _):
         _, err = await process.communicate()
         assert process.returncode == 2
-        assert told in err
+        assert expected in err
 
 
 async def test_program_exports_and_logs(tmp_path):

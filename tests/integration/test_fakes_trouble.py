@@ -75,7 +75,7 @@ async def test_forgotten_keys():
 
 
 async def test_late_answer():
-    """The effect is there at once, the answer only later: who gives up early can ask with the key."""
+    """The effect is there at once, the answer only later: a client that gives up early can repeat the key."""
     async with talking() as talk:
         talk.running.add_fault("docex.search late seconds=3600 times=1")
         first = asyncio.create_task(talk.search())
@@ -183,7 +183,7 @@ async def test_latency_counts_as_a_network_does():
 async def test_the_same_seed_gives_the_same_trouble():
     """Under virtual time, arrivals, faults and answers of a crowd repeat to the microsecond for a seed."""
 
-    async def told(seed):
+    async def trouble(seed):
         fault = Fault("docex.*", "503", probability=0.3)
         options = {"seed": seed, "latency": 0.05, "jitter": 0.2, "faults": (fault,)}
         async with talking(**options) as talk:
@@ -194,5 +194,5 @@ async def test_the_same_seed_gives_the_same_trouble():
                 (round(seen.at - start, 6), seen.key, seen.status) for seen in talk.running.docex.requests
             ]
 
-    assert await told(1) == await told(1)
-    assert await told(1) != await told(2)
+    assert await trouble(1) == await trouble(1)
+    assert await trouble(1) != await trouble(2)

@@ -6,14 +6,15 @@ import random
 import time
 from collections import Counter
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
 from docpipe.config.config import Patients
 from docpipe.errors import PatientError, PoisonedError
-from docpipe.gates import Gate, Health, Quota, Service
+from docpipe.gates import Attempt, Gate, Health, Quota, Service
 from docpipe.gates.line import Slots
-from docpipe.model import Ticket, WaitKind
+from docpipe.model import Patient, Ticket, WaitKind
 from docpipe.patients import PatientDatabase
 from docpipe.patients.lookup import Lookup
 from tests.postgres import Postgres
@@ -31,7 +32,7 @@ async def lookup(url: str, config: Patients | None = None, *, places: int = 5) -
     rng = random.Random(0)
     health = Health(rng, first=0.05, longest=0.1)
     service = Service("patients", clock=time.time, rng=rng, health=health)
-    async with Quota("patients", None, clock=time.time) as quota, contextlib.AsyncExitStack() as stack:
+    async with Quota.local("patients", None, clock=time.time) as quota, contextlib.AsyncExitStack() as stack:
         database = await stack.enter_async_context(contextlib.aclosing(PatientDatabase(url, config)))
         yield Lookup(database, Gate(service, quota), Slots(places, time.time))
 
@@ -52,11 +53,11 @@ async def test_a_restart_costs_nobody_anything(postgres: Postgres) -> None:
             tasks = [asyncio.create_task(patients.get(*pair)) for pair in zip(IDS, tickets, strict=True)]
             await until(lambda: not service.up and service.view().outage.probes >= 3)
             waits = Counter(ticket.wait and (ticket.wait.kind, ticket.wait.what) for ticket in tickets)
-            # All but the probe, and the first whose failures told of the outage, in their own pauses still.
+            # All but the probe, and the first whose failures showed the outage, in their own pauses still.
             assert waits[WaitKind.OUTAGE, "patients"] >= len(IDS) - 3
             assert waits.keys() <= {(WaitKind.OUTAGE, "patients"), (WaitKind.RETRY, "patients"), None}
             assert service.view().outage.reason == "the connection was refused"
-            # Nobody else tries but those who had a place.
+            # Only callers that had a place try again.
             assert service._failures <= service.view().outage.probes + 5
             tasks[7].cancel()
         found = await asyncio.gather(*tasks, return_exceptions=True)
@@ -68,7 +69,7 @@ async def test_a_restart_costs_nobody_anything(postgres: Postgres) -> None:
 
 
 async def test_a_pause_holds_back_look_ups(postgres: Postgres) -> None:
-    """Somebody may pause the database as any service; those who wait go on when that is taken back."""
+    """The database can be paused like any service; waiting callers continue when it is unpaused."""
     async with lookup(await postgres.fresh("pause", TABLE)) as patients:
         patients.gate.service.pause()
         ticket = Ticket("R1")
@@ -104,3 +105,21 @@ async def test_one_bad_look_up_does_not_hold_the_others(postgres: Postgres) -> N
         with pytest.raises(PoisonedError, match="no answer in time"):
             await bad
         assert patients.gate.service.up
+
+
+async def test_look_ups_are_observed_like_requests(tmp_path: Path) -> None:
+    """Each attempt has its service, run, method and outcome, for metrics and traces."""
+    database = PatientDatabase(f"sqlite:///{tmp_path}/patients.db")
+    await database.put([Patient("P1", "Ann", "Lee", "1957-03-31")])
+    seen: list[Attempt] = []
+    service = Service("patients", clock=time.time, rng=random.Random(0))
+    async with Quota.local("patients", None, clock=time.time) as quota, contextlib.aclosing(database):
+        gate = Gate(service, quota, observers=[seen.append])
+        patients = Lookup(database, gate, Slots(2, time.time))
+        await patients.get("P1", Ticket("R1"))
+        with pytest.raises(PatientError):
+            await patients.get("P2", Ticket("R2"))
+    assert [(one.service, one.run_id, one.method, one.status, one.failure) for one in seen] == [
+        ("patients", "R1", "SELECT", 200, None),
+        ("patients", "R2", "SELECT", 200, None),
+    ]

@@ -69,23 +69,23 @@ async def test_a_table(filled: MariaDB, scheme: str) -> None:
 async def test_troubles(filled: MariaDB) -> None:
     """Nothing can be written; what is missing fails the look-up, and what is down or slow is an outage."""
     url = filled.url("mariadb", "clinic")
-    for query, told in {
+    for query, message in {
         "DELETE FROM patients WHERE id = :id": "25006",
         "SELECT first_name FROM patients WHERE id = :id": "Unknown column 'first_name'",
         "SELECT * FROM nowhere WHERE id = :id": r"Table 'clinic\.nowhere' doesn't exist",
     }.items():
         async with opened(url, Patients(query=query)) as database:
-            with pytest.raises(PatientError, match=told):
+            with pytest.raises(PatientError, match=message):
                 await database.find("P1")
     slow = Patients(query="SELECT *, sleep(1) FROM patients WHERE id = :id", timeout=0.3)
-    for where, config, told in (
+    for where, config, message in (
         (url, slow, "no answer in time"),
         (filled.url("mariadb", "clinic", "docpipe:wrong"), None, "the login was refused"),
         (filled.url("mariadb", "nowhere"), None, "there is no such database"),
         (url.replace(str(filled.port), "1"), None, "no connection"),
     ):
         async with opened(where, config) as database:
-            with pytest.raises(DatabaseDownError, match=told):
+            with pytest.raises(DatabaseDownError, match=message):
                 await database.find("P1")
 
 

@@ -85,20 +85,20 @@ async def test_a_table_of_somebody_else(postgres: Postgres) -> None:
         assert await ids(database, "born<=1999-12-31T10:00:00+00:00") == ["1", "30"]
         assert await ids(database, "First Name!=Ann") == ["1", "30"]
         assert await ids(database, "First Name=Ann' OR '1'='1") == []
-        for bad, told in {
-            "wrad=B": "no column wrad; there are number, First Name",
+        for bad, message in {
+            "wrad=B": "no column wrad; its columns are number, First Name",
             "number=two": "number is compared with a whole number",
             "active=yes": "true or false",
             "born<=soon": "a time such as",
             "token=1": "a UUID",
             "weight>NaN": "a number",
         }.items():
-            with pytest.raises(UsageError, match=told):
+            with pytest.raises(UsageError, match=message):
                 await ids(database, bad)
 
 
 async def test_a_query_of_ones_own(postgres: Postgres) -> None:
-    """A query with :id finds, another one lists; what they lack is told by its name."""
+    """A query with :id looks one patient up, another one lists; missing columns are named."""
     url = await postgres.fresh("query", PEOPLE)
     select = 'SELECT "First Name" AS given, last_name AS family, born AS birth_date FROM clinic.people'
     query = f"{select} WHERE number = CAST(:id AS bigint)"
@@ -112,7 +112,7 @@ async def test_a_query_of_ones_own(postgres: Postgres) -> None:
     both = Patients(query=query, list_query="SELECT number AS id FROM clinic.people WHERE active")
     async with opened(url, both) as database:
         assert await ids(database) == ["1", "30"]
-        with pytest.raises(UsageError, match=r"into patients\.list_query"):
+        with pytest.raises(UsageError, match=r"in patients\.list_query"):
             await ids(database, "ward=A")
     async with opened(url, Patients(query=query.replace("birth_date", "born_on"))) as database:
         with pytest.raises(PatientError, match="no column birth_date: select it AS birth_date"):
@@ -134,7 +134,7 @@ ODD = {
 
 async def test_odd_rows_fail_alone(postgres: Postgres) -> None:
     """NULL, impossible dates, bytes and doubles stop their patient, by the column and never the value."""
-    for number, (name, (told, born, family)) in enumerate(ODD.items()):
+    for number, (name, (message, born, family)) in enumerate(ODD.items()):
         url = await postgres.fresh(
             "odd",
             f"CREATE TABLE patients AS SELECT 'P{number}' AS id, 'Xaver' AS given, {family} AS family, "
@@ -144,7 +144,7 @@ async def test_odd_rows_fail_alone(postgres: Postgres) -> None:
             if name == "infinity":  # as far off as dates go
                 assert (await database.find(f"P{number}")).birth_date == "9999-12-31"
                 continue
-            with pytest.raises(PatientError, match=told) as refused:
+            with pytest.raises(PatientError, match=message) as refused:
                 await database.find(f"P{number}")
             assert "Xaver" not in str(refused.value)
             assert "Lee" not in str(refused.value)
@@ -154,7 +154,7 @@ async def test_odd_rows_fail_alone(postgres: Postgres) -> None:
             await database.find("P1")
 
 
-async def test_what_is_missing_is_told(postgres: Postgres) -> None:
+async def test_what_is_missing_is_reported(postgres: Postgres) -> None:
     """A table, a column or a right that is missing fails the look-up, with its name and the cure."""
     url = await postgres.fresh("missing", TABLE, ANN)
     owner = await postgres.connect("missing")
@@ -189,7 +189,7 @@ async def test_nothing_can_be_written(postgres: Postgres) -> None:
 
 
 @pytest.mark.parametrize(
-    ("url", "told"),
+    ("url", "message"),
     [
         ("{user}:wrong@{at}/postgres", "the login was refused"),
         ("{user}:s3cret@{at}/nowhere", "there is no such database"),
@@ -198,11 +198,11 @@ async def test_nothing_can_be_written(postgres: Postgres) -> None:
         ("{user}:s3cret@{at}/postgres?sslmode=verify-full", "no secure connection: check the certificate"),
     ],
 )
-async def test_outages_are_told_apart(postgres: Postgres, url: str, told: str) -> None:
-    """Who is not let in, and what cannot be reached, is an outage with its reason; no password is shown."""
+async def test_outages_are_distinguished(postgres: Postgres, url: str, message: str) -> None:
+    """A refused login and an unreachable server are outages with their reasons; no password is shown."""
     url = "postgresql://" + url.format(user="docpipe", at=f"127.0.0.1:{postgres.port}")
     async with opened(url) as database:
-        with pytest.raises(DatabaseDownError, match=told) as down:
+        with pytest.raises(DatabaseDownError, match=message) as down:
             await database.find("P1")
         assert "s3cret" not in str(down.value) + down.value.reason
 
@@ -248,7 +248,7 @@ async def test_large_lists_are_streamed(postgres: Postgres) -> None:
     url = await postgres.fresh("large")
     config = Patients(query="SELECT 1 WHERE '1' = :id", list_query=query)
     owner = await postgres.connect("large")
-    await owner.execute("SELECT pg_advisory_lock(15000)")  # whoever fetches all waits here for ever
+    await owner.execute("SELECT pg_advisory_lock(15000)")  # a reader that fetches all waits here for ever
     seen: list[str] = []
 
     def note(row: dict[str, str]) -> None:

@@ -86,7 +86,7 @@ async def test_every_request_fails_once(way: Way, s3: S3, tmp_path: Path, fault:
 
 
 async def test_in_an_outage_one_probes(way: Way, s3: S3, tmp_path: Path) -> None:
-    """The others wait without a request, and their tickets say so; then all go on."""
+    """The others wait without a request, and their tickets say so; then all continue."""
     storage = through(way, s3)
     service = storage._attempts.gate.service
     way.fault = lambda _method, _path: "503"
@@ -111,7 +111,7 @@ async def test_in_an_outage_one_probes(way: Way, s3: S3, tmp_path: Path) -> None
 
 
 async def test_a_pause_sends_nobody_but_readers(way: Way, s3: S3, tmp_path: Path) -> None:
-    """Runs wait until it goes on; who looks at a document meanwhile may."""
+    """Runs wait until it is unpaused; documents can be read meanwhile."""
     storage = through(way, s3)
     await put(storage, tmp_path)
     service, ticket = storage._attempts.gate.service, Ticket()
@@ -126,14 +126,14 @@ async def test_a_pause_sends_nobody_but_readers(way: Way, s3: S3, tmp_path: Path
     assert await finding is not None
 
 
-async def test_what_will_not_get_better_is_told(way: Way, s3: S3, tmp_path: Path) -> None:
-    """A refusal, or a bucket that is not there, is final, told in our own words, and no outage."""
+async def test_what_will_not_get_better_is_reported(way: Way, s3: S3, tmp_path: Path) -> None:
+    """A refusal, or a missing bucket, is final, reported in docpipe's own words, and no outage."""
     storage = through(way, s3)
     way.fault = lambda _method, _path: "403"
     with pytest.raises(BucketError) as refused:
         await put(storage, tmp_path)
-    assert refused.value.strerror == "the store refuses docpipe; see its credentials and what they permit"
-    with pytest.raises(StateError, match="see its credentials"):
+    assert refused.value.strerror == "the store refuses docpipe: check its credentials and what they permit"
+    with pytest.raises(StateError, match="check its credentials"):
         await storage.check()
     assert storage._attempts.gate.service.up
     nowhere = objects("s3://not-there", s3.options, gate=gate_of())
@@ -150,7 +150,7 @@ async def test_what_will_not_get_better_is_told(way: Way, s3: S3, tmp_path: Path
         await away.check()
 
 
-async def test_no_secret_and_no_patient_in_what_is_told(way: Way, s3: S3) -> None:
+async def test_no_secret_and_no_patient_in_what_is_reported(way: Way, s3: S3) -> None:
     """The texts of a store's errors bear keys and signatures; ours do not."""
     storage = through(way, s3)
     way.fault = lambda _method, _path: "503"

@@ -18,7 +18,7 @@ from docpipe.wiring.credentials import open_ways
 
 
 def serve(listener, context):
-    """Shake hands until the listener is closed; whoever shows no certificate gets the alert."""
+    """Shake hands until the listener is closed; a client without a certificate gets the alert."""
     with contextlib.suppress(OSError):
         while True:
             raw, _ = listener.accept()
@@ -54,7 +54,7 @@ async def test_a_certificate_is_asked_for(tmp_path, version):
     service = Service("exchange", clock=time.time, rng=random.Random(0))
     try:
         async with (
-            Quota("exchange.ask", None, clock=time.time) as quota,
+            Quota.local("exchange.ask", None, clock=time.time) as quota,
             Http(ways=open_ways(config)) as http,
         ):
             failure = await http.once(url, gate=Gate(service, quota), ticket=Ticket())

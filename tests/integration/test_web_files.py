@@ -28,7 +28,7 @@ async def served(tmp_path: Path) -> AsyncIterator[Served]:
 
 
 @pytest.mark.parametrize("patient", PATIENTS)
-async def test_every_file_that_is_told_of_is_there(served: Served, patient: str) -> None:
+async def test_every_file_that_is_reported_is_there(served: Served, patient: str) -> None:
     """With its type and length; originals are for saving, under a name that is safe."""
     (run,) = await served.finished(patient)
     documents = (await served.get(f"/api/runs/{run}/documents")).json["documents"]
@@ -50,9 +50,12 @@ async def test_every_file_that_is_told_of_is_there(served: Served, patient: str)
             if name == "original":
                 assert len(answer.body) == document["size"]
                 saved = answer.headers["Content-Disposition"]
-                assert re.fullmatch(r'attachment; filename="[0-9a-f]{16}\.[a-z0-9]+"', saved)
+                assert re.match(r'attachment; filename="[^"/\\]+\.[a-z0-9]+"', saved)
+                assert document["document_id"] not in saved or not document["title"]
             else:
                 assert "Content-Disposition" not in answer.headers
+                renamed = await served.get("", url=f"{served.address}{url}?download=1")
+                assert renamed.headers["Content-Disposition"].startswith("attachment; filename=")
             head = await served.ask("HEAD", "", url=f"{served.address}{url}")
             assert (head.status, head.body) == (200, b"")
             assert head.headers["Content-Length"] == answer.headers["Content-Length"]
@@ -62,9 +65,7 @@ def test_no_original_has_a_type_that_does_something() -> None:
     """What browsers would run is bytes to them."""
     assert not {".html", ".xml", ".svg", ".mht", ".fhir"} & _ORIGINALS.keys()
     assert _ORIGINALS[".pdf"] == "application/pdf"
-    assert all(
-        "html" not in name and "xml" not in name.rpartition("/")[2].split(".") for name in _ORIGINALS.values()
-    )
+    assert not [name for name in _ORIGINALS.values() if name.endswith(("html", "xml"))]
 
 
 async def test_the_files_of_a_run(served: Served) -> None:
@@ -90,7 +91,7 @@ async def test_the_files_of_a_run(served: Served) -> None:
     assert (await served.get(f"/api/runs/{run}/files/checkpoints.db")).status == 404
 
 
-async def test_documents_are_told_while_the_run_is_under_way(served: Served) -> None:
+async def test_documents_are_reported_while_the_run_is_under_way(served: Served) -> None:
     """None before there is an archive; then the same, from checkpoints, as later from the manifest."""
     (run,) = await served.submit("S0")
     path = f"/api/runs/{run}/documents"
@@ -100,18 +101,18 @@ async def test_documents_are_told_while_the_run_is_under_way(served: Served) -> 
     served.fakes.add_fault("tracker.* 503")  # it cannot end now
     while (await served.get(f"/api/runs/{run}")).json["activities"][-1]["activity"] != Activity.UPDATE_STATUS:
         await asyncio.sleep(1)
-    early, told = (await served.get(path)).json["documents"], (await served.get(f"/api/runs/{run}")).json
-    assert told["state"] == "running"
-    assert len(early) == told["files"] == sum(told["documents"].values())
+    early, body = (await served.get(path)).json["documents"], (await served.get(f"/api/runs/{run}")).json
+    assert body["state"] == "running"
+    assert len(early) == body["files"] == sum(body["documents"].values())
     served.fakes.clear_faults()
     await served.docpipe.engine.wait()
     assert (await served.get(path)).json["documents"] == early
     ended = (await served.get(f"/api/runs/{run}")).json
-    assert (ended["files"], ended["documents"]) == (told["files"], told["documents"])
+    assert (ended["files"], ended["documents"]) == (body["files"], body["documents"])
 
 
 async def test_documents_still_to_be_converted_have_no_outcome(served: Served) -> None:
-    """They are told of all the same, with what the exchange says of them."""
+    """They are listed all the same, with what the exchange declares."""
     (run,) = await served.submit("S0")
     stopped = asyncio.Event()
 
@@ -128,6 +129,7 @@ async def test_documents_still_to_be_converted_have_no_outcome(served: Served) -
     assert len(pending) > 5
     assert all(document["path"] and not document["files"] for document in pending)
     assert any(document["title"] for document in pending)
+    assert not any(document["attention"] or document["findings"] for document in pending)
 
 
 @pytest.fixture
@@ -141,7 +143,7 @@ async def url(served: Served) -> str:
 
 
 @pytest.mark.parametrize(
-    ("asked", "status", "body", "told"),
+    ("asked", "status", "body", "expected"),
     [
         ("bytes=0-3", 206, b"0123", "bytes 0-3/10"),
         ("bytes=8-", 206, b"89", "bytes 8-9/10"),
@@ -161,12 +163,12 @@ async def url(served: Served) -> str:
     ],
 )
 async def test_ranges(
-    served: Served, url: str, asked: str, *, status: int, body: bytes | None, told: str
+    served: Served, url: str, asked: str, *, status: int, body: bytes | None, expected: str
 ) -> None:
     """One range, from the front or the back, is sent; several, or what is none, are the whole file."""
     answer = await served.get(url, headers={"Range": asked})
     assert answer.status == status
-    assert answer.headers.get("Content-Range") == told
+    assert answer.headers.get("Content-Range") == expected
     assert body is None or answer.body == body
     if status != 416:
         assert answer.headers["Accept-Ranges"] == "bytes"
@@ -208,7 +210,7 @@ async def test_a_file_that_shrinks_breaks_off(
 async def test_a_storage_that_cannot_be_read(
     served: Served, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Is told as that."""
+    """It is reported as that."""
 
     async def broken(*_: object, **__: object) -> int:
         raise OSError(5, "Input/output error")

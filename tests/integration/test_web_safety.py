@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import ipaddress
 import json
 import re
 from collections.abc import AsyncIterator
@@ -11,6 +12,7 @@ from urllib.parse import quote
 import pytest
 from structlog.testing import capture_logs
 
+from docpipe.web import server
 from docpipe.web.app import ROUTES
 from docpipe.web.guard import COOKIE
 from tests.virtual import wall_clock
@@ -103,6 +105,9 @@ async def test_a_session_opens(served: Served) -> None:
     assert (await served.get("/api/runs", headers=headers)).status == 401
     behind = await served.post("/login", data={"token": TOKEN}, headers={"X-Forwarded-Proto": "https"})
     assert "; Secure" in behind.headers["Set-Cookie"]
+    assert behind.headers["Set-Cookie"].startswith("__Host-")
+    inside = {"Cookie": behind.headers["Set-Cookie"].partition(";")[0], "X-Forwarded-Proto": "https"}
+    assert (await served.get("/api/runs", headers=inside)).status == 200
 
 
 async def test_a_session_ends_by_itself(served: Served) -> None:
@@ -118,8 +123,8 @@ async def test_a_bad_login(served: Served) -> None:
     """Is a problem for programs, and the form again for people."""
     answer = await served.post("/login", data={"token": "wrong"})
     assert (answer.status, "Set-Cookie" in answer.headers) == (401, False)
-    shown = await served.post("/login", data={"token": "wrong"}, headers={"Accept": "text/html,*/*"})
-    assert (shown.status, shown.headers["Location"]) == (303, "/login?problem=401")
+    redirected = await served.post("/login", data={"token": "wrong"}, headers={"Accept": "text/html,*/*"})
+    assert (redirected.status, redirected.headers["Location"]) == (303, "/login?problem=401")
     assert (await served.post("/login", json={"token": TOKEN})).status == 415
     for body in (b"", b"other=1", b"token=\xff", b"&".join(b"a=1" for _ in range(20))):
         words = {"data": body, "headers": {"Content-Type": "application/x-www-form-urlencoded"}}
@@ -127,7 +132,7 @@ async def test_a_bad_login(served: Served) -> None:
 
 
 async def test_people_are_shown_the_way_in(served: Served) -> None:
-    """From the page to the form; programs are told that a token is needed."""
+    """From the page to the form; programs get a 401 that asks for a token."""
     answer = await served.get("/", headers={"Accept": "text/html"})
     assert (answer.status, answer.headers["Location"]) == (303, "/login")
     assert (await served.get("/")).status == 401
@@ -136,7 +141,7 @@ async def test_people_are_shown_the_way_in(served: Served) -> None:
 
 
 async def test_guessing_is_limited(served: Served) -> None:
-    """After ten bad tokens the right one is refused, too, until a minute has passed; sessions go on."""
+    """After ten bad tokens others wait; the right one and sessions are never locked out."""
     cookie = await session_of(served)
     for number in range(10):
         answer = (
@@ -146,15 +151,55 @@ async def test_guessing_is_limited(served: Served) -> None:
         )
         assert answer.status == 401
     for answer in (
-        await served.get("/api/runs", headers=bearing()),
-        await served.post("/login", data={"token": TOKEN}),
+        await served.get("/api/runs", headers=bearing("wrong")),
+        await served.post("/login", data={"token": "wrong"}),
     ):
         assert answer.status == 429
         assert 0 < int(answer.headers["Retry-After"]) <= 60
     assert (await served.get("/api/runs", headers=cookie)).status == 200
     assert (await served.get("/healthz")).status == 200
-    await asyncio.sleep(int(answer.headers["Retry-After"]))
     assert (await served.get("/api/runs", headers=bearing())).status == 200
+    assert (await served.post("/login", data={"token": TOKEN})).status == 303
+    await asyncio.sleep(int(answer.headers["Retry-After"]))
+    assert (await served.get("/api/runs", headers=bearing("wrong"))).status == 401
+
+
+async def test_callers_behind_a_proxy_are_apart(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the proxy is trusted, each caller has guesses of its own; else the header says nothing."""
+
+    async def guess(address: str) -> int:
+        headers = bearing("wrong") | {"X-Forwarded-For": f"198.51.100.7, {address}"}
+        return (await served.get("/api/runs", headers=headers)).status
+
+    assert [await guess(f"192.0.2.{number}") for number in range(11)][-1] == 429
+    monkeypatch.setattr(served.web.guard, "_proxies", (ipaddress.ip_network("127.0.0.0/8"),))
+    assert [await guess("192.0.2.1") for _ in range(11)] == [401] * 10 + [429]
+    assert await guess("192.0.2.2") == 401
+
+
+async def test_a_one_time_code_signs_in_once(served: Served) -> None:
+    """For a quarter of an hour; it is no token."""
+    codes = served.web.guard.codes
+    code = codes.issue()
+    assert (await served.get("/api/runs", headers=bearing(code))).status == 401
+    assert (await served.post("/login", data={"token": code})).status == 303
+    assert (await served.post("/login", data={"token": code})).status == 401
+    late = codes.issue()
+    await asyncio.sleep(901)
+    assert (await served.post("/login", data={"token": late})).status == 401
+
+
+async def test_connections_are_bounded(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One too many is closed; those before it are served on."""
+    monkeypatch.setattr(server, "CONNECTIONS", 2)
+    first = await asyncio.open_connection("127.0.0.1", served.port)
+    second = await asyncio.open_connection("127.0.0.1", served.port)
+    third = await asyncio.open_connection("127.0.0.1", served.port)
+    assert await third[0].read() == b""
+    first[1].write(f"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1:{served.port}\r\n\r\n".encode())
+    assert (await first[0].readline()).startswith(b"HTTP/1.1 200")
+    for _, writer in (first, second, third):
+        writer.close()
 
 
 # Other sites
@@ -188,9 +233,9 @@ async def test_a_change_by_cookie_needs_the_header(served: Served) -> None:
     ],
 )
 async def test_other_sites_change_nothing(unguarded: Served, headers: dict[str, str], status: int) -> None:
-    """Also where there is no token, and so no cookie: a browser says who sent it."""
-    told = {name: unguarded.address if value == "SELF" else value for name, value in headers.items()}
-    assert (await unguarded.post("/api/pause", headers=told)).status == status
+    """Also where there is no token, and so no cookie: a browser names the origin of a request."""
+    reported = {name: unguarded.address if value == "SELF" else value for name, value in headers.items()}
+    assert (await unguarded.post("/api/pause", headers=reported)).status == status
     assert (unguarded.docpipe.engine.paused_since is not None) == (status == 204)
 
 
@@ -266,8 +311,10 @@ async def test_every_answer_bears_the_headers(served: Served) -> None:
         assert "aiohttp" not in head
 
 
-async def test_what_went_wrong_inside_is_not_told(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The caller is told that it did, the log where."""
+async def test_what_went_wrong_inside_is_not_reported(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The answer reports the failure, the log its place."""
 
     async def broken(*_: object, **__: object) -> None:
         raise RuntimeError("Anna Lee, born 1957")
@@ -306,9 +353,9 @@ async def test_the_access_log_tells_of_no_patient(served: Served) -> None:
     ]
     assert requests[0].keys() == {"event", "log_level", "method", "route", "status", "ms", "bytes"}
     assert requests[0]["bytes"] > 0
-    told = json.dumps(lines).lower()
-    assert "lee" not in told
-    assert "127.0.0.1" not in told
+    reported = json.dumps(lines).lower()
+    assert "lee" not in reported
+    assert "127.0.0.1" not in reported
 
 
 # Paths
@@ -387,7 +434,7 @@ async def test_bodies_are_limited(served: Served, path: str, limit: int, *, chun
     try:
         answer = await sent(limit + 1)
     except ConnectionError:
-        assert chunked, "the answer may be lost when the sender goes on sending"
+        assert chunked, "the answer may be lost when the sender continues"
     else:
         assert (answer.status, answer.json["type"]) == (413, "urn:docpipe:problem:body-too-large")
 

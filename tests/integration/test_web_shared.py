@@ -1,4 +1,4 @@
-"""Answers that are shared: what callers did themselves, and what events told them, is in them."""
+"""Answers that are shared: they include what callers did themselves, and what events reported."""
 
 import asyncio
 import contextlib
@@ -30,7 +30,7 @@ stuck = pytest.mark.parametrize("served", [NEVER], indirect=True)
 
 
 async def test_many_readers_cost_as_much_as_one(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The database is read once for all who ask at the same time, and anew a second later."""
+    """The database is read once for all requests at the same time, and anew a second later."""
     await served.finished("S0")
     await asyncio.sleep(2)
     listing = served.docpipe.checkpoints.listing
@@ -51,7 +51,7 @@ async def test_many_readers_cost_as_much_as_one(served: Served, monkeypatch: pyt
     assert len(pages) == 3
 
 
-async def test_many_who_come_back_are_told_what_is_made_once(
+async def test_many_who_come_back_get_what_is_made_once(
     served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As after a restart: the summary that each stream begins with is the one that the page asks for."""
@@ -112,12 +112,12 @@ async def end(served: Served, run: str, state: RunState) -> None:
 
 
 @stuck
-async def test_nobody_loads_less_than_the_events_told(
+async def test_nobody_loads_less_than_the_events_report(
     served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A page that loaded something older after an event would show it for ever."""
     (run,) = await served.submit("S0")
-    served.docpipe.engine.runs.clear()  # what is told is what is stored
+    served.docpipe.engine.runs.clear()  # what is reported is what is stored
     checkpoints = served.docpipe.checkpoints
     real = checkpoints.runs
     async with listening(served) as stream:
@@ -130,16 +130,16 @@ async def test_nobody_loads_less_than_the_events_told(
             return await real(run_ids)
 
         monkeypatch.setattr(checkpoints, "runs", slow)
-        told = len(stream.told)
+        reported = len(stream.events)
         served.web.hub.touch([run])
-        while len(stream.told) == told:
+        while len(stream.events) == reported:
             await asyncio.sleep(0.01)
         assert stream.of("run")[-1]["state"] == "failed"
         assert (await served.get("/api/runs")).json["runs"][0]["state"] == "failed"
 
 
 @stuck
-async def test_whoever_comes_later_loads_what_nobody_was_told(served: Served) -> None:
+async def test_whoever_comes_later_loads_what_no_event_reported(served: Served) -> None:
     """Changes that nobody listens to are forgotten, and so is what was shared before them."""
     (run,) = await served.submit("S0")
     served.docpipe.engine.runs.clear()
@@ -171,7 +171,7 @@ async def test_a_shared_answer_is_for_those_who_may_ask(tmp_path: Path) -> None:
 
 @stuck
 async def test_one_who_leaves_does_not_spoil_it_for_others(served: Served) -> None:
-    """Nor does one who asks for what is not there."""
+    """Nor does a request for what is not there."""
     (run,) = await served.submit("S0")
     await asyncio.sleep(2)
     leaving = asyncio.create_task(served.get(f"/api/runs/{run}"))

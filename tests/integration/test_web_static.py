@@ -52,6 +52,20 @@ async def test_the_page_is_at_the_top(served: Served) -> None:
     assert (form.status, form.headers["Location"]) == (303, "/")
 
 
+async def test_who_is_signed_in_can_sign_out(tmp_path: Path) -> None:
+    """The page shows the button to a session alone, and a browser takes neither page for the other."""
+    button, hidden = b'id="sign-out" class="quiet">', b'id="sign-out" class="quiet" hidden>'
+    async with serving(tmp_path, wall_clock, token=TOKEN) as served:
+        bare = await served.get("/")
+        assert (bare.body.count(hidden), bare.body.count(button)) == (1, 0)
+        served.headers.clear()
+        cookie = (await served.post("/login", data={"token": TOKEN})).headers["Set-Cookie"].split(";")[0]
+        page = await served.get("/", headers={"Cookie": cookie, "If-None-Match": bare.headers["ETag"]})
+        assert (page.status, page.body.count(hidden), page.body.count(button)) == (200, 0, 1)
+        known = {"Cookie": cookie, "If-None-Match": page.headers["ETag"]}
+        assert (await served.get("/", headers=known)).status == 304
+
+
 async def test_the_form_is_there_for_strangers(tmp_path: Path) -> None:
     """It, and the files that it needs, and then the page."""
     async with serving(tmp_path, wall_clock, token=TOKEN) as served:
@@ -59,4 +73,5 @@ async def test_the_form_is_there_for_strangers(tmp_path: Path) -> None:
         assert (await served.get("/login")).body == (STATIC / "login.html").read_bytes()
         cookie = (await served.post("/login", data={"token": f" {TOKEN} "})).headers["Set-Cookie"]
         answer = await served.get("/", headers={"Cookie": cookie.partition(";")[0]})
-        assert answer.body == (STATIC / "index.html").read_bytes()
+        assert answer.status == 200
+        assert b'src="/static/app.js"' in answer.body

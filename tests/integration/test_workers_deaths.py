@@ -1,20 +1,26 @@
-"""The worker pool when jobs misbehave: who dies, who is told what, and who never notices."""
+"""The worker pool when jobs misbehave: which processes die, and which callers get an error."""
 
 import asyncio
 import contextlib
+import errno
 import json
 import os
 import random
 import signal
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 from structlog.testing import capture_logs
 
+from docpipe.activities.activities import Activities
+from docpipe.activities.spool import FolderSpool
 from docpipe.errors import WorkerCrashedError, WorkerError, WorkerMemoryError, WorkerTimeoutError
+from docpipe.gates.local_trouble import trouble_of
 from docpipe.model import Ticket
-from docpipe.workers import pool as pool_module
+from docpipe.workers import budget, handle
 from docpipe.workers.pool import PoolState, Workers
+from docpipe.workers.wire import PASSING
 from tests.worker_support import MIB, TARGET, alive, spawned, until, workers
 
 CRASHES = {
@@ -92,20 +98,74 @@ async def test_hang_is_killed(deed):
         assert await pool.run({"do": "echo", "value": 1}, Ticket()) == 1
 
 
-@pytest.mark.parametrize(("seconds", "told"), [(300.0, "5 min"), (90.0, "1.5 min"), (30.0, "30 s")])
-def test_limits_are_told_as_people_say_them(seconds, told):
+@pytest.mark.parametrize(
+    ("seconds", "expected"), [(21600.0, "6 h"), (300.0, "5 min"), (90.0, "1.5 min"), (30.0, "30 s")]
+)
+def test_limits_are_reported_as_people_say_them(seconds, expected):
     """Five minutes are not 300.0 s."""
-    assert pool_module._span(seconds) == told
+    assert budget.span(seconds) == expected
 
 
 @pytest.mark.parametrize("size", [(2**30, "1 GiB"), (3 * 2**29, "1.5 GiB"), (900 * MIB, "900 MiB")])
-def test_sizes_are_told_as_people_say_them(size):
+def test_sizes_are_reported_as_people_say_them(size):
     """A GiB is not 1073741824 bytes."""
-    assert pool_module._size(size[0]) == size[1]
+    assert budget.size(size[0]) == size[1]
+
+
+async def test_time_is_not_taken_twice(tmp_path):
+    """A document that took all of its time is not tried again, though a crash would be."""
+    with capture_logs() as logs:
+        async with workers(size=1, timeout=0.3, tries=3) as pool:
+            with pytest.raises(WorkerTimeoutError):
+                await pool.run({"do": "hang"}, Ticket("run-1"))
+    assert [line["attempt"] for line in logs if line["event"] == "worker_failed"] == [1]
+
+
+@pytest.mark.parametrize("deed", ["echo", "hang"])
+async def test_run_has_a_budget(deed):
+    """Once its documents took so long the rest is not tried, whatever became of them; others are."""
+    async with workers(size=1, budget=1e-9, timeout=0.3) as pool:
+        with contextlib.suppress(WorkerTimeoutError):
+            await pool.run({"do": deed}, Ticket("slow"))
+        with pytest.raises(
+            WorkerTimeoutError, match=r"took 1e-09 s to convert in all; this one was not tried"
+        ):
+            await pool.run({"do": "echo"}, Ticket("slow"))
+        assert await pool.run({"do": "echo", "value": 1}, Ticket("other")) == 1
+        assert [await pool.run({"do": "echo", "value": 1}, Ticket()) for _ in range(2)] == [1, 1]
+        pool.forget("slow")
+        assert await pool.run({"do": "echo", "value": 1}, Ticket("slow")) == 1
+        assert pool.snapshot() == PoolState(size=1, busy=0, waiting=0)
+
+
+async def test_run_that_is_over_has_its_time_again(tmp_path):
+    """Clearing the spool of a run makes the pool forget it, too."""
+    nothing = dict.fromkeys(field.name for field in fields(Activities) if field.init)
+    async with workers(size=1, budget=1e-9) as pool:
+        activities = Activities(**(nothing | {"workers": pool, "spool": FolderSpool(tmp_path)}))
+        for _ in range(2):
+            assert await pool.run({"do": "echo", "value": 1}, Ticket("run-1")) == 1
+            await activities.clear_spool("run-1")
+
+
+def test_budget_counts_by_run():
+    """Time adds up for each run alone; without a limit nothing is refused."""
+    times = iter([0.0, 4.0, 10.0, 15.0, 20.0, 21.0])
+    spent = budget.Budget(6.0, lambda: next(times))
+    for run_id in ("a", "b", "a"):
+        spent.check(run_id)
+        with contextlib.suppress(ValueError), spent.spend(run_id):
+            raise ValueError
+    spent.check("a")  # 5 of 6 seconds
+    spent.check("b")
+    unlimited = budget.Budget(None)
+    with unlimited.spend("a"):
+        pass
+    unlimited.check("a")
 
 
 async def test_worker_ends_itself_when_nobody_watches():
-    """Should the main process be stopped, a hanging worker's own alarm ends it; it is told as a timeout."""
+    """While the main process is stopped, a hanging worker's own alarm ends it, as a timeout."""
     async with workers(size=1) as pool:
         pid = await pool.run({"do": "pid"}, Ticket())
         job = asyncio.create_task(pool.run({"do": "hang"}, Ticket()))
@@ -125,7 +185,7 @@ async def test_worker_ends_itself_when_nobody_watches():
     ],
     ids=lambda job: job["do"],
 )
-async def test_memory_is_told_as_memory(job):
+async def test_memory_is_reported_as_memory(job):
     """However a job eats its memory, its worker ends, and the error says so."""
     async with workers(size=1) as pool:
         with pytest.raises(WorkerMemoryError, match=r"^The document needs more than 256 MiB of memory\.$"):
@@ -163,7 +223,7 @@ async def test_program_dies_with_its_timed_out_worker(tmp_path, own_session):
 
 
 async def test_program_dies_with_its_cancelled_worker(tmp_path):
-    """A job that is cancelled does not go on: its worker is dead when the cancellation is through."""
+    """A job that is cancelled does not continue: its worker is dead when the cancellation is through."""
     file = tmp_path / "pids"
     async with workers(size=1) as pool:
         job = asyncio.create_task(pool.run({"do": "spawn", "file": str(file)}, Ticket()))
@@ -217,7 +277,7 @@ async def test_close_does_not_wait_for_a_stuck_nursery(tmp_path):
 
 
 async def test_stuck_nursery_is_replaced(monkeypatch):
-    """A nursery that does not confirm a kill is killed itself; the pool goes on with a new one."""
+    """A nursery that does not confirm a kill is killed itself; the pool continues with a new one."""
     monkeypatch.setattr("docpipe.workers.handle.PATIENCE_S", 0.2)
     async with workers(size=1, timeout=0.3) as pool:
         await pool.run({"do": "echo"}, Ticket())
@@ -264,13 +324,61 @@ async def test_program_dies_with_its_nursery(tmp_path):
 @pytest.mark.parametrize(
     "broken", [{"preload": "no_such_module"}, {"target": "tests.worker_targets:missing"}]
 )
-async def test_broken_installation_is_told(broken, capfd):
+async def test_broken_installation_is_reported(broken, capfd):
     """Where the converter cannot be imported jobs fail soon and clearly; standard error has the traceback."""
     settings = {"target": TARGET, "preload": None} | broken
     async with Workers(**settings, size=1, memory=256 * MIB, timeout=60.0) as pool:
         with pytest.raises(WorkerCrashedError, match=r"^The converter could not be started \("):
             await pool.run({"do": "echo"}, Ticket())
     assert "Error" in capfd.readouterr().err
+
+
+async def test_a_machine_that_starts_no_process_is_waited_for(monkeypatch):
+    """A fork that is refused is no death of the document, however often; the ticket says why it waits."""
+    monkeypatch.setattr("docpipe.gates.local_trouble.RETRY_S", 0.05)
+    ticket = Ticket()
+    with capture_logs() as logs:
+        async with workers(preload="tests.worker_no_fork") as pool:
+            job = asyncio.create_task(pool.run({"do": "echo", "value": 1}, ticket))
+            await until(lambda: ticket.wait is not None)
+            assert "no process can be started" in ticket.wait.what
+            assert await job == 1
+    assert {line["event"] for line in logs} == {"local_trouble"}
+
+
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN])
+async def test_a_machine_at_its_limit_is_waited_for(monkeypatch, number):
+    """Nor is it the document's fault that there is no descriptor or memory for another process."""
+    monkeypatch.setattr("docpipe.gates.local_trouble.RETRY_S", 0.01)
+    left = [OSError(number, os.strerror(number))] * 5
+    real = handle.socket.socketpair
+
+    def refused(*args):
+        if left:
+            raise left.pop()
+        return real(*args)
+
+    monkeypatch.setattr(handle.socket, "socketpair", refused)
+    async with workers() as pool:
+        assert await pool.run({"do": "echo", "value": 1}, Ticket()) == 1
+    assert not left
+
+
+@pytest.mark.parametrize("number", sorted(PASSING))
+async def test_a_machine_that_fails_in_a_worker_is_reported_as_such(number):
+    """What a worker meets of the machine reaches the caller as the error of the system that it is."""
+    async with workers() as pool:
+        with pytest.raises(OSError) as caught:  # noqa: PT011 -- its number is looked at
+            await pool.run({"do": "os_error", "errno": number}, Ticket())
+        assert trouble_of(caught.value) is not None
+
+
+@pytest.mark.parametrize("number", [errno.ENOMEM, errno.EMFILE, errno.EACCES, errno.ENOENT])
+async def test_limits_of_a_worker_are_the_documents_own(number):
+    """A document that reaches the limits of its worker fails alone, and is not tried without end."""
+    async with workers() as pool:
+        with pytest.raises(WorkerCrashedError):
+            await pool.run({"do": "os_error", "errno": number}, Ticket())
 
 
 async def test_storm():

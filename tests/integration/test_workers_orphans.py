@@ -1,4 +1,4 @@
-"""Nobody outlives the main process, however it ends; and signals meant for it do not end its workers."""
+"""No worker outlives the main process, however it ends; signals meant for it do not end its workers."""
 
 import asyncio
 import os
@@ -45,7 +45,7 @@ async def test_killed_parent_leaves_nobody(tmp_path, options):
 
 
 async def test_parent_killed_while_the_nursery_imports(tmp_path):
-    """A nursery that is still importing when its parent dies does not go on."""
+    """A nursery that is still importing when its parent dies does not continue."""
     process, nursery = await parent(tmp_path / "pids", "slow")
     assert alive(nursery)
     process.kill()

@@ -1,0 +1,116 @@
+"""Workers killed with their disks or standing still, Temporal killed, lost answers: nothing is missed."""
+
+import asyncio
+import contextlib
+import os
+import shutil
+import signal
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from docpipe.model import Activity, RunState
+from docpipe.storage import folder_name
+from tests.acceptance.conftest import ROOT, Box
+from tests.fleet_support import PATIENTS, Machines, machines
+
+DOCUMENTS = 4
+BOTH = {"converted": 2 * DOCUMENTS}
+"""Each document has another one in it."""
+
+
+class Process:
+    """A worker in a process of its own, on a machine of its own."""
+
+    def __init__(self, box: Box, process: asyncio.subprocess.Process) -> None:
+        self.box = box
+        self.process = process
+
+    def send(self, number: int) -> None:
+        self.process.send_signal(number)
+
+    async def killed(self) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            self.process.kill()
+        await self.process.wait()
+
+
+async def started(made: Machines, name: str) -> Process:
+    """One that is at work."""
+    box = made.machine(name)
+    env = {**os.environ, "PYTHONPATH": str(ROOT), **box.env, "DOCPIPE_TEST_HOLD": str(made.folder / "hold")}
+    with (made.folder / f"{name}.log").open("ab") as log:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            *("-m", "tests.fleet_worker"),
+            cwd=box.folder,
+            env=env,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=log,
+        )
+    assert process.stdout is not None
+    while line := await process.stdout.readline():
+        if line.startswith(b"docpipe works as"):
+            return Process(box, process)
+    raise AssertionError((made.folder / f"{name}.log").read_text())
+
+
+@pytest.fixture
+async def fleet(tmp_path: Path) -> AsyncIterator[Machines]:
+    async with machines(tmp_path, key_seconds=0.5) as made:
+        yield made
+
+
+def judge(made: Machines, patients: list[str]) -> None:
+    """Nothing is lost, nothing is doubled, no quota is broken, the spool is empty."""
+    tasks = made.tasks()
+    assert len(tasks) == len(patients)
+    assert {task.status for task in tasks} == {"completed"}
+    reports = made.services.tracker.reports
+    assert {len(reports[task.id]) for task in tasks} == {1}
+    assert made.services.count_429() == 0
+    for quota in ("docex.search", "docex.status"):
+        assert made.services.docex.worst_window(quota, 1.0) <= 10
+    for patient in patients:
+        folder = made.folder / "storage" / folder_name(patient)
+        kept = [path for path in folder.iterdir() if path.name != "runs"]
+        assert len(kept) == 2 * DOCUMENTS
+    assert not list((made.folder / "storage" / ".fleet" / "spool").glob("*/*"))
+
+
+async def test_nothing_is_lost_or_doubled(fleet: Machines) -> None:
+    """A worker dies with its disk in the middle of conversions, another stands still until others have done
+    its work, Temporal is killed, answers are lost and keys forgotten: every patient completes once.
+    """
+    patients = PATIENTS[:10]
+    fleet.services.add_fault("tracker.create|tracker.report|docex.status lost probability=0.3")
+    hold = fleet.folder / "hold"
+    hold.touch()
+    one, two, three = await asyncio.gather(*(started(fleet, name) for name in ("one", "two", "three")))
+    try:
+        async with fleet.runs() as runs:
+            submitted = await runs.submit(patients)
+            while not any((one.box.folder / "state" / "spool").glob("*/out/*")):
+                await asyncio.sleep(0.1)
+            await one.killed()
+            shutil.rmtree(one.box.folder / "state")
+            two.send(signal.SIGSTOP)
+            hold.unlink()
+            fleet.temporal.kill()
+            fleet.temporal.start()
+            some: list[object] = []
+            waiting = asyncio.create_task(runs.wait(submitted, some.append))
+            while not some:  # what the second one had is done by the third
+                await asyncio.sleep(0.1)
+            two.send(signal.SIGCONT)
+            ended = await waiting
+            steps = [step for run in await runs.runs() for step in await runs.steps(run)]
+    finally:
+        for worker in (one, two, three):
+            await worker.killed()
+    assert {run.state for run in ended} == {RunState.COMPLETED}, [run.error for run in ended]
+    assert all(run.counts == BOTH for run in ended)
+    assert any(step.attempts > 1 for step in steps if step.activity == Activity.CONVERT)
+    judge(fleet, patients)
