@@ -1,4 +1,4 @@
-"""`docpipe cancel`: the run ends, the tracker is told once, and nothing that happens meanwhile changes it."""
+"""`docpipe cancel`: the run ends, its task is updated once, and nothing meanwhile changes that."""
 
 import asyncio
 import signal
@@ -16,7 +16,7 @@ slowly = pytest.mark.parametrize("services", [SLOW], indirect=True)
 
 
 async def killed_while_searching(box: Box, services: fakes.Running, *patients: str) -> None:
-    """Leave runs behind whose searches go on for long."""
+    """Leave runs behind whose searches continue for long."""
     words = [word for patient in patients or ("P123",) for word in ("--patient", patient)]
     process = await box.start("run", *words)
     await until(process, services, "docex.status")
@@ -62,7 +62,7 @@ async def test_a_run_in_the_middle_of_its_search(box: Box, services: fakes.Runni
     assert "had ended already" in refused.out
     refused = await box.run("retry", run["run_id"])
     assert refused.status == 2
-    assert "`docpipe run --patient P123` begins a new one" in refused.err
+    assert "`docpipe run --patient P123` starts a new one" in refused.err
 
 
 @slowly
@@ -79,7 +79,7 @@ async def test_an_outage_of_the_tracker(box: Box, services: fakes.Running) -> No
     process.send_signal(signal.SIGINT)
     _, err = await process.communicate()
     assert process.returncode == 130
-    assert "`docpipe resume` goes on" in err.decode()
+    assert "`docpipe resume` continues" in err.decode()
 
     services.clear_faults()
     resumed = (await box.run("resume", "--json")).json["runs"]
@@ -111,14 +111,14 @@ async def test_killed_in_the_middle(box: Box, services: fakes.Running, fault: st
 
 
 async def test_a_run_that_has_no_task(box: Box, services: fakes.Running) -> None:
-    """Nobody is told of a run that never came to ask for a task, even while the tracker is down."""
+    """A run that never requested a task updates none, even while the tracker is down."""
     services.add_fault("tracker.* 503")
     (box.state).mkdir()
     async with open_database(box.state, time.time) as store:
         await store.create_runs({"P123": "01MCC5RM00V3RS3DTR98H6BCFN"}, 0)
     cancelled = await box.run("cancel", "P123")
     assert cancelled.status == 0, cancelled.err
-    assert "nobody had to be told" in cancelled.out
+    assert "none had to be cancelled" in cancelled.out
     assert services.tracker.requests == []
 
 
@@ -139,7 +139,7 @@ async def test_a_task_that_may_be_there(box: Box, services: fakes.Running) -> No
 
 @slowly
 async def test_what_cannot_be_cancelled(box: Box, services: fakes.Running) -> None:
-    """Unknown words are refused; while another docpipe is at work the command says so, and how to go on."""
+    """Unknown words are refused; while another docpipe is at work the command says so, with the cure."""
     unknown = await box.run("cancel", "nobody")
     assert unknown.status == 2
     assert "no run nobody" in unknown.err

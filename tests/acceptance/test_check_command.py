@@ -9,6 +9,8 @@ from docpipe.storage import METADATA
 from tests.acceptance.conftest import Box
 from tests.acceptance.test_signals import SLOW, until
 
+READS_SCANS = True  # its checks try the engine
+
 
 async def test_damage_is_found_and_mended(box: Box, services: fakes.Running) -> None:
     """Sound at first; lost files are found, converted again by real workers, and then all is sound."""
@@ -33,7 +35,7 @@ async def test_damage_is_found_and_mended(box: Box, services: fakes.Running) -> 
     assert wrong.status == 1
     assert "text.md: missing" in wrong.out
     assert "metadata.json is missing" in wrong.out
-    assert "2 things are wrong. `docpipe check --repair` mends" in wrong.out
+    assert "2 things are wrong. `docpipe check --repair` repairs" in wrong.out
 
     mended = await box.run("check", "--repair")
     assert mended.status == 0, mended.out + mended.err
@@ -46,8 +48,8 @@ async def test_damage_is_found_and_mended(box: Box, services: fakes.Running) -> 
     assert not list((box.state / "spool").iterdir())
 
 
-async def test_what_is_lost_is_told(box: Box, services: fakes.Running) -> None:
-    """An original that is gone cannot be mended here: the run to retry is told, and brings it back."""
+async def test_what_is_lost_is_reported(box: Box, services: fakes.Running) -> None:
+    """An original that is gone cannot be mended here: the run to retry is reported, and brings it back."""
     (run,) = (await box.run("run", "--patient", "P123", "--json")).json["runs"]
     file = next(file for file in box.manifest(run)["files"] if file.get("key") and not file["derived_from"])
     original = box.storage / file["key"] / file["original"]
@@ -80,7 +82,7 @@ async def test_beside_a_docpipe_at_work(box: Box, services: fakes.Running) -> No
 
 
 async def test_a_damaged_database(box: Box) -> None:
-    """It is told with its cure, and left as it is."""
+    """It is reported with its cure, and left as it is."""
     box.state.mkdir(mode=0o700)
     path = box.state / "checkpoints.db"
     path.write_bytes(b"SQLite format 3\0" + b"\xee" * 4096)

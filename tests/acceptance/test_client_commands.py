@@ -32,15 +32,13 @@ async def test_a_notebook(box: Box, services: fakes.Running, tmp_path) -> None:
                 assert len(path.read_text()) > 10
                 assert json.loads(client.report(run.run_id))
                 assert [found.run_id for found in client.runs(prefix="P12")] == [run.run_id]
-                assert client.summary()["counts"]["completed_with_errors"] == 1
+                assert client.summary().counts["completed_with_errors"] == 1
                 with pytest.raises(ConflictError):
                     client.cancel(run.run_id)
                 with pytest.raises(NotFoundError):
                     client.run("01M868ZHM7Z1KWSYY26F858HZ1")
                 client.pause("docex")
-                assert {one["name"]: one["state"] for one in client.services()["services"]}[
-                    "docex"
-                ] == "paused"
+                assert {one.name: one.state for one in client.services().services}["docex"] == "paused"
                 client.unpause("docex")
                 client.retry(run.run_id, "GenerateReport")
                 (again,) = client.wait([run.run_id], timeout=60)
@@ -56,8 +54,8 @@ async def test_commands(box: Box, services: fakes.Running) -> None:
         assert submitted.status == 0, submitted.err
         (run,) = submitted.json["runs"]
         assert run["state"] == "completed_with_errors"
-        told = await box.run("status", "--service", service.address)
-        assert f"{run['run_id']}  P123          completed with errors" in told.out
+        reported = await box.run("status", "--service", service.address)
+        assert f"{run['run_id']}  P123          completed with errors, 20" in reported.out
         assert (await box.run("status", "P123", "--json", "--service")).json["runs"] == [run]
         again = await box.run("retry", "P123", "--from", "GenerateReport", "--service")
         assert again.status == 0, again.err
@@ -92,7 +90,7 @@ async def test_cancel_by_the_service(box: Box, services: fakes.Running) -> None:
 
 
 async def test_the_token(box: Box, services: fakes.Running) -> None:
-    """Commands take the token of the configuration; a wrong one is told with the cure."""
+    """Commands take the token of the configuration; a wrong one is reported with the cure."""
     box.env["DOCPIPE_SERVICE__TOKEN"] = TOKEN
     async with serving(box) as service:
         assert (await box.run("status", "--service")).status == 0
@@ -114,8 +112,8 @@ async def test_the_token(box: Box, services: fakes.Running) -> None:
 async def test_nobody_there(box: Box) -> None:
     """Without a service the commands say how to start one."""
     box.env["DOCPIPE_SERVICE__PORT"] = "1"
-    told = await box.run("submit", "--patient", "P123")
-    assert (told.status, "`docpipe serve` starts one" in told.err) == (1, True)
+    reported = await box.run("submit", "--patient", "P123")
+    assert (reported.status, "`docpipe serve` starts one" in reported.err) == (1, True)
 
 
 @pytest.mark.parametrize("services", [SLOW], indirect=True)

@@ -27,10 +27,10 @@ TOKEN = "canary-4711"  # noqa: S105 -- looked for where it must not be
     ],
 )
 async def test_until(box: Box, until: str, there: str, missing: str) -> None:
-    """The run stops after the activity, with nothing under way cut off, and goes on later."""
+    """The run stops after the activity, with nothing under way cut off, and continues later."""
     ended = await box.run("run", "--patient", "P123", "--until", until)
     assert ended.status == 0
-    assert "`docpipe resume` goes on" in ended.err
+    assert "`docpipe resume` continues" in ended.err
     rows = (box.state / "activity_log.csv").read_text()
     assert f",{there},finish," in rows
     assert f",{missing}," not in rows
@@ -47,13 +47,13 @@ async def test_until(box: Box, until: str, there: str, missing: str) -> None:
 async def test_the_timeline(box: Box) -> None:
     """Each activity with its tries and what came of it, also of a run that is not over."""
     await box.run("run", "--patient", "P123", "--until", "DocEx_CheckStatus")
-    told = (await box.run("status", "P123", "--activities")).out
-    assert re.search(r"DocEx_Search +1 +search s-", told)
-    assert re.search(r"DocEx_CheckStatus +1 +ready after \d+ question", told)
+    output = (await box.run("status", "P123", "--activities")).out
+    assert re.search(r"DocEx_Search +1 +search s-", output)
+    assert re.search(r"DocEx_CheckStatus +1 +ready after \d+ question", output)
     await box.run("resume")
-    told = (await box.run("status", "P123", "--activities")).out
-    assert re.search(r"ConvertFile +\d{5} +1 +failed: The PDF is cut short", told)
-    assert re.search(r"DocEx_DownloadAndExtract +1 +\d+ bytes, \d+ files", told)
+    output = (await box.run("status", "P123", "--activities")).out
+    assert re.search(r"ConvertFile +Labs/Damaged\.pdf +1 +failed: The PDF is cut short", output)
+    assert re.search(r"DocEx_DownloadAndExtract +1 +\d+ bytes, \d+ files", output)
     refused = await box.run("status", "--activities")
     assert (refused.status, "Name a run" in refused.err) == (2, True)
 
@@ -64,9 +64,12 @@ async def test_logs(box: Box) -> None:
     (box.state / "activity_log.csv").rename(box.state / "activity_log-20260101T000000Z.csv")
     await box.run("resume")
     await box.run("run", "--patient", "P124")
-    told = (await box.run("logs", run["run_id"])).out
-    assert re.search(r"DocEx_Search +ok", told)
-    assert re.search(r"TaskTracker_AppendReport +ok", told)
+    output = (await box.run("logs", run["run_id"])).out
+    assert re.search(r"DocEx_Search +ok", output)
+    assert re.search(r"TaskTracker_AppendReport +ok", output)
+    assert re.search(r"ConvertFile +could not be read +\d+\.\d+ s +Labs/Damaged\.pdf +\{", output)
+    assert re.search(r"PutToStorage +ok +\d+\.\d+ s +Labs/Damaged\.pdf +\{", output)
+    assert "Damaged" not in (box.state / "activity_log.csv").read_text()
     lines = (await box.run("logs", "P123", "--json")).json["lines"]
     assert {line["patient_id"] for line in lines} == {"P123"}
     assert [line["event"] for line in lines[:2]] == ["start", "finish"]
@@ -78,9 +81,13 @@ async def test_the_report(box: Box) -> None:
     none = await box.run("report", "P123")
     assert (none.status, "There is no run P123" in none.err) == (2, True)
     await box.run("run", "--patient", "P123")
-    told = (await box.run("report", "P123")).out
-    assert "## Problems" in told
-    where = Path(told.rpartition("report: ")[2].strip())
+    output = (await box.run("report", "P123")).out
+    assert re.match(
+        r"Patient P123: Completed, .*\n  run +[0-9A-Z]{26}\n  retrieved +\d{4}-\d\d-\d\d ", output
+    )
+    assert "\nProblems\n" in output
+    assert "\\" not in output
+    where = Path(output.rpartition("report: ")[2].strip())
     assert where.read_text().startswith("<!doctype html>")
 
 
@@ -208,5 +215,5 @@ async def test_the_tab_key_in_bash(box: Box, typed: str, completed: list[str]) -
     bash = await asyncio.create_subprocess_exec(
         program, "--norc", "-c", asked, cwd=box.folder, stdout=asyncio.subprocess.PIPE
     )
-    told, _ = await bash.communicate()
-    assert sorted(told.decode().split()) == completed
+    output, _ = await bash.communicate()
+    assert sorted(output.decode().split()) == completed

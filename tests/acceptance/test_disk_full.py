@@ -1,4 +1,4 @@
-"""A full disk: docpipe waits, says so, goes on by itself when there is room, and loses nothing."""
+"""A full disk: docpipe waits, says so, continues by itself when there is room, and loses nothing."""
 
 import contextlib
 import hashlib
@@ -45,7 +45,8 @@ def fill(disk: Path, left: int) -> Path:
 
 @pytest.mark.parametrize(
     ("on_it", "left"),
-    [("state", 100_000), ("state", 180_000), ("state", 500_000), ("state", 900_000), ("storage", 300_000)],
+    # The least is what the empty tables and the shared memory of their log take (104 kB), and a little.
+    [("state", 140_000), ("state", 180_000), ("state", 500_000), ("state", 900_000), ("storage", 300_000)],
 )
 async def test_a_full_disk_pauses(box: Box, services: fakes.Running, on_it: str, left: int) -> None:
     """Full while committing, spooling, converting or storing: nothing fails, nothing is lost."""
@@ -99,7 +100,7 @@ async def test_a_stop_while_the_disk_is_full(box: Box, services: fakes.Running) 
         assert process.returncode == 143, err.decode()
         assert "Traceback" not in err.decode()
         (run,) = json.loads(out)["runs"]
-        assert run["state"] == "running"
+        assert run["state"] == "stopped"
         filler.unlink()
         resumed = await box.run("resume", "--json")
     assert resumed.status == 0, resumed.err

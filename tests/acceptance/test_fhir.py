@@ -17,7 +17,7 @@ def held(patient: str) -> set[int]:
 
 
 async def test_every_document_of_a_fhir_server(box: Box) -> None:
-    """One command brings every document home: converted, told apart, accounted for, as from an archive."""
+    """One command brings every document home: converted, distinguished, accounted for, as from an archive."""
     box.env |= {"DOCPIPE_DOCEX__KIND": "fhir", "DOCPIPE_DOCEX__FHIR_MODE": "export"}
     ended = await box.run("run", "--patient", "P123", "--json")
     assert ended.status == 0, ended.err

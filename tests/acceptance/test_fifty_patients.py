@@ -50,10 +50,7 @@ def judge(
 @pytest.mark.parametrize("services", [{"tracker_rate": None}], indirect=True)
 async def test_undisturbed(box: Box, services: fakes.Running) -> None:
     """Fifty patients with the full mix of documents complete, and no request is over a quota."""
-    box.env |= {
-        "DOCPIPE_TASKTRACKER__RATE": "none",
-        "DOCPIPE_CONVERT__OCR": "false",
-    }  # 200 scans take minutes
+    box.env["DOCPIPE_TASKTRACKER__RATE"] = "none"
     ended = await box.run("run", "--json", *WORDS)
     assert ended.status == 0, ended.err
     judge(box, services, ended.json["runs"])

@@ -15,18 +15,18 @@ from tests import strace
 from tests.acceptance.conftest import ROOT
 
 OUT = "http://127.0.0.1:9/fetched"
-"""Whoever follows it is seen doing so, and gets nowhere."""
+"""A converter that follows the link is detected, and reaches nothing."""
 SCRIPT = """
 import json, sys
 from pathlib import Path
 from docpipe.convert.document import convert
-told = {}
+outcomes = {}
 for path in sorted(Path(sys.argv[1]).iterdir()):
     folder = Path(sys.argv[2], path.name)
     folder.mkdir(parents=True)
     done = convert({"path": str(path), "name": path.name, "folder": str(folder)})
-    told[path.name] = [done["outcome"], done["reason"], "text.md" in done["outputs"]]
-print(json.dumps(told))
+    outcomes[path.name] = [done["outcome"], done["reason"], "text.md" in done["outputs"]]
+print(json.dumps(outcomes))
 """
 
 
@@ -178,8 +178,8 @@ async def test_nothing_is_fetched(tmp_path: Path) -> None:
         stdout=asyncio.subprocess.PIPE,
     )
     out, _ = await process.communicate()
-    told = json.loads(out)
+    body = json.loads(out)
     for name in DOCUMENTS:
-        outcome, reason, text = told[name]
+        outcome, reason, text = body[name]
         assert (outcome, text) == ("converted", True), (name, reason)
     assert not re.findall(r".*AF_INET.*", (tmp_path / "trace").read_text(errors="replace"))

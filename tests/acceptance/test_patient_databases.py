@@ -87,7 +87,7 @@ async def test_from_a_database_of_ones_own(
 
     refused = await box.run("run", "--json", "--where", "1=1 OR ward")
     assert refused.status == 2, refused.err
-    assert "no column 1; there are number, first_name" in refused.json["error"]
+    assert "no column 1; its columns are number, first_name" in refused.json["error"]
 
 
 HELD = """

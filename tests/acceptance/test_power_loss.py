@@ -49,8 +49,8 @@ async def traced(box: Box) -> tuple[dict[str, Any], list[strace.Call]]:
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.PIPE,
     )
-    told = (await process.communicate())[1]
-    assert process.returncode == 0, told.decode()
+    output = (await process.communicate())[1]
+    assert process.returncode == 0, output.decode()
     with contextlib.closing(sqlite3.connect(box.state / "checkpoints.db")) as db:
         (run_id,) = db.execute("SELECT run_id FROM runs").fetchone()
         steps = [step_of(row) for row in db.execute(STEPS, (run_id,))]

@@ -18,11 +18,10 @@ from PIL import Image
 from playwright.async_api import Browser, Page
 
 import fakes
-from docpipe.report import build, pictured
 from tests.acceptance.conftest import Box
 from tests.acceptance.test_serve import serving
 from tests.acceptance.test_web_page import PHONE, WIDE, browsing, chromium, faint_texts
-from tests.report_support import document, facts, step
+from tests.report_support import build, document, facts, pictured, step
 
 EVIL = "\u202e<img src=x onerror=alert(1)></style>" + "W" * 3000 + "Z" + "\u0301" * 80 + " \u05d0\u05d1\u05d2"
 
@@ -51,14 +50,14 @@ def many(count: int) -> list[dict]:
 
 
 def failed() -> dict:
-    told = facts([], state="failed", error="The exchange could not complete the search.")
-    return told | {"archive": None, "timeline": [step("DocEx_Search", 0, 9, outcome="failed")]}
+    of_run = facts([], state="failed", error="The exchange could not complete the search.")
+    return of_run | {"archive": None, "timeline": [step("DocEx_Search", 0, 9, outcome="failed")]}
 
 
 def hostile() -> dict:
-    told = {"title": EVIL, "author": EVIL, "custodian": EVIL, "date": EVIL, "media_type": EVIL}
+    reported = {"title": EVIL, "author": EVIL, "custodian": EVIL, "date": EVIL, "media_type": EVIL}
     bad = document("y", "failed", reason=EVIL)
-    return facts([document(EVIL, warnings=[EVIL], **told), bad], patient_id="P" * 400, error=EVIL)
+    return facts([document(EVIL, warnings=[EVIL], **reported), bad], patient_id="P" * 400, error=EVIL)
 
 
 CASES = {
@@ -84,7 +83,7 @@ class Opened:
 async def opened(browser: Browser, address: str, size: tuple[int, int], scheme: str) -> AsyncIterator[Opened]:
     page = await browser.new_page(viewport={"width": size[0], "height": size[1]}, color_scheme=scheme)
     seen = Opened(page, [], [])
-    page.on("console", lambda told: seen.complaints.append(told.text))
+    page.on("console", lambda expected: seen.complaints.append(expected.text))
     page.on("pageerror", lambda error: seen.complaints.append(str(error)))
     page.on("request", lambda request: seen.asked.append(request.url))
     await page.goto(address)
@@ -113,9 +112,9 @@ async def outline(page: Page) -> list[int]:
 async def test_every_kind_of_report(tmp_path: Path, path_of_chromium: str) -> None:
     """None, one, many, hostile documents and a failed run: quiet, alone, in order, never too wide."""
     async with browsing(path_of_chromium) as browser:
-        for name, (told, sheets) in CASES.items():
+        for name, (message, sheets) in CASES.items():
             path = tmp_path / f"{name}.html"
-            path.write_text(build(told, dict.fromkeys(pictured(told["documents"]), png()))[1], "utf-8")
+            path.write_text(build(message, dict.fromkeys(pictured(message["documents"]), png()))[1], "utf-8")
             for size, scheme in ((WIDE, "light"), (WIDE, "dark"), (PHONE, "light")):
                 async with opened(browser, path.as_uri(), size, scheme) as seen:
                     page = seen.page
@@ -137,9 +136,9 @@ async def test_every_kind_of_report(tmp_path: Path, path_of_chromium: str) -> No
 
 async def test_on_paper(tmp_path: Path, path_of_chromium: str) -> None:
     """Each sheet bears patient, run and its number; the table's head is on every sheet; paper is white."""
-    told, _ = CASES["many"]
+    reported, _ = CASES["many"]
     path = tmp_path / "report.html"
-    path.write_text(build(told)[1], "utf-8")
+    path.write_text(build(reported)[1], "utf-8")
     async with browsing(path_of_chromium) as browser, opened(browser, path.as_uri(), WIDE, "dark") as seen:
         printed = pypdfium2.PdfDocument(await seen.page.pdf(format="A4", print_background=True))
         sheets = [page.get_textpage().get_text_bounded() for page in printed]

@@ -77,8 +77,8 @@ def shown_by_processes(main: int) -> None:
 async def asked(service: Serving, patient: str, sign: str) -> str:
     """Submit a patient, wait for a sign in what the service tells of the run, and return all it tells."""
     shown = {"headers": {"Authorization": f"Bearer {CANARIES['service']}"}}
-    told = await service.ask("POST", "/api/runs", 202, json={"patients": [patient]}, **shown)
-    path = f"/api/runs/{told['runs'][0]['run_id']}"
+    body = await service.ask("POST", "/api/runs", 202, json={"patients": [patient]}, **shown)
+    path = f"/api/runs/{body['runs'][0]['run_id']}"
     while sign not in str(run := await service.ask("GET", path, 200, **shown)):
         assert run["finished_at"] is None, run["error"]
         await asyncio.sleep(0.05)
@@ -87,19 +87,20 @@ async def asked(service: Serving, patient: str, sign: str) -> str:
 
 
 async def served(box: Box, running: fakes.Running) -> Ended:
-    """A run that goes well, one in an outage, one that is refused; what is told of them bears no canary."""
+    """A run that goes well, one in an outage, one that is refused; what is reported them bears no canary."""
     async with serving(box) as service:
-        told = await asked(service, "P123", "'state': 'completed")
+        reported = await asked(service, "P123", "'state': 'completed")
         if sys.platform == "linux":
             shown_by_processes(service.process.pid)
         running.add_fault("docex.* 503")
-        told += await asked(service, "P124", "'outage'")
+        reported += await asked(service, "P124", "'outage'")
         running.tracker.use_token(CANARIES["next"])
-        told += await asked(service, "P125", "refused the token")
-        assert not sings(told)
+        reported += await asked(service, "P125", "refused the token")
+        assert not sings(reported)
         service.process.terminate()
-        out, err = await service.process.communicate()
-        return Ended(0, service.told + out.decode(), err.decode())
+        _, err = await service.ended()
+        assert service.process.stdout is not None
+        return Ended(0, service.first_line + (await service.process.stdout.read()).decode(), err)
 
 
 @pytest.mark.usefixtures("cores")

@@ -64,8 +64,8 @@ async def driven(box: Box, env: Mapping[str, str]) -> tuple[int, str]:
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.PIPE,
     )
-    told = (await process.communicate())[1]
-    return process.returncode or 0, told.decode()
+    output = (await process.communicate())[1]
+    return process.returncode or 0, output.decode()
 
 
 def judge(box: Box, running: fakes.Running) -> None:
@@ -82,8 +82,8 @@ async def points(folder: Path, documents: Path) -> list[str]:
     async with fakes.serve(options(documents)) as running:
         box = a_box(folder, running)
         file = folder / "points"
-        status, told = await driven(box, {"DOCPIPE_TEST_POINTS": str(file)})
-        assert status == 0, told
+        status, reported = await driven(box, {"DOCPIPE_TEST_POINTS": str(file)})
+        assert status == 0, reported
         judge(box, running)
         return file.read_text("utf-8").splitlines()
 
@@ -92,8 +92,8 @@ async def killed_at(point: str, folder: Path, documents: Path) -> bool:
     """Kill at a point, resume, judge. Returns whether it came to that point."""
     async with fakes.serve(options(documents)) as running:
         box = a_box(folder, running)
-        status, told = await driven(box, {"DOCPIPE_TEST_KILL_AT": point})
-        assert status in (-signal.SIGKILL, 0), told
+        status, reported = await driven(box, {"DOCPIPE_TEST_KILL_AT": point})
+        assert status in (-signal.SIGKILL, 0), reported
         ended = await box.run("resume", "--json")
         assert ended.status == 0, ended.err
         if not invariants.steps_of(box.state):  # it died before there was a run
@@ -113,7 +113,7 @@ async def kill_at_each(which: Sequence[str], documents: Path) -> tuple[int, list
             with memory.folder() as folder:  # what a kernel has taken outlives SIGKILL wherever it lies
                 try:
                     return await killed_at(point, folder, documents)
-                except Exception as error:  # noqa: BLE001 -- whatever it is, it is told with its point
+                except Exception as error:  # noqa: BLE001 -- whatever it is, it is reported with its point
                     failures.append(f"{point}: {type(error).__name__}: {error}")
                     return True
 
@@ -158,8 +158,8 @@ async def main(every: int) -> int:
         passed = (await points(folder / "whole", documents))[::every]
         began = time.monotonic()
         died, failures = await kill_at_each(passed, documents)
-    told = f"{died} deaths at {len(passed)} points in {time.monotonic() - began:.0f} s"
-    print(f"{told}, {len(failures)} failures", *failures, sep="\n")  # noqa: T201 -- as a command does
+    text = f"{died} deaths at {len(passed)} points in {time.monotonic() - began:.0f} s"
+    print(f"{text}, {len(failures)} failures", *failures, sep="\n")  # noqa: T201 -- as a command does
     return 1 if failures else 0
 
 

@@ -23,15 +23,19 @@ async def until(process: asyncio.subprocess.Process, services: fakes.Running, op
 @pytest.mark.parametrize("services", [SLOW], indirect=True)
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 async def test_a_signal_stops_cleanly(box: Box, services: fakes.Running, number: int, status: int) -> None:
-    """The run is kept, the way to resume is told, and the exit status names the signal."""
+    """The run is kept, the way to resume is reported, and the exit status names the signal."""
     process = await box.start("run", "--patient", "P123", "--json")
     await until(process, services, "docex.status")
     process.send_signal(number)
     out, err = await process.communicate()
     assert process.returncode == status
     (run,) = json.loads(out)["runs"]
-    assert run["state"] == "running"
-    assert "`docpipe resume` goes on" in err.decode()
+    assert run["state"] == "stopped"
+    assert "`docpipe resume` continues" in err.decode()
+    (task,) = services.tracker.tasks_of(run["run_id"])
+    assert run["task_id"] == task.id
+    assert (await box.run("status", "--json")).json["runs"][0]["state"] == "stopped"
+    assert "stopped; `docpipe resume` continues it from DocEx_CheckStatus on" in (await box.run("status")).out
     assert "Traceback" not in err.decode()
 
     services.skip(600.0)
@@ -67,7 +71,7 @@ async def test_status_tells_what_each_run_waits_for(box: Box, services: fakes.Ru
         runs = (await box.run("status", "--json")).json["runs"]
         doings = {run["patient_id"]: run["doing"] for run in runs if run["doing"]}
         waits = {patient: doing["wait"] for patient, doing in doings.items() if doing["wait"]}
-    # Who comes first is decided by the tracker's answers.
+    # The order is decided by the tracker's answers.
     assert sorted(wait["kind"] for wait in waits.values()) == ["poll", "quota", "quota", "quota"]
     assert sorted(wait["place"] for wait in waits.values() if wait["kind"] == "quota") == [1, 2, 3]
     untils = sorted(wait["until"] for wait in waits.values() if wait["kind"] == "quota")
@@ -79,7 +83,7 @@ async def test_status_tells_what_each_run_waits_for(box: Box, services: fakes.Ru
 
 @pytest.mark.parametrize("services", [SLOW], indirect=True)
 async def test_one_process_at_a_time(box: Box, services: fakes.Running) -> None:
-    """A second process on the folder is refused, told who holds it; looking on is allowed."""
+    """A second process on the folder is refused and names the holder; reading is allowed."""
     process = await box.start("run", "--patient", "P123")
     await until(process, services, "docex.status")
     second = await box.run("run", "--patient", "P124")
@@ -119,27 +123,27 @@ async def test_rates_change_on_sighup(box: Box, services: fakes.Running) -> None
     del box.env["DOCPIPE_DOCEX__SEARCH_RATE"]
     config = box.folder / "config.toml"
     usual = config.read_text("utf-8")
-    config.write_text(usual.replace("[docex]", '[docex]\nsearch_rate = "1/hour"'), "utf-8")
+    config.write_text(usual.replace("[docex]", '[docex]\nsearch_rate = "1/hour"', 1), "utf-8")
     process = await box.start("run", "--patient", "P123", "--patient", "P124")
     await until(process, services, "docex.status")
     assert process.stderr is not None
 
-    async def told(text: str) -> str:
+    async def reloaded(text: str) -> str:
         config.write_text(text, "utf-8")
         process.send_signal(signal.SIGHUP)
         while b"configuration" not in (line := await process.stderr.readline()):
             assert line
         return line.decode()
 
-    refused = await told(usual.replace("[docex]", '[docex]\nsearch_rate = "often"'))
+    refused = await reloaded(usual.replace("[docex]", '[docex]\nsearch_rate = "often"', 1))
     assert "refused, the old one stays" in refused
     assert "10/min" in refused
     assert len(services.docex.searches) == 1
-    taken = await told(usual.replace("[docex]", '[docex]\nsearch_rate = "none"'))
+    taken = await reloaded(usual.replace("[docex]", '[docex]\nsearch_rate = "none"', 1))
     assert "docex.search: 1/hour to none" in taken
     while len(services.docex.searches) < 2:
         await asyncio.sleep(0.01)
-    assert "no rate has changed" in await told(config.read_text("utf-8"))
+    assert "no rate has changed" in await reloaded(config.read_text("utf-8"))
     process.kill()
     await process.communicate()
 

@@ -12,6 +12,7 @@ import fakes
 from docpipe.workers.machine import default_workers
 from tests.acceptance.conftest import ROOT, Box, Ended
 
+READS_SCANS = True  # with all that takes memory
 MEMORY = 2 * 2**30
 _ENTER = """
 import os, resource, sys

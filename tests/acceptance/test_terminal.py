@@ -15,7 +15,7 @@ import pytest
 
 import fakes
 from docpipe.cli import summary
-from docpipe.model import Outcome, RunState
+from docpipe.model import OUTCOMES, Outcome, RunState
 from tests.acceptance.conftest import ROOT, Box
 
 PATIENTS = ("--patient", "P101", "--patient", "P102", "--patient", "P103")
@@ -25,7 +25,7 @@ COLOURS = re.compile(r"\x1b\[(?:[0-9;]*;)?(?:[349][0-7]|10[0-7])[0-9;]*m")  # bo
 
 
 USUAL = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
-"""Tests that run side by side are told a size, and the terminal's own is meant."""
+"""Tests that run side by side are reported a size, and the terminal's own is meant."""
 
 
 class Terminal:
@@ -98,7 +98,7 @@ async def test_an_outage_is_seen_to_come_and_go(box: Box, services: fakes.Runnin
     assert "report     " in end
     assert re.search(r"took \d+ s", end)
     assert "for docex to be up again" in end
-    assert "service_down" not in terminal.text  # told in words instead
+    assert "service_down" not in terminal.text  # reported in a sentence instead
 
 
 @pytest.mark.parametrize("services", [SLOW], indirect=True)
@@ -108,7 +108,7 @@ async def test_many_are_summed_up_in_a_table(box: Box, services: fakes.Running) 
     (box.folder / "ids.txt").write_text("\n".join(ids))
     terminal = Terminal()
     assert await terminal.run(box, "run", "--patients", "ids.txt", NO_COLOR="1") == 1
-    assert re.search(r"patient +ended as +converted", terminal.text)
+    assert re.search(r"patient +ended as +readable", terminal.text)
     for patient in ids[:-1]:
         assert re.search(rf"{patient} +completed +4", terminal.text)
     assert re.search(r"7 patients +24", terminal.text)
@@ -141,12 +141,25 @@ async def test_without_a_terminal(box: Box, services: fakes.Running) -> None:
         assert "found      " in ended.out
 
 
+async def test_documents_have_their_names(box: Box) -> None:
+    """With --verbose on a terminal, also those within documents; in lines, which are logs, they have none."""
+    terminal = Terminal()
+    assert await terminal.run(box, "run", "--patient", "P123", "--verbose") == 0
+    for name in ("Labs/Damaged.pdf", "CCD/Discharge.xml/embedded-1.pdf"):
+        for activity in ("ConvertFile", "PutToStorage"):
+            assert f"P123  {activity} {name}" in terminal.text
+    assert not re.search(r"(ConvertFile|PutToStorage) \d", terminal.text)
+    lines = await box.run("retry", "P123", "--from", "ConvertFile", "--verbose")
+    assert "activity=ConvertFile item=00001" in lines.err
+    assert "Damaged" not in lines.err
+
+
 @pytest.mark.parametrize("services", [SLOW], indirect=True)
 async def test_a_narrow_terminal(box: Box, services: fakes.Running) -> None:
     """What each waits for, and until when, is still there; no line of the view or the table is broken."""
     ids = [f"P{number}" for number in range(101, 110)]
     (box.folder / "ids.txt").write_text("\n".join(ids))
-    box.env["DOCPIPE_DOCEX__SEARCH_RATE"] = "60/min"
+    box.env |= {"DOCPIPE_DOCEX__SEARCH_RATE": "60/min", "DOCPIPE_DOCEX__SPACING": "even"}
     terminal = Terminal(columns=60)
     assert await terminal.run(box, "run", "--patients", "ids.txt", "--until", "DocEx_Search") == 0
     assert re.search(r"P10\d +DocEx_Search +(\d s|now) +place \d: the quota of", terminal.text)
@@ -155,10 +168,10 @@ async def test_a_narrow_terminal(box: Box, services: fakes.Running) -> None:
 
 def test_a_table_that_is_too_wide(monkeypatch: pytest.MonkeyPatch) -> None:
     """Words become shorter; a table that fits stays as it is."""
-    outcomes = [outcome.value for outcome in Outcome]
+    outcomes = [OUTCOMES[outcome] for outcome in Outcome]
     rows = [["patient", "ended as", *outcomes], ["P101", "completed with errors", *("99" for _ in outcomes)]]
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
-    for columns, state in ((120, "completed with errors"), (60, "with errors")):
+    for columns, state in ((140, "completed with errors"), (60, "with errors")):
         monkeypatch.setenv("COLUMNS", str(columns))
         lines = summary._fitting(rows)
         assert max(map(len, lines)) < columns
@@ -206,7 +219,7 @@ async def test_breakpoints(box: Box, services: fakes.Running) -> None:
 
 
 async def test_an_error_that_nobody_foresaw(box: Box) -> None:
-    """It is told in a sentence that quotes nothing; all of it with --debug."""
+    """It is reported in a sentence that quotes nothing; all of it with --debug."""
     box.env["PYTHONPATH"] = f"{box.folder}:{ROOT}"
     (box.folder / "sitecustomize.py").write_text(
         "import docpipe.checkpoints\n"
@@ -225,17 +238,17 @@ async def test_an_error_that_nobody_foresaw(box: Box) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "expected"),
     [
         (("run",), "docpipe: Name a patient with --patient ID"),
         (("run", "--patient", "P1", "--until", "Lunch"), "they are GetPatientFromDB, "),
         (("status", "P999"), "`docpipe status` lists the runs"),
         (("--config", "none.toml", "status"), "name another with --config"),
-        (("lunch",), "`docpipe --help` tells more"),
+        (("lunch",), "`docpipe --help` lists the options"),
     ],
 )
-async def test_wrong_usage(box: Box, words: tuple[str, ...], told: str) -> None:
+async def test_wrong_usage(box: Box, words: tuple[str, ...], expected: str) -> None:
     """One line with the cause and the cure, and status 2."""
     ended = await box.run(*words)
     assert (ended.status, ended.out, ended.err.count("\n")) == (2, "", 1)
-    assert told in ended.err
+    assert expected in ended.err

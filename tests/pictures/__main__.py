@@ -44,8 +44,8 @@ class Terminal:
         process = await asyncio.create_subprocess_exec(
             *("tmux", "-S", self._socket, *words), stdout=asyncio.subprocess.PIPE
         )
-        told, _ = await process.communicate()
-        return told.decode()
+        output, _ = await process.communicate()
+        return output.decode()
 
     async def start(self, box: Box, command: str) -> None:
         env = {
@@ -63,11 +63,11 @@ class Terminal:
     async def frame(self, text: str, *, colours: bool = False) -> str:
         """What is shown once a text is: an expression of a line."""
         began = time.monotonic()
-        while not re.search(text, shown := await self._tmux("capture-pane", "-p")):
+        while not re.search(text, screen := await self._tmux("capture-pane", "-p")):
             if time.monotonic() - began > PATIENCE_S:
-                sys.exit(f"This was never shown: {text}. There is:\n{shown}")
+                sys.exit(f"This was never shown: {text}. There is:\n{screen}")
             await asyncio.sleep(0.2)
-        return await self._tmux("capture-pane", "-p", "-e") if colours else shown
+        return await self._tmux("capture-pane", "-p", "-e") if colours else screen
 
     async def end(self) -> None:
         await self._tmux("kill-server")
@@ -84,19 +84,20 @@ def drawn(frame: str) -> str:
 async def terminal(box: Box, folder: Path, running: fakes.Running) -> None:
     """A run with an outage in the middle: frames.txt and terminal.svg."""
     (box.folder / "patients.txt").write_text("\n".join(PATIENTS))
-    shown = Terminal(box.folder)
-    await shown.start(box, "run --patients patients.txt")
+    box.env["DOCPIPE_DOCEX__SPACING"] = "even"  # or all would search at once, and none stand in line
+    screen = Terminal(box.folder)
+    await screen.start(box, "run --patients patients.txt")
     try:
-        frames = [await shown.frame(r"DocEx_Search .*place [34]")]
-        await shown.frame(r"P10\d  completed")
+        frames = [await screen.frame(r"DocEx_Search .*place [34]")]
+        await screen.frame(r"P10\d  completed")
         running.add_fault("docex.* 503")
-        await shown.frame(r"is down for [3-9] s")
-        picture = await shown.frame("asked again in", colours=True)
+        await screen.frame(r"is down for [3-9] s")
+        picture = await screen.frame("asked again in", colours=True)
         frames.append(Text.from_ansi(picture).plain)
         running.clear_faults()
-        frames.append(await shown.frame(r"(?m)^(waited|took) "))
+        frames.append(await screen.frame(r"(?m)^(waited|took) "))
     finally:
-        await shown.end()
+        await screen.end()
     rule = "\n" + "-" * COLUMNS + "\n"
     text = rule.join("\n".join(map(str.rstrip, frame.rstrip().splitlines())) for frame in frames)
     (folder / "frames.txt").write_text(f"{text}\n", "utf-8")
@@ -104,7 +105,7 @@ async def terminal(box: Box, folder: Path, running: fakes.Running) -> None:
 
 
 async def page(box: Box, folder: Path) -> None:
-    """The page with the runs, as page.png of few colours."""
+    """The list of runs, and a document that a search leads to: page.png and document.png, of few colours."""
     async with serving(box) as service, async_playwright() as playwright:
         for run in await service.submit("P123", "P124", "P199"):
             await service.until(run, "completed", "completed_with_errors", "failed")
@@ -114,10 +115,20 @@ async def page(box: Box, folder: Path) -> None:
         await tab.goto(service.address)
         await tab.wait_for_selector("tr[data-run]:has-text('P127')")
         await tab.wait_for_timeout(2500)
-        raw = await tab.screenshot()
+        _keep(await tab.screenshot(), folder / "page.png")
+        await tab.goto(f"{service.address}/#/search?q=blood%20pressure")
+        await tab.set_viewport_size({"width": 1500, "height": 860})
+        await tab.click(".hits li:has-text('P123') a:has-text('Continuity of Care')")
+        await tab.wait_for_selector("mark.here")
+        await tab.locator("#documents-title").evaluate("title => title.scrollIntoView()")
+        await tab.wait_for_timeout(4000)  # the browser draws the PDF
+        _keep(await tab.screenshot(), folder / "document.png")
         await browser.close()
+
+
+def _keep(raw: bytes, target: Path) -> None:
     few = Image.open(io.BytesIO(raw)).convert("RGB").quantize(64)
-    few.save(folder / "page.png", optimize=True)
+    few.save(target, optimize=True)
 
 
 async def taken(folder: Path, only: str | None) -> None:
@@ -130,14 +141,17 @@ async def taken(folder: Path, only: str | None) -> None:
                 await terminal(pointed_at(box, running, f"{RATE.n}/min"), folder, running)
         if only != "terminal":
             box = _box(Path(place) / "page")
-            async with fakes.serve(fakes.FakeOptions(mix="tiny", **options)) as running:
+            async with fakes.serve(fakes.FakeOptions(**options)) as running:
                 await page(pointed_at(box, running, f"{RATE.n}/min"), folder)
 
 
 def _box(folder: Path) -> Box:
     folder.mkdir()
     (folder / "config.toml").write_bytes((ROOT / "config.toml").read_bytes())
-    return Box(folder, {"DOCPIPE_STORAGE__URL": "storage", "DOCPIPE_STATE__DIR": "state"})
+    return Box(
+        folder,
+        {"DOCPIPE_STORAGE__URL": "storage", "DOCPIPE_STATE__DIR": "state", "DOCPIPE_SERVICE__TOKEN": "none"},
+    )
 
 
 def main() -> None:
