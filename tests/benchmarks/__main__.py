@@ -24,6 +24,7 @@ from pathlib import Path
 
 from tests.benchmarks.activities import activities
 from tests.benchmarks.archives import archives
+from tests.benchmarks.chart import chart
 from tests.benchmarks.checkpoints import checkpoints
 from tests.benchmarks.conversion import conversion
 from tests.benchmarks.figures import Benchmark, machine, read, shown, written
@@ -32,8 +33,11 @@ from tests.benchmarks.makespan import makespan
 from tests.benchmarks.patients import overhead
 from tests.benchmarks.plan import plan
 from tests.benchmarks.resume import resume
+from tests.benchmarks.search import search
+from tests.benchmarks.shared import shared
 from tests.benchmarks.starts import first_request, starts
 from tests.benchmarks.waiting import waiting
+from tests.benchmarks.walls import walls
 from tests.benchmarks.web import web
 
 BENCHMARKS: dict[str, Benchmark] = {
@@ -46,8 +50,12 @@ BENCHMARKS: dict[str, Benchmark] = {
     "makespan": makespan,
     "archives": archives,
     "conversion": conversion,
+    "walls": walls,
     "plan": plan,
     "web": web,
+    "search": search,
+    "shared quota": shared,
+    "chart": chart,
     "start": starts,
     "first request": first_request,
 }

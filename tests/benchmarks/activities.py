@@ -16,7 +16,7 @@ from docpipe.engine.engine import Engine
 from docpipe.engine.run import ActiveRun
 from docpipe.model import Activity, RunIds, Step
 from docpipe.runtime.activity_log import ActivityLog
-from docpipe.runtime.interpreter import settle
+from docpipe.runtime.interpreter import tune_interpreter
 from docpipe.util.json import to_json
 from tests.benchmarks.checkpoints import one_by_one
 from tests.benchmarks.figures import DISK, Figure, cpu
@@ -127,7 +127,7 @@ async def bare(folder: Path) -> tuple[float, float]:
 
 def activities() -> list[Figure]:
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
-    settle()  # as `docpipe run` does
+    tune_interpreter()  # as `docpipe run` does
     with tempfile.TemporaryDirectory(dir=DISK) as name:
         found = asyncio.run(through_engine(Path(name)))
         yardstick = one_by_one(Path(name))

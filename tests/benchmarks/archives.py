@@ -22,21 +22,22 @@ import tempfile
 import time
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from aiohttp import web
 
-from docpipe.archive.extract import Limits, extract
+from docpipe.archive.limits import Limits
 from docpipe.config.config import Docex
 from docpipe.gates import Gate, Quota, Service
 from docpipe.http import Http
 from docpipe.http.credentials import NONE
 from docpipe.model import Json, Ticket
+from docpipe.results.search import ArchiveLink
 from docpipe.sources.docex.download import Downloader
-from docpipe.util.fsync import sync_tree
+from docpipe.workers.unpacking import make_unpacker
 from tests.benchmarks.figures import DISK, ROOT, Figure, cpu, machine, shown, written
+from tests.steps import MemoryStep
 
 GIB = 2.0
 MEMBER_B = 16 * 2**20
@@ -104,20 +105,11 @@ async def _serve(folder: Path) -> None:
     await asyncio.Event().wait()
 
 
-@dataclass
-class _Step:
-    ticket: Ticket = field(default_factory=Ticket)
-    key: str = "k"
-    state: Json = None
-
-    def note(self, state: Json) -> None:
-        self.state = state
-
-
 async def _retrieved(url: str, facts: Json, folder: Path) -> dict[str, float]:
     """What docpipe needs for it."""
     gate = Gate(
-        Service("archives", clock=time.time, rng=random.Random(0)), Quota("archives", None, clock=time.time)
+        Service("archives", clock=time.time, rng=random.Random(0)),
+        Quota.local("archives", None, clock=time.time),
     )
     async with Http() as http:
         downloader = Downloader(
@@ -129,11 +121,14 @@ async def _retrieved(url: str, facts: Json, folder: Path) -> dict[str, float]:
             clock=time.time,
         )
         base, began, used = _peak(), time.perf_counter(), cpu()
-        step: Any = _Step()
+        step: Any = MemoryStep()
         path, files = folder / "archive.zip", folder / "files"
-        await downloader.fetch(step, {"url": "/large.zip", **facts}, path, _never)
+        await downloader.fetch(step, ArchiveLink(url="/large.zip", **facts), path, _never)
         fetched = time.perf_counter()
-        members = await asyncio.to_thread(_extracted, path, files)
+        files.mkdir()
+        async with make_unpacker(folder / "rooms") as unpacker:
+            members = await unpacker.unpack(path, files, Limits(), Ticket())
+        used -= cpu(resource.RUSAGE_CHILDREN)  # of the workers, which are dead now
     assert all(member["outcome"] is None for member in members), members
     took = time.perf_counter() - began
     return {
@@ -146,13 +141,6 @@ async def _retrieved(url: str, facts: Json, folder: Path) -> dict[str, float]:
 
 async def _never() -> Json:
     raise AssertionError("the link was good")
-
-
-def _extracted(path: Path, files: Path) -> Any:
-    files.mkdir()
-    members = extract(path, files, Limits(), stop=lambda: False)
-    sync_tree(files)
-    return members
 
 
 def _peak() -> int:

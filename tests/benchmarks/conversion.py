@@ -1,6 +1,6 @@
 """What isolation costs: a mixed corpus through the pool of workers.
 
-How busy the workers are is told by the time that documents spend inside the converter, of the same run: what
+The time that documents spend inside the converter shows how busy the workers are, in the same run: what
 is left of workers times wall-clock went into lines, sockets, watching and new workers, or nothing was done.
 Other work on the machine slows both. What limits and sandbox cost inside the converter shows in the CPU that
 plain processes need for the same documents; that of the pool includes its start.
@@ -20,9 +20,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from docpipe.app import CONVERTER, PRELOAD
 from docpipe.convert.document import convert
 from docpipe.model import Ticket
+from docpipe.wiring.workers import CONVERTER, PRELOAD
 from docpipe.workers.pool import Workers
 from fakes.documents.mix import make_full
 from fakes.patients import Person
@@ -65,7 +65,7 @@ def _cpu() -> float:
     return cpu() + cpu(resource.RUSAGE_CHILDREN)
 
 
-def _plain(number: Any, paths: Sequence[str], folder: str, told: Any) -> None:
+def _plain(number: Any, paths: Sequence[str], folder: str, expected: Any) -> None:
     """One of the plain processes: takes the next document until there is none."""
     importlib.import_module(PRELOAD)
     while True:
@@ -76,18 +76,18 @@ def _plain(number: Any, paths: Sequence[str], folder: str, told: Any) -> None:
         made = job(Path(paths[mine]), Path(folder))
         began, used = time.perf_counter(), _cpu()
         convert(made)
-        told.put((mine, (time.perf_counter() - began, _cpu() - used)))
+        expected.put((mine, (time.perf_counter() - began, _cpu() - used)))
 
 
 def plain(paths: Sequence[Path], folder: Path, processes: int) -> list[tuple[float, float]]:
     """Seconds and CPU seconds of each document in so many plain processes."""
     context = multiprocessing.get_context("spawn")
-    number, told = context.Value("i", 0), context.Queue()
-    words = (number, [str(path) for path in paths], str(folder), told)
+    number, reported = context.Value("i", 0), context.Queue()
+    words = (number, [str(path) for path in paths], str(folder), reported)
     running = [context.Process(target=_plain, args=words) for _ in range(processes)]
     for process in running:
         process.start()
-    found = dict(told.get(timeout=600) for _ in paths)
+    found = dict(reported.get(timeout=600) for _ in paths)
     for process in running:
         process.join()
     return [found[index] for index in range(len(paths))]

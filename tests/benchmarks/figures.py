@@ -33,7 +33,7 @@ class Figure:
     against: float | None = None
     """The yardstick's own figure, in the same unit."""
     goal: str = ""
-    """Such as "<= 50", ">= 20000", or "<= 1.5 x" of the yardstick; empty for what is only told."""
+    """Such as "<= 50", ">= 20000", or "<= 1.5 x" of the yardstick; empty for what is only reported."""
 
     @property
     def ratio(self) -> float | None:

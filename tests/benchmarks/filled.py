@@ -1,4 +1,4 @@
-"""A database of many runs, for whoever measures what it costs to look at them."""
+"""A database of many runs, for measurements of reading them."""
 
 import asyncio
 import contextlib

@@ -1,4 +1,4 @@
-"""What people who read cost the pipeline: batches of patients in one service, with readers and without."""
+"""The cost of readers for the pipeline: batches of patients in one service, with readers and without."""
 
 import asyncio
 import contextlib
@@ -41,15 +41,15 @@ class Taken:
     readers: dict[str, float] | None
     """What they saw, None where there were none."""
 
-    def told(self) -> str:
+    def in_words(self) -> str:
         """In a line."""
-        told = (
+        text = (
             f"{self.wall_s:5.2f} s  CPU ms a patient: service {self.service_s * 1000 / RUNNING:.1f}, "
             f"workers {self.workers_s * 1000 / RUNNING:.1f}"
         )
         if self.readers:
-            told += "  readers: " + " ".join(f"{name} {value:.4g}" for name, value in self.readers.items())
-        return told
+            text += "  readers: " + " ".join(f"{name} {value:.4g}" for name, value in self.readers.items())
+        return text
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ class Loads:
 
     @property
     def share(self) -> float:
-        """How much of the machine's CPUs goes to the readers, in percent, whatever else goes on there.
+        """How much of the machine's CPUs goes to the readers, in percent, whatever else continues there.
 
         That is what a pipeline loses that keeps all of them busy. Their own process is not in it: people
         read on other machines.
@@ -110,7 +110,8 @@ async def loads(rounds: int = ROUNDS) -> Loads:
             some = [next(left) for _ in range(RUNNING)]
             taken = await _batch(session, address, served.pid, some, readers=readers)
             print(
-                f"{RUNNING} patients, {READERS if readers else 0:>2} readers: {taken.told()}", file=sys.stderr
+                f"{RUNNING} patients, {READERS if readers else 0:>2} readers: {taken.in_words()}",
+                file=sys.stderr,
             )
             return taken
 
@@ -134,14 +135,14 @@ async def _batch(
         service, workers = _cpu(pid)
         wall = await _through(session, address, ids)
         service_after, workers_after = _cpu(pid)
-        told = None
+        body = None
         if reading is not None:
             reading.terminate()
             out, _ = await reading.communicate()
-            told = json.loads(out)
-            assert not told["lost"], "a stream of events was lost"
+            body = json.loads(out)
+            assert not body["lost"], "a stream of events was lost"
             assert reading.returncode == 0, "a reader was refused"
-        return Taken(wall, service_after - service, workers_after - workers, told)
+        return Taken(wall, service_after - service, workers_after - workers, body)
 
 
 async def _through(session: aiohttp.ClientSession, address: str, ids: list[str]) -> float:
@@ -171,6 +172,7 @@ def environment(folder: Path, running: fakes.Running) -> dict[str, str]:
         "DOCPIPE_TASKTRACKER__BASE_URL": running.tracker_url,
         "DOCPIPE_TASKTRACKER__RATE": "none",
         "DOCPIPE_PATIENTS__URL": f"sqlite:///{folder}/patients.db",
+        "DOCPIPE_SERVICE__TOKEN": "none",
         "DOCPIPE_STATE__DIR": f"{folder}/state",
         "DOCPIPE_STORAGE__URL": f"{folder}/storage",
     }

@@ -22,9 +22,9 @@ import structlog
 
 from docpipe.gates.line import Slots
 from docpipe.model import Clock, Json, Ticket, Wait, WaitKind
+from docpipe.workers.answers import Answer
 from docpipe.workers.inline import InlineWorkers
 from docpipe.workers.pool import PoolState
-from docpipe.workers.wire import Answer
 from tests import virtual
 from tests.benchmarks.figures import Figure
 from tests.simulation.world import CONVERTER, PER_MINUTE, Plan, Story, ids, simulate
@@ -54,7 +54,7 @@ class TimedWorkers(InlineWorkers):
         async with self._slots.hold(ticket, Wait(WaitKind.CONVERSION, "", self._clock())):
             self.seconds.append(self._rng.uniform(*CONVERT_S))
             await asyncio.sleep(self.seconds[-1])
-            return Answer(ok=True, value=self._target(job), seconds=self.seconds[-1])
+            return Answer(self._target(job), seconds=self.seconds[-1])
 
 
 def bound(searches: list[float], convert_s: list[float]) -> float:

@@ -74,13 +74,13 @@ async def _opens(browser: Browser, address: str) -> list[Opened]:
     for _ in range(1 + OPENS):
         page = await context.new_page()
         await page.goto(address, wait_until="commit")
-        told = await page.evaluate("window.opened")
+        body = await page.evaluate("window.opened")
         requests = await page.evaluate(
             "performance.getEntriesByType('resource').map(({ name, startTime, responseEnd }) =>"
             " ({ path: new URL(name).pathname, began: startTime, ended: responseEnd }))"
         )
         await page.close()
-        assert told["rows"] == 50, told
-        found.append(Opened(told["there"], told["painted"], requests))
+        assert body["rows"] == 50, body
+        found.append(Opened(body["there"], body["painted"], requests))
         await asyncio.sleep(_APART_S)
     return found

@@ -27,7 +27,7 @@ import structlog
 from docpipe import app
 from docpipe.config.config import Config, Docex, Patients, State, Storage, Tasktracker
 from docpipe.patients import PatientDatabase, checked
-from docpipe.runtime.interpreter import settle
+from docpipe.runtime.interpreter import tune_interpreter
 from docpipe.util.fsync import sync_folder
 from tests.benchmarks.figures import DISK, ROOT, Figure, cpu
 from tests.simulation.world import CONVERTER
@@ -166,11 +166,11 @@ def overhead() -> list[Figure]:
         kept = apart("keeping", urls, Path(name), PATIENTS)
         mine = apart("durable", urls, Path(name), PATIENTS)
     each = 1000 / PATIENTS
-    told = "bare script"
+    text = "bare script"
     return [
-        Figure("CPU", each * mine["cpu_s"], "ms", told, each * yardstick["cpu_s"], goal="<= 1.5 x"),
+        Figure("CPU", each * mine["cpu_s"], "ms", text, each * yardstick["cpu_s"], goal="<= 1.5 x"),
         Figure("CPU again", each * mine["cpu_s"], "ms", "bare, files on the disk", each * kept["cpu_s"]),
-        Figure("patients", PATIENTS / mine["wall_s"], "/s", told, PATIENTS / yardstick["wall_s"]),
+        Figure("patients", PATIENTS / mine["wall_s"], "/s", text, PATIENTS / yardstick["wall_s"]),
     ]
 
 
@@ -183,7 +183,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument("--patients", type=int, default=PATIENTS)
     args = parser.parse_args()
-    settle()
+    tune_interpreter()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     patients = [f"{args.prefix}{number}" for number in range(args.patients)]
     print(json.dumps(asyncio.run(CLIENTS[args.client](args.urls, args.folder, patients))))

@@ -122,12 +122,12 @@ def once(kind: Kind, folder: Path) -> Once:
         _docpipe(folder, urls, kind, "run", "--patients", first, "--json")
         time.sleep(SETTLE_S)
         began = time.perf_counter()
-        told = json.loads(_docpipe(folder, urls, kind, "plan", "--patients", str(PATIENTS), "--json"))
+        body = json.loads(_docpipe(folder, urls, kind, "plan", "--patients", str(PATIENTS), "--json"))
         took = time.perf_counter() - began
         _docpipe(folder, urls, kind, "run", "--patients", second, "--json")
     with (folder / "state" / "activity_log.csv").open(encoding="utf-8", newline="") as file:
         times = [row["timestamp"] for row in csv.DictReader(file) if row["patient_id"].startswith("B")]
-    return Once(told["done_s"], _seconds(max(times)) - _seconds(min(times)), took)
+    return Once(body["done_s"], _seconds(max(times)) - _seconds(min(times)), took)
 
 
 def plan() -> list[Figure]:

@@ -46,7 +46,7 @@ class Seen:
     began: tuple[float, float] = field(default_factory=lambda: (time.perf_counter(), time.process_time()))
     """By the clock, and by the CPU."""
 
-    def told(self) -> dict[str, float]:
+    def figures(self) -> dict[str, float]:
         """In figures."""
         began, cpu = self.began
         ordered = sorted(self.took_ms) or [0.0]
@@ -165,7 +165,7 @@ async def main(address: str) -> None:
     task = asyncio.create_task(readers.run())
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     await asyncio.wait([task])
-    print(json.dumps(readers.seen.told()), flush=True)
+    print(json.dumps(readers.seen.figures()), flush=True)
     if not task.cancelled():
         task.result()
     os._exit(0)  # connections need no farewell

@@ -3,21 +3,28 @@
 A real pool of real workers, in which a conversion takes as long whatever else the machine does.
 """
 
-import os
+import functools
 import sys
 import time
 from typing import Any
 
 from tests.simulation.world import pass_through
 
-SLEEP_S = "BENCHMARK_CONVERSION_SLEEPS"
-"""Workers see the environment, and nothing else of who made them."""
+TARGET = "tests.benchmarks.sleeping"
 
 
-def convert(job: dict[str, Any]) -> dict[str, Any]:
+def _convert(seconds: float, job: dict[str, Any]) -> dict[str, Any]:
     """A document is its own readable form."""
-    time.sleep(float(os.environ[SLEEP_S]))
+    time.sleep(seconds)
     return pass_through(job)
+
+
+def __getattr__(name: str) -> Any:
+    """`after N` is a converter that takes N seconds: workers are given nothing but its name."""
+    word, _, seconds = name.partition(" ")
+    if word != "after":
+        raise AttributeError(name)
+    return functools.partial(_convert, float(seconds))
 
 
 def main() -> int:
@@ -25,11 +32,10 @@ def main() -> int:
 
     from docpipe import app, cli  # noqa: PLC0415 -- likewise
 
-    os.environ[SLEEP_S] = sys.argv[1]
     make = app.make_workers
 
     def workers(config: Any, clock: Any, _: str, **more: Any) -> Any:
-        return make(config, clock, "tests.benchmarks.sleeping:convert", **more)
+        return make(config, clock, f"{TARGET}:after {sys.argv[1]}", **more)
 
     with mock.patch.object(app, "make_workers", workers):
         return cli.main(sys.argv[2:])

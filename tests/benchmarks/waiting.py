@@ -18,7 +18,7 @@ import structlog
 from docpipe import app
 from docpipe.config.config import Config, Docex, Patients, State, Storage, Tasktracker
 from docpipe.patients import PatientDatabase, checked
-from docpipe.runtime.interpreter import settle
+from docpipe.runtime.interpreter import tune_interpreter
 from tests.benchmarks.figures import DISK, Figure, cpu
 from tests.benchmarks.patients import fakes_apart
 
@@ -93,20 +93,20 @@ async def _both(config: Config) -> list[Figure]:
     await database.aclose()
     ids = [_id(number) for number in range(PATIENTS)]
     figures = []
-    for told, work in (
+    for message, work in (
         ("submit", lambda docpipe: docpipe.engine.submit(ids)),
         ("resume", lambda docpipe: docpipe.engine.resume()),
     ):
         used = cpu()
         took, late, busy, held = await _life(config, work)
         figures += [
-            Figure(f"{told}: taken", took, "s", goal="<= 10"),
-            Figure(f"{told}: memory each", held / PATIENTS, "bytes", goal="<= 4096"),
-            Figure(f"{told}: loop p99", 1000 * p99(late), "ms", goal="<= 50"),
-            Figure(f"{told}: loop longest", 1000 * max(late), "ms"),
-            Figure(f"{told}: loop p99, CPU", 1000 * p99(busy), "ms"),
-            Figure(f"{told}: loop longest, CPU", 1000 * max(busy), "ms"),
-            Figure(f"{told}: CPU", cpu() - used, "s"),
+            Figure(f"{message}: taken", took, "s", goal="<= 10"),
+            Figure(f"{message}: memory each", held / PATIENTS, "bytes", goal="<= 4096"),
+            Figure(f"{message}: loop p99", 1000 * p99(late), "ms", goal="<= 50"),
+            Figure(f"{message}: loop longest", 1000 * max(late), "ms"),
+            Figure(f"{message}: loop p99, CPU", 1000 * p99(busy), "ms"),
+            Figure(f"{message}: loop longest, CPU", 1000 * max(busy), "ms"),
+            Figure(f"{message}: CPU", cpu() - used, "s"),
         ]
     return figures
 
@@ -116,7 +116,7 @@ _ANN = {"given": "Ann", "family": "Lee", "birth_date": "1957-03-31"}
 
 def waiting() -> list[Figure]:
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
-    settle()
+    tune_interpreter()
     with tempfile.TemporaryDirectory(dir=DISK) as folder, fakes_apart() as urls:
         config = Config(
             docex=Docex(base_url=urls["docex_url"]),

@@ -97,10 +97,12 @@ async def listing(runs: int) -> dict[str, tuple[float, float]]:
             served.docpipe.engine.pause()
 
             async def ask(path: str) -> None:
-                served.web.shared.outdate()  # each answer is made
+                served.web.shared.invalidate()  # each answer is made
                 await served.get(path)
 
-            figures = {told: await latency(lambda path=path: ask(path), 100) for told, path in PATHS.items()}
+            figures = {
+                reported: await latency(lambda path=path: ask(path), 100) for reported, path in PATHS.items()
+            }
             async with lag() as longest:
                 for path in PATHS.values():
                     await ask(path)
@@ -120,7 +122,7 @@ def web() -> list[Figure]:
     lists = asyncio.run(listing(runs))
     first, later = _opening(runs)
     taken = asyncio.run(submissions())
-    slowest = max(lists[told][0] for told, path in PATHS.items() if path.startswith("/api/runs"))
+    slowest = max(lists[reported][0] for reported, path in PATHS.items() if path.startswith("/api/runs"))
     beside = f"{RUNNING} patients beside {READERS} readers"
     return [
         Figure(f"{beside}, throughput lost", loaded.loss, "%", goal="<= 5"),
@@ -162,8 +164,8 @@ def main() -> None:
         print(f"submit {PATIENTS:,}:", "  ".join(f"{name} {figure:.3g}" for name, figure in figures.items()))
     for runs in SIZES if "list" in only else ():
         print(f"{runs:,} runs, ms (median, p99):")
-        for told, (median, p99) in asyncio.run(listing(runs)).items():
-            print(f"  {told:<16}{median:8.1f}{p99:8.1f}")
+        for message, (median, p99) in asyncio.run(listing(runs)).items():
+            print(f"  {message:<16}{median:8.1f}{p99:8.1f}")
     if "load" in only:
         loaded = asyncio.run(loads())
         print(

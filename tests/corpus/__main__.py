@@ -12,8 +12,9 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from docpipe.batch import ByHand
+from docpipe.batch import BatchConverter
 from docpipe.workers.machine import default_workers
+from docpipe.workers.unpacking import ROOMS, make_unpacker
 from tests.corpus.convert import Corpus, files_of, lines, percentile, pool
 from tests.corpus.mutants import mutants
 
@@ -56,9 +57,10 @@ async def run(args: argparse.Namespace, folder: Path) -> Corpus:
     for name in ("mutants", "work"):
         (folder / name).mkdir()
     corpus = Corpus()
-    async with pool(args.workers, args.timeout) as workers:
-        hand = ByHand(
+    async with pool(args.workers, args.timeout) as workers, make_unpacker(folder / ROOMS) as unpacker:
+        hand = BatchConverter(
             workers,
+            unpacker,
             folder / "work",
             shelf=None,
             done=corpus.results.append,

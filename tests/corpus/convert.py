@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from docpipe.app import CONVERTER, PRELOAD
 from docpipe.batch import Result
 from docpipe.model import Outcome
+from docpipe.wiring.workers import CONVERTER, PRELOAD
 from docpipe.workers.pool import Workers
 
 
@@ -52,10 +52,12 @@ def lines(results: list[Result]) -> Iterator[str]:
     by_kind: dict[str, list[Result]] = {}
     for result in results:
         by_kind.setdefault(result.media_type or "(archives, and what no worker was asked)", []).append(result)
-    shown = [outcome.value for outcome in Outcome]
-    yield f"{'type':<48}{'files':>7}" + "".join(f"{outcome:>11}" for outcome in shown) + "   p50 ms   p99 ms"
+    outcomes = [outcome.value for outcome in Outcome]
+    yield (
+        f"{'type':<48}{'files':>7}" + "".join(f"{outcome:>11}" for outcome in outcomes) + "   p50 ms   p99 ms"
+    )
     for kind, of_kind in sorted(by_kind.items()):
-        counts = [sum(result.outcome == outcome for result in of_kind) for outcome in shown]
+        counts = [sum(result.outcome == outcome for result in of_kind) for outcome in outcomes]
         times = [1000 * result.seconds for result in of_kind if result.seconds is not None]
         yield (
             f"{kind[-47:]:<48}{len(of_kind):>7}"

@@ -1,0 +1,215 @@
+"""What walls cost: documents and archives with and without them, in one run; and what stays outside of them.
+
+    python -m tests.benchmarks.walls --memory FILE...
+
+runs a patient with each file in the archive, and prints the most memory that docpipe's main process held.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from docpipe import app
+from docpipe.archive.limits import Limits
+from docpipe.config.config import Config, Docex, Patients, State, Storage, Tasktracker
+from docpipe.model import Ticket
+from docpipe.patients import PatientDatabase, checked
+from docpipe.wiring.workers import CONVERTER, PRELOAD
+from docpipe.workers import confinement, landlock
+from docpipe.workers.pool import Workers
+from docpipe.workers.seccomp import refuse_calls
+from docpipe.workers.unpacking import UnpackingHere, UnpackingWorkers
+from fakes.documents.mix import make_full
+from fakes.patients import Person
+from tests.benchmarks.conversion import corpus, job
+from tests.benchmarks.figures import DISK, ROOT, Figure, cpu
+from tests.benchmarks.patients import person
+
+HOSTILE = ROOT.parent / "shared" / "hostile"
+DOCUMENTS = 24
+TIMES = 5
+ARCHIVES = 200
+MOST_MIB = 150
+
+
+def _forked(work: Callable[[], float]) -> float:
+    """What a function returns in a child of this process, or anything it raised as -1."""
+    read, write = os.pipe()
+    if (pid := os.fork()) == 0:
+        try:
+            os.write(write, repr(work()).encode())
+        finally:
+            os._exit(0)
+    os.close(write)
+    with os.fdopen(read, "rb") as file:
+        answer = file.read()
+    os.waitpid(pid, 0)
+    return float(answer)
+
+
+def documents(folder: Path) -> list[Figure]:
+    """CPU of small documents in a child with walls and in one without, turn by turn."""
+    from docpipe.convert.document import convert  # noqa: PLC0415 -- with all that it loads
+
+    __import__(PRELOAD)
+    paths = sorted(corpus(folder), key=lambda path: path.stat().st_size)[:DOCUMENTS]
+    libraries = confinement.libraries()
+
+    def work(*, walls: bool) -> float:
+        room = Path(tempfile.mkdtemp(dir=folder))
+        (room / "in").mkdir()
+        (room / "own").mkdir()
+        here = [shutil.copy(path, room / "in") for path in paths]
+        jobs = [job(Path(path), room / "own") for path in here]
+        os.chdir(room / "own")
+        if walls:
+            landlock.confine(confinement.allowed(libraries, str(room)))
+            refuse_calls()
+        began = cpu()
+        for one in jobs:
+            convert(one)
+        return cpu() - began
+
+    _forked(lambda: work(walls=False))
+    pairs = [(_forked(lambda: work(walls=True)), _forked(lambda: work(walls=False))) for _ in range(TIMES)]
+    inside, outside = (1000 * min(side) / len(paths) for side in zip(*pairs, strict=True))
+    added = Figure("CPU added to a document", inside - outside, "ms", goal="<= 3")
+    return [added, Figure("CPU of a document", inside, "ms", "without walls", outside, "<= 1.05 x")]
+
+
+async def _first(folder: Path, *, confined: bool) -> float:
+    settings = {"preload": PRELOAD, "size": 1, "memory": 2**30, "timeout": 60.0, "rooms": folder}
+    began = time.perf_counter()
+    async with Workers(CONVERTER, **settings, confined=confined) as workers:
+        (folder / "a.txt").write_text("text")
+        await workers.run(job(folder / "a.txt", folder), Ticket())
+        return time.perf_counter() - began
+
+
+def starts(folder: Path) -> list[Figure]:
+    """From nothing to the first converted document, turn by turn."""
+    pairs = [
+        (asyncio.run(_first(folder, confined=True)), asyncio.run(_first(folder, confined=False)))
+        for _ in range(TIMES)
+    ]
+    inside, outside = (min(side) for side in zip(*pairs, strict=True))
+    return [Figure("start", inside, "s", "without Landlock", outside, "<= 1.05 x")]
+
+
+async def _unpacked(
+    folder: Path, archive: Path, unpacker: UnpackingHere | UnpackingWorkers, times: int
+) -> None:
+    async with unpacker:
+        for _ in range(times):
+            files = folder / "run" / "files"
+            shutil.rmtree(files, ignore_errors=True)
+            files.mkdir(parents=True)
+            await unpacker.unpack(archive, files, Limits(), Ticket("r"))
+
+
+def archives(folder: Path) -> list[Figure]:
+    """CPU of all processes for an archive of a usual patient, its files on the disk."""
+    archive = folder / "archive.zip"
+    archive.write_bytes(make_full(0, Person("P123", "Ann", "Lee", "1957-03-31")).body)
+
+    def used(make: Callable[[], UnpackingHere | UnpackingWorkers], times: int) -> float:
+        before = cpu() + cpu(resource.RUSAGE_CHILDREN)
+        asyncio.run(_unpacked(folder, archive, make(), times))
+        return cpu() + cpu(resource.RUSAGE_CHILDREN) - before
+
+    def workers() -> UnpackingWorkers:
+        return UnpackingWorkers(folder / "rooms", time.time)
+
+    start = min(used(workers, 1) for _ in range(3))
+    inside = 1000 * (used(workers, ARCHIVES) - start) / (ARCHIVES - 1)
+    outside = 1000 * used(UnpackingHere, ARCHIVES) / ARCHIVES
+    return [
+        Figure("CPU of an archive", inside, "ms", "in the main process", outside),
+        Figure("first archive", 1000 * start, "ms of CPU"),
+    ]
+
+
+def walls() -> list[Figure]:
+    """Documents, the start, archives, and the main process's memory for hostile ones."""
+    with tempfile.TemporaryDirectory(dir=DISK) as name:
+        found = []
+        for number, measure in enumerate((documents, starts, archives)):
+            folder = Path(name, str(number))
+            folder.mkdir()
+            found += measure(folder)
+    quick = [path for path in sorted(HOSTILE.glob("*.*")) if path.suffix in {".zip", ".hl7", ".gz"}]
+    return found + [memory(path) for path in quick]
+
+
+def memory(path: Path) -> Figure:
+    """The most that the main process holds for a patient whose archive has this file and a letter."""
+    with tempfile.TemporaryDirectory(dir=DISK) as name:
+        folder = Path(name)
+        (folder / "documents").mkdir()
+        (folder / "documents" / "letter.txt").write_text("a letter")
+        shutil.copy(path, folder / "documents")
+        fakes = (sys.executable, "-m", "fakes", "--search-seconds", "0", "--documents", folder / "documents")
+        with subprocess.Popen(fakes, cwd=ROOT, stdout=subprocess.PIPE) as process:
+            assert process.stdout is not None
+            try:
+                words = ("--run", process.stdout.readline().decode(), "--folder", str(folder))
+                out = subprocess.run(
+                    (sys.executable, "-m", "tests.benchmarks.walls", *words),
+                    check=True,
+                    cwd=ROOT,
+                    stdout=subprocess.PIPE,
+                )
+            finally:
+                process.terminate()
+    answer = json.loads(out.stdout.splitlines()[-1])
+    print(f"{path.name}: {answer}", file=sys.stderr)
+    return Figure(f"main, {path.name}", answer["mib"], "MiB", goal=f"<= {MOST_MIB}")
+
+
+async def _run(urls: dict[str, str], folder: Path) -> dict[str, object]:
+    """One patient; the most memory of this process."""
+    config = Config(
+        docex=Docex(base_url=urls["docex_url"], search_rate=None, status_rate=None),
+        tasktracker=Tasktracker(base_url=urls["tracker_url"], rate=None),
+        patients=Patients(url=f"sqlite:///{folder}/patients.db"),
+        storage=Storage(url=str(folder / "storage")),
+        state=State(dir=str(folder / "state")),
+    )
+    database = PatientDatabase(config.patients.url)
+    await database.put([checked(person("P123"))])
+    await database.aclose()
+    began = time.perf_counter()
+    async with app.opened(config) as docpipe:
+        await docpipe.engine.submit(["P123"])
+        await docpipe.engine.wait()
+        (run,) = await docpipe.checkpoints.listing.page(limit=1)
+    lines = Path("/proc/self/status").read_text("ascii").splitlines()
+    peak = next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024
+    took = time.perf_counter() - began
+    return {"mib": round(peak, 1), "state": run.state, "counts": run.counts, "seconds": round(took, 1)}
+
+
+def main() -> None:
+    """Measure files, or be the process that is measured."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--memory", type=Path, nargs="+", metavar="FILE", default=[])
+    parser.add_argument("--run", type=json.loads, help=argparse.SUPPRESS)
+    parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.run:
+        print(json.dumps(asyncio.run(_run(args.run, args.folder))))
+    for path in args.memory:
+        memory(path)
+
+
+if __name__ == "__main__":
+    main()
