@@ -149,7 +149,9 @@ def _run(command: list[str], folder: Path, seconds: float) -> None:
             cwd=folder,
             env={
                 **known,
-                **{"HOME": str(folder), "TMPDIR": str(folder), "SAL_USE_VCLPLUGIN": "svp"},
+                "HOME": str(folder),
+                "TMPDIR": str(folder),
+                "SAL_USE_VCLPLUGIN": "svp",
                 "FONTCONFIG_FILE": str(write_fonts(folder)),
             },
         )
