@@ -5,7 +5,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
-from selectolax.lexbor import LexborNode, SelectolaxError
+from selectolax.lexbor import LexborNode
+
+from docpipe.convert.readers.htmlselect import matched
 
 _CHANGE: Final = re.compile(r"(?:^|[;{\s])counter-(reset|increment|set)\s*:\s*([^;}]*)", re.IGNORECASE)
 _NAMED: Final = re.compile(r"([A-Za-z_-][\w-]*)(?:\s+(-?[0-9]{1,9}))?")
@@ -33,20 +35,20 @@ def counters(root: LexborNode, rules: Iterable[tuple[str, str]]) -> dict[int, Va
     """
     changes: dict[int, _Changes] = {}
     wanted: set[int] = set()
-    for selector, body in rules:
-        match = _SELECTOR.fullmatch(selector)
-        listed = _CHANGE.findall(body)
-        if match is None or not (listed or match[2]):
-            continue
-        try:
-            nodes = root.css(match[1].strip() or "*")
-        except SelectolaxError:
-            continue
-        for node in nodes:
-            wanted.add(node.mem_id)
-            for kind, value in listed:
-                _take(changes.setdefault(node.mem_id, _Changes()), kind.lower(), value)
+    counting = (
+        (match[1], _CHANGE.findall(body)) for selector, body in rules if (match := _changing(selector, body))
+    )
+    for node, listed in matched(root, counting):
+        wanted.add(node.mem_id)
+        for kind, value in listed:
+            _take(changes.setdefault(node.mem_id, _Changes()), kind.lower(), value)
     return _walked(root, changes, wanted) if changes else {}
+
+
+def _changing(selector: str, body: str) -> re.Match[str] | None:
+    """The selector of a rule that changes counters or adds a text, in its parts."""
+    match = _SELECTOR.fullmatch(selector)
+    return match if match and (match[2] or _CHANGE.search(body)) else None
 
 
 def _take(changes: _Changes, kind: str, value: str) -> None:

@@ -4,10 +4,11 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from selectolax.lexbor import LexborNode, SelectolaxError
+from selectolax.lexbor import LexborNode
 
 from docpipe.convert.core.treelists import label
 from docpipe.convert.readers.htmlcounters import Values, counters
+from docpipe.convert.readers.htmlselect import matched
 
 _MEANT: Final = re.compile(
     r"(?:^|;)\s*((?:text-decoration|text-indent|vertical-align|display|visibility|font|list-style|mso-hide"
@@ -38,14 +39,9 @@ def declared(root: LexborNode) -> dict[int, tuple[str, str]]:
     rules = sorted(rules[:_MOST_RULES], key=lambda rule: _weight(rule[0]))  # stable: later ones win
     normal: dict[int, list[str]] = {}
     strong: dict[int, list[str]] = {}
-    for selector, declarations in rules:
-        try:
-            nodes = root.css(selector)
-        except SelectolaxError:
-            continue
-        for node in nodes:
-            for one in declarations:
-                (strong if _IMPORTANT in one else normal).setdefault(node.mem_id, []).append(one)
+    for node, declarations in matched(root, rules):
+        for one in declarations:
+            (strong if _IMPORTANT in one else normal).setdefault(node.mem_id, []).append(one)
     return {
         key: (";".join(normal.get(key, ())), ";".join(strong.get(key, ())))
         for key in normal.keys() | strong.keys()
@@ -58,18 +54,13 @@ def generated(root: LexborNode) -> dict[int, dict[str, str]]:
     rules = [rule for style in root.css("style") for rule in _blocks(style.text())][:_MOST_RULES]
     counting = any("counter" in body for _, body in rules)
     counted = counters(root, rules) if counting else {}
-    for selector, body in rules:
-        match = _ADDED.fullmatch(selector)
-        content = _CONTENT.search(body)
-        if match is None or content is None:
-            continue
-        try:
-            nodes = root.css(match[1].strip() or "*")
-        except SelectolaxError:
-            continue
-        for node in nodes:
-            kind = f"::{match[2].lower()}"
-            texts.setdefault(node.mem_id, {})[kind] = _text(content[1], node, counted)
+    adding = (
+        (match[1], (f"::{match[2].lower()}", content[1]))
+        for selector, body in rules
+        if (match := _ADDED.fullmatch(selector)) and (content := _CONTENT.search(body))
+    )
+    for node, (place, value) in matched(root, adding):
+        texts.setdefault(node.mem_id, {})[place] = _text(value, node, counted)
     return texts
 
 
