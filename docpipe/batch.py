@@ -46,7 +46,7 @@ class Result:
     outcome: Outcome
     reason: str | None
     folder: Path | None = None
-    """Where its readable forms lie."""
+    """Where its readable forms are."""
     media_type: str | None = None
     warnings: tuple[str, ...] = ()
     pages: int | None = None
@@ -73,7 +73,7 @@ class _Document:
     given: bool
     """Whether it is one of the caller's own files, of which no copy is kept."""
     above: frozenset[str] = frozenset()
-    """The SHA-256 of the documents that it lies in."""
+    """The SHA-256 of the documents that it is in."""
 
 
 class OutputFolder:
@@ -227,7 +227,7 @@ class BatchConverter:
         await self._embedded(document, sha256, parts)
 
     async def _answer(self, job: dict[str, Any]) -> Answer:
-        """A worker's answer; where this machine starts no more processes, that is waited out."""
+        """A worker's answer; where this machine cannot start another process, that is waited out."""
         while True:
             try:
                 return await self._workers.ask(job, Ticket())

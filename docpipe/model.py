@@ -17,7 +17,7 @@ Json = Any
 _S = TypeVar("_S", bound="Struct")
 
 Clock = Callable[[], float]
-"""Seconds since the epoch. `time.time` in production; tests hand in a virtual one."""
+"""Seconds since the epoch. `time.time` in production; tests pass in a virtual one."""
 
 
 class Activity(StrEnum):
@@ -230,7 +230,7 @@ class Step(Protocol):
 
 
 class Spool(Protocol):
-    """Where the files of runs lie that are not stored yet: a folder of this machine, which others may share.
+    """Where the files of runs are that are not stored yet: a folder of this machine, which others may share.
 
     Names are relative to the folder of a run.
     """

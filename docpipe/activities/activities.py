@@ -291,7 +291,7 @@ class Activities:
     async def clear_spool(self, run_id: str) -> None:
         """Remove the files of a finished run from the spool, and the run from the memory of the workers."""
         self.workers.forget(run_id)
-        if self.index is not None:  # of a run without a report, the texts lie there
+        if self.index is not None:  # of a run without a report, the texts are there
             await self.index.flush()
         await self.spool.drop(run_id)
 

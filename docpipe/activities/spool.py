@@ -1,4 +1,4 @@
-"""The spool as a folder of this machine, and the names that lie in it beside the files of an archive."""
+"""The spool as a folder of this machine, and the names that are in it beside the files of an archive."""
 
 import asyncio
 import json

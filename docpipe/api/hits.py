@@ -32,7 +32,7 @@ class Hits(Struct, frozen=True, kw_only=True):
     """The answer to a search."""
 
     total: int
-    """Documents that match; where `more`, at least so many."""
+    """Documents that match; where `more`, at least this many."""
     more: bool
     """Whether counting was stopped at `total`; hits are then the latest stored, else by title and date."""
     complete: bool

@@ -48,7 +48,7 @@ class Notifications(Shape, frozen=True, kw_only=True):
     last_at: Time | None
     """When the last one was."""
     stopped: bool
-    """Whether the receiver wants no more (410)."""
+    """Whether the receiver has unsubscribed (410)."""
 
 
 SHAPES: Final = (Schedules, Notifications)

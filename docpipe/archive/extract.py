@@ -79,7 +79,7 @@ def collect(
     more: int = 0,
     stop: Callable[[], bool] | None = None,
 ) -> list[Entry]:
-    """Take members that lie in no archive, as the members of one.
+    """Take members that are in no archive, as the members of one.
 
     Archives among them are opened as nested ones are; limits hold for all of them together. Returns and
     raises as `extract`, but a file that cannot be read has the outcome `failed`. `more` is the number of
@@ -108,13 +108,13 @@ class _Extraction:
     stop: Callable[[], bool]
     clock: Callable[[], float]
     packed: int | None = None
-    """Bytes of the outermost archive; None where the files lie in none."""
+    """Bytes of the outermost archive; None where the files are in none."""
     entries: list[Entry] = field(default_factory=list)
     unpacked: int = 0
     kept: int = 0
     """Bytes that are in the folder."""
     outer: int = 0
-    """Of these, bytes of files that lie in no archive."""
+    """Of these, bytes of files that are in no archive."""
     paths: int = 0
     """Bytes of all paths."""
     until: float = 0

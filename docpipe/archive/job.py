@@ -18,7 +18,7 @@ _LARGEST: Final = 2**62
 
 
 def unpack(job: dict[str, Any]) -> list[list[Any]] | None:
-    """Unpack an archive, or take files that lie in none, into a folder.
+    """Unpack an archive, or take files that are in none, into a folder.
 
     Args:
         job: {"folder": for the files, there and empty, "limits": as of `Limits`}, and either "archive", a
@@ -27,7 +27,7 @@ def unpack(job: dict[str, Any]) -> list[list[Any]] | None:
     Returns:
         None where the file is no archive, else a list: of each file its path, size, whether its bytes are in
         the folder, outcome, reason, the index of the entry that it is a duplicate of, the index of the
-        archive that it lies in, and its date. Files are called by their numbers, as `extract` has it.
+        archive that it is in, and its date. Files are called by their numbers, as `extract` has it.
 
     Raises:
         OSError: if the disk fails or is full.

@@ -33,7 +33,7 @@ class Limits:
     """Whether archives in it are opened; where they are not, each has the outcome `failed`."""
 
     def time(self, packed: int | None) -> float:
-        """Seconds for an archive of so many bytes; None where files lie in no archive."""
+        """Seconds for an archive of this many bytes; None where files are in no archive."""
         if packed is None:
             return self.seconds
         return min(self.seconds, _SECONDS + packed / _BYTES_A_SECOND)

@@ -171,7 +171,7 @@ class _Tar:
 
 
 def open_tar(file: BinaryIO, most: int) -> Opened:
-    """The members of a TAR, at most so many.
+    """The members of a TAR, at most this many.
 
     Raises: NotAnArchiveError; OSError when the file cannot be read.
     """

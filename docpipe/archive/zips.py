@@ -57,7 +57,7 @@ def is_plain_zip(file: BinaryIO, head: bytes) -> bool:
 
 
 def open_zip(file: BinaryIO, most: int) -> Opened:
-    """The members of a ZIP, at most so many.
+    """The members of a ZIP, at most this many.
 
     Raises: NotAnArchiveError; OSError when the file cannot be read.
     """

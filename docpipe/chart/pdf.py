@@ -23,7 +23,7 @@ TARGET: Final = "docpipe.convert.writers.chart:assemble"
 PRELOAD: Final = "docpipe.convert.preload_chart"
 """What is imported for them beforehand."""
 _MOST_FACTS: Final = 5
-"""So many times of retrieval stand on the cover."""
+"""This many times of retrieval stand on the cover."""
 
 
 class Chart(Struct, frozen=True, kw_only=True):

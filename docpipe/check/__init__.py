@@ -64,7 +64,7 @@ async def trials(bench: Bench) -> AsyncGenerator[Fit | Finding, None]:
 
 
 async def findings(scene: Scene) -> AsyncIterator[Finding]:
-    """The findings of every check, one after the other; memory holds no more than those of one patient."""
+    """The findings of every check, one after the other; those of one patient at a time are in memory."""
     for check in CHECKS:
         results = check(scene)
         try:

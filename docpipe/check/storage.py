@@ -1,4 +1,4 @@
-"""Checks of the storage: every manifest, every document, and what lies beside them."""
+"""Checks of the storage: every manifest, every document, and what is beside them."""
 
 import contextlib
 import json
@@ -100,7 +100,7 @@ def _manifests(scene: Scene, tree: Tree) -> Iterator[Finding]:
 def _settled(scene: Scene, tree: Tree, name: str) -> Iterator[Finding]:
     """What is wrong in a patient's folder, unless an unfinished run still writes there.
 
-    Beside a docpipe at work findings are checked twice: a run may begin and end during the first check.
+    Beside a running docpipe findings are checked twice: a run may begin and end during the first check.
     """
     findings = list(_patient(scene, tree, name))
     for _ in range(1 + scene.beside):

@@ -39,7 +39,7 @@ _DELETE_RUNS: Final = f"DELETE FROM runs WHERE run_id IN ({_THESE})"  # noqa: S6
 async def believed(checkpoints: "Checkpoints", now: float) -> float:
     """Return the time by which runs are old, in seconds since the epoch; never later than `now`.
 
-    A clock that was set far ahead would make every run old. So a time that lies more than three days beyond
+    A clock that was set far ahead would make every run old. So a time that is more than three days beyond
     the last one believed is believed only once the clock has been there for a day.
 
     Args:

@@ -36,7 +36,7 @@ _COMMANDS = {
     "docs": "docpipe.cli.docs:docs",
     "completion": "docpipe.cli.inspection:completion",
 }
-"""Where each command is; imported when it is called, for it loads what it needs, and no more."""
+"""The module of each command, imported when the command is called."""
 
 _WORKING = ("run", "resume", "retry", "serve", "worker")
 """Commands that log what they do."""

@@ -55,7 +55,7 @@ def _confirm(args: argparse.Namespace, kept: Kept) -> None:
     """Ask for the patient's id.
 
     Raises:
-        UsageError: if nobody can be asked, or the answer is another.
+        UsageError: if there is no terminal to confirm on, or the confirmation does not match.
     """
     if args.json or not sys.stdin.isatty():
         raise UsageError("Nothing was removed: add --yes to confirm, or --dry-run to list what is kept.")

@@ -120,7 +120,7 @@ def _outcome_words(line: dict[str, str], documents: Mapping[str, "File"]) -> str
 
 
 def _lines(state: Path, run_id: str) -> Iterator[dict[str, str]]:
-    """Oldest first: the logs that were put aside bear their time in their names."""
+    """Oldest first: the rotated logs bear their time in their names."""
     put_aside = sorted(state.glob("activity_log-*.csv"))
     for path in (*put_aside, state / "activity_log.csv"):
         if path.exists():
@@ -145,7 +145,7 @@ def timeline(
         run: whose they are.
         now: until when activities that have no end are counted (seconds since the epoch), None where nobody
             knows.
-        at_work: whether a process is at work on the state folder. What has no end is under way only while one
+        at_work: whether a process is running on the state folder. What has no end is under way only while one
             is, and the run is unfinished.
     """
     rows = [["began", "took", "activity", "", "tries", "result"]]

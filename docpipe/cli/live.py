@@ -25,7 +25,7 @@ _BAR: Final = 24
 _SHORT_BAR: Final = 8
 _WIDE: Final = 100
 _NARROW: Final = 80
-"""Below so many columns a patient's line has no room for what matters less, and for what matters little."""
+"""Below this many columns a patient's line has no room for what matters less, and for what matters little."""
 _SOME: Final = 3
 """The fewest stored documents for an estimate from their pace."""
 _NOT_KEPT: Final = (Outcome.DUPLICATE, Outcome.IGNORED, Outcome.REFUSED)
@@ -179,7 +179,7 @@ class View:
 
 
 def _step(run: ActiveRun) -> ActiveStep | None:
-    """The step of a run that is at work, else one that waits, else None."""
+    """The step of a run that is running, else one that waits, else None."""
     active = list(run.active.values())
     return next((step for step in active if step.ticket.wait is None), active[0] if active else None)
 

@@ -17,7 +17,7 @@ from docpipe.wiring.backends import open_patients
 def patients(args: argparse.Namespace) -> int:
     """Import or list patients; returns the exit status."""
     config = load(args.config)
-    if not config.patients.url:  # the database lies there; SQLite only knows that it cannot be opened
+    if not config.patients.url:  # the database is there; SQLite only knows that it cannot be opened
         with contextlib.suppress(FileNotFoundError):
             os.scandir(config.state_dir).close()
     work = _import(args, config) if args.patients_command == "import" else _list(args, config)

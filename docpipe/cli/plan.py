@@ -28,7 +28,7 @@ from docpipe.workers.machine import usable_cpus
 
 _WIDTH: Final = 40
 _FEW: Final = 20
-"""Runs; the mean of so many differs from that of all by a fifth of what they differ among each other."""
+"""Runs; the mean of that many differs from that of all by a fifth of what they differ among each other."""
 _LEAST: Final = 0.005
 """What gains no more than this part is not worth a word of how much."""
 _LONG_S: Final = 60.0

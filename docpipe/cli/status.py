@@ -29,16 +29,16 @@ from docpipe.model import describe_transfer
 from docpipe.runtime.state_folder import address, in_use
 
 _SILENT_S: Final = 15.0
-"""A process at work notes every second that it lives. SQLite waits 5 s for a lock, docpipe 5 s more."""
+"""A running process notes every second that it lives. SQLite waits 5 s for a lock, docpipe 5 s more."""
 
 
 @dataclass(frozen=True, slots=True)
 class Presence:
-    """Whether a process is at work on the runs, and whether it can write where it keeps them."""
+    """Whether a process drives the runs, and whether it can write its state."""
 
     at_work: bool
     now: float | None
-    """Until when it was at work (seconds since the epoch), None where that is not known."""
+    """Until when it was running (seconds since the epoch), None where that is not known."""
     trouble: str | None = None
 
 

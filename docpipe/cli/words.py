@@ -36,7 +36,7 @@ def no_run(word: str) -> UsageError:
 STOPPED: Final = "stopped"
 """The state of a run that is unfinished while no process works on the state folder."""
 _LONGEST: Final = 48
-"""So many characters of a document's name stand in a table."""
+"""This many characters of a document's name stand in a table."""
 RESUMES: Final = "`docpipe resume` continues it"
 
 

@@ -1,4 +1,4 @@
-"""The client itself: one class, blocking, as notebooks like it."""
+"""The client: one class with blocking methods, fit for notebooks."""
 
 import contextlib
 import json
@@ -107,7 +107,7 @@ class Client(Downloads):
         Args:
             patients: their ids; any number.
             priority: 0 to 9, higher goes first.
-            key: whoever submits again with the same key gets the same answer, and nothing begins twice.
+            key: a repeated submission with the same key gets the same answer, and starts nothing twice.
                 Without one, it is made anew, and protects the tries of this call.
 
         Returns:
@@ -279,7 +279,7 @@ class Client(Downloads):
         The first event of each connection is `reset`.
 
         Args:
-            timeout: after so many seconds no more is waited for, and a last `reset` ends it.
+            timeout: the wait ends after this many seconds, with a last `reset`.
 
         Raises:
             RefusedError: if the service does not let it listen.
@@ -342,7 +342,7 @@ class Client(Downloads):
         *,
         again: bool = False,
     ) -> httpx.Response:
-        """Ask; what may be repeated is asked a few times where the service is away for a moment."""
+        """Send a request; one that may be repeated is sent again while the service is briefly away."""
         tries = TRIES if again or method == "GET" else 1
         for number in range(tries):
             last = number == tries - 1

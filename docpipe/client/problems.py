@@ -8,7 +8,7 @@ from docpipe.errors import DocpipeError
 
 
 class ClientError(DocpipeError):
-    """The service could not be asked, or has refused."""
+    """The service was not reached, or refused the request."""
 
 
 class NotReachableError(ClientError):

@@ -46,7 +46,7 @@ _MACHINE: Final = frozenset(
         *(errno.EAGAIN, errno.ENFILE, errno.ESTALE, errno.ENOTCONN),
     }
 )
-"""Errors of the disk, and of a machine that starts no more processes: no fault of the document."""
+"""Errors of the disk, and of a machine that cannot start another process: no fault of the document."""
 _MEMORY: Final = "The document needs more memory than one document may use."
 
 # Log lines of libraries may quote the document, and add nothing to the outcome.
@@ -68,7 +68,7 @@ def convert(job: dict[str, Any]) -> dict[str, Any]:
 
     Returns:
         {"outcome", "reason", "media_type", "extension", "outputs": names in the folder, "metadata",
-        "embedded": [{"name", "declared"}], "warnings"}. Embedded documents lie in the folder `embedded` and
+        "embedded": [{"name", "declared"}], "warnings"}. Embedded documents are in the folder `embedded` and
         are called by their numbers: 001 and so on. Nothing need have reached the disk by then.
 
     Raises: OSError when the disk is full or gone, or no program can be started: no fault of the document.

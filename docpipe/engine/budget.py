@@ -1,4 +1,4 @@
-"""How much a run takes of documents that lie in documents: one budget for all of them.
+"""How much a run takes of documents that are in documents: one budget for all of them.
 
 It is derived from the checkpoints, so that a resumed run neither begins anew nor takes back
 what was accepted.
@@ -42,7 +42,7 @@ class Budget:
         """The documents in one document, those beyond the budget refused or summed up at the end.
 
         Args:
-            item: of the document they lie in.
+            item: of the document they are in.
             path: its name.
             parts: as `activities.convert` returns them.
         """

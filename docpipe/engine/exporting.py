@@ -1,4 +1,4 @@
-"""OpenTelemetry's exporter under docpipe: what it says comes through the log, and it holds no end up."""
+"""OpenTelemetry's exporter: its warnings go through docpipe's log, and it delays no process's end."""
 
 import asyncio
 import contextlib
@@ -24,15 +24,15 @@ _PROTOCOLS: Final = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_P
 _SPOKEN: Final = "http/protobuf"
 
 
-class Complaints(logging.Handler):
-    """Takes what the library complains of, in its own threads, and logs it, once a minute."""
+class LibraryWarnings(logging.Handler):
+    """Collects the library's warnings from its threads, and logs them once a minute."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__(logging.WARNING)
         self._clock = clock
         self._logged: float | None = None
         self.listener: Callable[[], None] | None = None
-        """Called at each complaint."""
+        """Called at each warning."""
 
     def emit(self, record: logging.LogRecord) -> None:
         """See logging.Handler."""
@@ -41,33 +41,33 @@ class Complaints(logging.Handler):
         now = self._clock()
         if self._logged is None or now >= self._logged + _EVERY_S:
             self._logged = now
-            log.warning("traces_not_sent", reason=record.getMessage()[:_LONGEST], cure="see to the collector")
+            log.warning("traces_not_sent", reason=record.getMessage()[:_LONGEST], cure="check the collector")
 
 
 @contextlib.contextmanager
-def heard() -> Iterator[Complaints]:
-    """Take the library's lines, which would go to standard error as they are."""
-    library, complaints = logging.getLogger(_LIBRARY), Complaints()
+def library_warnings() -> Iterator[LibraryWarnings]:
+    """Handle the library's warnings, which would go to standard error unformatted."""
+    library, warnings = logging.getLogger(_LIBRARY), LibraryWarnings()
     before = library.propagate
-    library.addHandler(complaints)
+    library.addHandler(warnings)
     library.propagate = False
     try:
-        yield complaints
+        yield warnings
     finally:
-        library.removeHandler(complaints)
+        library.removeHandler(warnings)
         library.propagate = before
 
 
 def check_protocol(env: Mapping[str, str]) -> None:
-    """Log that a protocol is asked for which docpipe does not speak."""
+    """Log that the environment names a protocol that docpipe does not support."""
     asked = next((env[name] for name in _PROTOCOLS if env.get(name)), _SPOKEN)
     if asked != _SPOKEN:
         cure = f"set {_PROTOCOLS[1]}={_SPOKEN}, and the endpoint of the collector for that (port 4318)"
         log.warning("traces_protocol_unknown", protocol=asked, cure=cure)
 
 
-async def shut_down(provider: "TracerProvider", complaints: Complaints, within: float = LAST_S) -> None:
-    """Send what is left; return when that is done, at the first complaint, or after so many seconds.
+async def shut_down(provider: "TracerProvider", warnings: LibraryWarnings, within: float = LAST_S) -> None:
+    """Send what is left; return when that is done, at the first warning, or after this many seconds.
 
     The library tries again for up to a minute. That happens in a thread which ends with the process.
     """
@@ -83,8 +83,8 @@ async def shut_down(provider: "TracerProvider", complaints: Complaints, within: 
         finally:
             done()
 
-    complaints.listener = done
+    warnings.listener = done
     with contextlib.suppress(TimeoutError, RuntimeError):  # no time is left, or there is no thread
         threading.Thread(target=work, name="traces", daemon=True).start()
         await asyncio.wait_for(over.wait(), within)
-    complaints.listener = None
+    warnings.listener = None

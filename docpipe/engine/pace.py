@@ -41,7 +41,7 @@ class Pace:
         self._throughput = Throughput(listing)
 
     def changed(self, change: Change) -> None:
-        """A run went on."""
+        """A run made progress."""
         if change.activity is Activity.SEARCH and change.outcome is not None:
             self._searched[change.run_id] = self._clock()
         elif change.activity is None:
@@ -65,7 +65,7 @@ class Pace:
         )
 
     def to_go(self, unfinished: int) -> float | None:
-        """Seconds until so many runs should be done; None where that is unknown, as in an outage."""
+        """Seconds until this many runs should be done; None where that is unknown, as in an outage."""
         kind, _ = self._bottleneck()
         if kind in _HELD_UP or not unfinished:
             return None
@@ -79,7 +79,7 @@ class Pace:
         if engine.paused_since is not None:
             return WaitKind.PAUSE, "pause"
         waits = Counter((wait.kind, wait.what) for _, wait in current_waits(engine.runs.values()))
-        if engine.waiting:  # whoever has not begun waits for the places before the search
+        if engine.waiting:  # runs that have not begun wait for an admission
             before = [wait for wait in waits if wait[1] == "docex.search" or wait[0] in _HELD_UP]
             waits[max(before, key=waits.__getitem__, default=(WaitKind.QUOTA, "docex.search"))] += (
                 engine.waiting

@@ -61,7 +61,7 @@ class Run(Protocol):
 
     @property
     def gives_up(self) -> bool:
-        """Whether it is cancelled: nothing is retrieved any more, and the task gets to know."""
+        """Whether it is cancelled: nothing more is retrieved, and the task's status is updated."""
 
     @property
     def patient_id(self) -> str:

@@ -12,7 +12,7 @@ _SETTLED_S: Final = 10.0
 
 
 class Throughput:
-    """Totals by the hour, for whoever asks every few seconds while there are many runs."""
+    """Totals by the hour, cheap enough to request every few seconds among many runs."""
 
     def __init__(self, listing: Listing) -> None:
         self._listing = listing

@@ -5,7 +5,7 @@ OTEL_EXPORTER_OTLP_ENDPOINT (or OTEL_EXPORTER_OTLP_TRACES_ENDPOINT) names a coll
 of a patient.
 
 A run's ULID has as many bits as a trace's id, and becomes it. So a run that is resumed in another process
-continues in the same trace, and whoever has the id of a run finds its trace.
+continues in the same trace, and the id of a run leads to its trace.
 """
 
 import contextlib
@@ -18,7 +18,7 @@ import structlog
 
 from docpipe import __version__
 from docpipe.engine.engine import Change, Engine
-from docpipe.engine.exporting import check_protocol, heard, shut_down
+from docpipe.engine.exporting import check_protocol, library_warnings, shut_down
 from docpipe.gates import Attempt
 from docpipe.model import RunState
 
@@ -42,7 +42,7 @@ def wanted(env: Mapping[str, str] = os.environ) -> bool:
 async def traced(
     engine: Engine, observers: list[Any], env: Mapping[str, str] = os.environ
 ) -> AsyncIterator[None]:
-    """Send traces of what the engine does, where that is asked for and installed."""
+    """Send traces of the engine's activities, if the environment configures it and OpenTelemetry is there."""
     if not wanted(env):
         yield
         return
@@ -56,15 +56,15 @@ async def traced(
     traces = Traces(engine, provider)
     engine.listeners.append(traces.changed)
     observers.append(traces.attempted)
-    with heard() as complaints:
+    with library_warnings() as warnings:
         try:
             yield
         finally:
-            await shut_down(provider, complaints)
+            await shut_down(provider, warnings)
 
 
 def _provider() -> "TracerProvider":
-    """The exporter sends from a thread of its own, so that a collector that is down holds nothing up."""
+    """The exporter sends from a thread of its own, so that a collector that is down delays nothing."""
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # noqa: PLC0415 - an extra
     from opentelemetry.sdk.resources import SERVICE_NAME, SERVICE_VERSION, Resource  # noqa: PLC0415 - an extra
     from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415 - an extra
@@ -78,7 +78,7 @@ def _provider() -> "TracerProvider":
 
 
 class Traces:
-    """Makes spans of what an engine tells.
+    """Makes spans of the engine's events.
 
     Args:
         engine: whose runs they are.

@@ -11,7 +11,7 @@ from docpipe.model import Wait
 MOST: Final = 40
 """Spans kept; older ones are dropped."""
 _CLOSE_S: Final = 2.0
-"""Two waits for the same thing with a shorter gap are one: between two polls lies an answer."""
+"""Two waits for the same thing with a shorter gap are one: between two polls is an answer."""
 
 
 class WaitHistory:

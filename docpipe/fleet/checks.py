@@ -1,8 +1,8 @@
 """What is looked at before a machine takes part in a fleet: each refusal names its cause and its cure.
 
 Two machines that do not share what they should would each do a part of a run and lose the rest. So the first
-machine writes a token into the storage, encrypted, and its hash into Redis: whoever finds another one there,
-or cannot decrypt it, has another storage or another key.
+machine writes a token into the storage, encrypted, and its hash into Redis: a machine that finds another
+one there or cannot decrypt it, has another storage or another key.
 """
 
 import hashlib
@@ -34,7 +34,7 @@ _TOKEN: Final = "token"  # noqa: S105 -- the name of a file
 _ABOUT: Final = b"docpipe fleet token"
 _NAMED: Final = 3
 _RELEASES: Final = 8
-"""So many releases of the pipeline after this one are asked for, beside all before it."""
+"""This many releases of the pipeline after this one are asked for, beside all before it."""
 
 
 async def refuse_unfit(config: Config, fleet: Fleet, store: "QuotaStore | None" = None) -> None:
@@ -170,7 +170,7 @@ async def shared_token(config: Config, fleet: Fleet) -> str:
 
 
 async def warn_of_other_releases(config: Config, client: Client) -> None:
-    """Runs stay with the release that began them; where no worker of it is left, they stand still."""
+    """Runs stay with the release that began them; without a worker of that release they do not continue."""
     for pipeline in range(1, PIPELINE + _RELEASES):
         if pipeline == PIPELINE:
             continue

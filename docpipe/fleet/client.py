@@ -106,7 +106,7 @@ class FleetRuns:
         return known
 
     async def _raised(self, run: FleetRun, priority: int) -> None:
-        """Let a run know that it is more urgent; one that has ended meanwhile needs it no more."""
+        """Raise the priority of a run; one that has ended meanwhile is left alone."""
         handle = self.client.get_workflow_handle(run.workflow, run_id=run.execution)
         try:
             await _answered(lambda: handle.signal("raise_priority", priority))

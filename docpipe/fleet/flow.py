@@ -35,7 +35,7 @@ CARD: Final = "run"
 RELEASE: Final = "release"
 CLEAR_SPOOL: Final = "clear_spool"
 HEARTBEAT: Final = timedelta(seconds=20)
-"""A worker that is not heard of for so long has lost its activities to others."""
+"""A worker without a heartbeat for this long loses its activities to others."""
 RUN_ERROR: Final = "RunError"
 SPOOL_LOST: Final = "SpoolLost"
 BROKEN: Final = "Broken"

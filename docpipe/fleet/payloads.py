@@ -1,4 +1,4 @@
-"""How values lie in Temporal: as JSON, packed and encrypted, and the large ones in the storage instead.
+"""How values are in Temporal: as JSON, packed and encrypted, and the large ones in the storage instead.
 
 Inputs, results, heartbeats, failures, queries and summaries all pass here; search attributes, ids of runs and
 names of activities do not, and so bear nothing of a patient.
@@ -36,7 +36,7 @@ from docpipe.storage.blobs import Blobs
 from docpipe.util.json import to_json
 
 LARGE: Final = 16 * 1024
-"""Bytes from which on a payload lies in the storage."""
+"""Bytes from which on a payload is in the storage."""
 PAYLOADS: Final = "payloads"
 """The folder of large payloads, in it one of each run."""
 _ENCRYPTED: Final = b"binary/encrypted"

@@ -156,7 +156,7 @@ async def _each(work: Callable[[str, str], Awaitable[None]], run_id: str, names:
 
 
 def pieces(size: int) -> int:
-    """In how many pieces a file of so many bytes lies in the storage; an empty one in one."""
+    """In how many pieces a file of this many bytes is in the storage; an empty one in one."""
     return max(1, -(-size // PIECE))
 
 

@@ -31,14 +31,14 @@ _S = TypeVar("_S", bound=Struct)
 
 TICK_S: Final = 1.0
 _BEAT_S: Final = 3.0
-"""So often the server hears of a try, and it of a cancelled run; see `flow.HEARTBEAT`."""
+"""The interval of heartbeats, whose answers also say that a run is cancelled; see `flow.HEARTBEAT`."""
 _SHOW_S: Final = 2.0
 """A changed wait reaches the server after so long at most."""
 _SHORT_S: Final = 2.0
 """A wait below this stays in the activity; a longer one is a timer of the workflow, and holds no slot."""
 _AGAIN_S: Final = 0.5
 _OVER: Final = (RPCStatusCode.NOT_FOUND, RPCStatusCode.FAILED_PRECONDITION, RPCStatusCode.INVALID_ARGUMENT)
-"""Answers to a heartbeat by which the try is the server's no more: another has begun, or the run ended."""
+"""Answers to a heartbeat that end a try: another one has begun, or the run has ended."""
 
 
 class Later(BaseException):
@@ -196,7 +196,7 @@ async def attempt(
 
 
 async def _ended(step: TemporalStep, work: "asyncio.Task[Answer]", stopping: asyncio.Event) -> Answer:
-    """How the work of a try ends, whoever ends it.
+    """How the work of a try ends, whatever ends it.
 
     Raises:
         CancelledError: if the server has given the try up: whatever it ends with is of no interest.

@@ -1,6 +1,6 @@
 """Removes from the storage what no run needs any more: large payloads, and the spool of terminated runs.
 
-Payloads lie below the id of their workflow. They are needed for as long as Temporal keeps a history of it, so
+Payloads are below the id of their workflow. They are needed for as long as Temporal keeps a history of it, so
 that those go that are older than the oldest history that is left. Each worker looks at a few, now and then.
 """
 
@@ -20,11 +20,11 @@ from docpipe.storage.blobs import Blobs
 log = structlog.get_logger(__name__)
 
 _FOLDERS: Final = 200
-"""So many folders are looked at by one call."""
+"""This many folders are looked at by one call."""
 _MARGIN_S: Final = 2 * AGAIN_S
 """A payload is written before the history that refers to it begins, or again after so long at most."""
 _LEFT_S: Final = 30 * 86400.0
-"""What lies in the spool for so long belongs to a run that was terminated."""
+"""What is in the spool for so long belongs to a run that was terminated."""
 
 
 async def tidy(

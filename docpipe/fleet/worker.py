@@ -49,7 +49,7 @@ _POLLS: Final = 2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FleetWorker:
-    """A worker at work."""
+    """A running worker."""
 
     config: Config
     client: Client

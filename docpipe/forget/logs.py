@@ -1,4 +1,4 @@
-"""The lines of a patient in the activity log and in the logs put aside."""
+"""The lines of a patient in the activity log and in the rotated logs."""
 
 import os
 from collections.abc import Collection, Iterator
@@ -23,7 +23,7 @@ def remove_lines(state: Path, patient_id: str, run_ids: Collection[str], *, put_
     """Rewrite the logs without the lines about a patient; returns how many were removed.
 
     Each log is replaced by a copy once that is durable, so that a crash loses no line of other patients.
-    `put_aside`: only the logs that were put aside, since a process writes to the other.
+    `put_aside`: only the rotated logs, since a process writes to the other.
 
     Raises:
         OSError: if a log cannot be rewritten.

@@ -44,7 +44,7 @@ class Kept(Struct, kw_only=True):
     spools: int = 0
     """Folders of such runs in the spool."""
     log_lines: int = 0
-    """Lines of the activity log, and of logs put aside."""
+    """Lines of the activity log, and of rotated logs."""
     histories: int = 0
     """Histories of runs in the Temporal of a fleet."""
     in_patients: bool = False

@@ -1,4 +1,4 @@
-"""Removes the data of one patient while docpipe is at work, with what it holds open."""
+"""Removes the data of one patient while docpipe is running, with what it holds open."""
 
 import asyncio
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class AtWork:
-    """The parts of a docpipe at work that know patients."""
+    """The parts of a running docpipe that know patients."""
 
     config: Config
     storage: Storage

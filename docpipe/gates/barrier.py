@@ -6,7 +6,7 @@ from docpipe.model import Wait
 
 
 class WaitingLine(Protocol):
-    """A line before a barrier, as the barrier sees it."""
+    """A line before a barrier, as far as the barrier uses it."""
 
     def rank(self, now: float) -> float:
         """How often the caller at the head of the line has failed, infinite if none can be admitted."""
@@ -25,10 +25,10 @@ class Barrier(Protocol):
         """Seconds for which no caller of this line may pass, infinite until something changes."""
 
     def admitted(self) -> None:
-        """A caller was let through."""
+        """A caller was admitted."""
 
     def withdrawn(self) -> None:
-        """A caller who was let through, or stood in line, has given up."""
+        """A caller who was admitted, or waited in the line, has given up."""
 
     def wait(self) -> Wait | None:
         """What the callers in line wait for, None while the barrier is open."""

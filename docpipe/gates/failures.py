@@ -58,7 +58,7 @@ def no_proxy(status: int) -> Failure:
 
 
 def _wants_certificate(error: BaseException | None) -> bool:
-    """Whether the other side ended TLS for want of a certificate, or for one that it does not accept."""
+    """Whether the other side ended TLS for lack of a certificate, or for one that it does not accept."""
     while error is not None:
         if isinstance(error, ssl.SSLError) and getattr(error, "reason", None) in _WANTS_CERTIFICATE:
             return True

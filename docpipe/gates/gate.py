@@ -1,7 +1,7 @@
 """What every HTTP attempt passes: its service's health and its endpoint's quota, as a client middleware.
 
-A middleware sees each attempt on the wire, the retries that aiohttp hides included, so each is charged and
-observed. The attempt's timeout starts when it is sent: standing in line never counts against it.
+A middleware is called for each attempt on the wire, hidden retries of aiohttp included, so each is charged
+and observed. The timeout of an attempt starts when it is sent: waiting in line never counts against it.
 """
 
 import asyncio
@@ -37,7 +37,7 @@ _CLOSED_NO_RATE_S: Final = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One attempt on the wire, as observers get it when its answer has come or it was given up."""
+    """One attempt on the wire, as observers receive it once it is answered or given up."""
 
     service: str
     endpoint: str
@@ -125,7 +125,7 @@ class Gate:
             place.unspent()  # the service went down meanwhile
 
     async def pause(self, call: Call, failure: Failure) -> None:
-        """Wait after a failure. While the service is down the line does the waiting, and this none.
+        """Wait after a failure. While the service is down, callers wait in the line instead.
 
         Raises:
             PoisonedError: if the call alone is to blame.
@@ -195,7 +195,7 @@ class GateMiddleware:
         self.failure: Failure | None = None
 
     async def __aenter__(self) -> Self:
-        """Stand in line before the request is even made: that way a waiter costs 2 KB, not 10."""
+        """Join the line before the request is made: that way a waiter costs 2 KB, not 10."""
         self._place = await self._enter()
         return self
 
@@ -214,7 +214,7 @@ class GateMiddleware:
     async def __call__(
         self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
     ) -> aiohttp.ClientResponse:
-        """Make one attempt; one that aiohttp makes by itself stands in line here."""
+        """Make one attempt; one that aiohttp repeats by itself joins the line here."""
         place, self._place = self._place, None
         if place is not None and not self._gate.service.may_still(self._call):
             place.unspent()  # a pause or an outage began while it waited for something else, such as a token

@@ -30,7 +30,7 @@ class Line(Generic[_T]):
         return self._waiting
 
     def join(self, ticket: Ticket, now: float) -> asyncio.Future[_T]:
-        """Stand in line; the future is done when the caller's turn has come."""
+        """Join the line; the future is done when the caller's turn has come."""
         turn: asyncio.Future[_T] = asyncio.get_running_loop().create_future()
         turn.add_done_callback(self._gave_up)
         heapq.heappush(self._heap, (ticket.urgency(now), next(self._order), ticket, turn))

@@ -1,4 +1,4 @@
-"""A caller's place under a quota, and how a quota stands."""
+"""A caller's place under a quota, and the state of a quota."""
 
 from collections.abc import Awaitable
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class QuotaView:
-    """How a quota stands. Times are of the wall clock."""
+    """The state of a quota. Times are of the wall clock."""
 
     name: str
     rate: Rate | None
@@ -25,7 +25,7 @@ class QuotaView:
 
 
 class Place:
-    """A caller's place under a quota, from standing in line to the end of the attempt."""
+    """A caller's place under a quota, from joining the line to the end of the attempt."""
 
     __slots__ = ("_quota", "grant", "over", "rank", "since", "ticket", "waiting_since")
 

@@ -105,7 +105,7 @@ class Closure:
     because: str = ""
 
     def extend(self, now: float, seconds: float, because: str) -> bool:
-        """Close for so many seconds from now; returns whether that is longer than before."""
+        """Close for this many seconds from now; returns whether that is longer than before."""
         if now + seconds <= max(self.until, now):
             return False
         self.until, self.because = now + seconds, because
@@ -229,7 +229,7 @@ class LocalPlaces:
         self._note(grant, -math.inf)
 
     def _note(self, grant: Grant, seconds: float) -> None:
-        """Note that the request is over in so many seconds; minus infinity if it was never sent."""
+        """Note that the request is over in this many seconds; minus infinity if it was never sent."""
         if self._ledger is not None and isinstance(grant.id, int):
             self._ledger.answered(self._name, grant.id, max(0.0, self._ledger.now() + seconds))
 

@@ -76,7 +76,7 @@ class Quota:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """Let no caller go any more, and note what is spent."""
+        """Admit no further caller, and note what is spent."""
         if self._pump is not None:
             self._pump.cancel()
             await asyncio.wait((self._pump,))
@@ -149,7 +149,7 @@ class Quota:
         return grant
 
     def _stand(self, place: Place) -> asyncio.Future[Grant]:
-        """Stand in line; returns the caller's turn."""
+        """Join the line; returns the caller's turn."""
         place.waiting_since = self._clock()
         self._standing[place] = None
         self._show(place)
@@ -204,7 +204,7 @@ class Quota:
             self._places.changed.set()
 
     async def _serve(self) -> None:
-        """Let callers go, one by one, in this task only: no caller passes those who wait."""
+        """Admit callers, one by one, in this task only: no caller overtakes those who wait."""
         while self._line.head() is not None:
             if self._demoted and self.barrier.wait() is None:
                 await asyncio.sleep(0)  # they are about to stand where they would have stood
@@ -234,14 +234,14 @@ class Quota:
                 timer.cancel()
 
     def _obstacle(self) -> float:
-        """Seconds for which no caller can go; infinite until something changes."""
+        """Seconds for which no caller can be admitted; infinite until something changes."""
         now = self._loop.time()
         return max(self._places.pause(now), self.barrier.obstacle(self, now))
 
     # Changes from outside
 
     def close(self, seconds: float, because: str) -> None:
-        """Let no caller go for so many seconds, such as after a 429."""
+        """Admit no caller for this many seconds, such as after a 429."""
         if self._places.close(seconds, because):
             log.info("quota_closed", endpoint=self.name, seconds=round(seconds, 3), because=because)
 
@@ -268,11 +268,11 @@ class Quota:
 
     @property
     def waiting(self) -> int:
-        """How many stand in line."""
+        """How many callers wait in the line."""
         return len(self._standing)
 
     def rank(self, now: float) -> float:
-        """How often the caller at the head of the line has failed, infinite when none can go."""
+        """How often the caller at the head of the line has failed, infinite when none can be admitted."""
         if self._line.head() is None or self._places.pause(now) > 0:
             return math.inf
         if len(self._standing) > len(self._demoted):
@@ -312,7 +312,7 @@ class Quota:
             ticket.wait = wait
 
     def view(self) -> QuotaView:
-        """How it stands now."""
+        """The state of the quota now."""
         now = self._loop.time()
         left, because = self._places.closed(now)
         return QuotaView(

@@ -1,4 +1,4 @@
-"""One service behind one gate: who may be sent, who probes while it is down, and who is to blame alone."""
+"""One service behind one gate: its health, its probes, and requests that fail for a reason of their own."""
 
 import asyncio
 import math
@@ -74,7 +74,7 @@ class Outage:
 
 @dataclass(frozen=True, slots=True)
 class ServiceView:
-    """How a service stands."""
+    """The state of a service."""
 
     name: str
     up: bool
@@ -151,11 +151,11 @@ class Service:
         return 0.0 if line.rank(now) <= best else math.inf
 
     def admitted(self) -> None:
-        """A caller was let go: while the service is down, to probe."""
+        """A caller was admitted; while the service is down, to probe."""
         self._offered = not self._health.up
 
     def withdrawn(self) -> None:
-        """A caller who was let go does not send after all, or left the line."""
+        """An admitted caller does not send after all, or a waiting one left the line."""
         if not self._health.up:
             self._offered = False
             self._recheck_lines()
@@ -245,7 +245,7 @@ class Service:
             self._turned(tripped, self._since())
 
     def abandoned(self, call: Call) -> None:
-        """The call was cancelled in the middle: if it was the probe, another takes over."""
+        """The call was cancelled in the middle: if it was the probe, another one probes."""
         if call is self._prober:
             self._prober = None
             self._recheck_lines()
@@ -328,7 +328,7 @@ class Service:
             self._listener(self.name, turn, outage)
 
     def view(self) -> ServiceView:
-        """How it stands now."""
+        """The state of the service now."""
         outage = None
         if not self._health.up:
             next_probe = self._wall(self._health.probe_at)

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from typing import Final
 
 _CYCLES: Final = 2
-"""After so many full windows the turns repeat themselves."""
+"""After this many full windows the turns repeat themselves."""
 
 
 @dataclass(frozen=True, slots=True)
 class Turns:
-    """How a quota stands. Times are of any one clock, in seconds.
+    """The state of a quota. Times are of any one clock, in seconds.
 
     Args:
         n: how many places there are; None without a quota.

@@ -197,7 +197,7 @@ class OAuth2:
             raise self._refused("its tokens are no bearer tokens", "ask those who run it", answer.status)
         self._refusal = None
         good = lifetime(answer.body.get("expires_in"))
-        got = _now()  # not when it was asked for: an outage may lie between
+        got = _now()  # not when it was asked for: an outage may be between
         renew = got + good - min(LONGEST_MARGIN_S, good * MARGIN)
         return _Token(f"Bearer {answer.body['access_token']}", got, renew, got + good)
 

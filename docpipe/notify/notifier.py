@@ -44,7 +44,7 @@ class NotifierView:
     last_at: float | None
     """When the last one was, in seconds since the epoch."""
     stopped: bool
-    """Whether the receiver wants no more (410); they wait for the next start."""
+    """Whether the receiver has unsubscribed (410); notifications wait for the next start."""
 
 
 class Notifier:
@@ -113,7 +113,7 @@ class Notifier:
 
     @property
     def stopped(self) -> bool:
-        """Whether the receiver wants no more."""
+        """Whether the receiver has unsubscribed."""
         return self._stopped
 
     def _signed(self, message: str, body: bytes) -> Signed:

@@ -86,7 +86,7 @@ def outage_of(error: BaseException) -> str | None:
 
 
 def _by_code(error: BaseException) -> str | None:
-    """Return the outage that a code stands for, "" for a code of another kind, None without a code."""
+    """Return the outage that a code means, "" for a code of another kind, None without a code."""
     state, number, sqlite = _codes(error)
     if number in _MYSQL:  # more precise than its SQLSTATE, which is HY000 for most
         return _MYSQL[number]

@@ -47,7 +47,7 @@ class PlannedActivities:
     workers: Slots
     disk: Slots
     bundles: int | None
-    """A patient's documents go in so many bundles, where there are more; None: each by itself."""
+    """A patient's documents go in this many bundles, where there are more; None: each by itself."""
 
     async def get_patient(self, step: Step, patient_id: str) -> Patient:  # noqa: ARG002 -- as the real one
         """GetPatientFromDB."""
@@ -161,6 +161,6 @@ def _planned(member: Member) -> PlannedMember:
 
 
 def _bundles(seconds: Sequence[float], most: int | None) -> list[Sequence[float]]:
-    """The documents in at most so many bundles of about the same size."""
+    """The documents in at most this many bundles of about the same size."""
     number = len(seconds) if most is None else min(most, len(seconds))
     return [seconds[part::number] for part in range(number)]

@@ -23,7 +23,7 @@ class Course:
     polls: float
     """Questions a search."""
     spool_b: int
-    """The most that lies in the spool."""
+    """The most that is in the spool."""
     stored_b: int
     """What comes out of the archives."""
     ended: list[float]
@@ -31,7 +31,7 @@ class Course:
 
     @property
     def main_bottleneck(self) -> str:
-        """What holds it up for the longest time."""
+        """What delays the runs longest."""
         held: Counter[str] = Counter()
         for hour in self.hours:
             held[hour.bottleneck] += round(hour.seconds)

@@ -1,4 +1,4 @@
-"""A forecast: when all will be done, what holds it up, and what would change that."""
+"""A forecast: when all will be done, what delays it, and what would change that."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace

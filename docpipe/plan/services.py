@@ -61,7 +61,7 @@ class World:
             await asyncio.sleep(self._workers_at - now)
 
     def case(self, patient_id: str) -> Case:
-        """What the world holds of a patient: the same patients for the same seed, whoever comes first."""
+        """The simulated data of a patient: the same for the same seed, in any order of patients."""
         case = self.cases.get(patient_id)
         if case is None:
             rng = random.Random(f"{self.setup.seed} {patient_id}")

@@ -29,7 +29,7 @@ from docpipe.wiring.gates import open_gates
 
 _MANY: Final = 500
 _BUNDLES: Final = 8
-"""Where patients are many, their documents are converted and stored in bundles, at most so many: the same
+"""Where patients are many, their documents are converted and stored in bundles, at most this many: the same
 work in fewer steps. There are as many as workers, so that a patient who is alone keeps all of them busy."""
 _GARBAGE: Final = 100_000
 Progress = Callable[[float], None]

@@ -35,7 +35,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     """The least delay of a timer: a rest of float arithmetic must not keep time from moving."""
     LONG_S = 1.0
     GRACE_S = 0.0005
-    """Before a jump longer than LONG_S, real time for the kernel to hand over what was sent on loopback.
+    """Before a jump longer than LONG_S, real time for the kernel to deliver what was sent on loopback.
     A machine under load may deliver late, and a jump over a timeout would then look like a lost answer."""
 
     def __init__(self) -> None:
@@ -69,7 +69,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         future = self.create_future()
         try:
             future.set_result(func(*args))
-        except Exception as error:  # noqa: BLE001 -- it belongs to whoever awaits the future
+        except Exception as error:  # noqa: BLE001 -- it is raised where the future is awaited
             future.set_exception(error)
         return future
 

@@ -27,7 +27,7 @@ def section(heading: str, name: str, body: str) -> str:
 
 
 def link(key: str, name: str, label: str) -> str:
-    """A link to a file of a document, from the run's folder: they lie beside each other."""
+    """A link to a file of a document, from the run's folder: they are beside each other."""
     return f'<a href="../../{quote(key.rsplit("/", 1)[-1])}/{quote(name)}">{label}</a>'
 
 

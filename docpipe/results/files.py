@@ -66,13 +66,13 @@ class Converted(Struct, frozen=True, kw_only=True):
     embedded: list[Member] = []
     """The documents in it."""
     reused: bool = False
-    """Whether it was stored before, so that nothing of it lies in the spool."""
+    """Whether it was stored before, so that nothing of it is in the spool."""
     seconds: float | None = None
     """In the worker; waiting for one is not among them."""
 
 
 class Stored(Struct, frozen=True):
-    """PutToStorage: where a document lies, relative to the storage."""
+    """PutToStorage: where a document is, relative to the storage."""
 
     key: str
 
@@ -111,7 +111,7 @@ class Updated(Struct, frozen=True):
 
 
 class Digest(Struct, frozen=True):
-    """GenerateReport: the Markdown for the task, and where the full report lies."""
+    """GenerateReport: the Markdown for the task, and where the full report is."""
 
     digest: str
     link: str

@@ -40,7 +40,7 @@ class Entry(Struct, frozen=True, kw_only=True):
     ocr: bool | None = None
     warnings: list[str] = []
     key: str | None = None
-    """Where it lies, relative to the storage; None where it is not kept."""
+    """Where it is, relative to the storage; None where it is not kept."""
     original: str | None = None
     outputs: list[str] = []
     reused: bool | None = None

@@ -1,9 +1,9 @@
 """activity_log.csv: a line at the start and one at the finish of every activity, for people and spreadsheets.
 
 The file is only ever appended to, whole lines at a time, so that readers may follow it. A line that a crash
-cut short is taken away at the next start. Lines wait until the thread that commits checkpoints calls `write`
+cut short is removed at the next start. Lines wait until the thread that commits checkpoints calls `write`
 before a transaction: every activity that has a checkpoint has its finish here. A file that has grown large is
-put aside under the time of that, such as activity_log-20260131T093000Z.csv, and another is begun.
+renamed to the time of that, such as activity_log-20260131T093000Z.csv, and another is begun.
 """
 
 import asyncio
@@ -38,10 +38,10 @@ COLUMNS: Final = (
     "outcome",
 )
 CURRENT: Final = "activity_log.csv"
-"""The file that is written; others are put aside."""
+"""The file that is written; others are rotated."""
 _HEAD: Final = ",".join(COLUMNS) + "\r\n"
 ROTATE_BYTES: Final = 64 * 2**20
-"""A file of this size is put aside."""
+"""A file of this size is rotated."""
 _RETRY_FULL_S: Final = 5.0
 _FORMULA: Final = (
     "=",
@@ -122,7 +122,7 @@ class ActivityLog:
         os.close(self._file)
 
     def give_up(self) -> None:
-        """Wait for room on a full disk no more: lines that cannot be written are lost."""
+        """Stop waiting for a full disk: lines that cannot be written are lost."""
         self._given_up.set()
 
     def start(self, entry: Entry) -> None:
@@ -225,7 +225,7 @@ class ActivityLog:
         sync_folder(self._path.parent)
 
     async def prune(self, before: float) -> int:
-        """Remove files that were put aside before then (seconds since the epoch); returns how many."""
+        """Remove files rotated before then (seconds since the epoch); returns how many."""
 
         def work() -> int:
             old = [path for path in self._path.parent.glob("activity_log-*.csv") if _age(path) < before]
@@ -245,7 +245,7 @@ def _age(path: Path) -> float:
 
 
 def _mend(file: int) -> int:
-    """Take away a last line that was cut short; returns the size then. No field holds a line break."""
+    """Remove an incomplete last line; returns the size after it. No field holds a line break."""
     size = os.fstat(file).st_size
     while size:
         start = max(0, size - _TAIL_BYTES)

@@ -1,4 +1,4 @@
-"""How Python is set in processes that hold many runs: its collector of cyclic garbage, and its threads."""
+"""Settings of Python for processes with many runs: garbage collection and thread switching."""
 
 import contextlib
 import gc
@@ -25,7 +25,7 @@ def allow_many_files() -> None:
 
 
 def tune_interpreter() -> None:
-    """Leave alone what is loaded by now, look at old objects seldom, and let threads take turns sooner.
+    """Exempt loaded objects from collection, collect old ones rarely, and switch threads sooner.
 
     As Python comes, it looks at all objects each time that they have grown by a quarter: while 100,000 runs
     are read, a dozen times, and nothing else runs for 100 ms each. Young garbage is collected as before;

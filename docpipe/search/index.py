@@ -152,8 +152,8 @@ class Index:
         Args:
             terms: of the query.
             patient_id: whose documents; None for everyone's.
-            limit: at most so many hits.
-            offset: so many are left out before them.
+            limit: at most this many hits.
+            offset: this many are left out before them.
         """
         match = expression(terms, patient_id)
         with self._transaction("DEFERRED") as db:

@@ -18,7 +18,7 @@ _BATCH: Final = 100
 def rebuild(index: Index, storage: Storage, progress: Callable[[int], None] = lambda _: None) -> int:
     """Index every stored document, and remove from the index what is not stored any more.
 
-    Runs in a thread, and may run beside a docpipe at work.
+    Runs in a thread, and may run beside a running docpipe.
 
     Args:
         index: of the storage.

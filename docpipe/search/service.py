@@ -27,7 +27,7 @@ _TEXT: Final = "text.md"
 _WITHIN_S: Final = 1.0
 """A document is written at the latest so long after it was added."""
 _MOST_PENDING: Final = 100
-"""So many are written at once; their texts are read one by one."""
+"""This many are written at once; their texts are read one by one."""
 
 
 class _Pending(NamedTuple):
@@ -67,8 +67,8 @@ class SearchIndex:
         Args:
             query: words, "phrases" and prefixes*; case and accents do not matter.
             patient_id: whose documents; None for everyone's.
-            limit: at most so many hits.
-            offset: so many are left out before them.
+            limit: at most this many hits.
+            offset: this many are left out before them.
 
         Raises:
             QueryError: if the query has no words.

@@ -1,6 +1,6 @@
 """Small files beside documents, in the same folder or bucket: what machines of a fleet leave for each other.
 
-A name is a path with slashes. All lie below `.fleet/`, which is no patient's folder.
+A name is a path with slashes. All are below `.fleet/`, which is no patient's folder.
 """
 
 import asyncio
@@ -33,7 +33,7 @@ class Blobs(Protocol):
         """Write one whole, in place of an earlier one; durable when this returns. Returns its version."""
 
     async def version(self, name: str, ticket: Ticket | None = None) -> str | None:
-        """What tells it from one that is written there later, None where there is none."""
+        """Its version: a value that changes with each write, None where there is none."""
 
     async def get(self, name: str, ticket: Ticket | None = None) -> bytes | None:
         """Read one, None where there is none."""

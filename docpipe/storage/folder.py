@@ -55,7 +55,7 @@ class FolderStorage:
         self._files = FolderFiles(self._root, shared=shared)
         self._executor = executor
         # Two runs of one patient may hold the same document; the second waits and writes it again. Taken in
-        # the thread: a coroutine that is cancelled lets go of everything while its thread still writes.
+        # the thread: a coroutine that is cancelled releases its locks while its thread still writes.
         self._locks = [threading.Lock() for _ in range(_LOCKS)]
 
     @property
@@ -92,11 +92,11 @@ class FolderStorage:
             shutil.rmtree(folder, ignore_errors=True)
 
     def key(self, patient_id: str, document_id: str) -> str:
-        """Where a document lies, relative to the storage."""
+        """Where a document is, relative to the storage."""
         return f"{self.folder_of(patient_id)}/{plain(document_id)}"
 
     def location(self, patient_id: str, *, run_id: str | None = None, document_id: str | None = None) -> str:
-        """Where a patient's documents, one of them, or the report of a run lie, for people."""
+        """Where a patient's documents, one of them, or the report of a run are, for people."""
         return str(self._folder(patient_id, run_id=run_id, document_id=document_id))
 
     def _folder(self, patient_id: str, *, run_id: str | None = None, document_id: str | None = None) -> Path:

@@ -35,7 +35,7 @@ class FolderFiles:
         root: of the storage.
         shared: whether other processes write there, too. Then no two use the same temporary name, what one is
             writing is not removed by another as left behind, and each looks at a document afterwards that two
-            write at once: whoever wrote the metadata last sees whether the files are its own.
+            write at once: the last writer of the metadata checks whether the files are its own.
     """
 
     def __init__(self, root: Path, *, shared: bool) -> None:
@@ -189,7 +189,7 @@ def _private(path: str, flags: int) -> int:
 
 
 def _others(folder: Path, files: Mapping[str, Path]) -> "Iterator[os.DirEntry[str]]":
-    """What lies there beside these files and their metadata."""
+    """What is there beside these files and their metadata."""
     return (entry for entry in list(os.scandir(folder)) if entry.name not in {*files, METADATA})
 
 

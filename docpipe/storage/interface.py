@@ -46,10 +46,10 @@ class Storage(Protocol):
         """The name of a patient's folder; two patients never share one."""
 
     def key(self, patient_id: str, document_id: str) -> str:
-        """Where a document lies, relative to the storage."""
+        """Where a document is, relative to the storage."""
 
     def location(self, patient_id: str, *, run_id: str | None = None, document_id: str | None = None) -> str:
-        """Where a patient's documents, one of them, or the report of a run lie, for people."""
+        """Where a patient's documents, one of them, or the report of a run are, for people."""
 
     async def put_document(
         self,

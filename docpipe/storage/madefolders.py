@@ -13,7 +13,7 @@ _REMEMBERED: Final = 4096
 class MadeFolders:
     """Makes folders below a root. May be used by several threads.
 
-    A name that has been synced once needs no second fsync: the latest folders that others lie in are
+    A name that has been synced once needs no second fsync: the latest folders that others are in are
     remembered. Somebody may remove one of them all the same; then it is made anew, with those above it.
     """
 

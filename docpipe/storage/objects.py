@@ -133,7 +133,7 @@ class ObjectStorage:
             raise BucketError(errno.EIO, "it does not give back what was written")
 
     def key(self, patient_id: str, document_id: str) -> str:
-        """Where a document lies, relative to the storage."""
+        """Where a document is, relative to the storage."""
         return self._path(patient_id, document_id=document_id)
 
     def location(self, patient_id: str, *, run_id: str | None = None, document_id: str | None = None) -> str:

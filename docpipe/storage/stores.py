@@ -31,7 +31,7 @@ def open_store(bucket: Bucket, *, retries: int = 0) -> "ObjectStore":
         ConfigError: if obstore is missing, or an option cannot be used.
     """
     try:
-        from obstore import exceptions, store  # noqa: PLC0415 -- whoever uses a folder does not pay for it
+        from obstore import exceptions, store  # noqa: PLC0415 -- a storage in a folder does not need it
     except ImportError as error:
         raise ConfigError(
             f"storage.url: {bucket.scheme}:// needs obstore, which is not installed: "

@@ -17,7 +17,7 @@ from docpipe.util.fsync import sync_folder
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """What lies in a patient's folder, by path from there, without links."""
+    """What is in a patient's folder, by path from there, without links."""
 
     folders: set[str] = field(default_factory=set)
     files: dict[str, int] = field(default_factory=dict)

@@ -24,7 +24,7 @@ log = structlog.get_logger(__name__)
 NAME: Final = "tasktracker"
 _GONE: Final = (HTTPStatus.NOT_FOUND, HTTPStatus.GONE)
 AGAIN_S: Final = 5.0
-"""A task that is not there is requested once more after so many seconds, before it counts as deleted."""
+"""A task that is not there is requested once more after this many seconds, before it counts as deleted."""
 _STALE: Final = 5
 """How often others may change the task between its reading and the new status."""
 _CONFLICTS: Final = 20

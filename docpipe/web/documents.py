@@ -57,7 +57,7 @@ _ACTIVE: Final = (
     "multipart/related",
     "application/fhir+xml",
 )
-"""Types that browsers may run something of; as an original they are bytes, and no more."""
+"""Types with content that browsers may run; as an original they are served as plain bytes."""
 _BYTES: Final = "application/octet-stream"
 _ORIGINALS: Final[Mapping[str, str]] = MappingProxyType(
     {

@@ -37,7 +37,7 @@ _COMMENT_S: Final = 15.0
 _MANY: Final = 500
 """If more runs than these change at once, one `reset` replaces their events."""
 _BEHIND: Final = 8
-"""A reader with so many unsent pieces, one a second, is disconnected."""
+"""A reader with this many unsent pieces, one a second, is disconnected."""
 
 
 class Reader:
@@ -95,7 +95,7 @@ class Hub:
             await asyncio.wait([self._task])
 
     def close(self) -> None:
-        """End every connection, and accept no more."""
+        """End every connection, and accept no new ones."""
         self.closed = True
         for reader in self._readers:
             reader.end(cut_off=False)

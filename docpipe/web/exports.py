@@ -31,7 +31,7 @@ _NOT_MADE: Final = "The chart cannot be made of these documents. Download them a
 
 
 class Places:
-    """So many requests at the same time; more are refused, so that no line grows."""
+    """This many requests at the same time; more are refused, so that no line grows."""
 
     def __init__(self, most: int) -> None:
         self._left = most

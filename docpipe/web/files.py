@@ -109,7 +109,7 @@ def _span(request: web.Request, size: int) -> tuple[int, int] | None:
     match = _RANGE.fullmatch(given)
     if match is None or not (match[1] or match[2]):
         return None
-    if not match[1]:  # the last so many bytes
+    if not match[1]:  # the last N bytes
         start, end = max(0, size - int(match[2])), size
     else:
         start, end = int(match[1]), min(size, int(match[2]) + 1) if match[2] else size

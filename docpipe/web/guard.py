@@ -150,7 +150,7 @@ class Guard:
 
 
 def over_tls(request: web.Request) -> bool:
-    """Whether the caller reached a proxy by TLS; a false claim only harms the session of whoever makes it."""
+    """Whether the caller reached a proxy by TLS; a false claim only harms the caller's own session."""
     return request.headers.get("X-Forwarded-Proto", "").lower() == "https"
 
 

@@ -50,7 +50,7 @@ async def open_activities(
     Args:
         config: the configuration; its services have addresses.
         gates: what requests pass.
-        spool: where files lie that are not stored yet.
+        spool: where files are that are not stored yet.
         workers: what converts documents, not entered yet.
         clock: the wall clock.
         trace_http: a file for every HTTP exchange, as HAR.

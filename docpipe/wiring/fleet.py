@@ -18,7 +18,7 @@ log = structlog.get_logger(__name__)
 async def open_store(config: Config, stack: contextlib.AsyncExitStack) -> "QuotaStore | None":
     """What counts the quotas of all processes; None where this process counts alone.
 
-    A Redis that cannot be reached is waited for by whoever needs a quota.
+    Requests under a quota wait while Redis cannot be reached.
 
     Raises:
         ConfigError: if it cannot be used, or the prefix is another fleet's.
@@ -51,6 +51,6 @@ def make_store(config: Config) -> "QuotaStore":
 
 
 def identity(config: Config) -> str:
-    """What tells fleets apart: the services whose quotas are counted."""
+    """The identity of a fleet: the services whose quotas are counted."""
     addresses = f"{config.docex.base_url} {config.tasktracker.base_url}"
     return hashlib.sha256(addresses.encode()).hexdigest()[:16]

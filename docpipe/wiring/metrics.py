@@ -1,4 +1,4 @@
-"""Metrics of requests, services and quotas, for whoever shows them. No label bears anything of a patient."""
+"""Metrics of requests, services and quotas, for the service and for workers. No label names a patient."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field

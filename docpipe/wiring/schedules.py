@@ -11,7 +11,7 @@ from docpipe.schedule import Scheduler, members_of
 def make_scheduler(
     config: Config, checkpoints: Checkpoints, patients: PatientDatabase, engine: Engine
 ) -> Scheduler:
-    """The schedules; whoever serves enters them.
+    """The schedules, to be entered by the service.
 
     Args:
         config: names them.

@@ -54,7 +54,7 @@ def libraries() -> list[str]:
     """What every worker of this process may read and run; call it once all is imported.
 
     Of folders on the path of imports that are no folders of libraries, such as that of a project, only the
-    packages are in it that are imported by now: beside them may lie anything.
+    packages are in it that are imported so far: beside them may be anything.
     """
     from docpipe.convert.libreoffice import program  # noqa: PLC0415 -- of no use to the main process
 

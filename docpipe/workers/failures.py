@@ -8,7 +8,7 @@ class LostError(Exception):
     """No worker is available, for a reason other than the document."""
 
     def __init__(self, reason: str, cause: OSError | None = None) -> None:
-        """`cause` is what the system answered; `trouble` is what it stands for, if that passes."""
+        """`cause` is the system's error; `trouble` is its meaning, if it passes by itself."""
         super().__init__(reason)
         self.trouble = None if cause is None else trouble_of(cause)
 

@@ -164,7 +164,7 @@ class Nursery:
         self.over: asyncio.Task[None] = asyncio.create_task(self._listen(), name="nursery")
         """Done when it is dead and reaped, and all its workers are noted as gone."""
         self.lost = False
-        """Whether it can be asked for nothing more."""
+        """Whether it accepts no further job."""
 
     def fork(self, number: int, room: Room) -> Worker:
         """Order a worker, which is there when its `born` is done; it failed when its `gone` is.
@@ -192,7 +192,7 @@ class Nursery:
     def kill(self, number: int) -> None:
         """Request the death of a worker; no effect on a dead one."""
         if self.lost:
-            return  # it is on its way out, and kills everybody or lets the kernel do so
+            return  # it is ending, and its children end with it
         try:
             self._control.send(Message(KILL, number).pack())
         except OSError:  # it is dead, or it has not listened for hundreds of messages
@@ -255,7 +255,7 @@ class Nursery:
 
 
 async def first_of(*futures: asyncio.Future[Any], within: float) -> None:
-    """Wait until one is done, or for so many seconds."""
+    """Wait until one is done, or for this many seconds."""
     await asyncio.wait(futures, timeout=within, return_when=asyncio.FIRST_COMPLETED)
 
 

@@ -130,7 +130,7 @@ class Room:
         return {"archive": str(self._in / _ORIGINAL), "folder": str(self._out)}
 
     def put_given(self, paths: list[Path | None], listed: bytes) -> dict[str, str]:
-        """Bring files in that lie in no archive, by their numbers, with their list; as `put_archive`."""
+        """Bring files in that are in no archive, by their numbers, with their list; as `put_archive`."""
         self._out.mkdir(mode=0o700)
         for number, path in enumerate(paths, 1):
             if path is not None:
@@ -272,7 +272,7 @@ def _copy_bytes(source: int, copy: int, size: int) -> tuple[int, str]:
 
 
 def empty(folder: Path) -> None:
-    """Remove what lies in a folder of our own."""
+    """Remove what is in a folder of our own."""
     with os.scandir(folder) as entries:
         for entry in entries:
             if entry.is_dir(follow_symlinks=False):
@@ -284,7 +284,7 @@ def empty(folder: Path) -> None:
 def remove_tree(folder: Path) -> None:
     """Remove a folder with all that is in it, however deep and by whatever name; follows no link.
 
-    Neither recursion nor a descriptor for each level: what lies deep is moved up first. What cannot be
+    Neither recursion nor a descriptor for each level: what is deep is moved up first. What cannot be
     removed stays, for the next start of docpipe.
     """
     with contextlib.suppress(OSError):

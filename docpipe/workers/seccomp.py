@@ -1,4 +1,4 @@
-"""System calls that whoever reads strangers' documents has no use for: a filter that only ever narrows.
+"""A filter of system calls that converters of untrusted documents do not need; it can only become narrower.
 
 Seccomp needs no rights and works in containers, where namespaces often cannot be made. It is inherited by
 the programs that a worker starts, and cannot be taken off. See seccomp(2); numbers are of <linux/seccomp.h>,

@@ -59,7 +59,7 @@ class Unpacker(Protocol):
     async def gather(
         self, files: Sequence[Given], folder: Path, limits: Limits, ticket: Ticket, more: int = 0
     ) -> list[Entry]:
-        """Take files that lie in no archive, and unpack the archives among them; otherwise as `unpack`.
+        """Take files that are in no archive, and unpack the archives among them; otherwise as `unpack`.
 
         Args:
             files: the files.

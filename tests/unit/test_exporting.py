@@ -8,7 +8,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from docpipe.engine import exporting
-from docpipe.engine.exporting import Complaints, check_protocol, heard, shut_down
+from docpipe.engine.exporting import LibraryWarnings, check_protocol, library_warnings, shut_down
 
 
 class Provider:
@@ -27,9 +27,9 @@ class Provider:
 def test_complaints_come_through_the_log_once_a_minute(capfd):
     """Nothing of the library goes to standard error by itself, and its loggers are left as they were."""
     library = logging.getLogger("opentelemetry.exporter.otlp")
-    with capture_logs() as logs, heard() as complaints:
+    with capture_logs() as logs, library_warnings() as warnings:
         times = iter((0.0, 1.0, 59.0, 60.0, 61.0))
-        complaints._clock = lambda: next(times)
+        warnings._clock = lambda: next(times)
         for _ in range(5):
             library.warning("Transient error %s", "Connection refused")
     assert [(line["event"], line["reason"]) for line in logs] == [
@@ -38,14 +38,14 @@ def test_complaints_come_through_the_log_once_a_minute(capfd):
     assert "Transient" not in capfd.readouterr().err
     parent = logging.getLogger("opentelemetry")
     assert parent.propagate
-    assert not any(isinstance(handler, Complaints) for handler in parent.handlers)
+    assert not any(isinstance(handler, LibraryWarnings) for handler in parent.handlers)
 
 
 async def test_a_collector_that_is_down_holds_no_end_up():
     """The first complaint ends the wait; the library tries on in a thread that nobody waits for."""
     provider = Provider("Transient error")
-    with heard() as complaints:
-        await asyncio.wait_for(shut_down(provider, complaints, within=60), 30)
+    with library_warnings() as warnings:
+        await asyncio.wait_for(shut_down(provider, warnings, within=60), 30)
     provider.go.set()
 
 
@@ -53,9 +53,9 @@ async def test_what_is_sent_is_waited_for_and_no_longer():
     """A collector that answers has the time it needs; one that does not answer has no more than its share."""
     quick, stuck = Provider(), Provider()
     quick.go.set()
-    with heard() as complaints:
-        await asyncio.wait_for(shut_down(quick, complaints, within=60), 30)
-        await asyncio.wait_for(shut_down(stuck, complaints, within=0.01), 30)
+    with library_warnings() as warnings:
+        await asyncio.wait_for(shut_down(quick, warnings, within=60), 30)
+        await asyncio.wait_for(shut_down(stuck, warnings, within=0.01), 30)
     stuck.go.set()
 
 
@@ -66,8 +66,8 @@ async def test_no_thread_is_no_reason_to_fail(monkeypatch):
         raise RuntimeError("can't start new thread")
 
     monkeypatch.setattr(exporting.threading.Thread, "start", refused)
-    with heard() as complaints:
-        await shut_down(Provider(), complaints)
+    with library_warnings() as warnings:
+        await shut_down(Provider(), warnings)
 
 
 @pytest.mark.parametrize(

@@ -51,7 +51,7 @@ def by_container(file: Path | str | bytes, head: bytes, name: str) -> str | None
 
 
 def of_ole(file: Path | str | bytes) -> str:
-    """The directory may lie anywhere in the file, but its names are plain UTF-16."""
+    """The directory may be anywhere in the file, but its names are plain UTF-16."""
     missing = dict.fromkeys(name.encode("utf-16-le") for name, _ in _OLE)
     with io.BytesIO(file) if isinstance(file, bytes) else Path(file).open("rb") as opened:
         before = b""

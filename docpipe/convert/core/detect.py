@@ -82,7 +82,7 @@ def detect(file: Path | str | bytes, name: str = "", declared: str | None = None
 def detect_by_head(file: Path, name: str = "", declared: str | None = None) -> str:
     """Likewise for the main process: by a bounded amount of memory, and without unpacking more than a head.
 
-    Where the directory of a container lies behind its head, less may be known of it.
+    Where the directory of a container is behind its head, less may be known of it.
     """
     with file.open("rb") as opened:
         head, size = opened.read(HEAD), opened.seek(0, io.SEEK_END)

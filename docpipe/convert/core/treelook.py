@@ -47,11 +47,11 @@ class Look:
     ink: str = ""
     """The colour of its letters where that may flag it."""
     paper: str = ""
-    """The same of what lies behind them."""
+    """The same of what is behind them."""
     white: bool = False
     """Whether its letters are white."""
     backed: bool = False
-    """Whether something other than white lies behind it."""
+    """Whether something other than white is behind it."""
 
     @property
     def colour(self) -> str:

@@ -49,7 +49,7 @@ def _is_plausible(data: bytes, encoding: str) -> bool:
 
 
 def is_ebcdic(data: bytes) -> bool:
-    """Whether bytes are text of a mainframe: blanks are 40, letters and digits lie beyond ASCII."""
+    """Whether bytes are text of a mainframe: blanks are 40, letters and digits are beyond ASCII."""
     blanks = data.count(b"@") / max(len(data), 1)
     if len(data) < _LEAST or not _EBCDIC_BLANKS[0] <= blanks <= _EBCDIC_BLANKS[1]:
         return False

@@ -55,7 +55,7 @@ _FONTS: Final = """<?xml version="1.0"?>
 
 
 def write_fonts(folder: Path) -> Path:
-    """Write Fontconfig's settings into a folder, where its cache will lie, too; returns their file.
+    """Write Fontconfig's settings into a folder, where its cache will be, too; returns their file.
 
     Source: the manual page fonts-conf(5).
     """

@@ -20,7 +20,7 @@ from docpipe.convert.libreoffice.profile import write_fonts, write_profile
 
 _LIBRARY: Final = re.compile(r"lib(?:mergedlo|sofficeapp)\.so")
 _USUAL: Final = ("/usr/lib/libreoffice", "/usr/lib64/libreoffice", "/opt/libreoffice")
-"""Where its folder is, should `soffice` be a script that lies elsewhere."""
+"""Where its folder is, should `soffice` be a script that is elsewhere."""
 _VERSION: Final = re.compile(r"^ProductKey=.* ([\d.]+)\s*$", re.MULTILINE)
 LARGEST: Final = 256 * 2**20
 """Bytes of a file that it may write."""
@@ -81,7 +81,7 @@ def saved(
         formats: what to save it as, such as `pdf` or `docx`.
         seconds: how long it may take.
 
-    Raises: LibreOfficeError; OSError when this machine starts no more processes, or its disk is full.
+    Raises: LibreOfficeError; OSError when this machine cannot start another process, or its disk is full.
     """
     if (office := installed()) is None:
         raise LibreOfficeError("is not installed")

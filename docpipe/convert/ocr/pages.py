@@ -178,7 +178,7 @@ Place = Callable[[float, float], Corner]
 
 
 def _picture(page: Any) -> tuple[Image.Image, Place]:
-    """The page in shades of grey, at the resolution that engines like."""
+    """The page in shades of grey, at the resolution at which engines read best."""
     width, height = page.get_size()
     scale = min(_DPI / 72, math.sqrt(_MOST_PIXELS / max(width * height, 1)))
     bitmap = page.render(scale=scale, grayscale=True, limit_image_cache=True)
@@ -211,7 +211,7 @@ def _is_blank(picture: Image.Image) -> bool:
 def _upright(reader: Engine, picture: Image.Image, first: int, until: float) -> tuple[Reading, int]:
     """The best reading, and by how many degrees the picture was turned clockwise for it.
 
-    `first` is how the page before stood: scans are mostly turned as a whole.
+    `first` is the rotation of the page before: scans are mostly rotated as a whole.
     """
     standing = _TURNS[first](picture)
     reading = reader.read(standing, until - time.monotonic())

@@ -107,7 +107,7 @@ class Body:
         self._around = _Around()
         """What holds for the runs of the cell being read."""
         self.bare = True
-        """Whether white paper lies behind the text."""
+        """Whether white paper is behind the text."""
         self._inks: set[str] = set()
         """The colours of its text that may flag it."""
 

@@ -35,11 +35,11 @@ class Given:
     ink: str | None = None
     """The colour of its letters where that may flag it, empty for others."""
     paper: str | None = None
-    """The same of what lies behind them."""
+    """The same of what is behind them."""
     white: bool | None = None
     """Whether its letters are white."""
     backed: bool | None = None
-    """Whether something lies behind them."""
+    """Whether something is behind them."""
 
     def over(self, below: "Given") -> "Given":
         """What this says, and where it says nothing what is below."""
@@ -72,7 +72,7 @@ class RunStyle:
 
     @property
     def blank(self) -> bool:
-        """Whether it is white, and nothing of its own lies behind it."""
+        """Whether it is white, and nothing of its own is behind it."""
         return bool(self._given.white and not self._given.backed)
 
     @property
@@ -223,7 +223,7 @@ class Styles:
         return None
 
     def shaded(self, properties: Element | None) -> bool:
-        """Whether something lies behind a paragraph; `properties` are its own."""
+        """Whether something is behind a paragraph; `properties` are its own."""
         return any(down(each, "shd") is not None for each in (properties, *self._properties_of(properties)))
 
     def list_of(self, style: str) -> str | None:

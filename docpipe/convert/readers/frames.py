@@ -90,7 +90,7 @@ def _frame(image: Image.Image, at: int, *, several: bool) -> tuple[Frame, bool]:
         plain = not image.has_transparency_data and image.mode not in {"La", "RGBa", "LA", "PA"}
     except _TOO_LARGE:
         raise
-    except Exception:  # noqa: BLE001 - decoders raise whatever they like
+    except Exception:  # noqa: BLE001 - decoders raise any exception
         return Frame(at, sound=False, plain=False), False
     return Frame(at, sound=True, plain=plain, orientation=orientation), extra
 

@@ -77,7 +77,7 @@ class Body:
         self._changes = changes
         self._objects = objects
         self._open: set[str] = set()
-        """The changes that the text being read lies in."""
+        """The changes that the text being read is in."""
         self._context = _Context()
         self._inks: set[str] = set()
         """The colours of the text of the cell being read that may flag it."""

@@ -34,7 +34,7 @@ class Given:
     ink: str | None = None
     """The colour of its letters where that may flag it, empty for others."""
     paper: str | None = None
-    """The same of what lies behind them."""
+    """The same of what is behind them."""
 
     @property
     def colour(self) -> str:

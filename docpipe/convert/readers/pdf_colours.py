@@ -14,7 +14,7 @@ from docpipe.convert.readers.pdf_words import Word, turned
 _GAP: Final = 1.2
 """Sizes of the text from which a gap parts passages."""
 _ROW: Final = 0.4
-"""Sizes of the text within which the bases of words of one line lie."""
+"""Sizes of the text within which the bases of words of one line are."""
 _ABOVE: Final = 3.0
 """Sizes of the text within which the line above is."""
 _Coloured = tuple[Word, str]

@@ -167,7 +167,7 @@ def _lines(cells: dict[int, list[Row]], ends: dict[int, float]) -> Iterator[tupl
 
 
 def _is_one(cells: dict[int, list[Row]], ends: dict[int, float]) -> bool:
-    """Whether the band is one row: all lines of cells side by side were broken for want of room."""
+    """Whether the band is one row: all lines of cells side by side were broken for lack of space."""
     several = [(listed, ends[column]) for column, listed in cells.items() if len(listed) > 1]
     if len(several) < 2:  # noqa: PLR2004
         return True
@@ -180,7 +180,7 @@ def _full(row: Row, below: Row, end: float) -> bool:
 
 
 def _text(listed: list[Row], end: float) -> str:
-    """The lines of a cell, joined where they were broken for want of room."""
+    """The lines of a cell, joined where they were broken for lack of space."""
     text = ""
     for at, row in enumerate(listed):
         if at:

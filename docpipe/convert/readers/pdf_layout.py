@@ -284,7 +284,7 @@ def _justified(row: Row, near: Row) -> bool:
 
 
 class _Margin:
-    """Where lines end, and whether enough of them reach it to be broken for want of room."""
+    """Where lines end, and whether enough of them reach it to be broken for lack of space."""
 
     def __init__(self, left: float, right: float) -> None:
         self.left, self.right = left, right
@@ -336,7 +336,7 @@ def _paragraphs(listed: list[Row], margin: _Margin) -> Iterator[Block]:
 
 
 def _joined(part: list[Row], margin: _Margin) -> str:
-    """The lines of a paragraph, joined where they were broken for want of room."""
+    """The lines of a paragraph, joined where they were broken for lack of space."""
     texts = ["   ".join(segment.text for segment in row.segments) for row in part]
     full = [margin.sure and margin.full(row, below) for row, below in pairwise(part)]
     if 2 * sum(full) < len(full):

@@ -42,7 +42,7 @@ _THROUGH: Final = (0.12, 0.55)
 _COVERED: Final = 0.6
 """The share of a word that a line crosses to strike it out."""
 _OWN: Final = 0.4
-"""The share of a line that lies upon words if it is drawn to strike them out."""
+"""The share of a line that is upon words if it is drawn to strike them out."""
 
 
 def notes(page: Any) -> tuple[str, ...]:

@@ -21,9 +21,9 @@ _BOX_GAP: Final = 1.6
 BOXES: Final = frozenset("☑☐☒◉○")
 """Signs of fields that are ticked or chosen."""
 _JOINED: Final = 0.1
-"""Pieces of a word lie no farther apart, in sizes of the text."""
+"""Pieces of a word are no farther apart, in sizes of the text."""
 _APART: Final = 0.4
-"""Words on lines of their own lie farther apart than this, in sizes of the text."""
+"""Words on lines of their own are farther apart than this, in sizes of the text."""
 _UNITS: Final = frozenset(
     [
         "mg",

@@ -47,10 +47,10 @@ class Rules:
     across: tuple[Rule, ...] = ()
     down: tuple[Rule, ...] = ()
     papers: tuple[Paper, ...] = ()
-    """What lies behind text in a colour that may flag it; in the page's own coordinates."""
+    """What is behind text in a colour that may flag it; in the page's own coordinates."""
 
     def turned(self, turn: int) -> "Rules":
-        """After so many quarter turns clockwise about the origin."""
+        """After this many quarter turns clockwise about the origin."""
         rules = self
         for _ in range(turn):
             rules = Rules(
@@ -137,7 +137,7 @@ def _of_path(path: Any, matrix: Matrix, papers: list[Paper]) -> Iterator[Box]:
 
 
 def _colour(path: Any) -> str:
-    """The colour that fills a path where it may flag what lies upon it, empty for others."""
+    """The colour that fills a path where it may flag what is upon it, empty for others."""
     parts = [ctypes.c_uint() for _ in range(4)]
     if not raw.FPDFPageObj_GetFillColor(path, *map(ctypes.byref, parts)):
         return ""

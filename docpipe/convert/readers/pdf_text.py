@@ -156,7 +156,7 @@ def _blocks(page: Any, words: Any, fields: tuple[Field, ...], strokes: tuple[Box
 
 
 def _plain(page: Any, fields: tuple[Field, ...], strokes: tuple[Box, ...]) -> tuple[str, _Laid]:
-    """The text of a page without what lies on top of it."""
+    """The text of a page without what is on top of it."""
     words = page.get_textpage()
     try:
         return words.get_text_range().translate(SIGNS), _blocks(page, words, fields, strokes)
@@ -192,7 +192,7 @@ def _is_garbled(words: Any) -> bool:
 
 
 def _is_scan(page: Any) -> bool:
-    """Whether a picture covers most of the page, and no text lies invisibly over it as OCR leaves it."""
+    """Whether a picture covers most of the page, and no text is invisibly over it as OCR leaves it."""
     left, bottom, right, top = page.get_bbox()
     covered = 0.0
     for part in page.get_objects(max_depth=1):

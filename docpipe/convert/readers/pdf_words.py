@@ -72,7 +72,7 @@ Box = tuple[float, float, float, float]
 
 
 def turned(box: Box, turn: int) -> Box:
-    """Left, bottom, right, top of a box after so many quarter turns clockwise about the origin."""
+    """Left, bottom, right, top of a box after this many quarter turns clockwise about the origin."""
     left, bottom, right, top = box
     match turn:
         case 1:

@@ -56,7 +56,7 @@ class Style:
     ink: int = 0
     """The number of the colour of its letters in the file's table, 0 for none."""
     paper: int = 0
-    """The same of what lies behind them."""
+    """The same of what is behind them."""
 
     @property
     def quiet(self) -> bool:

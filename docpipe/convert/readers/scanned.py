@@ -11,7 +11,7 @@ from docpipe.convert.readers.pdf_words import Word
 _AROUND = 2
 """Words on either side whose lower ends a word's own is compared with: some letters reach below the line."""
 _ALIKE = 1.45
-"""Lines whose heights differ less than so many times have text of one size."""
+"""Lines whose heights differ by less than this factor have text of one size."""
 
 
 def blocks(reading: Reading) -> list[Block]:

@@ -60,7 +60,7 @@ def head_rows(package: Package, sheet: str) -> set[int]:
 
 
 def controls(package: Package, sheet: str) -> Iterator[tuple[str, str]]:
-    """The controls that lie on a sheet: the label of each, and what it shows with its state."""
+    """The controls that are on a sheet: the label of each, and what it shows with its state."""
     for name in package.relations(sheet, "vmlDrawing"):
         try:
             root = package.xml(name) if package.has(name) else None

@@ -10,7 +10,7 @@ class ClockWatch:
     """Compares the clock of a server with this process's monotonic one. All times are in seconds.
 
     A reading of the server's clock was taken between sending a request and receiving its answer, so that the
-    difference of both clocks lies between two bounds; they are kept as tight as the readings allow.
+    difference of both clocks is between two bounds; they are kept as tight as the readings allow.
     """
 
     def __init__(self) -> None:

@@ -48,7 +48,7 @@ def address_of(url: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """Where a quota and the health of its service stand. All keys of a fleet lie in one slot of a cluster."""
+    """Where a quota and the health of its service stand. All keys of a fleet are in one slot of a cluster."""
 
     names: tuple[str, ...]
 

@@ -31,7 +31,7 @@ LINK_PAUSE_S: Final = 4.0
 """Before the second fresh link, and twice as long before each further one: a proxy that answers in place of
 the server, such as for the seconds of a deployment, must not use up all links."""
 MOVED: Final = 2
-"""After so many attempts in a row that reach no server of another origin, a fresh link is requested."""
+"""After this many attempts in a row that reach no server of another origin, a fresh link is requested."""
 _RANGE_REFUSED: Final = 416
 _BAD_REQUEST: Final = 400
 _SERVER_ERROR: Final = 500
@@ -121,7 +121,7 @@ class Downloader:
                     )
 
     async def _pause(self, step: Step, links: int) -> None:
-        """After so many links that were refused; the first is likely to have expired."""
+        """After this many links that were refused; the first is likely to have expired."""
         if links == 1:
             return
         now, seconds = self.clock(), LINK_PAUSE_S * 2 ** (links - 2)

@@ -31,7 +31,7 @@ the contract of that request: they come from a proxy, or from an exchange that i
 LARGEST_STATUS: Final = 64 * 2**20
 """Bytes of the status of a search; with 10,000 documents it has about 5 MB."""
 AGAIN_S: Final = 5.0
-"""A search that is not there is polled once more after so many seconds, before it counts as gone."""
+"""A search that is not there is polled once more after this many seconds, before it counts as gone."""
 
 
 @dataclass(frozen=True, slots=True)

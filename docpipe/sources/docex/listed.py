@@ -88,7 +88,7 @@ def _key(path: str) -> str:
 
 
 def _folders(key: str) -> Iterator[str]:
-    """The folders that a file lies in, from the innermost on."""
+    """The folders that a file is in, from the innermost on."""
     while (end := key.rfind("/")) >= 0:
         key = key[:end]
         yield key

@@ -42,12 +42,12 @@ log = structlog.get_logger(__name__)
 
 WHO: Final = "The exchange"
 DOUBTS: Final = 3
-"""A search has failed after so many 5xx in a row: servers also send one for a passing fault."""
+"""A search has failed after this many 5xx in a row: servers also send one for a passing fault."""
 ATTEMPTS: Final = 20
 LONGEST_PAUSE_S: Final = 60.0
 """A request that fails at the server in 20 attempts, a quarter of an hour, has failed."""
 UNREADABLE: Final = 10
-"""A search has failed after so many results that cannot be read."""
+"""A search has failed after this many results that cannot be read."""
 RELEASE_S: Final = 10.0
 _ASYNC: Final = "respond-async"
 """Alone: servers compare the whole header. Without handling=lenient they have to refuse unknown parameters

@@ -18,7 +18,7 @@ from docpipe.sources.fhir.wanted import FOREIGN, Wanted, foreign, wanted
 LONGEST_LINE: Final = 128 * 2**20
 """Bytes of one resource in NDJSON."""
 MOST_BAD_LINES: Final = 20
-"""So many get an entry each."""
+"""This many get an entry each."""
 LISTS: Final = frozenset({"DocumentReference", "Binary"})
 _BLOCK: Final = 2**20
 UNOWNED: Final = "The exchange sent it among documents of other patients, and it names no patient."

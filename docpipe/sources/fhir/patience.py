@@ -1,4 +1,4 @@
-"""Bounds the wait for an origin that is not the server's own: a file there must not hold up its patient."""
+"""Bounds the wait for an origin that is not the server's own: a file there must not delay its patient."""
 
 import asyncio
 import contextlib
@@ -10,7 +10,7 @@ from docpipe.http import DownloadError, Fetch
 from docpipe.model import Clock, WaitKind
 
 PROBE_S = 60.0
-"""An origin that has been down for long enough already gets a single attempt of so many seconds."""
+"""An origin that has been down for long enough already gets a single attempt of this many seconds."""
 
 
 class UnansweredError(Exception):

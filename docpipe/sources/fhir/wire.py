@@ -46,7 +46,7 @@ LARGEST_WORD: Final = 2**20
 LARGEST_PAGE: Final = 256 * 2**20
 """Bytes of a Bundle or a manifest."""
 AGAIN_S: Final = 5.0
-"""A refusal is requested again after so many seconds, before it is final."""
+"""A refusal is requested again after this many seconds, before it is final."""
 DOUBTS: Final = 3
 """So often, with doubled pauses, a refusal without an OperationOutcome is requested again."""
 _HEAD: Final = 1024
