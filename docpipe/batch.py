@@ -75,6 +75,13 @@ class _Document:
     above: frozenset[str] = frozenset()
     """The SHA-256 of the documents that it is in."""
 
+    def part(
+        self, name: str, sha256: str, path: Path | None = None, declared: str | None = None
+    ) -> "_Document":
+        """A document in this one, whose digest is `sha256`; without a path where nothing is to be read."""
+        above = self.above | {sha256}
+        return _Document(path or self.path, f"{self.name}/{name}", declared, None, given=False, above=above)
+
 
 class OutputFolder:
     """A folder of converted documents, each in a folder of its own that is named after it."""
@@ -87,28 +94,59 @@ class OutputFolder:
 
     def place(self, name: str) -> Path:
         """A folder for a document, which no other document of this call has and which holds nothing else."""
+        return self._place(name, self._taken)
+
+    def _place(self, name: str, taken: set[str]) -> Path:
         stem = _UNPRINTABLE.sub("_", name.replace("/", " - "))[-_LONGEST:].strip(" .") or "document"
         number = 1
         while True:
             folder = self._root / (stem if number == 1 else f"{stem} ({number})")
             ours = not folder.exists() or (folder / METADATA).is_file()
-            if folder.name.lower() not in self._taken and ours:
-                self._taken.add(folder.name.lower())
+            if folder.name.lower() not in taken and ours:
+                taken.add(folder.name.lower())
                 return folder
             number += 1
 
-    def unchanged_document(self, folder: Path, sha256: str) -> dict[str, Any] | None:
-        """The metadata of a document that was converted before, from the same bytes by this docpipe."""
+    def unchanged(self, document: "_Document", sha256: str) -> list[Result]:
+        """A document that was converted before, from the same bytes by this docpipe, and those in it.
+
+        Their folders are taken then. Empty, and nothing taken, where one of them has to be converted.
+        """
         if self._again:
-            return None
+            return []
+        taken = set(self._taken)
+        kept = self._kept(document, sha256, taken)
+        if kept:
+            self._taken = taken
+        return kept
+
+    def _kept(self, document: "_Document", sha256: str, taken: set[str]) -> list[Result]:
+        folder = self._place(document.name, taken)
+        if (known := self._known(folder, sha256)) is None:
+            return []
+        results = [replace(_result(document, known, known), folder=folder, unchanged=True)]
+        for part in known.get("parts", ()):
+            inner = document.part(part["name"], sha256)
+            if (left_out := _left_out(inner, part["sha256"])) is not None:
+                results.append(left_out)
+            elif more := self._kept(inner, part["sha256"], taken):
+                results += more
+            else:
+                return []
+        return results
+
+    def _known(self, folder: Path, sha256: str) -> dict[str, Any] | None:
+        """The metadata of a document whose folder is whole, and of these bytes."""
         try:
             known: dict[str, Any] = json.loads((folder / METADATA).read_bytes())
             same = known["sha256"] == sha256 and known["converter"]["versions"]["docpipe"] == __version__
-            whole = all((folder / name).is_file() for name in known["outputs"])
+            names = [*known["outputs"], *filter(None, [known["original"]])]
+            whole = all((folder / name).is_file() for name in names)
         except (OSError, ValueError, KeyError, TypeError):
             return None
-        # Documents within it would have to be looked for as well: it is converted again instead.
-        settled = known["outcome"] != "failed" and not known["embedded"] and not known.get("needs")
+        # An earlier docpipe did not write down the digests of the documents within it.
+        settled = known["outcome"] != "failed" and not known.get("needs")
+        settled = settled and len(known["embedded"]) == len(known.get("parts", ()))
         return known if same and whole and settled else None
 
     def put(self, made: Path, folder: Path) -> None:
@@ -192,10 +230,11 @@ class BatchConverter:
 
     async def _one(self, document: _Document, sha256: str) -> None:
         """One document, then the documents in it."""
-        place = self._shelf and self._shelf.place(document.name)
-        if self._shelf and place and (known := self._shelf.unchanged_document(place, sha256)) is not None:
-            self._done(replace(_result(document, known, known), folder=place, unchanged=True))
+        if self._shelf and (kept := self._shelf.unchanged(document, sha256)):
+            for result in kept:
+                self._done(result)
             return
+        place = self._shelf and self._shelf.place(document.name)
         folder = self._folder()
         job = {
             "path": str(document.path),
@@ -247,17 +286,21 @@ class BatchConverter:
     async def _embedded(
         self, document: _Document, sha256: str, parts: Collection[tuple[Path, dict[str, Any]]]
     ) -> None:
-        above = document.above | {sha256}
         for path, part in parts:
-            name = f"{document.name}/{part['name']}"
-            digest = part["sha256"]
-            if digest in above:
-                self._done(Result(name, Outcome.DUPLICATE, "It is the document that it lies in."))
-            elif len(above) > DEEPEST:
-                self._done(Result(name, Outcome.REFUSED, f"Nested more than {DEEPEST} deep."))
+            inner = document.part(part["name"], sha256, path, part["declared"])
+            if (left_out := _left_out(inner, part["sha256"])) is not None:
+                self._done(left_out)
             else:
-                inner = _Document(path, name, part["declared"], None, given=False, above=above)
-                await self._one(inner, digest)
+                await self._one(inner, part["sha256"])
+
+
+def _left_out(part: _Document, sha256: str) -> Result | None:
+    """The result of a document in a document that is not converted, None for one that is."""
+    if sha256 in part.above:
+        return Result(part.name, Outcome.DUPLICATE, "It is the document that it lies in.")
+    if len(part.above) > DEEPEST:
+        return Result(part.name, Outcome.REFUSED, f"Nested more than {DEEPEST} deep.")
+    return None
 
 
 def _result(document: _Document, done: dict[str, Any], metadata: dict[str, Any]) -> Result:
@@ -286,6 +329,7 @@ def _complete(document: _Document, sha256: str, done: dict[str, Any], folder: Pa
         "original": None if document.given else original,
         "outputs": done["outputs"],
         "embedded": [part["name"] for part in done["embedded"]],
+        "parts": [{name: part[name] for name in ("name", "sha256")} for part in done["embedded"]],
         **done["metadata"],
     }
     text = json.dumps(metadata, indent=1, ensure_ascii=False)

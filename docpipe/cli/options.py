@@ -304,8 +304,7 @@ def _add_convert(
         description="Convert files as a run does, with the same workers and limits, but without any service. "
         "Archives are opened, and documents within documents are converted, too. Each document gets a folder "
         "named after it, with document.pdf, text.md, thumbnail.png and metadata.json. What was converted "
-        "before from the same bytes by the same docpipe is left as it is, but what holds documents is "
-        "converted again.",
+        "before from the same bytes by the same docpipe is left as it is, with the documents in it.",
         epilog="exit status: 0 when all is converted or kept as it is, 1 when a file failed or was refused. "
         "Example: docpipe convert letter.rtf scans/ --to readable",
     )
