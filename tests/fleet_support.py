@@ -3,7 +3,9 @@
 import asyncio
 import contextlib
 import dataclasses
+import os
 import signal
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -35,12 +37,14 @@ class Machines:
     store: quota_store.QuotaServer
     services: fakes.Running
     key: Path
+    rate: Rate | None = FAST
+    """Of each quota."""
 
     def config(self, name: str) -> Config:
         """As of a machine, for workers inside the test."""
         return Config(
-            docex=Docex(base_url=self.services.docex_url, search_rate=FAST, status_rate=FAST),
-            tasktracker=Tasktracker(base_url=self.services.tracker_url, rate=FAST),
+            docex=Docex(base_url=self.services.docex_url, search_rate=self.rate, status_rate=self.rate),
+            tasktracker=Tasktracker(base_url=self.services.tracker_url, rate=self.rate),
             patients=Patients(url=f"sqlite:///{self.folder}/patients.db"),
             storage=Storage(url=str(self.folder / "storage")),
             state=State(dir=str(self.folder / name)),
@@ -55,9 +59,12 @@ class Machines:
         folder = self.folder / name
         folder.mkdir(exist_ok=True)
         (folder / "config.toml").write_bytes((ROOT / "config.toml").read_bytes())
+        words = "none" if self.rate is None else f"{self.rate.n}/sec"
         env = {
             "DOCPIPE_DOCEX__BASE_URL": self.services.docex_url,
-            "DOCPIPE_DOCEX__SEARCH_RATE": "10/sec",
+            "DOCPIPE_DOCEX__SEARCH_RATE": words,
+            "DOCPIPE_DOCEX__STATUS_RATE": words,
+            "DOCPIPE_TASKTRACKER__RATE": words,
             "DOCPIPE_TASKTRACKER__BASE_URL": self.services.tracker_url,
             "DOCPIPE_PATIENTS__URL": f"sqlite:///{self.folder}/patients.db",
             "DOCPIPE_STORAGE__URL": str(self.folder / "storage"),
@@ -84,14 +91,17 @@ class Machines:
 
 
 @contextlib.asynccontextmanager
-async def machines(folder: Path, **options: Any) -> AsyncIterator[Machines]:
-    """The servers of a fleet, without workers."""
-    given = {"search_rate": FakeRate(10, 1.0), "mix": "tiny"} | options
+async def machines(
+    folder: Path, *, rate: Rate | None = FAST, patients: int = 100, **options: Any
+) -> AsyncIterator[Machines]:
+    """The servers of a fleet, without workers; `options` are of the fakes."""
+    given = {"search_rate": FakeRate(10, 1.0), "search_seconds": (0.0, 0.0), "mix": "tiny"} | options
     with fleet_servers.running(folder) as temporal, quota_store.running() as store:
+        store.open("docex.search", "docex.status", "tasktracker")
         async with fakes.serve(fakes.FakeOptions(**given)) as services:
-            made = Machines(folder, temporal, store, services, fleet_servers.key_file(folder))
+            made = Machines(folder, temporal, store, services, fleet_servers.key_file(folder), rate)
             async with open_patients(made.config("client")) as database:
-                await database.put([checked(row) for row in fakes.patients.sample()])
+                await database.put([checked(row) for row in fakes.patients.sample(count=patients)])
             yield made
 
 
@@ -130,3 +140,41 @@ async def working_processes(made: Machines, *names: str) -> AsyncIterator[list[W
         for worker in workers:
             if worker.process.returncode is None:
                 await worker.ended(signal.SIGKILL)
+
+
+class BareWorker:
+    """`tests.fleet_worker` in a process of its own, on a machine of its own."""
+
+    def __init__(self, box: Box, process: asyncio.subprocess.Process) -> None:
+        self.box = box
+        self.process = process
+
+    @classmethod
+    async def started(cls, made: Machines, name: str, **env: str) -> "BareWorker":
+        """One that is at work. While the file `hold` is in the folder of the fleet no conversion ends."""
+        box, log = made.machine(name), made.folder / f"{name}.log"
+        hold = {"DOCPIPE_TEST_HOLD": str(made.folder / "hold")}
+        with log.open("ab") as written:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                *("-m", "tests.fleet_worker"),
+                cwd=box.folder,
+                env={**os.environ, "PYTHONPATH": str(ROOT), **box.env, **hold, **env},
+                stdout=asyncio.subprocess.PIPE,
+                stderr=written,
+            )
+        assert process.stdout is not None
+        while line := await process.stdout.readline():
+            if line.startswith(b"docpipe works as"):
+                return cls(box, process)
+        raise AssertionError(log.read_text())
+
+    def send(self, number: int) -> None:
+        """A signal."""
+        self.process.send_signal(number)
+
+    async def killed(self) -> None:
+        """SIGKILL, where it has not ended."""
+        with contextlib.suppress(ProcessLookupError):
+            self.process.kill()
+        await self.process.wait()

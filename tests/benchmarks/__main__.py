@@ -28,6 +28,7 @@ from tests.benchmarks.chart import chart
 from tests.benchmarks.checkpoints import checkpoints
 from tests.benchmarks.conversion import conversion
 from tests.benchmarks.figures import Benchmark, machine, read, shown, written
+from tests.benchmarks.fleet import fleet, large
 from tests.benchmarks.growth import growth
 from tests.benchmarks.makespan import makespan
 from tests.benchmarks.patients import overhead
@@ -55,6 +56,8 @@ BENCHMARKS: dict[str, Benchmark] = {
     "web": web,
     "search": search,
     "shared quota": shared,
+    "fleet": fleet,
+    "fleet large": large,
     "chart": chart,
     "start": starts,
     "first request": first_request,

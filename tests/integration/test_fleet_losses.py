@@ -1,11 +1,8 @@
 """Workers killed with their disks or standing still, Temporal killed, lost answers: nothing is missed."""
 
 import asyncio
-import contextlib
-import os
 import shutil
 import signal
-import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -13,48 +10,11 @@ import pytest
 
 from docpipe.model import Activity, RunState
 from docpipe.storage import folder_name
-from tests.acceptance.conftest import ROOT, Box
-from tests.fleet_support import PATIENTS, Machines, machines
+from tests.fleet_support import PATIENTS, BareWorker, Machines, machines
 
 DOCUMENTS = 4
 BOTH = {"converted": 2 * DOCUMENTS}
 """Each document has another one in it."""
-
-
-class Process:
-    """A worker in a process of its own, on a machine of its own."""
-
-    def __init__(self, box: Box, process: asyncio.subprocess.Process) -> None:
-        self.box = box
-        self.process = process
-
-    def send(self, number: int) -> None:
-        self.process.send_signal(number)
-
-    async def killed(self) -> None:
-        with contextlib.suppress(ProcessLookupError):
-            self.process.kill()
-        await self.process.wait()
-
-
-async def started(made: Machines, name: str) -> Process:
-    """One that is at work."""
-    box = made.machine(name)
-    env = {**os.environ, "PYTHONPATH": str(ROOT), **box.env, "DOCPIPE_TEST_HOLD": str(made.folder / "hold")}
-    with (made.folder / f"{name}.log").open("ab") as log:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            *("-m", "tests.fleet_worker"),
-            cwd=box.folder,
-            env=env,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=log,
-        )
-    assert process.stdout is not None
-    while line := await process.stdout.readline():
-        if line.startswith(b"docpipe works as"):
-            return Process(box, process)
-    raise AssertionError((made.folder / f"{name}.log").read_text())
 
 
 @pytest.fixture
@@ -88,7 +48,9 @@ async def test_nothing_is_lost_or_doubled(fleet: Machines) -> None:
     fleet.services.add_fault("tracker.create|tracker.report|docex.status lost probability=0.3")
     hold = fleet.folder / "hold"
     hold.touch()
-    one, two, three = await asyncio.gather(*(started(fleet, name) for name in ("one", "two", "three")))
+    one, two, three = await asyncio.gather(
+        *(BareWorker.started(fleet, name, DOCPIPE_TEST_HEARTBEAT_S="8") for name in ("one", "two", "three"))
+    )
     try:
         async with fleet.runs() as runs:
             submitted = await runs.submit(patients)
