@@ -120,7 +120,7 @@ class Scene:
     state: Path
     storage: Storage
     beside: bool
-    """Whether another docpipe may be at work."""
+    """Whether another docpipe may be running."""
     progress: Callable[[str], None] = lambda _: None
     """Called often, with what is being checked now."""
     counts: Counter[str] = field(default_factory=Counter)

@@ -45,5 +45,5 @@ async def _tried(config: Config) -> str:
         opened = await stack.enter_async_context(open_fleet(config))
         await refuse_unfit(config, opened, store)
         number = len(await FleetRuns(opened.client, opened.keys, config.fleet.prefix).workers())
-    workers = f"{number} worker{'' if number == 1 else 's'} at work"
+    workers = f"{number} worker{'' if number == 1 else 's'} running"
     return f"can be used: namespace {config.fleet.namespace}, {workers}"

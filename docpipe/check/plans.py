@@ -87,13 +87,13 @@ def _judged(where: str, answer: Answer | Failure | None) -> Fit | Finding:
     if isinstance(answer, Failure):
         return Finding("notify", where, answer.reason, answer.cure or "ask those who run the receiver")
     if answer is None:
-        return Fit("notify", where, "answers; it takes no more at the moment (429)")
+        return Fit("notify", where, "answers; it accepts no more notifications at the moment (429)")
     if answer.ok:
         return Fit("notify", where, f"takes notifications ({answer.status})")
     cures = {
         HTTPStatus.UNAUTHORIZED: "compare notify.secret with the receiver's",
         HTTPStatus.FORBIDDEN: "compare notify.secret with the receiver's",
-        HTTPStatus.GONE: "it wants no notifications any more: remove notify.url",
+        HTTPStatus.GONE: "it has unsubscribed: remove notify.url",
     }
     cure = cures.get(HTTPStatus(answer.status), "check notify.url: it does not take notifications there")
     return Finding("notify", where, f"it answers a notification with status {answer.status}", cure)

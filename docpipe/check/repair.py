@@ -89,7 +89,7 @@ async def _repair(remedy: Remedy | None, activities: Activities) -> Mended | Non
             return await _convert(activities, document, spoiled)
         case GiveUp(metadata):
             await asyncio.to_thread(activities.storage.tree().remove, metadata)
-            return Mended(well=False, action="lost here for good")
+            return Mended(well=False, action="permanently lost here")
     return None
 
 

@@ -102,7 +102,7 @@ def _unable(config: Config) -> tuple[str, str] | None:
             if where
             else "its output shows the state of each service"
         )
-        return "another docpipe is at work and owns the quota", cure
+        return "another docpipe is running and owns the quota", cure
     try:
         if (folder / "checkpoints.db").exists() and outdated(folder) is not None:
             return "the checkpoint database is of an older docpipe", "check again after the next run"

@@ -39,7 +39,7 @@ def convert(args: argparse.Namespace) -> int:
         try:
             asyncio.run(_convert(args, config, files, Path(folder), output), debug=args.debug)
         except KeyboardInterrupt:
-            print(f"docpipe: stopped; what was converted lies in {args.to}.", file=sys.stderr)
+            print(f"docpipe: stopped; what was converted is in {args.to}.", file=sys.stderr)
             return 130
     return output.end()
 

@@ -36,7 +36,7 @@ log = structlog.get_logger(__name__)
 _OF_ONE_PROCESS: Final = {"until": "--until", "trace_http": "--trace-http"}
 _BEGINNING: Final = ("run", "submit", "retry")
 _NO_WORKER: Final = (
-    "docpipe: no worker of the fleet is at work: `docpipe worker` starts one; runs wait until then."
+    "docpipe: no worker of the fleet is running: `docpipe worker` starts one; runs wait until then."
 )
 
 

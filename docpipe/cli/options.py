@@ -209,7 +209,7 @@ def _add_status(
         "status",
         parents=parents,
         help="show where runs stand and what they wait for",
-        description="Show where runs stand and what they wait for, also those of a docpipe at work.",
+        description="Show the state of runs and what they wait for, also while docpipe runs.",
     )
     status.add_argument("which", nargs="?", metavar="PATIENT or RUN", help="only these runs")
     status.add_argument(
@@ -277,7 +277,7 @@ def _add_check(
         description="Try each part: configuration, services (one harmless question each, and no search), "
         "patients, storage, converters, OCR, LibreOffice, disks and memory. Then verify the checkpoint "
         "database, the state folder, the activity log and every stored document. It names the cure of each "
-        "problem. It may run beside a docpipe at work: it sends nothing to the services then, and "
+        "problem. It may run beside another docpipe: it sends nothing to the services then, and "
         "leaves out what a run is working on.",
         epilog="exit status: 0 when all is sound (or mended), 1 when something is wrong",
     )
@@ -290,7 +290,7 @@ def _add_check(
         "--repair",
         action="store_true",
         help="convert again what lost its readable forms, remove leftovers, mend permissions, and say what "
-        "is lost for good; not while another docpipe is at work",
+        "is permanently lost; not while another docpipe is running",
     )
 
 

@@ -47,8 +47,7 @@ def add_logs(
         "logs",
         parents=parents,
         help="show the activity log of a run",
-        description="Show every try of every activity of a run, from activity_log.csv and the logs that "
-        "were put aside.",
+        description="Show every try of every activity of a run, from activity_log.csv and its rotated files.",
         epilog="example: docpipe logs P123",
     )
     logs.add_argument("which", metavar="RUN|PATIENT", help="a run, or a patient for the latest one")
@@ -62,7 +61,7 @@ def add_report(
         "report",
         parents=parents,
         help="show the last report of a patient",
-        description="Print the last report of a patient as text for people, and where report.html lies.",
+        description="Print the last report of a patient as text, and where report.html is.",
         epilog="example: docpipe report P123 --open",
     )
     report.add_argument("which", metavar="PATIENT|RUN", help="a patient, for the latest report, or a run")
@@ -107,8 +106,8 @@ def add_forget(
         help="remove all data of a patient",
         description="Remove what docpipe keeps of a patient: documents and reports in the storage, runs and "
         "checkpoints, the spool, lines of the activity log, the search index, and the row in docpipe's own "
-        "patients database. Lists what it cannot reach, such as backups. No docpipe process may work on the "
-        "state folder meanwhile, and the patient may have no unfinished run.",
+        "patients database. Lists what it cannot reach, such as backups. No docpipe process may be using the "
+        "state folder, and the patient may have no unfinished run.",
         epilog="examples: docpipe forget P123 --dry-run; docpipe forget P123 --yes",
     )
     forget.add_argument("patient", metavar="PATIENT", help="the patient's id")

@@ -22,7 +22,7 @@ def add_plan(
         "plan",
         parents=parents,
         help="forecast how long it takes, and the bottleneck",
-        description="Forecast how long so many patients take: the real scheduling in virtual time, with "
+        description="Forecast how long a number of patients take: the real scheduling in virtual time, with "
         "search times, documents and conversion times of the finished runs in the state folder, or as given. "
         "Unfinished runs there come first; what is spent of the quotas counts. It needs no network and "
         "changes nothing.",

@@ -87,7 +87,7 @@ async def owned(config: Config, args: argparse.Namespace, *, instead: str = "") 
             if args.command in ("run", "resume"):
                 raise
             raise StateError(
-                f"{holder(config.state_dir).capitalize()} is at work on the state folder {config.state_dir}: "
+                f"{holder(config.state_dir).capitalize()} is using the state folder {config.state_dir}: "
                 "stop it (Ctrl-C) and try again; afterwards `docpipe resume` continues the other runs."
             ) from error
         yield docpipe

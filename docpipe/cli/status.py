@@ -83,7 +83,7 @@ def _status(args: argparse.Namespace, config: Config) -> int:
 
 def _warn_of(config: Config, presence: Presence) -> None:
     if (where := address(config.state_dir)) is not None:
-        print(f"docpipe: a service is at work on this folder, at {where}", file=sys.stderr)
+        print(f"docpipe: a service is using this folder, at {where}", file=sys.stderr)
     if presence.trouble is not None:
         print(f"docpipe: {presence.trouble}", file=sys.stderr)
 
@@ -120,7 +120,7 @@ def _presence(state: Path, runs: list[StoredRun], *, held: bool) -> Presence:
     return Presence(
         at_work=True,
         now=now,
-        trouble=f"docpipe is at work, but has noted nothing for {span_words(now - alive)}: {reason}.",
+        trouble=f"docpipe is running, but has written nothing for {span_words(now - alive)}: {reason}.",
     )
 
 

@@ -63,7 +63,7 @@ async def _ids_of(config: Config, filters: list[Filter]) -> list[str]:
     if refused:
         warn(f"docpipe: {refused} rows of the patients database are left out: their id is empty or no text.")
     if not ids:
-        raise UsageError(f"The patients database has nobody {'like that' if filters else 'in it'}.")
+        raise UsageError(f"The patients database has no patients{' with these values' if filters else ''}.")
     return list(ids)
 
 

@@ -16,7 +16,7 @@ from docpipe.errors import ConfigError, DocpipeError, UnreachableError
 
 _CONNECT_S: Final = 20.0
 _WRONG: Final = {
-    "UnknownIssuer": "the certificate of {address} is signed by nobody that docpipe trusts: set "
+    "UnknownIssuer": "the certificate of {address} is not signed by an authority that docpipe trusts: set "
     "fleet.ca_file to the certificate of its authority",
     "NotValidForName": "the certificate of {address} is for another name: correct the address, or set "
     "fleet.server_name to the name in it",

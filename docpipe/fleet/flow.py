@@ -243,7 +243,7 @@ class TemporalRun:
             if start.losses > _MOST_LOSSES:
                 raise RunError(
                     f"Files of the run were missing from the spool {start.losses} times: see that no "
-                    "lifecycle rule of the bucket removes what lies below spool/ within days."
+                    "lifecycle rule of the bucket removes what is below spool/ within days."
                 )
             start.stored = {}
             self.steps = {key: step for key, step in self.steps.items() if step.activity not in _OF_FILES}

@@ -128,7 +128,7 @@ class BucketSpool:
     async def _refuse_mixed(self, run_id: str, name: str, version: str | None) -> None:
         """Pieces of two versions are no file; the attempt fails, and the next one fetches it whole."""
         if await self.blobs.version(_blob(run_id, name, 0), Ticket(run_id)) != version:
-            raise OSError(errno.ESTALE, "it was written anew meanwhile", name)
+            raise OSError(errno.ESTALE, "it was replaced in the meantime", name)
 
     async def _piece(self, run_id: str, name: str, index: int) -> bytes:
         data = await self.blobs.get(_blob(run_id, name, index), Ticket(run_id))

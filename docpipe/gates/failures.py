@@ -22,7 +22,7 @@ _WANTS_CERTIFICATE: Final = frozenset(
     }
 )
 WANTS_CERTIFICATE: Final = Failure(
-    "no secure connection: it wants a certificate of docpipe",
+    "no secure connection: it requires a client certificate",
     sent=False,
     cure="set `client_cert_file` and `client_key_file` to what those who run it have given you",
     ours=True,
@@ -52,7 +52,7 @@ def no_proxy(status: int) -> Failure:
     """A proxy answered instead of the service; nothing came to the service."""
     if status == PROXY_LOGIN:
         cure = "check the key `proxy_login`"
-        return Failure("the proxy wants a login (407)", sent=False, cure=cure, ours=True)
+        return Failure("the proxy requires a login (407)", sent=False, cure=cure, ours=True)
     cure = "ask those who run the proxy whether it lets docpipe through"
     return Failure(f"the proxy gives no connection ({status})", sent=False, cure=cure, ours=True)
 
@@ -105,7 +105,7 @@ _KNOWN: Final = (
     (TimeoutError, Failure("no answer in time", cure="ask those who run it; docpipe waits until it answers")),
     (
         (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError, OSError),
-        Failure("the connection broke off", cure=f"{_ADDRESS}; with TLS it may want a certificate"),
+        Failure("the connection broke off", cure=f"{_ADDRESS}; with TLS it may require a client certificate"),
     ),
 )
 _CERTIFICATES: Final = {  # by the codes of x509_vfy.h

@@ -70,7 +70,7 @@ TROUBLES: Final[dict[int, Trouble]] = {
     errno.EAGAIN: _NO_PROCESS,
     errno.ENOMEM: _NO_MEMORY,
     errno.ESTALE: Trouble("the mount has gone stale ({what})", "mount it again"),
-    errno.ENOTCONN: Trouble("the mount has lost its server ({what})", "see to its server, or mount it again"),
+    errno.ENOTCONN: Trouble("the mount has lost its server ({what})", "check its server, or mount it again"),
     errno.EROFS: _READ_ONLY,
     errno.EIO: _BAD_DISK,
     errno.EACCES: _NO_RIGHT,
@@ -86,7 +86,7 @@ _OF_SQLITE: Final[dict[int, Trouble]] = {
     13: FULL,  # SQLITE_FULL
     14: Trouble(
         "checkpoints.db cannot be opened",
-        "see to its permissions, and to the limit of open files (ulimit -n)",
+        "check its permissions, and the limit of open files (ulimit -n)",
     ),
     15: HELD,  # SQLITE_PROTOCOL: the lock was not to be had
     778: FULL,  # SQLITE_IOERR_WRITE: some file systems say so where there is no room

@@ -225,7 +225,7 @@ class Fetch:
 
     async def _hops(self, url: URL, headers: Mapping[str, str]) -> aiohttp.ClientResponse:
         if not self._allowed(origin_of(url)):
-            raise ServiceError(f"The archive lies at an origin ({url.host}) that is not allowed.")
+            raise ServiceError(f"The archive is at an origin ({url.host}) that is not allowed.")
         for number in range(MAX_REDIRECTS + 1):
             response = await self._hop(url, headers, number)
             if await self._auth.renew(response.status):
@@ -276,7 +276,9 @@ class Fetch:
             self._calls.pop((gate.service.name, number))  # an answer ends a call
         elif not ask.encoded and response.headers.get("Content-Encoding", "identity").lower() != "identity":
             response.close()
-            raise ServiceError("The archive is sent encoded, although docpipe asked for it as it is.")
+            raise ServiceError(
+                "The archive is sent encoded, although docpipe requested it without an encoding."
+            )
         return response
 
     async def _session_of(self, url: URL, origin: str) -> aiohttp.ClientSession:

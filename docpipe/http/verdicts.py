@@ -57,7 +57,7 @@ def describe_probe(
             cure = answer.cure or "ask those who run it; docpipe waits until it is up again"
             raise UnfitError(f"{answer.reason}{status}", cure)
         case Answer(status=401 | 403):
-            raise UnfitError(f"it refuses the token, or wants one ({answer.status})", _keys(config))
+            raise UnfitError(f"it refuses the token, or requires one ({answer.status})", _keys(config))
     page = answer.headers.get("Content-Type", "").startswith("text/html")
     if page or not (answer.ok or answer.status in also):
         problem = f"it answers {what} with {'a web page' if page else 'status'} {answer.status}"

@@ -55,7 +55,7 @@ async def read_csv(path: Path) -> tuple[list[Patient], list[Refused]]:
                 refused.append(Refused(line, str(error)))
                 continue
             if patient.birth_date > tomorrow:
-                refused.append(Refused(line, "birth_date lies in the future"))
+                refused.append(Refused(line, "birth_date is in the future"))
             elif patient.id in patients:
                 refused.append(Refused(line, f"the same id is on line {lines[patient.id]}"))
             else:

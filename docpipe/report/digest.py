@@ -23,7 +23,7 @@ from docpipe.results.report import Entry, Finding, Mention, Report
 LIMIT: Final = 65_536
 """Characters, as the TaskTracker's contract has it. JSON Schema counts code points, programs in Java, C# and
 JavaScript count UTF-16 units: the digest keeps the limit either way."""
-_POINTER: Final = "\n(Shortened: {left} of {all} left out. The full report lies with the documents.)\n"
+_POINTER: Final = "\n(Shortened: {left} of {all} left out. The full report is with the documents.)\n"
 _ROOM: Final = 160  # for the pointer
 _SPECIAL: Final = re.compile(r"([\\`*_{}\[\]<>()#+!|~&$^-])")
 _NUMBERED: Final = re.compile(r"^(\d+)\.")

@@ -109,7 +109,7 @@ def timeline(steps: list[PastActivity], waits: list[PastWait], finished: str) ->
     polled = any(step.polls for step in steps)
     legend += (
         '<li><svg viewBox="0 0 12 12" aria-hidden="true"><line class="tick" x1="6" x2="6" y1="0" y2="12"/>'
-        "</svg> asked for the state of the search</li>"
+        "</svg> poll of the search</li>"
         if polled
         else ""
     )

@@ -16,7 +16,7 @@ from docpipe.report.words import one_line
 _LONGEST: Final = 400
 _OPEN: Final = "Open the original."
 _AGAIN: Final = "Ask the sender for another copy."
-_ADMIN: Final = "Report this to those who run docpipe, and open the original meanwhile."
+_ADMIN: Final = "Report this to your docpipe administrator, and open the original until then."
 _TRUST: Final = "Ask the sender whether the file belongs there."
 _SEE: Final = "Open the original to see whether it should be so."
 _SCANS: Final = (

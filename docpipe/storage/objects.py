@@ -287,7 +287,7 @@ class ObjectStorage:
         try:
             return await self._attempts.make("GET", request, None)
         except exceptions.PreconditionError as error:
-            raise OSError(errno.ESTALE, "the file was written anew meanwhile") from error
+            raise OSError(errno.ESTALE, "the file was replaced in the meantime") from error
 
     async def _head(self, path: str) -> "ObjectMeta":
         return await self._attempts.make("HEAD", lambda: obstore.head_async(self.store, path), None)

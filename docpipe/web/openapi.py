@@ -214,7 +214,7 @@ def _of_patients() -> Spec:
                 "problems": (404, 503),
             },
             "delete": {
-                "summary": "Remove all that docpipe keeps of a patient, for good.",
+                "summary": "Permanently remove all that docpipe keeps of a patient.",
                 "parameters": [param("path", "patient_id", TEXT, "The id.")],
                 "responses": {"200": json_response(ref("Forgotten"), "What was removed, and what stays.")},
                 "problems": (404, 409, 503),

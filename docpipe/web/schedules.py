@@ -107,10 +107,10 @@ def paths() -> Spec:
             "get": {"summary": "How notifications of ended runs stand.", "responses": {"200": notified}}
         },
         "/api/schedules/{name}/pause": change(
-            "Begin nothing more of a schedule; runs that have begun go on. Survives restarts."
+            "Start no further runs of a schedule; runs that have started continue. Survives restarts."
         ),
         "/api/schedules/{name}/resume": change(
-            "Take that back; who was due meanwhile is left out until the next round."
+            "Unpause a schedule; patients who were due in the meantime wait for the next round."
         ),
     }
 

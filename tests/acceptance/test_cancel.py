@@ -139,7 +139,7 @@ async def test_a_task_that_may_be_there(box: Box, services: fakes.Running) -> No
 
 @slowly
 async def test_what_cannot_be_cancelled(box: Box, services: fakes.Running) -> None:
-    """Unknown words are refused; while another docpipe is at work the command says so, with the cure."""
+    """Unknown words are refused; while another docpipe is running the command says so, with the cure."""
     unknown = await box.run("cancel", "nobody")
     assert unknown.status == 2
     assert "no run nobody" in unknown.err
@@ -148,7 +148,7 @@ async def test_what_cannot_be_cancelled(box: Box, services: fakes.Running) -> No
     for words in (("cancel", "P123"), ("retry", "P123")):
         busy = await box.run(*words)
         assert busy.status == 2
-        assert f"Process {process.pid} is at work" in busy.err
+        assert f"Process {process.pid} is using the state folder" in busy.err
         assert len(busy.err.splitlines()) == 1
     process.kill()
     await process.communicate()

@@ -56,7 +56,7 @@ async def test_what_is_lost_is_reported(box: Box, services: fakes.Running) -> No
     original.unlink()
     lost = await box.run("check", "--repair")
     assert lost.status == 1
-    assert "not mended: lost here for good" in lost.out
+    assert "not mended: permanently lost here" in lost.out
     assert f"docpipe retry {run['run_id']} --from DocEx_DownloadAndExtract" in lost.out
     retried = await box.run("retry", run["run_id"], "--from", "DocEx_DownloadAndExtract")
     assert retried.status == 0, retried.err
@@ -72,10 +72,10 @@ async def test_beside_a_docpipe_at_work(box: Box, services: fakes.Running) -> No
     await until(process, services, "docex.search")  # which a check never asks for
     looked = await box.run("check", "--json")
     assert (looked.status, looked.json["sound"]) == (0, True)
-    assert "another docpipe is at work" in looked.json["findings"][0]["problem"]
+    assert "another docpipe is running" in looked.json["findings"][0]["problem"]
     refused = await box.run("check", "--repair")
     assert refused.status == 2
-    assert f"Process {process.pid} is at work" in refused.err
+    assert f"Process {process.pid} is using the state folder" in refused.err
     process.kill()
     await process.communicate()
     assert (await box.run("check")).status == 0

@@ -77,7 +77,7 @@ async def test_commands_without_a_worker_say_so(fleet: Machines) -> None:
     box = fleet.machine("desk")
     assert (await box.run("submit", "--patient", "P100")).status == 0
     status = await box.run("status")
-    assert "no worker of the fleet is at work" in status.err
+    assert "no worker of the fleet is running" in status.err
     assert "queued" in status.out
     served = await box.run("serve")
     assert served.status == 2

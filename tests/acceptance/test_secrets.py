@@ -155,7 +155,7 @@ async def test_oauth2_sings_neither(box: Box, tmp_path_factory: pytest.TempPathF
         (held / "TASKTRACKER-login").write_text(f"me:{CANARIES['wrong']}")
         checked = await box.run("check", "--json")
         assert "401 invalid_client" in checked.out
-        assert "wants a login (407)" in checked.out
+        assert "requires a login (407)" in checked.out
         (held / "DOCEX-client").write_text(CANARIES["client"])
         (held / "TASKTRACKER-login").write_text(CANARIES["proxy"])
         ran = await box.run("run", "--patient", "P123", "--trace-http", "trace.har")

@@ -226,7 +226,7 @@ async def test_what_is_lost(kept: Kept) -> None:
     (finding,) = await kept.found()
     assert "other bytes than were stored" in finding.problem
     assert f"docpipe retry {kept.run_id} --from DocEx_DownloadAndExtract" in finding.cure
-    assert await kept.repaired() == ["lost here for good"]
+    assert await kept.repaired() == ["permanently lost here"]
     async with kept.opened() as docpipe:
         await docpipe.engine.retry(kept.run_id, "DocEx_DownloadAndExtract")
         await docpipe.engine.wait()

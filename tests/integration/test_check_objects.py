@@ -53,7 +53,11 @@ async def test_damage_in_a_bucket_is_found_and_mended(s3: S3, tmp_path: Path) ->
                     "a run has no manifest",
                 ]
             )
-            assert sorted(filter(None, done)) == ["converted again", "converted again", "lost here for good"]
+            assert sorted(filter(None, done)) == [
+                "converted again",
+                "converted again",
+                "permanently lost here",
+            ]
             left = [finding.problem async for finding in findings(scene)]
             assert "a run has no manifest" in left
             assert not [problem for problem in left if "text.md" in problem]

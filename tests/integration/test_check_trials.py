@@ -86,7 +86,7 @@ async def test_a_slow_quota_is_charged(tmp_path: Path, running: fakes.Running) -
         ("docex.* html404", "a web page instead of an answer"),
         ("docex.* hang", "no answer in time"),
         ("docex.* reset", "the connection broke off"),
-        ("docex.* 401", "it refuses the token, or wants one (401)"),
+        ("docex.* 401", "it refuses the token, or requires one (401)"),
         ("docex.* 405", "it answers a poll with status 405"),
     ],
 )
@@ -207,7 +207,7 @@ async def test_beside_another_docpipe(tmp_path: Path, running: fakes.Running) ->
     with StateFolder(config.state_dir) as state:
         state.announce("http://127.0.0.1:8080")
         results = await tried(config)
-    assert problems(results) == ["it was not asked: another docpipe is at work and owns the quota"] * 2
+    assert problems(results) == ["it was not asked: another docpipe is running and owns the quota"] * 2
     assert not any(finding.wrong for finding in results if isinstance(finding, Finding))
     assert "http://127.0.0.1:8080" in results[0].cure
     async with open_database(config.state_dir, virtual.wall_clock) as checkpoints:

@@ -188,7 +188,7 @@ async def test_check_tries_the_fleet(config: Config) -> None:
 
     (fit,) = await results(config)
     assert isinstance(fit, Fit)
-    assert fit.evidence == "can be used: namespace default, 0 workers at work"
+    assert fit.evidence == "can be used: namespace default, 0 workers running"
     (finding,) = await results(other(config, namespace="clinic"))
     assert isinstance(finding, Finding)
     assert "has no namespace 'clinic'" in finding.problem

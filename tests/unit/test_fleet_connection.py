@@ -73,7 +73,7 @@ async def test_certificates(tmp_path: Path, authority: trustme.CA) -> None:
     async with listening(served(authority)) as address:
         sentence = await refusal(tmp_path, temporal=address, tls=True, ca_file="other.pem")
         assert sentence.startswith("ConfigError fleet.temporal: the certificate of")
-        assert "signed by nobody that docpipe trusts: set fleet.ca_file" in sentence
+        assert "is not signed by an authority that docpipe trusts: set fleet.ca_file" in sentence
         sentence = await refusal(
             tmp_path, temporal=address, tls=True, ca_file="ca.pem", server_name="other.example"
         )

@@ -142,7 +142,7 @@ def test_the_detail_stands_behind() -> None:
     assert plain_words("").text == ""
 
 
-NO_FONT = "the PDF lacks some characters for want of a font; the text has them"
+NO_FONT = "the PDF lacks some characters because no font has them; the text has them"
 
 
 @pytest.mark.parametrize(
@@ -158,7 +158,7 @@ NO_FONT = "the PDF lacks some characters for want of a font; the text has them"
         ("the XML was not well-formed and was mended; check it against the original", Weight.CHECK),
         ("a name stands twice in the JSON; both values are shown", Weight.CHECK),
         ("hidden sheets are shown too", Weight.NOTE),
-        ("the PDF lacks some characters for want of a font; the text has them", Weight.NOTE),
+        ("the PDF lacks some characters because no font has them; the text has them", Weight.NOTE),
         (f"{NO_FONT}; install the package fonts-noto-cjk for them", Weight.NOTE),
         ("text in layers that are switched off was left out; the original has it", Weight.NOTE),
         ("text outside of the visible page was left out; the original has it", Weight.NOTE),

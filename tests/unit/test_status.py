@@ -59,7 +59,7 @@ async def test_somebody_is_at_work(state, capsys):
         output = printed(capsys)
         assert "waits for the search" in output.out
         assert "stopped" not in output.out
-        assert "noted nothing" not in output.err
+        assert "written nothing" not in output.err
         shape = json.loads(printed(capsys, "--json").out)
         assert (shape["at_work"], shape["trouble"]) == (True, None)
 
@@ -67,7 +67,7 @@ async def test_somebody_is_at_work(state, capsys):
 async def test_a_process_that_cannot_note_anything(state, capsys):
     """It holds the folder, and its last sign of life is old: status says so, and why, where it can know."""
     with StateFolder(state):
-        assert "has noted nothing for 1 h" in printed(capsys).err
+        assert "has written nothing for 1 h" in printed(capsys).err
         other = sqlite3.connect(state / "checkpoints.db", isolation_level=None)
         other.execute("BEGIN IMMEDIATE")
         try:

@@ -100,7 +100,7 @@ async def test_a_private_authority(authorities):
         ("expired", "has expired", "renew it"),
         ("early", "not valid yet", "clock of this machine"),
         ("unknown", "its issuer is not", "`ca_file`"),
-        ("nginx", "wants a certificate of docpipe", "`client_cert_file`"),
+        ("nginx", "requires a client certificate", "`client_cert_file`"),
     ],
 )
 async def test_failures_are_distinguished(authorities, kind, reason, cure):
@@ -180,8 +180,8 @@ async def test_a_proxy_leads_to_the_service(authorities):
 @pytest.mark.parametrize(
     ("scheme", "proxy", "reason", "cure"),
     [
-        ("https", Proxy("other:login"), "wants a login (407)", "`proxy_login`"),
-        ("http", Proxy("other:login"), "wants a login (407)", "`proxy_login`"),
+        ("https", Proxy("other:login"), "requires a login (407)", "`proxy_login`"),
+        ("http", Proxy("other:login"), "requires a login (407)", "`proxy_login`"),
         ("https", Proxy(refuse=403), "gives no connection (403)", "lets docpipe through"),
         ("https", Proxy(refuse=502), "gives no connection (502)", "ask those who run the proxy"),
         ("https", None, "no connection to the proxy", "`proxy`"),

@@ -50,7 +50,7 @@ async def test_what_cannot_be_listed_is_reported(tmp_path: Path) -> None:
     empty = config(tmp_path)
     with pytest.raises(UsageError, match="--all or --where COLUMN=VALUE"):
         await wanted_patients(args(), empty)
-    with pytest.raises(UsageError, match="has nobody in it"):
+    with pytest.raises(UsageError, match="database has no patients"):
         await wanted_patients(args(all=True), empty)
     with pytest.raises(PatientError, match="There is no patients database"):
         await wanted_patients(args(all=True), Config(patients=Patients(url=f"sqlite:///{tmp_path}/none.db")))

@@ -5,7 +5,7 @@ from typing import Final
 _RESULTS: Final = {  # 0085 and 0123
     "A": "amended", "B": "added to", "C": "corrected, it replaces an earlier result",
     "D": "deleted", "F": "final", "I": "pending, the specimen is in the laboratory",
-    "N": "not asked for, so not done", "O": "only ordered, no result", "P": "preliminary",
+    "N": "not ordered, so not done", "O": "only ordered, no result", "P": "preliminary",
     "R": "not yet verified", "S": "partial", "U": "final, as sent before", "V": "verified",
     "W": "wrong, for example posted to the wrong patient",
     "X": "no result could be obtained",

@@ -55,7 +55,7 @@ _REMEMBERED: Final = 12
 """Typst keeps what it computed before, 100 MB a part, and drops what ten documents did not use."""
 _WIDEST: Final = 14
 """A table with more columns is set as records, since its cells would be too narrow for words."""
-_NO_FONT: Final = "the PDF lacks some characters for want of a font; the text has them"
+_NO_FONT: Final = "the PDF lacks some characters because no font has them; the text has them"
 _LACKING: Final = re.compile(r'the text `"(.+?)"` could not be displayed')
 _FONTS: Final = {
     "fonts-noto-cjk": re.compile("[\u1100-\u11ff\u2e80-\u9fff\ua960-\ua97f\uac00-\ud7ff\uf900-\ufaff]"),

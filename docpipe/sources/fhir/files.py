@@ -58,7 +58,7 @@ _REASONS: Final = {
     401: "The exchange does not let docpipe have it (401).",
     403: "The exchange does not let docpipe have it (403).",
     404: "The exchange lists it, but does not have it (404).",
-    406: "The exchange has it in no form that docpipe asked for (406).",
+    406: "The exchange offers it in none of the formats that docpipe requested (406).",
     410: "The exchange lists it, but does not have it any more (410).",
 }
 

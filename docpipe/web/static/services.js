@@ -162,8 +162,8 @@ function machine(services, disk) {
       "div",
       { class: "gauge" },
       h("span", {}, "Converters"),
-      h("meter", { min: 0, max: size, value: busy, "aria-label": `${busy} of ${size} converters at work` }),
-      h("span", { class: "faint" }, `${busy} of ${size} at work${waiting ? `, ${waiting} wait` : ""}`),
+      h("meter", { min: 0, max: size, value: busy, "aria-label": `${busy} of ${size} converters busy` }),
+      h("span", { class: "faint" }, `${busy} of ${size} busy${waiting ? `, ${waiting} wait` : ""}`),
     ),
     disk
       ? h(

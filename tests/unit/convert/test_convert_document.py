@@ -304,7 +304,7 @@ def test_glyphs_that_no_font_has_cost_pdfa_and_are_reported():
     """A character without a glyph does not stop the PDF; the warning says where to read it."""
     made = typeset.render([Paragraph("\U0001fbf0 \U00012345 a")], Facts())
     assert made.proven is None
-    assert made.warnings == ("the PDF lacks some characters for want of a font; the text has them",)
+    assert made.warnings == ("the PDF lacks some characters because no font has them; the text has them",)
 
 
 def test_large_documents_are_set_in_parts():

@@ -191,7 +191,7 @@ STATES = {
     "D": ("~~1.1~~", "deleted (D)"),
     "W": ("~~1.1~~", "wrong, for example posted to the wrong patient (W)"),
     "X": ("1.1", "no result could be obtained (X)"),
-    "N": ("1.1", "not asked for, so not done (N)"),
+    "N": ("1.1", "not ordered, so not done (N)"),
     "Q": ("1.1", "Q"),
 }
 
