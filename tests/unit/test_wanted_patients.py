@@ -34,7 +34,7 @@ async def test_everybody_and_those_who_meet_every_condition(tmp_path: Path) -> N
     assert await wanted_patients(args(where=["ward=B"], patient=["X1"]), wards) == ["X1", "P1", "P2"]
     assert await wanted_patients(args(where=["ward=B", "id>P1"]), wards) == ["P2"]
     assert await wanted_patients(args(patient=["X1"]), wards) == ["X1"]
-    with pytest.raises(UsageError, match="nobody like that"):
+    with pytest.raises(UsageError, match="no patients with these values"):
         await wanted_patients(args(where=["ward=' OR 1=1"]), wards)
 
 
