@@ -22,7 +22,7 @@ from docpipe.errors import UnreachableError, UsageError
 from docpipe.fleet.flow import CARD, NAME
 from docpipe.fleet.keys import Keyring
 from docpipe.fleet.messages import Card, Doing, Ended, Start
-from docpipe.fleet.queues import PIPELINE, priority_key, run_queue
+from docpipe.fleet.queues import COMPUTE_S, PIPELINE, priority_key, run_queue
 from docpipe.fleet.views import FleetRun, as_it_stands, kept_of, pending_of, run_of
 from docpipe.model import Activity, Clock, RunIds, time_of
 
@@ -93,6 +93,7 @@ class FleetRuns:
             run_id=run_id,
             patient_id=patient_id,
             prefix=self.prefix,
+            pipeline=self.pipeline,
             priority=priority,
             created_at=now,
             longest=self.longest,
@@ -130,6 +131,7 @@ class FleetRuns:
                 start,
                 id=self._names(start.patient_id)[0],
                 task_queue=run_queue(self.prefix, self.pipeline),
+                task_timeout=timedelta(seconds=COMPUTE_S),
                 id_conflict_policy=conflict,
                 memo={CARD: card},
                 priority=Priority(priority_key=priority_key(start.priority, Activity.CREATE_TASK)),
@@ -327,6 +329,7 @@ class FleetRuns:
             run_id=stored.run_id,
             patient_id=stored.patient_id,
             prefix=self.prefix,
+            pipeline=self.pipeline,
             priority=stored.priority,
             created_at=stored.created_at,
             started_at=stored.started_at or 0.0,

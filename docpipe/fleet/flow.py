@@ -55,8 +55,8 @@ class BrokenError(DocpipeError):
 class _Remote:
     """The activities by their names: `TemporalRun.do` knows them by that, and workers do them."""
 
-    def __init__(self, prefix: str) -> None:
-        self._prefix = prefix
+    def __init__(self, start: Start) -> None:
+        self._start = start
 
     def __getattr__(self, name: str) -> str:
         return name
@@ -70,7 +70,7 @@ class _Remote:
     async def release(self, run_id: str, address: str | None) -> None:
         """Once, and without an error."""
         if address is not None:
-            queue = task_queue(self._prefix, Queue.DOCEX)
+            queue = _queue(self._start, Queue.DOCEX)
             await _best_effort(RELEASE, [run_id, address], queue, RetryPolicy(maximum_attempts=1))
 
 
@@ -165,7 +165,7 @@ class TemporalRun:
             activity.value,
             call,
             result_type=Answer,
-            task_queue=task_queue(self.start.prefix, OF_ACTIVITY[activity]),
+            task_queue=_queue(self.start, OF_ACTIVITY[activity]),
             start_to_close_timeout=_LONGEST,
             heartbeat_timeout=HEARTBEAT,
             retry_policy=_RETRY,
@@ -277,7 +277,7 @@ class RetrievePatient:
     def __init__(self, start: Start) -> None:
         start.started_at = start.started_at or _now()
         self._run = TemporalRun(start)
-        self._activities = cast("Activities", _Remote(start.prefix))
+        self._activities = cast("Activities", _Remote(start))
 
     @workflow.run
     async def retrieve(self, start: Start) -> Ended:
@@ -302,7 +302,7 @@ class RetrievePatient:
             error=ending.error,
             counts=ending.counts,
         )
-        queue = task_queue(start.prefix, Queue.TRACKER)
+        queue = _queue(start, Queue.TRACKER)
         with contextlib.suppress(asyncio.CancelledError):  # it has ended already
             await _best_effort(CLEAR_SPOOL, [run.id], queue, RetryPolicy(maximum_attempts=3))
         workflow.upsert_memo({CARD: card})
@@ -324,6 +324,10 @@ class RetrievePatient:
             cancelling=run.gives_up,
             priority=run.start.priority,
         )
+
+
+def _queue(start: Start, name: str) -> str:
+    return task_queue(start.prefix, name, start.pipeline)
 
 
 def _now() -> float:

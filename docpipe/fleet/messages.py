@@ -21,6 +21,8 @@ class Start(Struct, kw_only=True, omit_defaults=True):
     patient_id: str
     prefix: str
     """Of the fleet; see `config.fleet.prefix`."""
+    pipeline: int = 1
+    """Of the release that began the run; see `queues.PIPELINE`."""
     priority: int = 0
     created_at: float
     started_at: float = 0.0

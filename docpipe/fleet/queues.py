@@ -11,6 +11,10 @@ PIPELINE: Final = 1
 workers of the release that began them."""
 
 
+COMPUTE_S: Final = 30
+"""So long a worker may compute the next steps of a run; then another one does, since it may be lost."""
+
+
 class Queue(StrEnum):
     """What `docpipe worker --queues` names."""
 
@@ -66,9 +70,15 @@ def slots_of(queue: Queue, *, downloads: int, conversions: int) -> list[Slots]:
     return [Slots(queue, _TASKS)]
 
 
-def task_queue(prefix: str, name: str) -> str:
-    """The name of a queue in Temporal, which fleets may share."""
-    return f"{prefix}-{name}"
+def task_queue(prefix: str, name: str, pipeline: int = PIPELINE) -> str:
+    """The name of a queue of activities in Temporal, which fleets may share.
+
+    Args:
+        prefix: of the fleet.
+        name: of the queue.
+        pipeline: of the release that began the run; its activities, too, are for workers of that release.
+    """
+    return f"{prefix}-{name}" if pipeline == 1 else f"{prefix}-{name}-{pipeline}"
 
 
 def run_queue(prefix: str, pipeline: int = PIPELINE) -> str:

@@ -22,7 +22,7 @@ from docpipe.fleet.flow import RetrievePatient
 from docpipe.fleet.forgetful import Nothing
 from docpipe.fleet.opening import open_fleet
 from docpipe.fleet.probes import Probes, listening
-from docpipe.fleet.queues import PIPELINE, Queue, run_queue, slots_of, task_queue
+from docpipe.fleet.queues import COMPUTE_S, PIPELINE, Queue, run_queue, slots_of, task_queue
 from docpipe.fleet.spool import BucketSpool
 from docpipe.fleet.tidying import tidy_once
 from docpipe.model import Clock
@@ -129,6 +129,17 @@ async def _tick(worker: FleetWorker, spool: BucketSpool) -> None:
             await tidy_once(worker.client, spool.blobs, worker.config.fleet.prefix)
 
 
+def _be_patient(worker: Worker) -> None:
+    """Let the next steps of a run be computed for `COMPUTE_S`.
+
+    The SDK takes a run for deadlocked after 2 s, without an option. 10,000 documents take a second of CPU, so
+    that on a busy machine their run would be computed anew for ever. Nothing in a run can block.
+    """
+    computing = worker._workflow_worker  # noqa: SLF001 -- a test fails where the SDK names it otherwise
+    if computing is not None:
+        computing._deadlock_timeout_seconds = COMPUTE_S  # noqa: SLF001
+
+
 def _workers(worker: FleetWorker, pipeline: int) -> list[Worker]:
     """A worker of the runs' workflows, and one for each task queue."""
     config, client = worker.config, worker.client
@@ -143,12 +154,13 @@ def _workers(worker: FleetWorker, pipeline: int) -> list[Worker]:
             max_cached_workflows=_CACHED,
         )
     ]
+    _be_patient(made[0])
     conversions = convert.workers or default_workers(convert.memory)
     for queue in worker.queues:
         for slots in slots_of(queue, downloads=config.docex.max_downloads, conversions=conversions):
             of_queue = Worker(
                 client,
-                task_queue=task_queue(prefix, slots.name),
+                task_queue=task_queue(prefix, slots.name, pipeline),
                 activities=worker.doer.of_queue(slots.name),
                 identity=worker.name,
                 max_concurrent_activities=slots.tasks,

@@ -187,7 +187,7 @@ async def _waiting(number: int) -> list[Figure]:
             idle, empty, before = _memory(pid, "VmRSS"), _size(database), used(made, workers)
             began = time.perf_counter()
             await runs.submit(patients)
-            while len(made.services.docex.of("docex.status")) < number:
+            while len(made.services.docex.ledger.of("docex.status")) < number:
                 await asyncio.sleep(0.5)
             took = time.perf_counter() - began
             held = await _held(probes)

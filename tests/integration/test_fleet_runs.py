@@ -1,7 +1,9 @@
 """Runs of a fleet with one worker: cancelled, retried, carried over, and without their spool."""
 
 import asyncio
+import csv
 import shutil
+import time
 from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -12,6 +14,7 @@ import pytest_asyncio
 
 from docpipe.errors import UsageError
 from docpipe.fleet.client import FleetRuns
+from docpipe.fleet.flow import TemporalRun
 from docpipe.fleet.queues import PIPELINE
 from docpipe.fleet.spool import BucketSpool
 from docpipe.fleet.worker import FleetWorker, working
@@ -138,8 +141,16 @@ async def test_files_that_are_lost_are_downloaded_again(world: World) -> None:
     assert len(world.tasks_of(ended.run_id)) == 1
 
 
+def done_by(made: Machines, name: str) -> set[str]:
+    """The runs of whose activities a worker has done any, by its own log."""
+    with (made.folder / name / "activity_log.csv").open(encoding="utf-8", newline="") as log:
+        return {row["run_id"] for row in csv.DictReader(log)}
+
+
 async def test_releases_work_side_by_side(world: World) -> None:
-    """A run stays with workers of the release that began it, and waits for one where there is none."""
+    """A run stays with workers of the release that began it, with all its activities, and waits for one where
+    there is none; a retry of it is begun by the release that is asked.
+    """
     later = PIPELINE + 1
     config = world.machines.config("upgraded")
     async with world.machines.runs(pipeline=later) as runs:
@@ -150,8 +161,36 @@ async def test_releases_work_side_by_side(world: World) -> None:
         (still,) = await runs.with_progress([run])
         assert still.state is RunState.QUEUED
         async with working(config, converter=CONVERTER, inline=True, pipeline=later):
-            (ended,) = await runs.wait([run])
-    assert (ended.state, ended.counts) == (RunState.COMPLETED, {"converted": 2 * DOCUMENTS})
+            both = [run, *await world.runs.submit(["P110"])]
+            ended = await runs.wait(both)
+            again = await runs.retry((await runs.runs("P106"))[0], Activity.UPDATE_STATUS)
+            (retried,) = await runs.wait([again])
+    assert {(one.state, one.counts["converted"]) for one in ended} == {(RunState.COMPLETED, 2 * DOCUMENTS)}
+    assert retried.state is RunState.COMPLETED
+    upgraded, old = done_by(world.machines, "upgraded"), done_by(world.machines, "worker")
+    assert upgraded == {run.stored.run_id, mine.stored.run_id}
+    assert run.stored.run_id not in old
+    assert both[1].stored.run_id in old
+
+
+async def test_computing_a_course_may_take_its_time(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The SDK takes a run for deadlocked after 2 s, which many documents take on a busy machine."""
+    computed = TemporalRun.do
+
+    async def slow(self: TemporalRun, *args: Any, **kwargs: Any) -> Any:
+        if args[0] is Activity.REPORT and not slept:
+            slept.append(True)
+            time.sleep(3.0)  # noqa: ASYNC251 -- it stands for computing
+        return await computed(self, *args, **kwargs)
+
+    slept: list[bool] = []
+    monkeypatch.setattr(TemporalRun, "do", slow)
+    (run,) = await world.runs.submit(["P111"])
+    (ended,) = await world.runs.wait([run])
+    assert (ended.state, len(slept)) == (RunState.COMPLETED, 1)
+    handle = world.runs.client.get_workflow_handle(run.workflow)
+    events = [event async for event in handle.fetch_history_events()]
+    assert not [event for event in events if event.HasField("workflow_task_failed_event_attributes")]
 
 
 async def test_outages_of_both_services_are_waited_out(world: World) -> None:
