@@ -5,7 +5,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol, TypeVar
 
@@ -315,18 +315,28 @@ async def _documents(
             storing = (activities.store, place, member, done)
             put = await run.do(Activity.STORE, *storing, kind=Stored, item=item, about=about)
         parts = files_of.parts(left, seen, item, member, done)
-        embedded = await _each(one(f"{item}.{number}", part) for number, part in enumerate(parts, 1))
+        embedded = await _each(one, ((f"{item}.{number}", part) for number, part in enumerate(parts, 1)))
         return [files_of.stored_entry(member, done, put.key), *(file for files in embedded for file in files)]
 
-    groups = await _each(one(f"{number:05d}", member) for number, member in enumerate(members, 1))
+    groups = await _each(one, ((f"{number:05d}", member) for number, member in enumerate(members, 1)))
     return [file for files in groups for file in files]
 
 
-async def _each(work: Any) -> list[list[Entry]]:
-    """Await all concurrently; the first error cancels the others and is raised as it is."""
+async def _each(
+    work: Callable[[str, Member], Coroutine[Any, Any, list[Entry]]], items: Iterable[tuple[str, Member]]
+) -> list[list[Entry]]:
+    """Await all concurrently; the first error cancels the others and is raised as it is.
+
+    A document begins when one of those before it has ended: of 10,000 only some are in memory, and a workflow
+    that is replayed does not pass them all at each step.
+    """
+    begun, tasks = asyncio.Semaphore(CONCURRENT_DOCUMENTS), []
     try:
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(coroutine) for coroutine in work]
+            for item in items:
+                await begun.acquire()
+                tasks.append(group.create_task(work(*item)))
+                tasks[-1].add_done_callback(lambda _: begun.release())
     except BaseExceptionGroup as errors:
         raise errors.exceptions[0] from None
     return [task.result() for task in tasks]

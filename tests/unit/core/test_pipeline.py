@@ -290,6 +290,22 @@ async def test_documents_are_converted_side_by_side_up_to_a_bound(files):
     assert most == min(files, CONCURRENT_DOCUMENTS)
 
 
+async def test_of_many_documents_few_are_in_memory_at_a_time():
+    """Also of those that wait: a workflow is replayed, and all of its tasks with it."""
+    most = 0
+
+    class Counting(MemoryActivities):
+        async def convert(self, step, place, member, patient=None):
+            nonlocal most
+            await asyncio.sleep(0)
+            most = max(most, len(asyncio.all_tasks()))
+            return await super().convert(step, place, member, patient)
+
+    ending = await retrieve(MemoryRun(), Counting([member(f"{number}.txt") for number in range(500)]))
+    assert ending.counts == {"converted": 500}
+    assert most <= 2 * CONCURRENT_DOCUMENTS + 2
+
+
 async def test_what_a_document_says_of_itself_comes_before_what_is_declared():
     """Title and date are the document's own where it has them, else those that the exchange declares."""
 
