@@ -8,6 +8,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -212,6 +213,10 @@ class _Done:
     def _pdf(self, folder: Path) -> bool:
         pdf = self.content.pdf
         self.proven = self.content.proven
+        if self.content.bare and isinstance(pdf, bytes):
+            with suppress(heads.HeadsError):
+                pdf = heads.with_heads(pdf, self._sheet())
+                self.libraries += ["typst", "pikepdf"]
         if pdf is None:
             pdf = self._headed()
         if pdf is None:

@@ -100,6 +100,8 @@ class Content:
     blocks: tuple[Block, ...]
     pdf: Path | bytes | None = None
     """The document as a PDF, None where it is to be set from the blocks."""
+    bare: bool = False
+    """Whether `pdf` is a picture on pages that do not say whose they are; each gets a line above it."""
     facts: Facts = field(default_factory=Facts)
     embedded: tuple[Embedded, ...] = ()
     warnings: tuple[str, ...] = ()

@@ -83,7 +83,9 @@ def header(dataset: Any, coded: Iterable[tuple[str, str]] = ()) -> Iterator[Bloc
     """The main elements, then `coded`, then all other elements with text."""
     born = iso_date(text_of(dataset, "PatientBirthDate"))
     sex = _SEX.get(text_of(dataset, "PatientSex").upper(), "")
-    patient = [text_of(dataset, "PatientName"), f"born {born}" if born else "", sex]
+    number = text_of(dataset, "PatientID")
+    numbered = f"number {number}" if number else ""
+    patient = [text_of(dataset, "PatientName"), f"born {born}" if born else "", sex, numbered]
     lines = [("Patient", ", ".join(part for part in patient if part)), ("Date", when(dataset, "Study"))]
     lines += [(label, text_of(dataset, name)) for label, name in _MAIN]
     lines += coded

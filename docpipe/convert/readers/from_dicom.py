@@ -83,6 +83,7 @@ def _read(source: Source) -> Content:
     return Content(
         blocks=tuple(blocks),
         pdf=pdf,
+        bare=True,
         facts=facts,
         embedded=embedded,
         warnings=tuple(warnings),

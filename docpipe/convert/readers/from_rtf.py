@@ -130,6 +130,8 @@ class _Page:
                 self._runs.add(event.text, event.look)
             case "par":
                 self._end_paragraph()
+            case "nestrow":
+                self._end_nested_row()
             case "cell":
                 self._cell.append(self._take_text())
                 self._row.append("\n".join(part for part in self._cell if part))
@@ -144,6 +146,12 @@ class _Page:
                 self._form.take(event.word, event.number)
             case _:
                 self._take_property(event)
+
+    def _end_nested_row(self) -> None:
+        """A row of a table within a cell is a line; nothing parts its last cell from what follows."""
+        if self._runs.parts and self._runs.parts[-1][0].strip() == "|":
+            self._runs.parts.pop()
+        self._runs.add("\n")
 
     def _take_property(self, event: Event) -> None:
         match event.kind:

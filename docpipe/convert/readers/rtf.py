@@ -23,7 +23,7 @@ from docpipe.convert.readers.runs import CHANGED, HIDDEN, PLAIN, Look, joined
 _SYMBOL: Final = 2
 _ROMAN: Final = {"ansi": "cp1252", "mac": "mac_roman", "pc": "cp437", "pca": "cp850"}
 _CHARACTERS: Final = {
-    "tab": "\t", "line": "\n", "lbr": "\n", "softline": "\n", "nestcell": " | ", "nestrow": "\n",
+    "tab": "\t", "line": "\n", "lbr": "\n", "softline": "\n", "nestcell": " | ",
     "emdash": "\N{EM DASH}", "endash": "\N{EN DASH}", "bullet": "•", "emspace": " ", "enspace": " ",
     "qmspace": " ", "lquote": "\N{LEFT SINGLE QUOTATION MARK}", "rquote": "\N{RIGHT SINGLE QUOTATION MARK}",
     "ldblquote": "“", "rdblquote": "”",
@@ -136,6 +136,10 @@ class Rtf:
         match place:
             case "note":
                 yield Event("text", self._style.place, "]")
+            case "header" | "footer":
+                yield Event("par", place)  # its last paragraph may lack its mark
+            case "nested":
+                yield Event("nestrow", self._style.place)
             case "comment":
                 yield Event("end", "comment", self._commenter)
                 self._commenter = ""
@@ -352,7 +356,7 @@ class Rtf:
 
 _DATE: Final = frozenset({"yr", "mo", "dy"})
 _EVENTS: Final = {
-    "par": "par", "sect": "par", "page": "par", "cell": "cell", "row": "row", "pard": "pard",
+    "par": "par", "sect": "par", "page": "par", "column": "par", "cell": "cell", "row": "row", "pard": "pard",
     "intbl": "intbl", "s": "style", "ls": "ls", "ilvl": "ilvl", "trowd": "define", "trleft": "define",
     "cellx": "define", "clcbpat": "define",
 }  # fmt: skip

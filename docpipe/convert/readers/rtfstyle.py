@@ -16,17 +16,17 @@ SKIPPED: Final = {
     "ffhelptext", "ffstattext", "ffentrymcr", "ffexitmcr", "levelnumbers", "listname", "bkmkstart",
     "bkmkend", "pntxta",
     "pntxtb", "pnseclvl", "background", "ftnsep", "ftnsepc", "aftnsep", "aftnsepc", "ftncn", "aftncn",
-    "userprops", "docvar", "mmathpr", "oleclsid",
+    "userprops", "docvar", "mmathpr", "oleclsid", "nonesttables",
 }  # fmt: skip
 PLACES: Final = {
     "fonttbl": "font", "stylesheet": "stylesheet", "info": "info", "shptxt": "body", "dptxbxtext": "body",
     "listtable": "lists", "listoverridetable": "overrides", "leveltext": "leveltext",
     "fldinst": "instruction", "moMath": "math",
     "formfield": "form", "ffl": "choice", "annotation": "comment", "atnauthor": "commenter", "sn": "name",
-    "sv": "value",
+    "sv": "value", "nesttableprops": "nested",
 }  # fmt: skip
 """Where the text of a destination goes."""
-_QUIET: Final = frozenset({"skip", "gone", "info", "lists", "overrides", "form"})
+_QUIET: Final = frozenset({"skip", "gone", "info", "lists", "overrides", "form", "nested"})
 NOTHING_STYLED: Final = Styled()
 _USUAL_SHIFT: Final = 6
 """Half points by which text is moved up or down where no number says it."""

@@ -6,6 +6,7 @@ import time
 
 import numpy as np
 import pydicom
+import pypdfium2
 import pytest
 from PIL import Image
 
@@ -94,7 +95,6 @@ def test_picture_and_header(tmp_path):
 def test_same_bytes_same_pdf(tmp_path):
     """Nothing in the PDF depends on when it was made, to the second."""
     first = run(tmp_path / "a", saved(picture(HALVES)))[1]["document.pdf"]
-    assert b"/ID" not in first
     time.sleep(1.1)  # what is made of the time of day changes with the second
     assert run(tmp_path / "b", saved(picture(HALVES)))[1]["document.pdf"] == first
 
@@ -300,3 +300,19 @@ def test_texts_within_sequences_are_kept(tmp_path):
     assert "ROI Name: GTV left lung" in text
     assert "Target Prescription Dose: 60" in text
     assert "elsewhere" not in text
+
+
+def test_page_of_a_picture_says_whose_it_is(tmp_path):
+    """Above the picture, which stays as it is, stands the line that typeset pages bear."""
+    made = picture(HALVES, PatientID="4711")
+    _, outputs = run(tmp_path, saved(made))
+    with pypdfium2.PdfDocument(outputs["document.pdf"]) as pdf:
+        page = pdf[0]
+        text = page.get_textpage().get_text_range()
+        height = page.get_height()
+        places = [each.get_bounds() for each in page.get_objects(max_depth=1)]
+    for part in ("Jane Doe", "1970-01-02", "4711", "Chest", "page 1 of 1"):
+        assert part in text
+    assert all(top <= height for _, _, _, top in places)
+    assert shade(tmp_path, 0) < 20
+    assert shade(tmp_path, 1) > 230

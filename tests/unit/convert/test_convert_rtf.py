@@ -224,3 +224,30 @@ def test_bytes_after_the_end_are_left_out_with_a_warning(tmp_path):
     done, _ = run(tmp_path / "b", rtf("a") + b"\0\0\r\n")
     assert done["warnings"] == []
     assert "stop" in text_of(tmp_path / "c", rtf(r"a}\par stop warfarin\par"))
+
+
+NESTED = (
+    r"\trowd\cellx3000\cellx6000\pard\intbl Insulin\cell\pard\intbl\itap2 am\nestcell 10\nestcell"
+    r"{\*\nesttableprops\trowd\cellx1000\cellx2000\nestrow}{\nonesttables\par}"
+    r"\pard\intbl\itap2 pm\nestcell \nestcell"
+    r"{\*\nesttableprops\trowd\cellx1000\cellx2000\nestrow}{\nonesttables\par}"
+    r"\pard\intbl with meals\cell\row\pard x"
+)
+
+
+def test_rows_of_a_table_within_a_cell_are_lines(tmp_path):
+    """A row within a cell ends where its properties stand; a blank one at its end is kept apart."""
+    text = text_of(tmp_path, rtf(NESTED))
+    assert r"| Insulin | am \| 10<br>pm \|<br>with meals |" in text
+
+
+def test_margins_without_a_paragraph_mark(tmp_path):
+    """The last paragraph of a header or footer counts without its mark."""
+    text = text_of(tmp_path, rtf(r"{\header Ada Roe, 4711}{\footer Ward 3}x\par"))
+    assert text.startswith("Page header: Ada Roe, 4711\n")
+    assert "Page footer: Ward 3" in text
+
+
+def test_break_of_a_column_ends_a_paragraph(tmp_path):
+    """What stands in two columns is not one word."""
+    assert text_of(tmp_path, rtf(r"K 6.9\column Na 140\par")) == "K 6.9\n\nNa 140\n"
