@@ -40,6 +40,33 @@ def warm_colour(value: str, least: float) -> str:
     return next(name for end, name in _HUES if hue * 360 < end)
 
 
+WHITE: Final = "ffffff"
+UNKNOWN: Final = "?"
+"""Paper that is not of one colour, or of which nobody knows."""
+_ALIKE: Final = 6
+"""Steps of 255 within which no eye tells colours apart."""
+
+
+def code_of(value: str | None) -> str | None:
+    """The code of a colour that is written as `#FFFFFF`, `FFFFFF` or `FFFFFFFF` (alpha first), in lower case;
+    None for anything else.
+    """
+    digits = (value or "").strip().removeprefix("#").lower()
+    if len(digits) == 8:  # noqa: PLR2004 - AARRGGBB
+        digits = digits[2:]
+    return digits if re.fullmatch("[0-9a-f]{6}", digits) else None
+
+
+def vanishes(letters: str | None, paper: str | None) -> bool:
+    """Whether letters of a colour, as a code, cannot be seen on paper of a colour; False where either is not
+    known.
+    """
+    if code_of(letters) is None or code_of(paper) is None:
+        return False
+    pairs = zip(bytes.fromhex(letters or ""), bytes.fromhex(paper or ""), strict=True)
+    return all(abs(one - other) <= _ALIKE for one, other in pairs)
+
+
 def flags_behind(runs: Sequence[tuple[str, str]]) -> list[str]:
     """The names of colours that stand behind runs of a text, each with its colour: behind each passage that a
     colour flags, `6.9 [red]`. What most of the text has flags nothing in it, nor does a colour of mere signs.

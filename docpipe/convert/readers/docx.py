@@ -15,13 +15,14 @@ from docpipe.convert.core.blocks import (
     pictures,
     tidy,
 )
+from docpipe.convert.core.colours import UNKNOWN, WHITE
 from docpipe.convert.core.marks import Mark
 from docpipe.convert.core.symbols import in_font
 from docpipe.convert.core.xmltree import Element, local, text_of
 from docpipe.convert.readers.docxcells import Cell, lines
 from docpipe.convert.readers.docxcontrols import form_field, unwritten
 from docpipe.convert.readers.docxlists import Item, Lists
-from docpipe.convert.readers.docxstyles import Given, RunStyle, Styles, TableStyle, looks_of
+from docpipe.convert.readers.docxstyles import Given, RunStyle, Styles, TableStyle, looks_of, shade_of
 from docpipe.convert.readers.grids import laid_out
 from docpipe.convert.readers.labels import listing
 from docpipe.convert.readers.officemath import formula
@@ -106,8 +107,8 @@ class Body:
         """Texts that are drawn: of a header, its watermark."""
         self._around = _Around()
         """What holds for the runs of the cell being read."""
-        self.bare = True
-        """Whether white paper is behind the text."""
+        self.paper = WHITE
+        """The colour of what is behind the text."""
         self._inks: set[str] = set()
         """The colours of its text that may flag it."""
 
@@ -183,9 +184,9 @@ class Body:
         elif name == "textpath" and (text := tidy(attribute(element, "string") or "")):
             self.art.append(text)
         elif name == "txbxContent":
-            bare, self.bare = self.bare, False
+            paper, self.paper = self.paper, UNKNOWN
             reading.boxes += self.blocks(element)
-            self.bare = bare
+            self.paper = paper
         elif name in {"blip", "imagedata", "chart"}:
             self._object(element, name, reading, around)
         elif name == "oMath":
@@ -221,7 +222,9 @@ class Body:
         around = replace(around, style=style)
         if style.colour not in self._inks and any((each.text or "").strip() for each in element):
             self._inks.add(style.colour)
-        if style.hidden or (style.blank and self.bare and not self._styles.shaded(reading.properties)):
+        if style.hidden or (
+            style.inked and style.vanishes(self._styles.shade(reading.properties) or self.paper)
+        ):
             around = around.within(Visibility.HIDDEN)
             if any((inner.text or "").strip() for inner in element.iter("{*}t")):
                 self.warnings.append(HIDDEN)
@@ -230,7 +233,10 @@ class Body:
     def _table(self, table: Element) -> Iterator[Block]:
         rows = list(_flow(table, "tr"))
         style = self._styles.table(down(table, "tblPr"))
+        paper = self.paper
+        self.paper = UNKNOWN if self._styles.shaded_table(down(table, "tblPr")) else paper
         cells = [self._cells(row, style, (at, len(rows))) for at, row in enumerate(rows)]
+        self.paper = paper
         if laid_out([[cell.blocks for cell in row] for row in cells]):
             for row in cells:
                 for cell in row:
@@ -270,8 +276,9 @@ class Body:
             self._around = outer
 
     def _cell(self, element: Element, given: Given | None) -> Cell:
-        around, inks, bare = self._around, self._inks, self.bare
-        self._around, self._inks, self.bare = replace(around, cell=given), set(), False
+        around, inks, paper = self._around, self._inks, self.paper
+        self._around, self._inks = replace(around, cell=given), set()
+        self.paper = shade_of(down(element, "tcPr", "shd")) or paper
         if down(element, "tcPr", "cellDel") is not None:
             self._around = self._around.within(Visibility.DELETED)
             self.warnings.append(CHANGED)
@@ -282,7 +289,7 @@ class Body:
             blocks = self.blocks(element)
             return Cell(element, blocks, next(iter(self._inks)) if len(self._inks) == 1 else "")
         finally:
-            self._around, self._inks, self.bare = around, inks | self._inks, bare
+            self._around, self._inks, self.paper = around, inks | self._inks, paper
 
     def _control(self, element: Element, reading: _Paragraph, around: _Around) -> None:
         """A content control: whether it is ticked, or what is filled in; a prompt stands in brackets."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass, fields, replace
 from functools import reduce
 from typing import Any, Final
 
+from docpipe.convert.core.colours import UNKNOWN, WHITE, code_of, vanishes
 from docpipe.convert.core.marks import Mark
 from docpipe.convert.core.symbols import in_font, is_symbol_font
 from docpipe.convert.core.xmltree import Element, local
@@ -36,10 +37,10 @@ class Given:
     """The colour of its letters where that may flag it, empty for others."""
     paper: str | None = None
     """The same of what is behind them."""
-    white: bool | None = None
-    """Whether its letters are white."""
-    backed: bool | None = None
-    """Whether something is behind them."""
+    letters: str | None = None
+    """The code of the colour of its letters, empty where it depends on the paper."""
+    behind: str | None = None
+    """The code of the colour behind them, UNKNOWN for a pattern."""
 
     def over(self, below: "Given") -> "Given":
         """What this says, and where it says nothing what is below."""
@@ -52,7 +53,6 @@ class Given:
 
 
 _HIGHLIGHTS: Final = {"red": "red", "darkRed": "red", "yellow": "yellow", "darkYellow": "yellow"}
-_WHITE: Final = frozenset({"FFFFFF", "ffffff"})
 _TOGGLES: Final = ("bold", "italic", "struck", "hidden")
 NOTHING: Final = Given()
 
@@ -71,9 +71,13 @@ class RunStyle:
         return bool(self._given.hidden)
 
     @property
-    def blank(self) -> bool:
-        """Whether it is white, and nothing of its own is behind it."""
-        return bool(self._given.white and not self._given.backed)
+    def inked(self) -> bool:
+        """Whether its letters have a colour of their own."""
+        return bool(self._given.letters)
+
+    def vanishes(self, paper: str) -> bool:
+        """Whether its letters have the colour of what is behind them: its own, else `paper`."""
+        return vanishes(self._given.letters, self._given.behind or paper)
 
     @property
     def colour(self) -> str:
@@ -222,9 +226,20 @@ class Styles:
                 return None if number == "0" else (number, level, style)
         return None
 
-    def shaded(self, properties: Element | None) -> bool:
-        """Whether something is behind a paragraph; `properties` are its own."""
-        return any(down(each, "shd") is not None for each in (properties, *self._properties_of(properties)))
+    def shade(self, properties: Element | None) -> str | None:
+        """The colour behind a paragraph, None for none; `properties` are its own."""
+        shades = (down(each, "shd") for each in (properties, *self._properties_of(properties)))
+        return next((shade_of(each) for each in shades if each is not None), None)
+
+    def shaded_table(self, properties: Element | None) -> bool:
+        """Whether a table, or its style, puts something behind some of its cells."""
+        name = attribute(down(properties, "tblStyle"), "val") or self._default_table
+        return any(
+            shade_of(each) is not None
+            for element in (properties, *self._chain(name))
+            if element is not None
+            for each in element.iter("{*}shd")
+        )
 
     def list_of(self, style: str) -> str | None:
         """The id of the list that a style of lists names."""
@@ -274,8 +289,8 @@ def _given(properties: Element | None) -> Given:
         position=None if position is None else whole(position),
         ink=of_letters(attribute(inner["color"], "val")) if "color" in inner else None,
         paper=_paper(inner),
-        white=attribute(inner["color"], "val") in _WHITE if "color" in inner else None,
-        backed=True if not inner.keys().isdisjoint({"shd", "highlight"}) else None,
+        letters=code_of(attribute(inner["color"], "val")) or "" if "color" in inner else None,
+        behind=_behind(inner),
     )
 
 
@@ -289,6 +304,24 @@ def _paper(inner: dict[str, Element]) -> str | None:
     if "highlight" in inner:
         return _HIGHLIGHTS.get(attribute(inner["highlight"], "val") or "", "")
     return of_background(attribute(inner["shd"], "fill")) if "shd" in inner else None
+
+
+_PENS: Final = {"black": "000000", "white": WHITE, "none": None}
+
+
+def _behind(inner: dict[str, Element]) -> str | None:
+    """The colour of a marker pen or of a background."""
+    if "highlight" in inner:
+        return _PENS.get(attribute(inner["highlight"], "val") or "", UNKNOWN)
+    return shade_of(inner.get("shd"))
+
+
+def shade_of(shade: Element | None) -> str | None:
+    """The colour of a background: its code, UNKNOWN for a pattern or a colour of the theme, None for none."""
+    fill, pattern = attribute(shade, "fill"), attribute(shade, "val")
+    if shade is None or (pattern in {None, "clear", "nil"} and (fill or "auto") == "auto"):
+        return None
+    return code_of(fill) or UNKNOWN if pattern in {None, "clear"} else UNKNOWN
 
 
 def _titled(element: Element) -> int | None:

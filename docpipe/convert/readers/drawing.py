@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from docpipe.convert.core.blocks import Block, Paragraph, Table, even, flat, tidy
@@ -72,8 +72,12 @@ def levels_of(paragraph: Element, styles: Iterable[Element]) -> list[Element]:
     return [each for style in (own, *styles) if (each := down(style, level)) is not None]
 
 
-def paragraph_text(paragraph: Element, styles: Iterable[Element] = ()) -> str:
-    """The text of a paragraph, with its marks; `styles` are the lists' styles that its shape inherits."""
+def paragraph_text(
+    paragraph: Element, styles: Iterable[Element] = (), off: Callable[[Sequence[Element]], bool] | None = None
+) -> str:
+    """The text of a paragraph, with its marks; `styles` are the lists' styles that its shape inherits, and
+    `off` says whether letters with some properties, the nearest first, cannot be seen.
+    """
     runs = Runs()
     below = properties_of(paragraph, styles)
     for run in runs_of(paragraph):
@@ -86,7 +90,10 @@ def paragraph_text(paragraph: Element, styles: Iterable[Element] = ()) -> str:
                 own = down(run, "rPr")
                 given = [*([] if own is None else [own]), *below]
                 text = "".join(each.text or "" for each in run if local(each) == "t")
-                runs.add(signs_of(text, given), _look(given))
+                look = _look(given)
+                if off is not None and text.strip() and off(given):
+                    look = replace(look, visibility=Visibility.HIDDEN)
+                runs.add(signs_of(text, given), look)
     return runs.text()
 
 

@@ -18,6 +18,7 @@ from docpipe.convert.core.blocks import (
     tidy,
     words,
 )
+from docpipe.convert.core.colours import UNKNOWN, WHITE
 from docpipe.convert.core.kinds import ENCRYPTED_OFFICE
 from docpipe.convert.core.opc import Package
 from docpipe.convert.core.xmltree import Element, local
@@ -66,7 +67,7 @@ def _blocks(package: Package, main: str, objects: Objects) -> tuple[Block, ...]:
     lists = Lists(package.related(main, "numbering"), styles)
     body = Body(styles, lists, Chunks(package, main), objects.of(main))
     root = package.xml(main)
-    body.bare = all(local(element) != "background" for element in root)
+    body.paper = UNKNOWN if any(local(element) == "background" for element in root) else WHITE
     blocks = body.blocks(next((element for element in root if local(element) == "body"), root))
     kept = {
         (local(element), attribute(element, "id") or ""): element

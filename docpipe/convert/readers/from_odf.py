@@ -1,6 +1,6 @@
 """OpenDocument texts, spreadsheets, presentations and drawings, zipped or flat."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final, TypeAlias
 
 from docpipe.convert.core.base import (
@@ -12,15 +12,17 @@ from docpipe.convert.core.base import (
     UnreadableError,
     each_once,
 )
-from docpipe.convert.core.blocks import Block, Heading, Listing, Paragraph, placeholder, tidy, words
+from docpipe.convert.core.blocks import Block, Heading, Paragraph, placeholder, tidy, words
 from docpipe.convert.core.blocks import pictures as pictures_among
+from docpipe.convert.core.colours import UNKNOWN, WHITE
 from docpipe.convert.core.opc import Package, iso_date
 from docpipe.convert.core.xmltree import MENDED, Element, local, parse
 from docpipe.convert.readers.objects import picture_warnings
-from docpipe.convert.readers.odf import Body, Notes
+from docpipe.convert.readers.odf import Body
 from docpipe.convert.readers.odfchanges import Changes, changes_of
 from docpipe.convert.readers.odfforms import Controls
 from docpipe.convert.readers.odfmargins import Margins
+from docpipe.convert.readers.odfnotes import Notes, beside
 from docpipe.convert.readers.odfobjects import OdfObjects
 from docpipe.convert.readers.odfstyles import Styles
 from docpipe.convert.readers.odftables import Row
@@ -86,10 +88,13 @@ def _content(
         case "spreadsheet":
             blocks = tuple(_sheets(reader, main, warnings))
         case "presentation" | "drawing":
-            blocks = tuple(_pages(reader, main, local(main) == "presentation"))
+            pages = styles.iter("{*}master-page") if styles is not None else ()
+            masters = {attribute(each, "name") or "": each for each in pages}
+            blocks = tuple(_pages(reader, main, masters, slides=local(main) == "presentation"))
         case _:
-            blocks = reader.blocks(main)
-    blocks = (*blocks, *_beside(notes))
+            with reader.on_paper(_paper_of(styles)):
+                blocks = reader.blocks(main)
+    blocks = (*blocks, *beside(notes))
     around = Margins(styles, Body(Styles(styles), notes, controls, Changes(), objects))
     blocks = around.around(main, blocks)
     warnings += notes.warnings
@@ -116,18 +121,11 @@ def _content(
     )
 
 
-def _beside(notes: Notes) -> Iterator[Block]:
-    if notes.notes:
-        yield Listing(tuple(note or (Paragraph("-"),) for note in notes.notes), 1)
-    if notes.comments:
-        yield Heading(2, "Comments")
-        yield Listing(tuple((Paragraph(text),) for text in notes.comments))
-
-
 def _sheets(reader: Body, main: Element, warnings: list[str]) -> Iterator[Block]:
     left = [MOST_CELLS]
     for number, table in enumerate((each for each in main if local(each) == "table"), 1):
-        blocks = blocks_of(_limited(reader.tables.sheet(table), left, warnings))
+        with reader.on_paper(WHITE):
+            blocks = blocks_of(_limited(reader.tables.sheet(table), left, warnings))
         if not blocks:
             continue
         name = " ".join(tidy(attribute(table, "name") or f"Sheet {number}").split())
@@ -149,19 +147,50 @@ def _limited(rows: Iterator[Row], left: list[int], warnings: list[str]) -> Itera
         yield number, cells
 
 
-def _pages(reader: Body, main: Element, slides: bool) -> Iterator[Block]:
+def _paper_of(styles: Element | None) -> str:
+    """The colour of the pages of a text, unless one of them has another."""
+    for each in styles.iter("{*}page-layout-properties") if styles is not None else ():
+        filled, colour = attribute(each, "fill"), attribute(each, "background-color")
+        if (filled or "none") != "none" or (colour or "transparent") not in {"transparent", "#ffffff"}:
+            return UNKNOWN
+        if any(local(inner) == "background-image" and inner.attrib for inner in each):
+            return UNKNOWN
+    return WHITE
+
+
+def _slide_paper(reader: Body, page: Element, masters: Mapping[str, Element]) -> str:
+    """The colour of a slide, UNKNOWN where a picture or a filled shape may lie behind its text."""
+    master = masters.get(attribute(page, "master-page-name") or "")
+    papers = []
+    for each in (page, master):
+        if each is None:
+            continue
+        papers.append(reader.styles.behind("drawing-page", attribute(each, "style-name")))
+        for shape in each.iter(
+            "{*}image", "{*}custom-shape", "{*}rect", "{*}ellipse", "{*}polygon", "{*}path"
+        ):
+            if local(shape) == "image" or reader.styles.behind("graphic", attribute(shape, "style-name")):
+                return UNKNOWN
+    return next((paper for paper in papers if paper), WHITE)
+
+
+def _pages(reader: Body, main: Element, masters: Mapping[str, Element], *, slides: bool) -> Iterator[Block]:
     pages = [page for page in main if local(page) == "page"][:_MOST_PAGES]
     for number, page in enumerate(pages, 1):
         titles: list[str] = []
         blocks: list[Block] = []
         notes: tuple[Block, ...] = ()
+        paper = _slide_paper(reader, page, masters)
         for shape in page:
-            if attribute(shape, "class") == "title":
-                titles += [text for block in reader.blocks(shape) if (text := getattr(block, "text", ""))]
-            elif local(shape) == "notes":
+            if local(shape) == "notes":
                 notes = tuple(_notes(reader, shape))
-            elif attribute(shape, "class") not in {"date-time", "footer", "page-number", "header"}:
-                blocks += reader.drawn(shape)
+                continue
+            with reader.on_paper(paper, sheer=True):
+                if attribute(shape, "class") == "title":
+                    inner = tuple(reader.drawn(shape))
+                    titles += [text for block in inner if (text := getattr(block, "text", ""))]
+                elif attribute(shape, "class") not in {"date-time", "footer", "page-number", "header"}:
+                    blocks += reader.drawn(shape)
         if titles or blocks or notes:
             name = f"{'Slide' if slides else 'Page'} {number}"
             if reader.styles.hidden_slide(attribute(page, "style-name")):

@@ -1,6 +1,6 @@
 """PowerPoint presentations: of each slide the title, texts, tables and notes."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 from docpipe.convert.core.base import Content, NothingToReadError, Source, UnreadableError, each_once
@@ -123,14 +123,15 @@ def _slide(package: Package, name: str, number: int, around: _Around, objects: O
     for shape in shapes(root):
         kind = placeholder_type(shape)
         styles = around.styles.inherited(name, shape)
+        off = around.styles.vanishing(name, root, shape)
         if is_hidden(shape):
             warnings += [HIDDEN] if any(each.text for each in shape.iter("{*}t")) else []
             blocks += withheld_blocks(_shape(shape, styles), Visibility.HIDDEN)
         elif kind in _TITLES:
-            lines = (tidy(paragraph_text(each, styles)) for each in shape.iter("{*}p"))
+            lines = (tidy(paragraph_text(each, styles, off)) for each in shape.iter("{*}p"))
             titles += [" ".join(text.split()) for text in lines if text]
         elif kind not in _FURNITURE:
-            blocks += (*_shape(shape, styles), *_objects(shape, within))
+            blocks += (*_shape(shape, styles, off), *_objects(shape, within))
     blocks += [Paragraph(text) for text in diagram_texts(package, name)]
     notes = _notes(package, name)
     hidden = " (hidden slide)" if root.get("show") in {"0", "false"} else ""
@@ -143,8 +144,12 @@ def _slide(package: Package, name: str, number: int, around: _Around, objects: O
     return (Heading(2, heading), *blocks, *remarks, *_comments(package, name))
 
 
-def _shape(shape: Element, styles: tuple[Element, ...] = ()) -> Iterator[Block]:
-    """The tables or paragraphs of a shape; `styles` are those of lists that it inherits."""
+def _shape(
+    shape: Element, styles: tuple[Element, ...] = (), off: Callable[[Sequence[Element]], bool] | None = None
+) -> Iterator[Block]:
+    """The tables or paragraphs of a shape; `styles` are those of lists that it inherits, `off` says which
+    letters cannot be seen.
+    """
     tables = list(shape.iter("{*}tbl"))
     if tables:
         yield from map(drawn_table, tables)
@@ -155,7 +160,7 @@ def _shape(shape: Element, styles: tuple[Element, ...] = ()) -> Iterator[Block]:
         lines += [
             (level_of(paragraph), labels.label(paragraph), text)
             for paragraph in body
-            if local(paragraph) == "p" and (text := tidy(paragraph_text(paragraph, styles)))
+            if local(paragraph) == "p" and (text := tidy(paragraph_text(paragraph, styles, off)))
         ]
     listed = placeholder_type(shape) in {"body", "obj", ""} and len(lines) > 1
     if listed or any(label for _, label, _ in lines):

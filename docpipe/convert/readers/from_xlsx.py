@@ -146,6 +146,8 @@ def _sheet(package: Package, target: str, workbook: Workbook, reading: _Reading)
         if workbook.effects:
             with package.open(target) as opened:
                 rules = rules_of(opened, workbook.effects)
+        findings.plain = rules is None or not (rules.listed or rules.untold)
+        findings.plain = findings.plain and not package.relations(target, "table")
         with package.open(target) as opened:
             lines = _limited(rows(opened, workbook, findings, rules), reading)
             blocks = blocks_of(lines, head_rows(package, target))

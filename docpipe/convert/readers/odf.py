@@ -6,12 +6,14 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from docpipe.convert.core.blocks import Block, Heading, Listing, Paragraph, flat, tidy
+from docpipe.convert.core.colours import UNKNOWN, vanishes
 from docpipe.convert.core.xmltree import Element, local, text_of
 from docpipe.convert.readers.labels import listing
 from docpipe.convert.readers.objects import CHARTS
 from docpipe.convert.readers.odfchanges import Changes
 from docpipe.convert.readers.odfforms import Controls, field_mark
 from docpipe.convert.readers.odflists import Counts, Lists
+from docpipe.convert.readers.odfnotes import Notes
 from docpipe.convert.readers.odfobjects import OdfObjects
 from docpipe.convert.readers.odfstyles import NOTHING, Given, Styles
 from docpipe.convert.readers.odftables import Tables
@@ -34,17 +36,6 @@ _DEEPEST: Final = 10
 
 
 @dataclass(slots=True)
-class Notes:
-    """Notes and comments in the order of their references, and warnings."""
-
-    notes: list[tuple[Block, ...]] = field(default_factory=list)
-    comments: list[str] = field(default_factory=list)
-    objects: int = 0
-    """The number of objects such as charts that are left out."""
-    warnings: list[str] = field(default_factory=list)
-
-
-@dataclass(slots=True)
 class _Paragraph:
     """A paragraph being read: its runs, the blocks anchored in it, and whether it is hidden."""
 
@@ -63,6 +54,9 @@ class _Context:
     """The style of a slide's outline, whose levels look different."""
     lists: str = ""
     """The style of lists that name none."""
+    paper: str = UNKNOWN
+    """The colour behind the text, which frames that are not filled let be seen where they are `sheer`."""
+    sheer: bool = False
 
 
 class Body:
@@ -91,6 +85,12 @@ class Body:
             out += self._block(inner)
         return tuple(out)
 
+    @contextmanager
+    def on_paper(self, paper: str, *, sheer: bool = False) -> Iterator[None]:
+        """What is read within is on paper of a colour; `sheer` if frames are, too."""
+        with self._within(replace(self._context, paper=paper, sheer=sheer)):
+            yield
+
     def _block(self, element: Element) -> Iterator[Block]:
         name = local(element)
         self._change(element, name)
@@ -105,9 +105,8 @@ class Body:
 
     def _visible_block(self, element: Element, name: str) -> Iterator[Block]:
         match name:
-            case "change":
-                if text := self._deleted(element):
-                    yield Paragraph(withheld(text, Visibility.DELETED))
+            case "change" if text := self._deleted(element):
+                yield Paragraph(withheld(text, Visibility.DELETED))
             case "p" | "h":
                 yield from self._paragraph(element)
             case "list":
@@ -152,11 +151,16 @@ class Body:
         finally:
             self._context = outer
 
-    def within(self, element: Element, given: Given, visibility: Visibility) -> tuple[tuple[Block, ...], str]:
-        """The blocks of a cell whose text looks as given, and the colour that all of it has."""
+    def within(
+        self, element: Element, given: Given, visibility: Visibility, paper: str | None
+    ) -> tuple[tuple[Block, ...], str]:
+        """The blocks of a cell whose text looks as given, on a paper of its own or on that around it, and the
+        colour that all of it has.
+        """
         visibility = self._context.visibility or visibility
+        paper = paper or self._context.paper
         inks, self._inks = self._inks, set()
-        with self._within(replace(self._context, given=given, visibility=visibility)):
+        with self._within(replace(self._context, given=given, visibility=visibility, paper=paper)):
             blocks = self.blocks(element)
         inner, self._inks = self._inks, inks | self._inks
         return blocks, next(iter(inner)) if len(inner) == 1 else ""
@@ -164,7 +168,9 @@ class Body:
     def _paragraph(self, element: Element) -> Iterator[Block]:
         style = attribute(element, "style-name")
         reading = _Paragraph()
-        self._text(element, reading, self.styles.paragraph(style, self._context.given))
+        paper = self.styles.behind("paragraph", style) or self._context.paper
+        with self._within(replace(self._context, paper=paper)):
+            self._text(element, reading, self.styles.paragraph(style, self._context.given))
         runs = reading.runs
         if reading.hidden and (runs := runs.with_visibility(Visibility.HIDDEN)).parts:
             self.notes.warnings.append(HIDDEN)
@@ -196,10 +202,13 @@ class Body:
         text = _blanks(text)
         if text.strip():
             self._inks.add(given.colour)
-        self.notes.warnings += [HIDDEN] if given.hidden and text.strip() else []
-        reading.runs.add(given.signs(text), self._look(given))
+        look = self._look(given)
+        self.notes.warnings += [HIDDEN] if look.visibility is Visibility.HIDDEN and text.strip() else []
+        reading.runs.add(given.signs(text), look)
 
     def _look(self, given: Given) -> Look:
+        if vanishes(given.letters, given.behind or self._context.paper):
+            given = replace(given, hidden=True)
         return given.look(inserted=bool(self._open), visibility=self._context.visibility)
 
     def _inline(self, element: Element, name: str, reading: _Paragraph, given: Given) -> None:
@@ -260,13 +269,15 @@ class Body:
             if str(key).endswith("}style-name") and (drawn := str(key)).partition("}")[0]:
                 family = "presentation" if ":presentation:" in drawn else "graphic"
                 outline = attribute(element, "class") == "outline" and family == "presentation"
+                paper = self.styles.behind(family, str(value))
                 return replace(
                     self._context,
+                    paper=paper or (self._context.paper if self._context.sheer else UNKNOWN),
                     given=self.styles.given(family, str(value)),
                     outline=str(value) if outline else None,
                     lists=self.styles.frame_lists(family, str(value)),
                 )
-        return self._context
+        return self._context if self._context.sheer else replace(self._context, paper=UNKNOWN)
 
     def _frame(self, element: Element) -> Iterator[Block]:
         if local(element) == "control":

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 from typing import Final
 
+from docpipe.convert.core.colours import UNKNOWN, code_of
 from docpipe.convert.core.marks import Mark
 from docpipe.convert.core.symbols import in_font
 from docpipe.convert.core.xmltree import Element, local
@@ -35,6 +36,10 @@ class Given:
     """The colour of its letters where that may flag it, empty for others."""
     paper: str | None = None
     """The same of what is behind them."""
+    letters: str | None = None
+    """The code of the colour of its letters, empty where it depends on the paper."""
+    behind: str | None = None
+    """The code of the colour behind them, empty for none."""
 
     @property
     def colour(self) -> str:
@@ -123,6 +128,25 @@ class Styles:
                 known = known and meets is not None
         return name, known
 
+    def behind(self, family: str, name: str | None) -> str | None:
+        """The colour that a style of paragraphs, cells, rows, tables, frames or pages puts behind text: its
+        code, UNKNOWN for a picture or pattern, None for nothing.
+        """
+        drawn = family in {"graphic", "presentation"}
+        chain = [*self._chain(family, name or ""), *(self._chain("graphic", "") if drawn and name else ())]
+        for style in chain:
+            for part in (each for each in style if local(each).endswith("-properties")):
+                filled, paper = attribute(part, "fill"), attribute(part, "background-color")
+                if filled in {"none", "solid"}:
+                    return code_of(attribute(part, "fill-color")) or UNKNOWN if filled == "solid" else None
+                if filled is not None or any(
+                    local(each) == "background-image" and each.attrib for each in part
+                ):
+                    return UNKNOWN
+                if paper is not None and local(part) != "text-properties":
+                    return code_of(paper)
+        return None
+
     def hidden(self, name: str | None) -> bool:
         """Whether a section or table of a style is hidden."""
         for family in ("section", "table"):
@@ -208,6 +232,8 @@ class Styles:
             level=None if position is None else _level(position),
             ink=None if ink is None else of_letters(ink),
             paper=None if paper is None else of_background(paper),
+            letters="" if attribute(properties, "use-window-font-color") == "true" else code_of(ink),
+            behind=None if paper is None else code_of(paper) or "",
         )
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
 from docpipe.convert.core.blocks import Block, Table, even, flat
+from docpipe.convert.core.colours import UNKNOWN
 from docpipe.convert.core.xmltree import Element, local, text_of
 from docpipe.convert.readers.conditions import RULED, Value
 from docpipe.convert.readers.flags import few, flagged, heads
@@ -20,6 +21,7 @@ _MOST_REPEATED: Final = 200
 _MOST_COLUMNS: Final = 16_384
 _CELLS: Final = frozenset({"table-cell", "covered-table-cell"})
 _NUMBERS: Final = frozenset({"float", "percentage", "currency", "date", "time"})
+_AROUND: Final = frozenset({"table", "table-row", "table-rows", "table-header-rows", "table-row-group"})
 Row = tuple[int, list[Cell]]
 
 
@@ -38,8 +40,12 @@ class _Reader(Protocol):
     def notes(self) -> _Notes:
         """Where warnings go."""
 
-    def within(self, element: Element, given: Given, visibility: Visibility) -> tuple[tuple[Block, ...], str]:
-        """The blocks of a cell whose text looks as given, and the colour that all of it has."""
+    def within(
+        self, element: Element, given: Given, visibility: Visibility, paper: str | None
+    ) -> tuple[tuple[Block, ...], str]:
+        """The blocks of a cell whose text looks as given, on a paper of its own or on that around it, and the
+        colour that all of it has.
+        """
 
 
 class Tables:
@@ -93,11 +99,26 @@ class Tables:
         own = attribute(cell, "style-name")
         given = self._reader.styles.given("table-cell", style if over else own or style)
         given = replace(given, bold=None, italic=None)
+        paper = self._paper(cell, style if over else own or style)
         if local(cell) == "table-cell":
-            return self._reader.within(cell, given, Visibility.SHOWN)
+            return self._reader.within(cell, given, Visibility.SHOWN, paper)
         if text_of(cell).strip():
             self._reader.notes.warnings.append(HIDDEN)
-        return self._reader.within(cell, given, Visibility.HIDDEN)
+        return self._reader.within(cell, given, Visibility.HIDDEN, paper)
+
+    def _paper(self, cell: Element, style: str | None) -> str | None:
+        """The colour behind a cell: its own, its row's or its table's; None for none of them."""
+        styles = self._reader.styles
+        paper = styles.behind("table-cell", style)
+        around = cell.getparent()
+        while paper is None and around is not None and local(around) in _AROUND:
+            kind = local(around)
+            family = kind if kind in {"table", "table-row"} else ""
+            paper = styles.behind(family, attribute(around, "style-name")) if family else None
+            if paper is None and attribute(around, "template-name"):
+                return UNKNOWN
+            around = None if kind == "table" else around.getparent()
+        return paper
 
     def sheet(self, table: Element) -> Iterator[Row]:
         """The rows of a spreadsheet's table that have text; hidden ones are marked, so are hidden columns."""

@@ -10,7 +10,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+from docpipe.convert.core.colours import UNKNOWN, WHITE, vanishes
 from docpipe.convert.core.symbols import in_font, is_symbol_font
+from docpipe.convert.readers.flags import of_background, of_letters
 from docpipe.convert.readers.rtffields import Field, sign_of
 from docpipe.convert.readers.rtflists import RtfLists
 from docpipe.convert.readers.rtfmath import Formula
@@ -78,6 +80,12 @@ class Rtf:
     """Colours by number that flag what stands before them."""
     _inks: dict[int, str] = field(default_factory=dict)
     """The same of letters."""
+    _colours: dict[int, str] = field(default_factory=dict)
+    """The codes of the colours by number."""
+    _paper: str = WHITE
+    """The colour behind the text outside of tables and shapes."""
+    _shaded: bool = False
+    """Whether something may be behind the cells of the row."""
     _sheet: dict[int, Styled] = field(default_factory=dict)
     _formula: Formula = field(default_factory=Formula)
     _shape: list[str] = field(default_factory=lambda: ["", ""])
@@ -86,7 +94,10 @@ class Rtf:
 
     def events(self) -> Iterator[Event]:
         """What the file shows, in order. Never fails: what is not RTF is text."""
-        self.papers, self._inks = colours(self.data)
+        self._colours = colours(self.data)
+        self.papers = {number: of_background(code) for number, code in self._colours.items()}
+        self._inks = {number: of_letters(code) for number, code in self._colours.items()}
+        self._paper = UNKNOWN if b"\\background" in self.data else WHITE
         self._sheet = sheet(self.data)
         for token in tokens(self.data):
             match token.kind:
@@ -216,12 +227,23 @@ class Rtf:
 
     def _passage(self, text: str) -> Event:
         style = self._style
+        if not style.visibility and text.strip() and self._vanishes(style):
+            style = replace(style, hidden=True)
         if style.visibility and text.strip():
             self.warnings.append(CHANGED if style.deleted else HIDDEN)
         look = style.look(text)
         if style.ink or style.paper:
             look = replace(look, colour=self.papers.get(style.paper, "") or self._inks.get(style.ink, ""))
         return Event("text", style.place, text, look=look)
+
+    def _vanishes(self, style: Style) -> bool:
+        """Whether letters have the colour of what is behind them."""
+        if not style.ink:
+            return False
+        paper = self._colours.get(style.paper or style.block)
+        if paper is None and not style.boxed and not (self._shaded and style.in_table):
+            paper = self._paper
+        return vanishes(self._colours.get(style.ink), paper)
 
     def _name_style(self, text: str) -> None:
         if match := re.match(r"\s*(?:heading|überschrift|titre|título)\s+([1-9])\s*;?", text, re.IGNORECASE):
@@ -275,6 +297,10 @@ class Rtf:
             if word in {"s", "pard"}:
                 styled = self._sheet.get(number, NOTHING_STYLED) if word == "s" else NOTHING_STYLED
                 self._style = replace(self._style, of_paragraph=styled)
+            if word == "pard":
+                self._style = replace(self._style, block=0, in_table=False)
+            self._style = replace(self._style, in_table=True) if word == "intbl" else self._style
+            self._shaded = word == "clcbpat" or (self._shaded and word != "trowd")
             yield Event(_EVENTS[word], self._style.place, number=number, word=word)
 
     def _define(self, word: str, number: int) -> None:
@@ -295,7 +321,8 @@ class Rtf:
             self._field.choices.append("")
         elif word == "fldrslt" and self._field.stands:
             new = "skip"
-        self._style = replace(self._style, place=new)
+        boxed = self._style.boxed or word in {"shptxt", "dptxbxtext"}
+        self._style = replace(self._style, place=new, boxed=boxed)
         return True
 
     def _place(self, word: str, *, starred: bool) -> str | None:
@@ -332,8 +359,10 @@ class Rtf:
             self._setting(word, number)
 
     def _setting(self, word: str, number: int | None) -> None:
-        """A control word of the header."""
-        if word == "fcharset":
+        """A control word of the header, or one that shades a row."""
+        if word in _SHADES:
+            self._shaded = True
+        elif word == "fcharset":
             self._charset(number or 0)
         elif word in _ROMAN:
             self._codec = _ROMAN[word]
@@ -354,6 +383,7 @@ class Rtf:
             self._fonts[self._number] = CHARSETS[charset]
 
 
+_SHADES: Final = frozenset({"clshdng", "clcfpat", "trcbpat", "trcfpat", "clcbpatraw", "clcfpatraw"})
 _DATE: Final = frozenset({"yr", "mo", "dy"})
 _EVENTS: Final = {
     "par": "par", "sect": "par", "page": "par", "column": "par", "cell": "cell", "row": "row", "pard": "pard",

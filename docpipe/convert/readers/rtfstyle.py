@@ -57,6 +57,11 @@ class Style:
     """The number of the colour of its letters in the file's table, 0 for none."""
     paper: int = 0
     """The same of what is behind them."""
+    block: int = 0
+    """The same of what is behind the paragraph."""
+    in_table: bool = False
+    boxed: bool = False
+    """Whether the text is in a shape, which may be filled."""
 
     @property
     def quiet(self) -> bool:
@@ -103,7 +108,16 @@ def of_note(style: Style) -> Style:
 def _plain(style: Style) -> Style:
     """What the word plain leaves: changes are tracked whatever the text looks like."""
     marks = style.marks & Mark.INSERTED
-    return Style(style.place, None, style.unicode_skip, marks=marks, of_paragraph=style.of_paragraph)
+    return Style(
+        style.place,
+        None,
+        style.unicode_skip,
+        marks=marks,
+        of_paragraph=style.of_paragraph,
+        block=style.block,
+        in_table=style.in_table,
+        boxed=style.boxed,
+    )
 
 
 STYLES: Final[dict[str, Callable[[Style, int | None, bool], Style]]] = {
@@ -128,6 +142,9 @@ STYLES: Final[dict[str, Callable[[Style, int | None, bool], Style]]] = {
     "highlight": lambda style, number, _: replace(style, paper=number or 0),
     "cb": lambda style, number, _: replace(style, paper=number or 0),
     "chcbpat": lambda style, number, _: replace(style, paper=number or 0),
+    "chcfpat": lambda style, number, _: replace(style, paper=number or style.paper),
+    "cbpat": lambda style, number, _: replace(style, block=number or 0),
+    "cfpat": lambda style, number, _: replace(style, block=number or style.block),
     "plain": lambda style, _number, _on: _plain(style),
 }
 """How control words change the style, by the number behind them and whether that is not 0."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from docpipe.convert.core.blocks import even
-from docpipe.convert.readers.flags import few, flagged, heads, of_background, of_letters
+from docpipe.convert.readers.flags import few, flagged, heads
 
 _COLOURS: Final = re.compile(rb"\\colortbl\b([^{}]*)")
 _PART: Final = re.compile(rb"\\(red|green|blue)([0-9]{1,3})")
@@ -25,17 +25,15 @@ class Row:
     """Of the cells: red, orange or yellow where that may flag one."""
 
 
-def colours(data: bytes) -> tuple[dict[int, str], dict[int, str]]:
-    """The colours of a file's table by number that may flag text: as a background, and of letters."""
-    papers: dict[int, str] = {}
-    inks: dict[int, str] = {}
+def colours(data: bytes) -> dict[int, str]:
+    """The codes of the colours of a file's table by number."""
+    codes: dict[int, str] = {}
     table = _COLOURS.search(data)
     for at, each in enumerate(table[1].split(b";") if table else ()):
         parts = {name: min(int(value), 255) for name, value in _PART.findall(each)}
         if parts:
-            code = "".join(f"{parts.get(name, 0):02X}" for name in (b"red", b"green", b"blue"))
-            papers[at], inks[at] = of_background(code), of_letters(code)
-    return papers, inks
+            codes[at] = "".join(f"{parts.get(name, 0):02X}" for name in (b"red", b"green", b"blue"))
+    return codes
 
 
 @dataclass(slots=True)

@@ -1,13 +1,17 @@
-"""The styles of lists that shapes on slides inherit (ECMA-376-1, 19.3.1.36 and 21.1.2.4)."""
+"""The styles that shapes on slides inherit (ECMA-376-1, 19.3.1.36 and 21.1.2.4)."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache
 from typing import Final
 
 from docpipe.convert.core.base import UnreadableError
+from docpipe.convert.core.colours import vanishes
 from docpipe.convert.core.opc import SALVAGED, Package
 from docpipe.convert.core.xmltree import Element
 from docpipe.convert.readers.drawing import placeholder_type, shapes
 from docpipe.convert.readers.ooxml import attribute, down
+from docpipe.convert.readers.runs import HIDDEN
+from docpipe.convert.readers.slidepaper import colour_of, is_light, paper_of
 
 _TITLES: Final = frozenset({"title", "ctrTitle"})
 _OTHERS: Final = frozenset({"", "dt", "ftr", "sldNum", "hdr"})
@@ -45,6 +49,36 @@ class SlideStyles:
     def inherited(self, slide: str, shape: Element) -> tuple[Element, ...]:
         """The styles that the paragraphs of a shape inherit, the nearest first."""
         return tuple(self._inherited(self.above(slide), shape))
+
+    def counterparts(self, slide: str, shape: Element) -> list[Element]:
+        """The placeholders of the layout and the master that a shape fills in."""
+        if not placeholder_type(shape):
+            return []
+        trees = [(at, self.tree(name)) for at, name in enumerate(self.above(slide))]
+        same = (_counterpart(tree, shape, by_number=at == 0) for at, tree in trees if tree is not None)
+        return [each for each in same if each is not None]
+
+    def vanishing(self, slide: str, root: Element, shape: Element) -> Callable[[Sequence[Element]], bool]:
+        """Whether letters of a shape, by their properties, have the colour of what is behind them."""
+
+        @cache
+        def behind() -> tuple[str, bool]:
+            above = self.above(slide)
+            trees = [root, *(tree for name in above if (tree := self.tree(name)) is not None)]
+            light = is_light(self._package, trees, above[-1] if above else None)
+            return paper_of(shape, self.counterparts(slide, shape), trees, light=light), light
+
+        def off(given: Sequence[Element]) -> bool:
+            ink = next((fill for each in given if (fill := down(each, "solidFill")) is not None), None)
+            pen = next((fill for each in given if (fill := down(each, "highlight")) is not None), None)
+            if ink is None:
+                return False
+            paper, light = behind()
+            gone = vanishes(colour_of(ink, light=light), colour_of(pen, light=light) or paper)
+            self._package.warnings += [HIDDEN] if gone else []
+            return gone
+
+        return off
 
     def _inherited(self, above: list[str], shape: Element) -> Iterator[Element]:
         kind = placeholder_type(shape)

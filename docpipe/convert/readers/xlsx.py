@@ -53,6 +53,8 @@ class SheetFindings:
     damaged: bool = False
     blanked: bool = False
     """Cells whose format shows nothing of what they hold."""
+    plain: bool = True
+    """Whether nothing but the styles of cells puts colours behind them."""
     ruled: bool = False
     """Cells that are coloured by rules."""
     headers: list[str] = field(default_factory=list)
@@ -185,6 +187,9 @@ def _cells(row: Element, workbook: Workbook, findings: SheetFindings) -> Iterato
         column = column_of(cell.get("r") or "", column + 1)
         style = workbook.style(cell)
         text, number, flag = _cell(cell, style, workbook, findings)
+        if text and style.vanishes and findings.plain and not text.startswith("[hidden: "):
+            findings.blanked = True
+            text, number, flag = withheld(text, Visibility.HIDDEN), False, ""
         if text and column < MOST_COLUMNS:
             yield Cell(column, text, number, style.bold, flag)
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
 from docpipe.convert.core.blocks import clean
+from docpipe.convert.core.colours import UNKNOWN, WHITE, code_of, vanishes
 from docpipe.convert.core.marks import Mark
 from docpipe.convert.core.symbols import in_font, is_symbol_font
 from docpipe.convert.core.xmltree import Element, local
@@ -31,6 +32,8 @@ class Font:
     bold: bool = False
     flag: str = ""
     """Its colour where that is red, orange or yellow."""
+    ink: str = ""
+    """The code of its colour, empty where it is not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +56,13 @@ class CellStyle:
     font: Font = field(default_factory=Font)
     flag: str = ""
     """The colour of its background or letters where that is red, orange or yellow."""
+    paper: str = WHITE
+    """The code of the colour of its background, UNKNOWN for a pattern or a colour of the theme."""
+
+    @property
+    def vanishes(self) -> bool:
+        """Whether its letters have the colour of its background."""
+        return vanishes(self.font.ink, self.paper)
 
     @property
     def bold(self) -> bool:
@@ -116,22 +126,27 @@ def styles_of(styles: Element | None) -> list[CellStyle]:
         if index.isdigit():
             codes[int(index)] = attribute(number, "formatCode") or GENERAL
     fonts = [_font(each, within=False) for each in groups.get("fonts", ()) if local(each) == "font"]
-    fills = [_colour(down(each, "patternFill", "fgColor"), of_background) for each in groups.get("fills", ())]
+    fills = [
+        (_colour(down(each, "patternFill", "fgColor"), of_background), _paper(each))
+        for each in groups.get("fills", ())
+    ]
     return list(_cell_styles(groups.get("cellXfs"), codes, fonts, fills))
 
 
 def _cell_styles(
-    group: Element | None, codes: dict[int, str], fonts: list[Font], fills: list[str]
+    group: Element | None, codes: dict[int, str], fonts: list[Font], fills: list[tuple[str, str]]
 ) -> Iterator[CellStyle]:
     for style in group if group is not None else ():
         if local(style) == "xf":
             number, font = attribute(style, "numFmtId") or "0", attribute(style, "fontId") or "0"
-            at, fill = whole(font), whole(attribute(style, "fillId"))
+            at, filled = whole(font), whole(attribute(style, "fillId"))
             used = fonts[at] if 0 <= at < len(fonts) else Font()
+            flag, paper = fills[filled] if 0 <= filled < len(fills) else ("", WHITE)
             yield CellStyle(
                 codes.get(int(number) if number.isdigit() else 0, GENERAL),
                 used,
-                (fills[fill] if 0 <= fill < len(fills) else "") or used.flag,
+                flag or used.flag,
+                paper,
             )
 
 
@@ -150,7 +165,25 @@ def _font(element: Element, *, within: bool) -> Font:
     level = {"superscript": 1, "subscript": -1}.get(attribute(inner.get("vertAlign"), "val") or "", 0)
     name = attribute(inner.get("rFont"), "val") or attribute(inner.get("name"), "val")
     flag = _colour(inner.get("color"), of_letters)
-    return Font(name, Look(marks, level, colour=flag if within else ""), bold, flag)
+    ink = _code(inner.get("color")) or ""
+    return Font(name, Look(marks, level, colour=flag if within else ""), bold, flag, ink)
+
+
+def _paper(fill: Element) -> str:
+    """The colour of a background."""
+    pattern = down(fill, "patternFill")
+    kind = attribute(pattern, "patternType")
+    if kind in {None, "none"} and (pattern is not None or not len(fill)):
+        return WHITE
+    return (_code(down(pattern, "fgColor")) if kind == "solid" else None) or UNKNOWN
+
+
+def _code(color: Element | None) -> str | None:
+    """The code of a colour; the first of a theme is white."""
+    if attribute(color, "tint") not in {None, "0"}:
+        return None
+    white = attribute(color, "theme") == "0" or attribute(color, "indexed") in {"1", "9"}
+    return WHITE if white else code_of(attribute(color, "rgb"))
 
 
 def _colour(color: Element | None, named: Callable[[str | None], str]) -> str:

@@ -193,15 +193,20 @@ def test_white_text_on_white_paper_is_hidden(tmp_path):
         p(r("white", WHITE + "<w:highlight w:val='blue'/>")),
         p(r("white", WHITE), more=ON_BLUE),
         p(r("white", WHITE), style="Banner"),
-        tbl(tr("a", "<w:tcPr/>" + p(r("white", WHITE)))),
+        tbl(tr("a", f"<w:tcPr>{ON_BLUE}</w:tcPr>" + p(r("white", WHITE)))),
+        (
+            "<w:tbl><w:tblPr><w:tblStyle w:val='Dark'/></w:tblPr>"
+            f"<w:tr><w:tc>{p(r('white', WHITE))}</w:tc><w:tc>{p(r('b'))}</w:tc></w:tr></w:tbl>"
+        ),
         p("<w:r><w:pict><w:txbxContent>" + p(r("white", WHITE)) + "</w:txbxContent></w:pict></w:r>"),
     ],
-    ids=["shaded", "marked", "a shaded paragraph", "a style", "a cell", "a text box"],
+    ids=["shaded", "marked", "a shaded paragraph", "a style", "a cell", "a table's style", "a text box"],
 )
 def test_white_text_on_something_is_seen(body, tmp_path):
     """What lies behind it may be dark."""
     banner = style("Banner", "", kind="paragraph", block=ON_BLUE)
-    done, outputs = run(tmp_path, docx(body, {"styles": ("styles", banner)}))
+    dark = style("Dark", "", kind="table", block=ON_BLUE)
+    done, outputs = run(tmp_path, docx(body, {"styles": ("styles", banner + dark)}))
     assert b"white" in outputs["text.md"]
     assert done["warnings"] == []
 
