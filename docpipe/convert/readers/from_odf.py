@@ -88,9 +88,7 @@ def _content(
         case "spreadsheet":
             blocks = tuple(_sheets(reader, main, warnings))
         case "presentation" | "drawing":
-            pages = styles.iter("{*}master-page") if styles is not None else ()
-            masters = {attribute(each, "name") or "": each for each in pages}
-            blocks = tuple(_pages(reader, main, masters, slides=local(main) == "presentation"))
+            blocks = tuple(_pages(reader, main, _masters(styles), slides=local(main) == "presentation"))
         case _:
             with reader.on_paper(_paper_of(styles)):
                 blocks = reader.blocks(main)
@@ -156,6 +154,11 @@ def _paper_of(styles: Element | None) -> str:
         if any(local(inner) == "background-image" and inner.attrib for inner in each):
             return UNKNOWN
     return WHITE
+
+
+def _masters(styles: Element | None) -> dict[str, Element]:
+    pages = styles.iter("{*}master-page") if styles is not None else ()
+    return {attribute(each, "name") or "": each for each in pages}
 
 
 def _slide_paper(reader: Body, page: Element, masters: Mapping[str, Element]) -> str:

@@ -94,8 +94,8 @@ def book(style, more="", ends=""):
         f'<styleSheet xmlns="{SHEET}"><fonts><font/><font><color rgb="FFFFFFFF"/></font><font>'
         '<color theme="0"/></font></fonts><fills><fill><patternFill patternType="none"/></fill><fill>'
         '<patternFill patternType="solid"><fgColor rgb="FF000080"/></patternFill></fill></fills><cellXfs>'
-        '<xf/><xf fontId="1"/><xf fontId="2"/><xf fontId="1" fillId="1"/></cellXfs><dxfs><dxf><fill><patternFill>'
-        '<bgColor rgb="FF000080"/></patternFill></fill></dxf></dxfs></styleSheet>'
+        '<xf/><xf fontId="1"/><xf fontId="2"/><xf fontId="1" fillId="1"/></cellXfs><dxfs><dxf>'
+        '<fill><patternFill><bgColor rgb="FF000080"/></patternFill></fill></dxf></dxfs></styleSheet>'
     )
     cells = f'<c r="A1" t="inlineStr"><is><t>a</t></is></c><c r="B1" s="{style}"><v>75</v></c>'
     parts = {"xl/styles.xml": styles}
