@@ -13,6 +13,7 @@ from docpipe.convert.readers.objects import CHARTS
 from docpipe.convert.readers.odfchanges import Changes
 from docpipe.convert.readers.odfforms import Controls, field_mark
 from docpipe.convert.readers.odflists import Counts, Lists
+from docpipe.convert.readers.odfnames import SILENT
 from docpipe.convert.readers.odfnotes import Notes
 from docpipe.convert.readers.odfobjects import OdfObjects
 from docpipe.convert.readers.odfstyles import NOTHING, Given, Styles
@@ -20,18 +21,6 @@ from docpipe.convert.readers.odftables import Tables
 from docpipe.convert.readers.ooxml import attribute, down, whole
 from docpipe.convert.readers.runs import HIDDEN, Look, Runs, Visibility, withheld
 
-_SILENT: Final = frozenset(
-    {
-        "tracked-changes", "bookmark", "bookmark-start",
-        "bookmark-end", "reference-mark-start", "reference-mark-end", "annotation-end", "note-citation",
-        "ruby-text", "soft-page-break", "sequence-decls", "variable-decls", "user-field-decls", "forms",
-        "scripts", "event-listeners", "binary-data", "index-title-template", "table-of-content-source",
-        "alphabetical-index-source", "illustration-index-source", "table-index-source", "object-index-source",
-        "user-index-source", "bibliography-source", "shapes-decls", "glue-point", "list-header-mark",
-        "table-columns", "table-column", "table-header-columns", "table-column-group", "calculation-settings",
-        "dde-connection-decls", "hidden-paragraph", "meta", "number",
-    }
-)  # fmt: skip
 _DEEPEST: Final = 10
 
 
@@ -94,7 +83,7 @@ class Body:
     def _block(self, element: Element) -> Iterator[Block]:
         name = local(element)
         self._change(element, name)
-        if name in _SILENT:
+        if name in SILENT:
             return
         context = self._context
         if self._is_off(element):
@@ -190,7 +179,7 @@ class Body:
             self._change(inner, name)
             if name == "hidden-paragraph":
                 reading.hidden = reading.hidden or attribute(inner, "is-hidden") == "true"
-            elif name not in _SILENT:
+            elif name not in SILENT:
                 context = self._context
                 if self._is_off(inner):
                     context = replace(context, visibility=context.visibility or Visibility.HIDDEN)
@@ -362,7 +351,7 @@ class Body:
         for item in element:
             if local(item) not in {"list-item", "list-header"}:
                 continue
-            first = next((local(inner) for inner in item if local(inner) not in {"number", *_SILENT}), "")
+            first = next((local(inner) for inner in item if local(inner) not in {"number", *SILENT}), "")
             label = ""
             if local(item) == "list-item" and first not in {"list", ""}:
                 label = self._lists.label(counts, item, style, level)
