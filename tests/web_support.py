@@ -21,6 +21,7 @@ from docpipe.model import Clock, Patient
 from docpipe.patients import PatientDatabase
 from docpipe.web import server
 from docpipe.web.context import Web
+from docpipe.web.onemachine import OneMachine
 from tests.simulation.world import CONVERTER
 
 TOKEN = "a-token-for-tests"  # noqa: S105 -- of no service but this one
@@ -148,7 +149,7 @@ async def serving(
         with server.bound(listens) as sockets:
             async with (
                 app.opened(config, clock=clock, converter=CONVERTER, inline=True) as docpipe,
-                server.listening(docpipe, sockets) as listening,
+                server.listening(OneMachine(docpipe), sockets) as listening,
                 contextlib.AsyncExitStack() as stack,
             ):
                 await docpipe.engine.resume()

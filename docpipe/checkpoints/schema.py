@@ -286,7 +286,7 @@ def reading(folder: Path) -> Iterator[sqlite3.Connection]:
                 return
             with contextlib.closing(sqlite3.connect("", isolation_level=None)) as copy:  # unnamed, temporary
                 db.backup(copy)
-                _upgrade(copy, path)
+                make_tables(copy, path)
                 yield copy
     except sqlite3.Error as error:
         raise StateError(f"{path} cannot be read: {error}.") from error
@@ -310,7 +310,7 @@ def connect(path: Path) -> sqlite3.Connection:
         db.execute(f"PRAGMA journal_size_limit = {_WAL_BYTES}")
         db.execute(f"PRAGMA wal_autocheckpoint = {_WAL_PAGES}")
         db.execute(f"PRAGMA cache_size = {-_CACHE_KIB}")
-        _upgrade(db, path)
+        make_tables(db, path)
         _make_shrinkable(db)
     except BaseException:
         db.close()
@@ -334,7 +334,7 @@ def _new(db: sqlite3.Connection) -> bool:
     return bool(db.execute("SELECT count(*) = 0 FROM sqlite_master").fetchone()[0])
 
 
-def _upgrade(db: sqlite3.Connection, path: Path) -> None:
+def make_tables(db: sqlite3.Connection, path: Path) -> None:
     """Create the tables, or upgrade those of an older version, in one transaction; durable on return."""
     was = 0 if _new(db) else version_of(db, path)
     if was == VERSION:

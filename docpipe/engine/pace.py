@@ -59,7 +59,7 @@ class Pace:
         to_go = self.to_go(unfinished)
         return shapes.Summary(
             counts={state.value: counts.get(state, 0) for state in RunState},
-            throughput=_by_hour(hours, now),
+            throughput=by_hour(hours, now),
             expected_end=None if to_go is None else shapes.moment(now + to_go),
             bottleneck=self._bottleneck()[1],
         )
@@ -107,7 +107,7 @@ class Pace:
         return now + unfinished * (now - since) / lately
 
 
-def _by_hour(hours: list[Hour], now: float) -> list[shapes.Hour]:
+def by_hour(hours: list[Hour], now: float) -> list[shapes.Hour]:
     """Each of the last 24 hours, the present one included."""
     by_start = {hour.start: hour for hour in hours}
     last = now // HOUR_S * HOUR_S

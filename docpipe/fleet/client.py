@@ -2,16 +2,22 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from typing import Any, Final, TypeVar
+from datetime import UTC, timedelta
+from typing import Any, Final, NamedTuple, TypeVar
 
 import structlog
 from temporalio.api.enums.v1 import TaskQueueType
 from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
-from temporalio.client import Client, WorkflowFailureError, WorkflowHandle, WorkflowQueryFailedError
+from temporalio.client import (
+    Client,
+    WorkflowExecution,
+    WorkflowFailureError,
+    WorkflowHandle,
+    WorkflowQueryFailedError,
+)
 from temporalio.common import Priority, WorkflowIDConflictPolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
@@ -19,23 +25,22 @@ from temporalio.service import RPCError, RPCStatusCode
 from docpipe.checkpoints import StoredRun, StoredStep
 from docpipe.engine.restart import restart_point
 from docpipe.errors import UnreachableError, UsageError
+from docpipe.fleet.asking import all_of, answered, moment_of, quoted
 from docpipe.fleet.flow import CARD, NAME
 from docpipe.fleet.keys import Keyring
-from docpipe.fleet.messages import Card, Doing, Ended, Start
+from docpipe.fleet.messages import Card, Doing, Ended, Standing, Start
 from docpipe.fleet.queues import COMPUTE_S, PIPELINE, priority_key, run_queue
 from docpipe.fleet.views import FleetRun, as_it_stands, kept_of, pending_of, run_of
 from docpipe.model import Activity, Clock, RunIds, time_of
 
 log = structlog.get_logger(__name__)
 
-AT_ONCE: Final = 16
 _EVERY_S: Final = 1.0
 _FEW: Final = 50
 """As many runs are asked one by one; of more the server lists what has ended."""
 _SOME: Final = 200
 """Of as many runs workers are asked how they stand, which costs each a replay where it is not in memory."""
 _MARGIN_S: Final = 60.0
-_AWAY: Final = (RPCStatusCode.UNAVAILABLE, RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CANCELLED)
 _PAGE: Final = 500
 _LATEST: Final = 1000
 _SKEW_S: Final = 3600.0
@@ -44,11 +49,18 @@ _QUERY_S: Final = 3.0
 """So long a worker may take to say how a run stands."""
 _ULID: Final = 26
 
-_PAUSES: Final = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 15.0, 15.0, 0.0)
-
 _Handle = WorkflowHandle[Any, Any]
 _T = TypeVar("_T")
-_P = TypeVar("_P")
+
+
+class Stand(NamedTuple):
+    """How a run stands."""
+
+    now: StoredRun
+    run: FleetRun
+    """As Temporal lists it."""
+    standing: Standing | None
+    """What its workflow answered; None where it was not asked, or no worker answers."""
 
 
 @dataclass(eq=False)
@@ -80,14 +92,18 @@ class FleetRuns:
 
     async def submit(self, patient_ids: Iterable[str], priority: int = 0) -> list[FleetRun]:
         """Begin a run for each patient; one with an unfinished run keeps that."""
-        patients = list(dict.fromkeys(patient_ids))
-        return await _all(lambda patient: self._submit(patient, priority), patients)
+        return [run for run, _ in await self.accept(patient_ids, priority)]
 
-    async def _submit(self, patient_id: str, priority: int) -> FleetRun:
+    async def accept(self, patient_ids: Iterable[str], priority: int = 0) -> list[tuple[FleetRun, bool]]:
+        """Like `submit`, with whether each run is new."""
+        patients = list(dict.fromkeys(patient_ids))
+        return await all_of(lambda patient: self._submit(patient, priority), patients)
+
+    async def _submit(self, patient_id: str, priority: int) -> tuple[FleetRun, bool]:
         for older in self._names(patient_id)[1:]:  # of a key that was in use before
             known = await self._described(self.client.get_workflow_handle(older))
             if known is not None and not known.stored.state.finished:
-                return known
+                return known, False
         now, run_id = self.clock(), self._ids.new()
         start = Start(
             run_id=run_id,
@@ -104,13 +120,13 @@ class FleetRuns:
             raise UnreachableError(f"Temporal has lost the run {run_id} that it accepted: submit it again.")
         if known.stored.priority < priority and not known.stored.state.finished:
             await self._raised(known, priority)
-        return known
+        return known, known.stored.run_id == run_id
 
     async def _raised(self, run: FleetRun, priority: int) -> None:
         """Raise the priority of a run; one that has ended meanwhile is left alone."""
         handle = self.client.get_workflow_handle(run.workflow, run_id=run.execution)
         try:
-            await _answered(lambda: handle.signal("raise_priority", priority))
+            await answered(lambda: handle.signal("raise_priority", priority))
         except RPCError as error:
             if error.status is not RPCStatusCode.NOT_FOUND:
                 raise
@@ -125,7 +141,7 @@ class FleetRuns:
             retries=start.retries,
             retried_from=start.retried_from,
         )
-        return await _answered(
+        return await answered(
             lambda: self.client.start_workflow(
                 NAME,
                 start,
@@ -141,12 +157,16 @@ class FleetRuns:
     async def _described(self, handle: _Handle) -> FleetRun | None:
         """A run as it stands, None where Temporal knows none."""
         try:
-            described = await _answered(handle.describe)
+            described = await answered(handle.describe)
         except RPCError as error:
             if error.status is RPCStatusCode.NOT_FOUND:
                 return None
             raise
         return await run_of(described)
+
+    async def described(self, workflow: str) -> FleetRun | None:
+        """The latest run of a workflow, None where Temporal knows none."""
+        return await self._described(self.client.get_workflow_handle(workflow))
 
     async def runs(self, which: str | None = None, latest: int = _LATEST) -> list[FleetRun]:
         """Unfinished runs and the latest others, oldest first, as of `checkpoints.read_runs`.
@@ -178,14 +198,14 @@ class FleetRuns:
         names = self._names(which)
         if len(which) == _ULID:
             names += await self._workflows_of(which)
-        return [f"WorkflowId IN ({', '.join(map(_quoted, names))})"]
+        return [f"WorkflowId IN ({', '.join(map(quoted, names))})"]
 
     async def _workflows_of(self, run_id: str) -> list[str]:
         """The workflow of a run: a run's id says when it was submitted."""
         at = time_of(run_id)
         if at is None:
             return []
-        around = f"StartTime BETWEEN {_time(at - _SKEW_S)} AND {_time(at + _SKEW_S)}"
+        around = f"StartTime BETWEEN {moment_of(at - _SKEW_S)} AND {moment_of(at + _SKEW_S)}"
         for query in (around, ""):
             async for run in self._listed(query):
                 if run.stored.run_id == run_id:
@@ -193,16 +213,25 @@ class FleetRuns:
         return []
 
     async def _listed(self, query: str) -> AsyncIterator[FleetRun]:
+        async for execution in self.executions(query):
+            yield await run_of(execution)
+
+    async def executions(self, query: str) -> AsyncIterator[WorkflowExecution]:
+        """Executions of runs as Temporal lists them, that of an earlier history of a run left out.
+
+        Args:
+            query: in Temporal's words; empty for all.
+        """
         mine = f"WorkflowType = '{NAME}' AND ExecutionStatus != 'ContinuedAsNew'"
         listed = self.client.list_workflows(f"{mine} AND {query}" if query else mine, page_size=_PAGE)
         pages = listed.__aiter__()
         while True:
             try:
-                execution = await _answered(lambda: anext(pages))
+                execution = await answered(lambda: anext(pages))
             except StopAsyncIteration:
                 return
             if execution.id.startswith(f"{self.prefix}:"):
-                yield await run_of(execution)
+                yield execution
 
     async def wait(
         self, runs: Sequence[FleetRun], each: Callable[[StoredRun], None] = lambda _: None
@@ -227,11 +256,11 @@ class FleetRuns:
         """Those that have ended, and from when on others are to be listed the next time."""
         if len(left) <= _FEW:
             handles = [self.client.get_workflow_handle(run.workflow) for run in left]
-            known = [run.stored for run in await _all(self._described, handles) if run is not None]
+            known = [run.stored for run in await all_of(self._described, handles) if run is not None]
             return [run for run in known if run.state.finished], since
         ended, retries = [], {run.stored.run_id: run.stored.retries for run in left}
         latest = since
-        async for run in self._listed(f"ExecutionStatus != 'Running' AND CloseTime > {_time(since)}"):
+        async for run in self._listed(f"ExecutionStatus != 'Running' AND CloseTime > {moment_of(since)}"):
             stored = run.stored
             latest = max(latest, (stored.finished_at or since) - _MARGIN_S)
             if retries.get(stored.run_id) == stored.retries:
@@ -242,19 +271,29 @@ class FleetRuns:
         """The same runs; unfinished ones with what they are at, and their task and documents so far."""
         unfinished = [run for run in runs if not run.stored.state.finished]
         asks = 0 < len(unfinished) <= _SOME and bool(await self.workers())
-        now = {run.run_id: run for run in await _all(lambda run: self._at(run, asks=asks), unfinished)}
+        now = {run.run_id: run for run, _, _ in await self.as_they_stand(unfinished, asks=asks)}
         return [now.get(run.stored.run_id, run.stored) for run in runs]
 
-    async def _at(self, run: FleetRun, *, asks: bool) -> StoredRun:
-        """How an unfinished run stands; `asks`: whether a worker says it, for documents and task so far."""
+    async def as_they_stand(self, runs: Sequence[FleetRun], *, asks: bool) -> list[Stand]:
+        """How unfinished runs stand, with what their workflows answered.
+
+        Args:
+            runs: some.
+            asks: whether a worker says it, for documents and task so far; else only Temporal.
+        """
+        return await all_of(lambda run: self._at(run, asks=asks), runs)
+
+    async def _at(self, run: FleetRun, *, asks: bool) -> Stand:
         handle = self.client.get_workflow_handle(run.workflow)
-        described = await _answered(handle.describe)
+        described = await answered(handle.describe)
         newest = await run_of(described)
         if newest.stored.run_id != run.stored.run_id or newest.stored.state.finished:
-            return newest.stored if newest.stored.run_id == run.stored.run_id else run.stored
+            newest = newest if newest.stored.run_id == run.stored.run_id else run
+            return Stand(newest.stored, newest, None)
         cancelling = described.raw_description.workflow_extended_info.cancel_requested
-        pending, doing = await pending_of(described), await self.doing(newest) if asks else None
-        return as_it_stands(newest.stored, cancelling=cancelling, pending=pending, doing=doing)
+        pending, standing = await pending_of(described), await self._standing(newest) if asks else None
+        now = as_it_stands(newest.stored, cancelling=cancelling, pending=pending, standing=standing)
+        return Stand(now, newest, standing)
 
     async def workers(self) -> list[str]:
         """The workers that ask for runs now, by their names."""
@@ -264,7 +303,7 @@ class FleetRuns:
             task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
         )
         service = self.client.workflow_service
-        described = await _answered(lambda: service.describe_task_queue(request))
+        described = await answered(lambda: service.describe_task_queue(request))
         since = self.clock() - _MARGIN_S
         names = {
             poller.identity: poller.last_access_time.ToDatetime(UTC).timestamp()
@@ -274,13 +313,20 @@ class FleetRuns:
 
     async def doing(self, run: FleetRun) -> Doing | None:
         """What the workflow says of itself; None where no worker answers in time."""
+        return await self._asked(run, "doing", Doing)
+
+    async def _standing(self, run: FleetRun) -> Standing | None:
+        """The same in brief."""
+        return await self._asked(run, "standing", Standing)
+
+    async def _asked(self, run: FleetRun, query: str, kind: type[_T]) -> _T | None:
         handle = self.client.get_workflow_handle(run.workflow, run_id=run.execution)
         try:
             timeout = timedelta(seconds=_QUERY_S)
-            doing: Doing = await handle.query("doing", result_type=Doing, rpc_timeout=timeout)
+            answer: _T = await handle.query(query, result_type=kind, rpc_timeout=timeout)
         except (RPCError, WorkflowQueryFailedError):
             return None
-        return doing
+        return answer
 
     async def steps(self, run: FleetRun) -> list[StoredStep]:
         """The activities of a run in the order of their start.
@@ -302,7 +348,7 @@ class FleetRuns:
         """What a finished run returned; None where it did not end by itself."""
         handle = self.client.get_workflow_handle(run.workflow, run_id=run.execution, result_type=Ended)
         try:
-            return await _answered(handle.result)
+            return await answered(handle.result)
         except WorkflowFailureError:
             return None
 
@@ -310,7 +356,7 @@ class FleetRuns:
         """Cancel a run; `wait` waits for its end. One that has ended is not changed."""
         handle = self.client.get_workflow_handle(run.workflow, run_id=run.execution)
         try:
-            await _answered(handle.cancel)
+            await answered(handle.cancel)
         except RPCError as error:
             if error.status is not RPCStatusCode.NOT_FOUND:
                 raise
@@ -351,42 +397,3 @@ class FleetRuns:
         if again is None:
             raise UnreachableError(f"Temporal has lost the run {stored.run_id}: retry it again.")
         return again
-
-
-async def _all(work: Callable[[_P], Awaitable[_T]], each: Sequence[_P]) -> list[_T]:
-    """Do something with each, a few at a time; the results are in the same order."""
-    slots = asyncio.Semaphore(AT_ONCE)
-
-    async def one(value: _P) -> _T:
-        async with slots:
-            return await work(value)
-
-    return list(await asyncio.gather(*map(one, each)))
-
-
-async def _answered(ask: Callable[[], Awaitable[_T]]) -> _T:
-    """Ask Temporal, for as long as it is away for a while.
-
-    Raises:
-        UnreachableError: if it is away for longer.
-    """
-    for pause in _PAUSES:
-        try:
-            return await ask()
-        except RPCError as error:
-            if error.status not in _AWAY:
-                raise
-            reason = error
-        await asyncio.sleep(pause)
-    raise UnreachableError(
-        f"Temporal does not answer ({reason.message}): start it; runs continue as soon as it is back."
-    ) from reason
-
-
-def _time(when: float) -> str:
-    return _quoted(datetime.fromtimestamp(when, UTC).isoformat())
-
-
-def _quoted(text: str) -> str:
-    """A text in a query; what names workflows here has no quotes."""
-    return f"'{text}'"

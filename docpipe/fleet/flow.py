@@ -5,6 +5,7 @@ What is here is replayed from the history, so it decides by nothing else: no clo
 
 import asyncio
 import contextlib
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
 from typing import Any, Final, TypeVar, cast
@@ -22,9 +23,10 @@ from docpipe.engine.past import history_of
 from docpipe.engine.pipeline import conclude
 from docpipe.engine.ports import Activities
 from docpipe.engine.restart import comes_before, failed, failure_in
+from docpipe.engine.runfiles import files_in
 from docpipe.engine.wait_history import MOST, WaitHistory
 from docpipe.errors import DocpipeError, RunError
-from docpipe.fleet.messages import Active, Answer, Call, Card, Doing, Ended, Start
+from docpipe.fleet.messages import Active, Answer, Call, Card, Doing, Ended, Standing, Start
 from docpipe.fleet.queues import OF_ACTIVITY, Queue, priority_key, task_queue
 from docpipe.model import Activity, Wait
 from docpipe.results.report import History
@@ -43,6 +45,8 @@ _LONGEST: Final = timedelta(days=30)
 _SHORT: Final = timedelta(seconds=60)
 _RETRY: Final = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=60))
 _MOST_LOSSES: Final = 3
+_NAMED: Final = 100
+"""Of so many activities under way a run says what they are."""
 _OF_FILES: Final = (Activity.DOWNLOAD, Activity.CONVERT, Activity.STORE)
 
 _T = TypeVar("_T")
@@ -323,6 +327,26 @@ class RetrievePatient:
             started_at=run.start.started_at,
             cancelling=run.gives_up,
             priority=run.start.priority,
+        )
+
+    @workflow.query
+    def standing(self) -> Standing:
+        """The same in brief."""
+        run, steps = self._run, self._run.steps.values()
+        outcomes = [
+            file.converted.outcome if file.converted else file.member.outcome for file in files_in(steps)
+        ]
+        made = run.results(Activity.CREATE_TASK).get("")
+        return Standing(
+            active=list(run.active.values())[:_NAMED],
+            started_at=run.start.started_at,
+            cancelling=run.gives_up,
+            priority=run.start.priority,
+            begun=bool(run.steps),
+            task_id=made["task_id"] if made else None,
+            counts=dict(Counter(outcome for outcome in outcomes if outcome)),
+            files=len(outcomes) or None,
+            waits=run.start.waits,
         )
 
 

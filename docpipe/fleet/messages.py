@@ -124,6 +124,23 @@ class Active(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The part of a search that is done, from 0 to 1."""
 
 
+class Standing(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a workflow answers about itself in brief, however many documents there are."""
+
+    active: list[Active] = []
+    started_at: float = 0.0
+    cancelling: bool = False
+    priority: int = 0
+    begun: bool = False
+    """Whether an activity is done."""
+    task_id: str | None = None
+    counts: dict[str, int] = {}
+    """Files by outcome so far."""
+    files: int | None = None
+    """The number of all files, None while that is unknown."""
+    waits: list[Span] = []
+
+
 class Doing(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What a workflow answers about itself."""
 

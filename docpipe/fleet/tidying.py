@@ -12,7 +12,9 @@ import structlog
 from temporalio.client import Client
 from temporalio.service import RPCError
 
+from docpipe.checkpoints.answers import KEPT_S
 from docpipe.fleet.payloads import AGAIN_S, PAYLOADS, SHARED
+from docpipe.fleet.replies import REPLIES
 from docpipe.fleet.spool import SPOOL
 from docpipe.model import Clock
 from docpipe.storage.blobs import Blobs
@@ -52,6 +54,7 @@ async def tidy(
     runs = await blobs.folders(SPOOL)
     for name in rng.sample(runs, min(_FOLDERS, len(runs))):
         removed += await _remove_older(blobs, f"{SPOOL}/{name}", clock() - _LEFT_S)
+    removed += await _remove_older(blobs, f"{REPLIES}/{prefix}", clock() - KEPT_S)
     return removed + await _remove_older(blobs, f"{PAYLOADS}/{SHARED}", clock() - _LEFT_S)
 
 

@@ -1,6 +1,5 @@
 """Runs of a fleet as a state folder would have them: from memos, pending activities, queries and results."""
 
-from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC
@@ -12,9 +11,8 @@ from temporalio.client import WorkflowExecution, WorkflowExecutionDescription, W
 
 from docpipe.checkpoints import Position, StoredRun, StoredStep
 from docpipe.engine.restart import comes_before, failed
-from docpipe.engine.runfiles import files_in
 from docpipe.fleet.flow import CARD
-from docpipe.fleet.messages import Active, Beat, Card, Doing
+from docpipe.fleet.messages import Active, Beat, Card, Standing
 from docpipe.model import Activity, RunState
 from docpipe.runtime.activity_log import COLUMNS
 from docpipe.sources.polling import Polls
@@ -91,13 +89,13 @@ def _progress(beat: Beat) -> float | None:
 
 
 def as_it_stands(
-    stored: StoredRun, *, cancelling: bool, pending: list[Active], doing: Doing | None
+    stored: StoredRun, *, cancelling: bool, pending: list[Active], standing: Standing | None
 ) -> StoredRun:
     """An unfinished run with what it is at, and its task and documents so far."""
-    active = pending or (doing.active if doing else [])
-    steps = doing.steps if doing else []
-    state = RunState.CANCELLING if cancelling or (doing and doing.cancelling) else RunState.RUNNING
-    if not steps and not any(one.begun for one in active) and state is RunState.RUNNING:
+    now = standing or Standing(started_at=stored.started_at or 0.0)
+    active = pending or now.active
+    state = RunState.CANCELLING if cancelling or now.cancelling else RunState.RUNNING
+    if not now.begun and not any(one.begun for one in active) and state is RunState.RUNNING:
         return replace(stored, state=RunState.QUEUED)
     first = active[0] if active else None
     position = (
@@ -105,22 +103,15 @@ def as_it_stands(
         if first is None
         else Position(activity=first.activity, since=first.since, wait=first.wait, progress=first.progress)
     )
-    task = next((step.result for step in steps if step.activity == Activity.CREATE_TASK), None)
     return replace(
         stored,
         state=state,
-        priority=max(stored.priority, doing.priority if doing else 0),
-        started_at=doing.started_at if doing else stored.started_at,
+        priority=max(stored.priority, now.priority),
+        started_at=now.started_at or None,
         doing=position,
-        task_id=task["task_id"] if task and not failed(task) else None,
-        counts=counts_in(steps),
+        task_id=now.task_id,
+        counts=now.counts,
     )
-
-
-def counts_in(steps: Iterable[StoredStep]) -> dict[str, int]:
-    """Files by outcome so far: converted ones, and those that need no conversion."""
-    outcomes = (file.converted.outcome if file.converted else file.member.outcome for file in files_in(steps))
-    return dict(Counter(outcome for outcome in outcomes if outcome))
 
 
 def log_lines(run: StoredRun, steps: Iterable[StoredStep]) -> list[dict[str, str]]:

@@ -57,7 +57,7 @@ async def documents_of_runs(request: web.Request) -> web.StreamResponse:
     ids = list(dict.fromkeys(request.query.getall("run", [])))
     if not 0 < len(ids) <= MOST_RUNS or not all(map(RUN_ID.fullmatch, ids)):
         raise bad(f"`run` has to name 1 to {MOST_RUNS} runs by their ids.")
-    runs = await web_of(request).docpipe.checkpoints.runs(ids)
+    runs = await web_of(request).source.runs(ids)
     if len(runs) < len(ids):
         raise Problem(404, "One of these runs is not known, or was forgotten.", "no-such-run")
     of_patients: dict[str, list[str]] = {}
@@ -78,7 +78,7 @@ def _patient(request: web.Request) -> str:
 
 
 async def _contents(request: web.Request, patient_id: str, runs: list[str] | None = None) -> Contents:
-    storage = web_of(request).docpipe.storage
+    storage = web_of(request).source.storage
     try:
         with from_storage():
             return await asyncio.to_thread(chart.contents_of, storage, patient_id, runs)
@@ -126,7 +126,7 @@ async def _chart(request: web.Request, contents: Contents) -> web.StreamResponse
 
 async def _package(request: web.Request, several: list[Contents], name: str) -> web.StreamResponse:
     """Stream a ZIP; HEAD says whether there is something to put into it."""
-    docpipe, exports = web_of(request).docpipe, web_of(request).exports
+    source, exports = web_of(request).source, web_of(request).exports
     headers = {**_ZIP, "Content-Disposition": attachment(name)}
     if request.method == "HEAD":
         exports.packages.refuse_when_full()
@@ -134,7 +134,7 @@ async def _package(request: web.Request, several: list[Contents], name: str) -> 
     async with exports.packages.taken():
         response = web.StreamResponse(headers=headers)
         await response.prepare(request)
-        await copy(request, response, chart.package(docpipe.storage, several), None)
+        await copy(request, response, chart.package(source.storage, several), None)
     return response
 
 

@@ -7,15 +7,14 @@ from typing import Any, Final, TypeVar
 
 from aiohttp import web
 
-from docpipe.app import Docpipe
 from docpipe.web.answers import of_bytes
 from docpipe.web.events import Hub
 from docpipe.web.exports import Exports
 from docpipe.web.guard import Guard
-from docpipe.web.metrics import Metrics
 from docpipe.web.problems import Problem
 from docpipe.web.readiness import Readiness
 from docpipe.web.shared import Shared
+from docpipe.web.source import Source
 from docpipe.web.submissions import Submissions
 
 PATIENCE_S: Final = 30.0
@@ -28,19 +27,18 @@ _T = TypeVar("_T")
 class Web:
     """What the service's faces share."""
 
-    docpipe: Docpipe
+    source: Source
     guard: Guard
     hub: Hub
     shared: Shared
     readiness: Readiness
     submissions: Submissions
-    metrics: Metrics
     exports: Exports
     _under_way: set[asyncio.Task[Any]] = field(default_factory=set)
 
     def refuse_when_stopping(self) -> None:
         """Raises Problem 503 when docpipe stops."""
-        if self.docpipe.engine.stopping:
+        if self.source.stopping:
             raise Problem(
                 503,
                 "docpipe is stopping; try again when it is back.",
@@ -69,7 +67,7 @@ class Web:
             task.add_done_callback(_retrieve)
             raise Problem(
                 503,
-                "Accepted, but not yet written to disk. Check for a full disk.",
+                self.source.slow,
                 "not-yet-durable",
                 headers={"Retry-After": "30"},
             ) from None

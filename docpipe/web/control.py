@@ -11,7 +11,6 @@ from docpipe.errors import UsageError
 from docpipe.util.json import to_json
 from docpipe.web.context import Web, web_of
 from docpipe.web.events import SUMMARY, write
-from docpipe.web.overview import disks_view, services_view
 from docpipe.web.problems import Problem
 from docpipe.web.reading import only
 
@@ -25,8 +24,8 @@ async def services(request: web.Request) -> web.Response:
 
 async def _services(request: web.Request) -> str:
     only(request)
-    docpipe = web_of(request).docpipe
-    return to_json(msgspec.structs.replace(services_view(docpipe), disk=await disks_view(docpipe)))
+    source = web_of(request).source
+    return to_json(msgspec.structs.replace(source.services(), disk=await source.disks()))
 
 
 async def summary(request: web.Request) -> web.Response:
@@ -36,17 +35,17 @@ async def summary(request: web.Request) -> web.Response:
 
 async def _summary(request: web.Request) -> str:
     only(request)
-    return to_json(await web_of(request).hub.pace.summary())
+    return to_json(await web_of(request).source.summary())
 
 
 async def pause(request: web.Request) -> web.Response:
     """Pause a service, or everything."""
-    return await _change(request, lambda here, name: here.docpipe.pause(name))
+    return await _change(request, lambda here, name: here.source.pause(name))
 
 
 async def unpause(request: web.Request) -> web.Response:
     """Take that back."""
-    return await _change(request, lambda here, name: here.docpipe.unpause(name))
+    return await _change(request, lambda here, name: here.source.unpause(name))
 
 
 async def _change(request: web.Request, change: Callable[[Web, str | None], Awaitable[None]]) -> web.Response:

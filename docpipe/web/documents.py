@@ -13,7 +13,6 @@ from aiohttp import web
 from msgspec.structs import replace
 
 from docpipe.api.shapes import Document, Documents, Finding
-from docpipe.app import Docpipe
 from docpipe.checkpoints import StoredRun
 from docpipe.convert.core.kinds import KINDS
 from docpipe.engine.files import entry, stored_entry
@@ -32,6 +31,7 @@ from docpipe.web.files import SANDBOX_HEADERS, send
 from docpipe.web.problems import Problem, from_storage
 from docpipe.web.reading import choice_in, only
 from docpipe.web.runs import stored_run
+from docpipe.web.source import Source
 from docpipe.web.views import outcome_of
 
 _FORMS: Final[Mapping[str, str]] = MappingProxyType(
@@ -78,21 +78,21 @@ _WITH_MANIFEST: Final = (RunState.COMPLETED, RunState.COMPLETED_WITH_ERRORS, Run
 async def documents(request: web.Request) -> web.Response:
     """Every file of the archive that is known so far."""
     only(request)
-    docpipe = web_of(request).docpipe
+    source = web_of(request).source
     run = await stored_run(request)
-    views = await views_of_run(docpipe, run)
+    views = await views_of_run(source, run)
     return of_text(to_json(Documents(documents=views)))
 
 
-async def views_of_run(docpipe: Docpipe, run: StoredRun) -> list[Document]:
+async def views_of_run(source: Source, run: StoredRun) -> list[Document]:
     """The documents of a run, from its manifest or, while it is under way, from its checkpoints."""
     if run.state in _WITH_MANIFEST:
         with from_storage():
-            manifest = await docpipe.storage.get_run_file(run.patient_id, run.run_id, "manifest.json")
+            manifest = await source.storage.get_run_file(run.patient_id, run.run_id, "manifest.json")
         if manifest is not None:
             decoded = await asyncio.to_thread(msgspec.json.decode, manifest, type=_Files)
             return await each(decoded.files, lambda file: _view(run.patient_id, file))
-    files = files_in(await docpipe.checkpoints.steps(run.run_id))
+    files = files_in(await source.steps(run.run_id))
     return await each(files, lambda file: _view_so_far(run.patient_id, file))
 
 
@@ -168,7 +168,7 @@ async def document_file(request: web.Request) -> web.StreamResponse:
 
 async def _download_name(request: web.Request, patient_id: str, document_id: str, extension: str) -> str:
     """The name under which a file of a document is saved."""
-    storage = web_of(request).docpipe.storage
+    storage = web_of(request).source.storage
     with from_storage():
         metadata = await storage.get_document_file(patient_id, document_id, "metadata.json")
     try:
@@ -192,7 +192,7 @@ async def run_file(request: web.Request) -> web.StreamResponse:
 
 async def _report(request: web.Request, run: StoredRun) -> web.Response:
     """The report for people. Its relative links between folders are replaced by addresses of the API."""
-    storage = web_of(request).docpipe.storage
+    storage = web_of(request).source.storage
     with from_storage():
         data = await storage.get_run_file(run.patient_id, run.run_id, _REPORT)
     if data is None:

@@ -15,14 +15,10 @@ import structlog
 from aiohttp import web
 
 from docpipe.api.shapes import Services
-from docpipe.app import Docpipe
-from docpipe.engine.pace import Pace
-from docpipe.engine.run import Change
 from docpipe.util.json import to_json
-from docpipe.web.overview import disks_view, services_view
 from docpipe.web.problems import Problem
 from docpipe.web.shared import Shared
-from docpipe.web.views import run_view
+from docpipe.web.source import Source
 
 log = structlog.get_logger(__name__)
 
@@ -62,19 +58,17 @@ class Reader:
 
 
 class Hub:
-    """Turns changes of the engine into events for all readers. Use as an async context manager."""
+    """Turns changes of runs into events for all readers. Use as an async context manager."""
 
-    def __init__(self, docpipe: Docpipe, shared: Shared) -> None:
-        self.pace = Pace(docpipe.engine, docpipe.checkpoints.listing, docpipe.quotas["docex.search"])
+    def __init__(self, source: Source, shared: Shared) -> None:
         self.closed = False
         self._shared = shared
-        self._docpipe = docpipe
-        self._engine = docpipe.engine
+        self._source = source
+        self._watching = contextlib.ExitStack()
         self._readers: set[Reader] = set()
         self._changed: dict[str, None] = {}  # a set that keeps its order
         self._wake = asyncio.Event()
         self._ids = itertools.count(1)
-        self._at: dict[str, tuple[object, ...]] = {}
         self._stale = False
         self._services: Services | None = None
         self._summary = ""
@@ -83,13 +77,13 @@ class Hub:
         self._task: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
-        self._engine.listeners.append(self._listen)
+        self._watching.enter_context(self._source.watched(self._mark_changed))
         self._task = asyncio.create_task(self._send_forever(), name="events")
         return self
 
     async def __aexit__(self, *_: object) -> None:
         self.close()
-        self._engine.listeners.remove(self._listen)
+        self._watching.close()
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])
@@ -102,12 +96,6 @@ class Hub:
 
     # Changes
 
-    def _listen(self, change: Change) -> None:
-        self.pace.changed(change)
-        if change.activity is None:
-            self._at.pop(change.run_id, None)
-        self._mark_changed([change.run_id])
-
     def touch(self, run_ids: Iterable[str]) -> None:
         """Send an event for each of these runs, which a request has changed, and a summary, soon."""
         self._sum_up = True
@@ -116,16 +104,6 @@ class Hub:
     def _mark_changed(self, run_ids: Iterable[str]) -> None:
         self._changed |= dict.fromkeys(run_ids)
         self._wake.set()
-
-    def _compare(self) -> None:
-        """Note which runs under way have changed what they do or wait for."""
-        under_way = self._engine.runs
-        for run_id, run in under_way.items():
-            if (at := run.position()) != self._at.get(run_id):
-                self._at[run_id] = at
-                self._changed[run_id] = None
-        for run_id in self._at.keys() - under_way.keys():
-            del self._at[run_id]
 
     # Events
 
@@ -148,7 +126,7 @@ class Hub:
             await asyncio.sleep(max(0.0, began + EVERY_S - loop.time()))
 
     async def _send(self, *, with_summary: bool) -> None:
-        self._compare()
+        self._changed |= dict.fromkeys(self._source.moved(read=bool(self._readers)))
         changed, self._changed = list(self._changed), {}
         self._shared.invalidate()  # later requests see all that is dropped here
         if not self._readers:  # the next reader gets the whole state
@@ -160,14 +138,14 @@ class Hub:
             self._stale = with_summary = False  # the reset has the summary,
             self._summary = ""  # so the last one sent no longer counts
         elif changed:
-            for run in await self._docpipe.checkpoints.runs(changed):
-                pieces.append(self._event("run", to_json(run_view(run, self._engine))))
+            for run in await self._source.runs(changed):
+                pieces.append(self._event("run", to_json(self._source.view(run))))
                 await asyncio.sleep(0)
-        if (services := services_view(self._docpipe)) != self._services:
+        if (services := self._source.services()) != self._services:
             self._services = services
-            whole = msgspec.structs.replace(services, disk=await disks_view(self._docpipe))
+            whole = msgspec.structs.replace(services, disk=await self._source.disks())
             pieces.append(self._event("service", to_json(whole)))
-        if with_summary and (summary := to_json(await self.pace.summary())) != self._summary:
+        if with_summary and (summary := to_json(await self._source.summary())) != self._summary:
             self._summary = summary
             pieces.append(self._event("summary", summary))
         if pieces:
@@ -180,7 +158,7 @@ class Hub:
         """The first event of a connection; readers that connect at the same time share one summary."""
 
         async def summary() -> bytes:
-            return to_json(await self.pace.summary()).encode()
+            return to_json(await self._source.summary()).encode()
 
         return self._event("reset", (await self._shared.of(SUMMARY, summary)).decode())
 

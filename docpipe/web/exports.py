@@ -11,12 +11,12 @@ from typing import BinaryIO, Final
 import structlog
 
 from docpipe import chart
-from docpipe.app import Docpipe, make_workers
 from docpipe.chart import Contents
 from docpipe.errors import WorkerError
 from docpipe.gates.local_trouble import trouble_of
 from docpipe.web.problems import Problem, from_storage
-from docpipe.workers.inline import InlineWorkers
+from docpipe.web.source import Source
+from docpipe.wiring.workers import make_workers
 
 log = structlog.get_logger(__name__)
 
@@ -60,8 +60,8 @@ class Places:
 class Exports:
     """What makes charts, and how many readers of charts and ZIPs there may be."""
 
-    def __init__(self, docpipe: Docpipe) -> None:
-        self._docpipe = docpipe
+    def __init__(self, source: Source) -> None:
+        self._source = source
         self._making = asyncio.Lock()
         self.charts = Places(CHARTS)
         self.packages = Places(PACKAGES)
@@ -81,7 +81,7 @@ class Exports:
 
     async def _made(self, contents: Contents) -> BinaryIO:
         """The file, which has no name any more."""
-        spool = self._docpipe.state.spool
+        spool = self._source.state.spool
         async with self._making:
             folder = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix=_PREFIX, dir=spool))
             try:
@@ -99,17 +99,17 @@ class Exports:
                 await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
 
     async def _written(self, contents: Contents, folder: Path) -> BinaryIO:
-        docpipe, target = self._docpipe, folder / "chart.pdf"
+        source, target = self._source, folder / "chart.pdf"
         making = make_workers(
-            docpipe.config,
+            source.config,
             converter=chart.TARGET,
             preload=chart.PRELOAD,
-            inline=isinstance(docpipe.workers, InlineWorkers),
+            inline=source.inline,
             rooms=folder,
             size=1,
         )
         async with making as workers:
-            await chart.write_chart(docpipe.storage, contents, target, workers, clock=docpipe.engine.clock)
+            await chart.write_chart(source.storage, contents, target, workers, clock=source.clock)
         return await asyncio.to_thread(target.open, "rb")
 
 

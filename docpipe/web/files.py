@@ -44,7 +44,7 @@ async def send(
     Raises:
         Problem: 404 when there is none, 416 for a range that it has not.
     """
-    storage = web_of(request).docpipe.storage
+    storage = web_of(request).source.storage
     try:
         with from_storage():
             size = await storage.size(patient_id, name, **place)

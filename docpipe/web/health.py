@@ -25,7 +25,7 @@ async def readyz(request: web.Request) -> web.Response:
 
 async def metrics(request: web.Request) -> web.Response:
     """Metrics for Prometheus."""
-    return web.Response(body=await web_of(request).metrics.text(), headers={"Content-Type": CONTENT_TYPE})
+    return web.Response(body=await web_of(request).source.metrics(), headers={"Content-Type": CONTENT_TYPE})
 
 
 ROUTES: Final = (web.get("/healthz", healthz), web.get("/readyz", readyz), web.get("/metrics", metrics))

@@ -2,7 +2,7 @@
 
 import asyncio
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -20,10 +20,15 @@ def services_view(docpipe: Docpipe) -> shapes.Services:
     workers = docpipe.workers.snapshot()
     return shapes.Services(
         paused=moment(docpipe.engine.paused_since),
-        services=[_service(service, docpipe.quotas) for service in docpipe.services.values()],
+        services=gates_view(docpipe.services.values(), docpipe.quotas),
         workers=shapes.Workers(size=workers.size, busy=workers.busy, waiting=workers.waiting),
         checkpoints=_checkpoints(docpipe.checkpoints),
     )
+
+
+def gates_view(services: Iterable[Service], quotas: Mapping[str, Quota]) -> list[shapes.Service]:
+    """Services with their quotas."""
+    return [_service(service, quotas) for service in services]
 
 
 def _checkpoints(checkpoints: Checkpoints) -> shapes.CheckpointDatabase:
@@ -68,9 +73,8 @@ def _outage(outage: Outage) -> shapes.PastOutage:
     return shapes.PastOutage(since=moment(outage.since), until=moment(outage.until), reason=outage.reason)
 
 
-async def disks_view(docpipe: Docpipe) -> shapes.Disk:
-    """Free bytes."""
-    state, storage = docpipe.config.state_dir, docpipe.storage.folder
+async def disks_view(state: Path, storage: Path | None) -> shapes.Disk:
+    """Free bytes in the state folder, and where the storage is a folder, in that."""
     return shapes.Disk(
         state_free_bytes=await asyncio.to_thread(_free, state),
         storage_free_bytes=await asyncio.to_thread(_free, storage) if storage else None,

@@ -8,9 +8,7 @@ import structlog
 from aiohttp import web
 
 from docpipe.api.shapes import CheckedPatients, Forgotten, Identity, OnePatient, Person
-from docpipe.app import Docpipe
 from docpipe.errors import DatabaseDownError, PatientError, UsageError
-from docpipe.forget import AtWork, remove_at_work
 from docpipe.util.json import to_json
 from docpipe.web.answers import answer, each
 from docpipe.web.context import web_of
@@ -18,7 +16,8 @@ from docpipe.web.documents import views_of_run
 from docpipe.web.history import Delivery, merged
 from docpipe.web.problems import Problem
 from docpipe.web.reading import LONGEST_ID, body_of, only, submission_of
-from docpipe.web.views import DELIVERED, run_view
+from docpipe.web.source import Source
+from docpipe.web.views import DELIVERED
 
 log = structlog.get_logger(__name__)
 
@@ -38,34 +37,34 @@ async def one_patient(request: web.Request) -> web.Response:
 async def _one_patient(request: web.Request) -> str:
     only(request)
     here = web_of(request)
-    docpipe, patient_id = here.docpipe, request.match_info["patient_id"]
+    source, patient_id = here.source, request.match_info["patient_id"]
     if len(patient_id) > LONGEST_ID or not patient_id.isprintable():
         raise _no_such_patient()
-    runs = await docpipe.checkpoints.listing.of_patient(patient_id)
-    row, problem = await _look_up(docpipe, patient_id)
+    runs = await source.of_patient(patient_id)
+    row, problem = await _look_up(source, patient_id)
     if not runs and row is None:
         raise _no_such_patient() if problem is None else Problem(503, problem, "patients-database")
     deliveries = [
-        Delivery(run, run.state in DELIVERED, await views_of_run(docpipe, run)) for run in reversed(runs)
+        Delivery(run, run.state in DELIVERED, await views_of_run(source, run)) for run in reversed(runs)
     ]
     return to_json(
         OnePatient(
             patient_id=patient_id,
             person=row,
             problem=problem,
-            runs=await each(runs, lambda run: run_view(run, docpipe.engine)),
+            runs=await each(runs, source.view),
             documents=merged(deliveries),
         )
     )
 
 
-async def _look_up(docpipe: Docpipe, patient_id: str) -> tuple[Person | None, str | None]:
+async def _look_up(source: Source, patient_id: str) -> tuple[Person | None, str | None]:
     """The person, or None and why there is none; None twice for one that the database does not have."""
-    if not docpipe.services["patients"].view().up:
+    if not source.patients_up():
         return None, "The patients database cannot be reached now, so the name is missing here."
     try:
         async with asyncio.timeout(_PATIENCE_S):
-            row = await docpipe.patients.find(patient_id)
+            row = await source.patients.find(patient_id)
     except PatientError:
         return None, None
     except (DatabaseDownError, TimeoutError) as error:
@@ -79,19 +78,11 @@ async def forget(request: web.Request) -> web.Response:
     only(request)
     here = web_of(request)
     here.refuse_when_stopping()
-    docpipe, patient_id = here.docpipe, request.match_info["patient_id"]
+    patient_id = request.match_info["patient_id"]
     if len(patient_id) > LONGEST_ID or not patient_id.isprintable():
         raise _no_such_patient()
-    parts = AtWork(
-        config=docpipe.config,
-        storage=docpipe.storage,
-        spool=docpipe.activities.spool,
-        patients=docpipe.patients,
-        activity_log=docpipe.activity_log,
-        index=docpipe.index,
-    )
     try:
-        kept = await here.shielded(remove_at_work(parts, patient_id))
+        kept = await here.shielded(here.source.forget(patient_id))
     except UsageError as error:
         raise Problem(409, str(error), "unfinished-run") from error
     return answer(msgspec.convert(kept, Forgotten, from_attributes=True))
@@ -101,21 +92,21 @@ async def person(request: web.Request) -> web.Response:
     """The demographics of a patient, as the database has them now."""
     only(request)
     patient_id = request.match_info["patient_id"]
-    row, problem = await _look_up(web_of(request).docpipe, patient_id)
+    row, problem = await _look_up(web_of(request).source, patient_id)
     return answer(Identity(patient_id=patient_id, person=row, problem=problem))
 
 
 async def check(request: web.Request) -> web.Response:
     """Which of some ids can be submitted, before anything begins."""
     only(request, "priority")
-    docpipe = web_of(request).docpipe
+    source = web_of(request).source
     given = await submission_of(request, await body_of(request))
     ids = list(dict.fromkeys(given.patient_ids))
     places, unknown, unchecked = asyncio.Semaphore(_AT_ONCE), set[str](), set(ids[CHECKED:])
 
     async def one(patient_id: str) -> None:
         async with places:
-            row, problem = await _look_up(docpipe, patient_id)
+            row, problem = await _look_up(source, patient_id)
         if problem is not None:
             unchecked.add(patient_id)
         elif row is None:

@@ -1,11 +1,10 @@
-"""Readiness: tries whether checkpoints and storage can be written."""
+"""Readiness: tries whether what the service needs works."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from typing import Final
 
-from docpipe.app import Docpipe
 from docpipe.errors import DocpipeError
+from docpipe.web.source import Source
 
 FRESH_S: Final = 5.0
 """How long a verdict is reused: requests need no token, and each try writes to the disk."""
@@ -13,16 +12,13 @@ _PATIENCE_S: Final = 2.0
 
 
 class Readiness:
-    """Whether checkpoints and storage can be written, tried at most every few seconds."""
+    """Whether what the service needs works, tried at most every few seconds."""
 
-    def __init__(self, docpipe: Docpipe) -> None:
+    def __init__(self, source: Source) -> None:
         self.started = False
         """Whether unfinished runs have been taken up."""
-        self._engine = docpipe.engine
-        self._tries: dict[str, Callable[[], Awaitable[None]]] = {
-            "checkpoints": docpipe.checkpoints.ledger.begin_life,
-            "storage": docpipe.storage.check,
-        }
+        self._source = source
+        self._trials = source.trials
         self._under_way: dict[str, asyncio.Task[str]] = {}
         self._verdicts: dict[str, tuple[float, str]] = {}
 
@@ -31,10 +27,10 @@ class Readiness:
         reasons = []
         if not self.started:
             reasons.append("docpipe has not yet started.")
-        if self._engine.stopping:
+        if self._source.stopping:
             reasons.append("docpipe is stopping.")
             return reasons
-        verdicts = await asyncio.gather(*map(self._verdict, self._tries))
+        verdicts = await asyncio.gather(*map(self._verdict, self._trials))
         return reasons + [verdict for verdict in verdicts if verdict]
 
     async def _verdict(self, name: str) -> str:
@@ -47,14 +43,14 @@ class Readiness:
             task = self._under_way[name] = asyncio.create_task(self._try(name))
         await asyncio.wait({task}, timeout=_PATIENCE_S)
         if not task.done():
-            return f"The {name} cannot be written: the disk does not answer."
+            return self._trials[name].slow
         self._under_way.pop(name, None)
         self._verdicts[name] = now(), task.result()
         return self._verdicts[name][1]
 
     async def _try(self, name: str) -> str:
         try:
-            await self._tries[name]()
+            await self._trials[name].work()
         except asyncio.CancelledError:  # the write was cancelled because docpipe stops
             return f"The {name} cannot be written: docpipe stops."
         except DocpipeError as error:

@@ -10,7 +10,6 @@ import structlog
 from aiohttp import web
 
 from docpipe.api.shapes import OneRun, PastWait, Runs
-from docpipe.app import Docpipe
 from docpipe.checkpoints import StoredRun
 from docpipe.engine.runfiles import files_in
 from docpipe.errors import UsageError
@@ -33,7 +32,8 @@ from docpipe.web.reading import (
     submission_of,
     type_of,
 )
-from docpipe.web.views import activity_view, past_wait, run_view
+from docpipe.web.source import Source
+from docpipe.web.views import activity_view, past_wait
 
 log = structlog.get_logger(__name__)
 
@@ -84,20 +84,19 @@ async def _page(request: web.Request) -> str:
     order = choice_in(request, "order", ORDERS)
     limit = number_in(request, "limit", 1, MOST, 50)
     after = _mark(one_in(request, "cursor")) if "cursor" in request.query else None
-    listing = here.docpipe.checkpoints.listing
     if len(prefix) > LONGEST_ID:
         raise bad(f"`q` may have at most {LONGEST_ID} characters.")
     if not prefix.isprintable():  # no id is so
         return to_json(Runs(runs=[], next=None, total=0))
-    page = await listing.page(
+    page = await here.source.page(
         states,
         prefix,
         newest=order == "newest",
         after=after,
         limit=limit + 1,
     )
-    total = await listing.count(states, prefix)
-    runs = await each(page[:limit], lambda run: run_view(run, here.docpipe.engine))
+    total = await here.source.count(states, prefix)
+    runs = await each(page[:limit], here.source.view)
     following = _cursor(page[limit - 1]) if len(page) > limit else None
     return to_json(Runs(runs=runs, next=following, total=total))
 
@@ -129,26 +128,23 @@ async def one_run(request: web.Request) -> web.Response:
 async def _run(request: web.Request) -> str:
     here = web_of(request)
     only(request)
-    stored = await here.docpipe.checkpoints.run_and_steps(_run_id(request))
+    stored = await here.source.run_and_steps(_run_id(request))
     if stored is None:
         raise _no_such_run()
     run, steps = stored
     steps.sort(key=lambda step: (step.started_at, _ORDER[step.activity], step.item))
     files = {file.item: file.member for file in files_in(steps)}
     activities = await each(steps, lambda step: activity_view(step, files))
-    view = msgspec.structs.asdict(run_view(run, here.docpipe.engine))
-    return to_json(OneRun(**view, activities=activities, waits=await _waits(here.docpipe, run)))
+    view = msgspec.structs.asdict(here.source.view(run))
+    return to_json(OneRun(**view, activities=activities, waits=await _waits(here.source, run)))
 
 
-async def _waits(docpipe: Docpipe, run: StoredRun) -> list[PastWait]:
+async def _waits(source: Source, run: StoredRun) -> list[PastWait]:
     """The wait history of a run: of a finished one as its report has it."""
-    active = docpipe.engine.runs.get(run.run_id)
-    if active is not None:
-        return [past_wait(span) for span in active.waited.spans]
     if not run.state.finished:
-        return [past_wait(span) for span in (run.doing.waited if run.doing else ())]
+        return [past_wait(span) for span in source.waited(run)]
     try:
-        report = await docpipe.storage.get_run_file(run.patient_id, run.run_id, "report.json")
+        report = await source.storage.get_run_file(run.patient_id, run.run_id, "report.json")
     except OSError as error:
         log.warning("wait_history_not_read", reason=error.strerror)
         return []
@@ -166,7 +162,7 @@ class _WaitsOfReport(msgspec.Struct):
 
 async def stored_run(request: web.Request) -> StoredRun:
     """The run that the path names; raises Problem 404."""
-    runs = await web_of(request).docpipe.checkpoints.runs([_run_id(request)])
+    runs = await web_of(request).source.runs([_run_id(request)])
     if not runs:
         raise _no_such_run()
     return runs[0]
@@ -190,9 +186,9 @@ async def cancel(request: web.Request) -> web.Response:
     run = await stored_run(request)
     if run.state.finished:
         raise Problem(409, "The run has ended already.", "run-finished")
-    run = await here.shielded(here.docpipe.engine.cancel(run.run_id))
+    run = await here.shielded(here.source.cancel(run.run_id))
     here.hub.touch([run.run_id])
-    return answer(run_view(run, here.docpipe.engine), 202)
+    return answer(here.source.view(run), 202)
 
 
 async def retry(request: web.Request) -> web.Response:
@@ -205,11 +201,11 @@ async def retry(request: web.Request) -> web.Response:
     if not run.state.finished:
         raise Problem(409, "The run has not ended yet.", "run-not-finished")
     try:
-        run = await here.shielded(here.docpipe.engine.retry(run.run_id, first))
+        run = await here.shielded(here.source.retry(run.run_id, first))
     except UsageError as error:
         raise Problem(409, str(error), "cannot-be-retried") from error
     here.hub.touch([run.run_id])
-    return answer(run_view(run, here.docpipe.engine), 202)
+    return answer(here.source.view(run), 202)
 
 
 async def _first(request: web.Request) -> Activity | None:

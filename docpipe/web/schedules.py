@@ -5,14 +5,14 @@ from typing import Final
 
 from aiohttp import web
 
-from docpipe.api.schedules import Notifications, Schedule, Schedules
+from docpipe.api.schedules import Schedule, Schedules
 from docpipe.api.shapes import moment
 from docpipe.errors import UsageError
-from docpipe.schedule import Scheduler, ScheduleView
+from docpipe.schedule import ScheduleView
 from docpipe.util.json import to_json
 from docpipe.web.answers import answer
 from docpipe.web.components import TEXT, Spec, json_response, param, ref
-from docpipe.web.context import web_of
+from docpipe.web.context import Web, web_of
 from docpipe.web.problems import Problem
 from docpipe.web.reading import only
 
@@ -24,8 +24,7 @@ async def schedules(request: web.Request) -> web.Response:
 
 async def _schedules(request: web.Request) -> str:
     only(request)
-    views = web_of(request).docpipe.scheduler.views()
-    return to_json(Schedules(schedules=[schedule_view(view) for view in views]))
+    return to_json(Schedules(schedules=web_of(request).source.schedules()))
 
 
 def schedule_view(view: ScheduleView) -> Schedule:
@@ -49,38 +48,25 @@ def schedule_view(view: ScheduleView) -> Schedule:
 async def notifications(request: web.Request) -> web.Response:
     """How the notifications of ended runs stand."""
     only(request)
-    notifier = web_of(request).docpipe.notifier
-    if notifier is None:
-        none = Notifications(configured=False, waiting=0, delivered=0, last_at=None, stopped=False)
-        return answer(none)
-    view = await notifier.view()
-    return answer(
-        Notifications(
-            configured=True,
-            waiting=view.waiting,
-            delivered=view.delivered,
-            last_at=moment(view.last_at),
-            stopped=view.stopped,
-        )
-    )
+    return answer(await web_of(request).source.notifications())
 
 
 async def pause(request: web.Request) -> web.Response:
     """Begin nothing more of a schedule."""
-    return await _change(request, Scheduler.pause)
+    return await _change(request, lambda here, name: here.source.pause_schedule(name))
 
 
 async def unpause(request: web.Request) -> web.Response:
     """Take that back."""
-    return await _change(request, Scheduler.unpause)
+    return await _change(request, lambda here, name: here.source.unpause_schedule(name))
 
 
-async def _change(request: web.Request, change: Callable[[Scheduler, str], Awaitable[None]]) -> web.Response:
+async def _change(request: web.Request, change: Callable[[Web, str], Awaitable[None]]) -> web.Response:
     only(request)
     here = web_of(request)
 
     async def work() -> None:
-        await change(here.docpipe.scheduler, request.match_info["name"])
+        await change(here, request.match_info["name"])
 
     try:
         await here.shielded(work())

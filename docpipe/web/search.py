@@ -21,7 +21,7 @@ LONGEST: Final = 500
 async def search(request: web.Request) -> web.Response:
     """The documents in which every word of the query occurs, with the lines around."""
     only(request, "q", "patient", "limit", "offset")
-    index = web_of(request).docpipe.index
+    index = web_of(request).source.index
     if index is None:
         raise Problem(
             404,

@@ -12,7 +12,6 @@ from typing import Any, Final
 import structlog
 from aiohttp import abc, web
 
-from docpipe.app import Docpipe
 from docpipe.config.config import Service
 from docpipe.errors import ConfigError
 from docpipe.runtime.service_token import is_open, token_of
@@ -21,10 +20,10 @@ from docpipe.web.context import Web
 from docpipe.web.events import Hub
 from docpipe.web.exports import Exports
 from docpipe.web.guard import Guard
-from docpipe.web.metrics import Metrics
 from docpipe.web.problems import Problem, route_of, secured
 from docpipe.web.readiness import Readiness
 from docpipe.web.shared import Shared
+from docpipe.web.source import Source
 from docpipe.web.submissions import Submissions
 
 log = structlog.get_logger(__name__)
@@ -178,24 +177,23 @@ def _address(opened: socket.socket) -> str:
 
 
 @contextlib.asynccontextmanager
-async def listening(docpipe: Docpipe, sockets: list[socket.socket]) -> AsyncIterator[Listening]:
+async def listening(source: Source, sockets: list[socket.socket]) -> AsyncIterator[Listening]:
     """Serve on the sockets; in the end requests under way get a moment to end."""
     loop = asyncio.get_running_loop()
     async with contextlib.AsyncExitStack() as stack:
         shared = Shared()
-        hub = await stack.enter_async_context(Hub(docpipe, shared))
-        service = docpipe.config.service
-        token = token_of(service, docpipe.state.path)
+        hub = await stack.enter_async_context(Hub(source, shared))
+        service = source.config.service
+        token = token_of(service, source.state.path)
         guard = Guard(service, sockets[0].getsockname()[1], token, loop.time)
         here = Web(
-            docpipe=docpipe,
+            source=source,
             guard=guard,
             hub=hub,
             shared=shared,
-            readiness=Readiness(docpipe),
-            submissions=Submissions(docpipe),
-            metrics=Metrics(docpipe),
-            exports=Exports(docpipe),
+            readiness=Readiness(source),
+            submissions=Submissions(source),
+            exports=Exports(source),
         )
         runner = web.AppRunner(make_app(here), shutdown_timeout=CLOSE_S)
         await runner.setup()

@@ -12,12 +12,12 @@ from itertools import islice
 from typing import Final
 
 from docpipe.api.shapes import Accepted, AcceptedRun
-from docpipe.app import Docpipe
 from docpipe.checkpoints import StoredRun
 from docpipe.util.json import to_json
 from docpipe.web.answers import each
 from docpipe.web.problems import Problem
 from docpipe.web.reading import Submission
+from docpipe.web.source import Source
 
 _BEGUN: Final = "begun "
 """Stands before a key that was taken up; no key holds a space."""
@@ -28,9 +28,8 @@ _AT_ONCE: Final = 2000
 class Submissions:
     """Takes patients in."""
 
-    def __init__(self, docpipe: Docpipe) -> None:
-        self._engine = docpipe.engine
-        self._checkpoints = docpipe.checkpoints
+    def __init__(self, source: Source) -> None:
+        self._source = source
         self._locks: dict[str, tuple[asyncio.Lock, int]] = {}
 
     async def take(self, submission: Submission) -> tuple[str, list[str] | None]:
@@ -43,7 +42,7 @@ class Submissions:
         Raises:
             Problem: 422 where the key came with another request before.
         """
-        answers = self._checkpoints.answers
+        answers = self._source.answers
         async with self._alone(key):
             if (known := await answers.remembered(key)) is not None:
                 return _same(digest, known), None
@@ -51,7 +50,7 @@ class Submissions:
                 earlier = await self._since(float(_same(digest, begun)), set(submission.patient_ids))
             else:
                 earlier = {}
-                await answers.remember(_BEGUN + key, digest, repr(self._engine.clock()))
+                await answers.remember(_BEGUN + key, digest, repr(self._source.clock()))
             left = [patient for patient in submission.patient_ids if patient not in earlier]
             accepted = {
                 run.patient_id: (run, new) for run, new in await self._accept(left, submission.priority)
@@ -66,14 +65,14 @@ class Submissions:
         """Accept them some at a time, so that others have their turn in between."""
         left, accepted = iter(dict.fromkeys(patient_ids)), list[tuple[StoredRun, bool]]()
         while some := list(islice(left, _AT_ONCE)):
-            accepted += await self._engine.accept(some, priority)
+            accepted += await self._source.accept(some, priority)
         return accepted
 
     async def _since(self, when: float, patients: set[str]) -> dict[str, StoredRun]:
         """The first run of each patient that was made since then."""
         earliest: dict[str, StoredRun] = {}
         last: StoredRun | None = None
-        while page := await self._checkpoints.listing.page(after=last, limit=_PAGE):
+        while page := await self._source.page(after=last, limit=_PAGE):
             for run in page:
                 if run.created_at >= when and run.patient_id in patients:
                     earliest[run.patient_id] = run

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Final
 
@@ -11,7 +11,7 @@ import msgspec
 from docpipe import model
 from docpipe.api.shapes import Doing, PastWait, Run, Step, Wait, moment
 from docpipe.api.transfer import Transfer
-from docpipe.checkpoints import Span, StoredRun, StoredStep
+from docpipe.checkpoints import Position, Span, StoredRun, StoredStep
 from docpipe.engine.engine import Engine
 from docpipe.engine.restart import ERROR, failed
 from docpipe.engine.run import ActiveRun
@@ -47,24 +47,37 @@ def wait_view(kind: WaitKind, what: str, since: float, until: float | None, plac
 def run_view(stored: StoredRun, engine: Engine) -> Run:
     """A run as the list and the events have it."""
     under_way = engine.runs.get(stored.run_id)
-    state = stored.state
-    if under_way is not None and state is RunState.QUEUED:  # its beginning is not written down yet
-        state = RunState.RUNNING
     counts, files = _documents(stored, under_way)
+    doing = None if stored.state.finished else _doing(stored, under_way, engine)
+    if under_way is None:
+        return stored_view(stored, files, doing)
+    queued = stored.state is RunState.QUEUED  # its beginning is not written down yet
+    now = replace(
+        stored,
+        state=RunState.RUNNING if queued else stored.state,
+        started_at=stored.started_at or under_way.stored.started_at,
+        task_id=stored.task_id or _task_of(under_way),
+        counts=counts,
+    )
+    return stored_view(now, files, doing)
+
+
+def stored_view(stored: StoredRun, files: int | None, doing: Doing | None) -> Run:
+    """The same of a run as it is stored; `files`: how many there are, `doing`: what it is at."""
     return Run(
         run_id=stored.run_id,
         patient_id=stored.patient_id,
         priority=stored.priority,
-        state=state,
+        state=stored.state,
         created_at=moment(stored.created_at),
-        started_at=moment(stored.started_at or (under_way.stored.started_at if under_way else None)),
+        started_at=moment(stored.started_at),
         finished_at=moment(stored.finished_at),
-        task_id=stored.task_id or (_task_of(under_way) if under_way else None),
+        task_id=stored.task_id,
         error=stored.error,
         retries=stored.retries,
-        documents={outcome.value: counts.get(outcome, 0) for outcome in Outcome},
+        documents={outcome.value: stored.counts.get(outcome, 0) for outcome in Outcome},
         files=files,
-        doing=None if state.finished else _doing(stored, under_way, engine),
+        doing=doing,
     )
 
 
@@ -110,17 +123,27 @@ def _transfer(moved: model.Transfer | None) -> Transfer | None:
 def _doing(stored: StoredRun, under_way: ActiveRun | None, engine: Engine) -> Doing | None:
     doing = under_way.doing() if under_way is not None else None
     if doing is not None:
-        return Doing(
-            activity=doing.activity,
-            since=moment(doing.since),
-            progress=doing.progress,
-            wait=wait_view(**asdict(doing.wait)) if doing.wait else None,
-            transfer=_transfer(doing.transfer),
-        )
+        return position_view(doing)
     if under_way is not None or stored.state is RunState.CANCELLING:
         return None
-    since = max(stored.created_at, engine.paused_since or 0.0)
-    kind = WaitKind.ADMISSION if engine.paused_since is None else WaitKind.PAUSE
+    return waiting_view(stored, engine.paused_since)
+
+
+def position_view(doing: Position) -> Doing:
+    """What a run does."""
+    return Doing(
+        activity=doing.activity,
+        since=moment(doing.since),
+        progress=doing.progress,
+        wait=wait_view(**asdict(doing.wait)) if doing.wait else None,
+        transfer=_transfer(doing.transfer),
+    )
+
+
+def waiting_view(stored: StoredRun, paused_since: float | None) -> Doing:
+    """What a run waits for that has not begun."""
+    since = max(stored.created_at, paused_since or 0.0)
+    kind = WaitKind.ADMISSION if paused_since is None else WaitKind.PAUSE
     return Doing(
         activity=stored.retried_from or Activity.GET_PATIENT,
         since=moment(stored.created_at),

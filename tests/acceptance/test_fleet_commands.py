@@ -79,9 +79,12 @@ async def test_commands_without_a_worker_say_so(fleet: Machines) -> None:
     status = await box.run("status")
     assert "no worker of the fleet is running" in status.err
     assert "queued" in status.out
-    served = await box.run("serve")
-    assert served.status == 2
-    assert "docpipe worker" in served.err
+    serve = await box.start("serve", "--port", "0")
+    assert serve.stdout is not None
+    assert b"docpipe serves at http://127.0.0.1:" in await serve.stdout.readline()
+    serve.terminate()
+    _, err = await serve.communicate()
+    assert (serve.returncode, err.decode()) == (143, "")
     until = await box.run("run", "--patient", "P100", "--until", "DocEx_Search")
     assert until.status == 2
     fleet.temporal.kill()

@@ -26,6 +26,7 @@ from docpipe.model import Patient
 from docpipe.patients import PatientDatabase
 from docpipe.runtime import activity_log
 from docpipe.web import server
+from docpipe.web.onemachine import OneMachine
 from fakes.quota import Rate
 from tests import memory, virtual
 from tests.simulation.world import CONVERTER, Plan, config_of, ids, options_of
@@ -75,7 +76,7 @@ async def lived(
                 app.opened(
                     config, clock=virtual.wall_clock, rng=rng, converter=CONVERTER, inline=True
                 ) as docpipe,
-                server.listening(docpipe, sockets),
+                server.listening(OneMachine(docpipe), sockets),
             ):
                 for hour in range(1, hours + 1):
                     await docpipe.engine.submit(ids(patients))
