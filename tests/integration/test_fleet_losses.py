@@ -19,7 +19,7 @@ BOTH = {"converted": 2 * DOCUMENTS}
 
 @pytest.fixture
 async def fleet(tmp_path: Path) -> AsyncIterator[Machines]:
-    async with machines(tmp_path, key_seconds=0.5) as made:
+    async with machines(tmp_path, key_seconds=0.5, latency=0.05, jitter=0.1) as made:
         yield made
 
 
@@ -75,4 +75,28 @@ async def test_nothing_is_lost_or_doubled(fleet: Machines) -> None:
     assert {run.state for run in ended} == {RunState.COMPLETED}, [run.error for run in ended]
     assert all(run.counts == BOTH for run in ended)
     assert any(step.attempts > 1 for step in steps if step.activity == Activity.CONVERT)
+    judge(fleet, patients)
+
+
+async def test_killed_between_an_effect_and_its_answer(fleet: Machines) -> None:
+    """The next try has what the first one saved before it asked, looks the task up, and makes no other."""
+    patients = PATIENTS[:2]
+    fleet.services.add_fault("tracker.create late seconds=30 times=2")
+    one = await BareWorker.started(fleet, "one", DOCPIPE_TEST_HEARTBEAT_S="8")
+    two = None
+    try:
+        async with fleet.runs() as runs:
+            submitted = await runs.submit(patients)
+            while len(fleet.tasks()) < len(patients):
+                await asyncio.sleep(0.05)
+            await one.killed()
+            two = await BareWorker.started(fleet, "two", DOCPIPE_TEST_HEARTBEAT_S="8")
+            ended = await runs.wait(submitted)
+            steps = [step for run in await runs.runs() for step in await runs.steps(run)]
+    finally:
+        for worker in filter(None, (one, two)):
+            await worker.killed()
+    assert {run.state for run in ended} == {RunState.COMPLETED}, [run.error for run in ended]
+    assert {step.attempts for step in steps if step.activity == Activity.CREATE_TASK} == {2}
+    assert len(fleet.services.tracker.ledger.of("tracker.find")) >= len(patients)
     judge(fleet, patients)
