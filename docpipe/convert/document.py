@@ -29,6 +29,7 @@ from docpipe.convert.core.blocks import cleaned, placeholder, words
 from docpipe.convert.core.detect import detect
 from docpipe.convert.core.kinds import EMPTY, UNKNOWN, Kind, kind_of
 from docpipe.convert.core.symbols import LOST, without_private
+from docpipe.convert.core.tabbed import in_columns
 from docpipe.convert.libreoffice import heads, opening
 from docpipe.convert.libreoffice.program import LibreOfficeError, installed
 from docpipe.convert.writers import markdown, thumbnail, typeset
@@ -185,7 +186,7 @@ class _Done:
 
     def _keep(self, content: Content, folder: Path) -> None:
         """Write the outputs."""
-        blocks, private = without_private(cleaned(content.blocks))
+        blocks, private = without_private(cleaned(in_columns(content.blocks)))
         self.content = replace(content, blocks=blocks)
         self.warnings += [*self.content.warnings, *([LOST] if private else [])]
         self.libraries += self.content.libraries

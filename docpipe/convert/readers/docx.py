@@ -18,6 +18,7 @@ from docpipe.convert.core.blocks import (
 from docpipe.convert.core.colours import UNKNOWN, WHITE
 from docpipe.convert.core.marks import Mark
 from docpipe.convert.core.symbols import in_font
+from docpipe.convert.core.tabbed import Stops, paragraph
 from docpipe.convert.core.xmltree import Element, local, text_of
 from docpipe.convert.readers.docxcells import Cell, lines
 from docpipe.convert.readers.docxcontrols import form_field, unwritten
@@ -141,7 +142,8 @@ class Body:
         properties = down(element, "pPr")
         reading = _Paragraph(attribute(down(properties, "pStyle"), "val"), properties)
         self._runs(element, reading, self._around)
-        text = tidy(reading.runs.text())
+        raw = reading.runs.text()
+        text = tidy(raw)
         deleted = down(properties, "rPr", "del") is not None
         self.warnings += [CHANGED] if deleted else []
         # A paragraph whose mark is hidden or deleted has no number, unless some of its text is shown.
@@ -154,7 +156,8 @@ class Body:
         if level is not None:
             label = f"{item.label} " if item and item.label else ""
             return (Heading(level, label + " ".join(text.split())), *reading.boxes), None
-        return (Paragraph(text), *reading.boxes), item
+        stops = self._styles.stops(properties) if "\t" in raw else Stops()
+        return (paragraph(raw, stops), *reading.boxes), item
 
     def _runs(self, element: Element, reading: _Paragraph, around: _Around) -> None:
         for inner in element:

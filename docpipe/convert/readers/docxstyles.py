@@ -8,6 +8,7 @@ from typing import Any, Final
 from docpipe.convert.core.colours import UNKNOWN, WHITE, code_of, vanishes
 from docpipe.convert.core.marks import Mark
 from docpipe.convert.core.symbols import in_font, is_symbol_font
+from docpipe.convert.core.tabbed import Stops
 from docpipe.convert.core.xmltree import Element, local
 from docpipe.convert.readers.flags import of_background, of_letters
 from docpipe.convert.readers.ooxml import OFF, attribute, down, on, whole
@@ -225,6 +226,15 @@ class Styles:
                 style = None if element is properties or element is None else _style_of(element)
                 return None if number == "0" else (number, level, style)
         return None
+
+    def stops(self, properties: Element | None) -> Stops:
+        """The tab stops of a paragraph; `properties` are its own."""
+        places: dict[int, str] = {}
+        for element in reversed((properties, *self._properties_of(properties))):
+            given = down(element, "tabs")
+            for each in given if given is not None else ():
+                places[whole(attribute(each, "pos"))] = attribute(each, "val") or ""
+        return Stops(tuple(sorted(at for at, kind in places.items() if kind not in {"clear", "bar"})))
 
     def shade(self, properties: Element | None) -> str | None:
         """The colour behind a paragraph, None for none; `properties` are its own."""

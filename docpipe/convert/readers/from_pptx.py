@@ -4,8 +4,20 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 from docpipe.convert.core.base import Content, NothingToReadError, Source, UnreadableError, each_once
-from docpipe.convert.core.blocks import Block, Heading, Listing, Paragraph, pictures, placeholder, tidy, words
+from docpipe.convert.core.blocks import (
+    Block,
+    Heading,
+    Listing,
+    Paragraph,
+    Table,
+    pictures,
+    placeholder,
+    tidy,
+    words,
+)
 from docpipe.convert.core.opc import SALVAGED, Package
+from docpipe.convert.core.tabbed import Cell, Stops, Tabbed, paragraph
+from docpipe.convert.core.tabbed import table as tabbed_table
 from docpipe.convert.core.xmltree import Element, local
 from docpipe.convert.readers.drawing import (
     Labels,
@@ -25,7 +37,7 @@ from docpipe.convert.readers.office import (
     embedded_documents,
     picture_documents,
 )
-from docpipe.convert.readers.ooxml import attribute
+from docpipe.convert.readers.ooxml import attribute, down, whole
 from docpipe.convert.readers.runs import HIDDEN, Visibility, withheld_blocks
 from docpipe.convert.readers.slidestyles import SlideStyles
 
@@ -33,6 +45,8 @@ _TITLES: Final = frozenset({"title", "ctrTitle"})
 _FURNITURE: Final = frozenset({"sldNum", "dt", "ftr", "hdr", "sldImg"})
 _CHARTS: Final = "charts are not shown; they are in the original"
 _MOST_SLIDES: Final = 2_000
+_TWIP: Final = 635
+"""Units of DrawingML in a twip."""
 
 
 def read(source: Source) -> Content:
@@ -162,11 +176,28 @@ def _shape(
             for paragraph in body
             if local(paragraph) == "p" and (text := tidy(paragraph_text(paragraph, styles, off)))
         ]
+        if (made := _columns(body, styles, off)) is not None and not any(label for _, label, _ in lines):
+            yield made
+            return
     listed = placeholder_type(shape) in {"body", "obj", ""} and len(lines) > 1
     if listed or any(label for _, label, _ in lines):
         yield from _nested(lines)
     else:
         yield from (Paragraph(text) for _, _, text in lines)
+
+
+def _columns(
+    body: Element, styles: tuple[Element, ...], off: Callable[[Sequence[Element]], bool] | None
+) -> Table | None:
+    """The paragraphs of a shape as a table, where their tabs set columns."""
+    rows: list[tuple[Cell, ...]] = []
+    for each in (inner for inner in body if local(inner) == "p"):
+        places = down(each, "pPr", "tabLst")
+        at = (whole(attribute(stop, "pos")) // _TWIP for stop in places) if places is not None else ()
+        made = paragraph(paragraph_text(each, styles, off), Stops(tuple(sorted(at)), 1440, 360))
+        if made.text:
+            rows += made.lines if isinstance(made, Tabbed) else (((0, 0, made.text),),)
+    return tabbed_table(rows)
 
 
 def _objects(shape: Element, objects: PartObjects) -> Iterator[Block]:

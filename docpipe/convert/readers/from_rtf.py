@@ -6,6 +6,7 @@ from typing import Final
 from docpipe.convert.core.base import Content, Facts, Source, UnreadableError, each_once
 from docpipe.convert.core.blocks import Block, Heading, Listing, Paragraph, Table, placeholder, tidy, words
 from docpipe.convert.core.blocks import pictures as pictures_among
+from docpipe.convert.core.tabbed import Stops, paragraph
 from docpipe.convert.readers.labels import bullet, listing
 from docpipe.convert.readers.levels import DEEPEST
 from docpipe.convert.readers.margins import named
@@ -103,6 +104,10 @@ class _Page:
     _list: int = 0
     _level: int = 0
     _in_table: bool = False
+    _stops: list[int] = field(default_factory=list)
+    """The tab stops of the paragraph being read."""
+    _every: int = 720
+    """The distance of those behind them."""
 
     def take(self, event: Event) -> None:
         match event.place:
@@ -157,9 +162,14 @@ class _Page:
         match event.kind:
             case "pard":
                 self._style = self._list = self._level = 0
+                self._stops = []
                 self._in_table = False
             case "intbl":
                 self._in_table = True
+            case "tx":
+                self._stops.append(event.number)
+            case "deftab" if event.number > 0:
+                self._every = event.number
             case "style":
                 self._style = event.number
             case "ls":
@@ -238,12 +248,16 @@ class _Page:
             if text := self._take_words():
                 self._items.append((self._level, label, Paragraph(text)))
             return
+        raw = self._runs.text()
         text = self._take_text()
         if not text and not self._pictures:
             return
         self._end_list()
-        if text:
-            self.blocks.append(Heading(level, text) if level else Paragraph(text))
+        if level and text:
+            self.blocks.append(Heading(level, text))
+        elif text:
+            made = paragraph(raw, Stops(tuple(sorted(self._stops)), self._every))
+            self.blocks.append(made if made.text == text else Paragraph(text))
         self._end_pictures()
 
     def _end_pictures(self) -> None:

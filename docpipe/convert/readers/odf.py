@@ -7,6 +7,7 @@ from typing import Final
 
 from docpipe.convert.core.blocks import Block, Heading, Listing, Paragraph, flat, tidy
 from docpipe.convert.core.colours import UNKNOWN, vanishes
+from docpipe.convert.core.tabbed import Stops, paragraph
 from docpipe.convert.core.xmltree import Element, local, text_of
 from docpipe.convert.readers.labels import listing
 from docpipe.convert.readers.objects import CHARTS
@@ -163,13 +164,16 @@ class Body:
         runs = reading.runs
         if reading.hidden and (runs := runs.with_visibility(Visibility.HIDDEN)).parts:
             self.notes.warnings.append(HIDDEN)
-        if text := tidy(runs.text()):
+        if text := tidy(raw := runs.text()):
             level = self.styles.heading(style)
             if local(element) == "h":
                 level = max(1, whole(attribute(element, "outline-level"), 1))
                 label = self._lists.heading(element, level) if _alone(element) else ""
                 text = f"{label} {text}" if label else text
-            yield Heading(level, " ".join(text.split())) if level else Paragraph(text)
+            if level:
+                yield Heading(level, " ".join(text.split()))
+            else:
+                yield paragraph(raw, self.styles.stops(style) if "\t" in raw else Stops())
         yield from reading.boxes
 
     def _text(self, element: Element, reading: _Paragraph, given: Given) -> None:

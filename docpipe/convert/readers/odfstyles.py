@@ -8,6 +8,7 @@ from typing import Final
 from docpipe.convert.core.colours import UNKNOWN, code_of
 from docpipe.convert.core.marks import Mark
 from docpipe.convert.core.symbols import in_font
+from docpipe.convert.core.tabbed import Stops
 from docpipe.convert.core.xmltree import Element, local
 from docpipe.convert.readers.conditions import Value, holds
 from docpipe.convert.readers.flags import of_background, of_letters
@@ -147,6 +148,15 @@ class Styles:
                     return code_of(paper)
         return None
 
+    def stops(self, name: str | None) -> Stops:
+        """The tab stops of a paragraph's style."""
+        for style in self._chain("paragraph", name or ""):
+            given = down(style, "paragraph-properties", "tab-stops")
+            if given is not None:
+                places = (_twips(attribute(each, "position")) for each in given)
+                return Stops(tuple(sorted(place for place in places if place is not None)))
+        return Stops()
+
     def hidden(self, name: str | None) -> bool:
         """Whether a section or table of a style is hidden."""
         for family in ("section", "table"):
@@ -235,6 +245,15 @@ class Styles:
             letters="" if attribute(properties, "use-window-font-color") == "true" else code_of(ink),
             behind=None if paper is None else code_of(paper) or "",
         )
+
+
+_LENGTH: Final = re.compile(r"([0-9]{1,4}(?:\.[0-9]{0,6})?)(cm|mm|in|pt|pc|px)")
+_TWIPS: Final = {"cm": 566.93, "mm": 56.693, "in": 1440, "pt": 20, "pc": 240, "px": 15}
+
+
+def _twips(length: str | None) -> int | None:
+    match = _LENGTH.fullmatch(length or "")
+    return round(float(match[1]) * _TWIPS[match[2]]) if match else None
 
 
 def _is_bold(weight: str) -> bool:

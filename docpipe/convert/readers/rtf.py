@@ -388,7 +388,7 @@ _DATE: Final = frozenset({"yr", "mo", "dy"})
 _EVENTS: Final = {
     "par": "par", "sect": "par", "page": "par", "column": "par", "cell": "cell", "row": "row", "pard": "pard",
     "intbl": "intbl", "s": "style", "ls": "ls", "ilvl": "ilvl", "trowd": "define", "trleft": "define",
-    "cellx": "define", "clcbpat": "define",
+    "cellx": "define", "clcbpat": "define", "tx": "tx", "deftab": "deftab",
 }  # fmt: skip
 _INFO: Final = {"title": "title", "author": "author"} | dict.fromkeys(
     ("subject", "operator", "keywords", "doccomm", "comment", "company", "category", "manager", "hlinkbase",
