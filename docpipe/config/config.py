@@ -254,6 +254,11 @@ class Convert:
     budget: float = _key(
         parse_duration, 6 * 3600.0, about="longest time of workers for all documents of one patient"
     )
+    isolation: str = _key(
+        choice("patient", "document"),
+        "patient",
+        about="a fresh worker process for each `patient`, or for each `document`",
+    )
     ocr: bool = _key(parse_switch, default=True, about="OCR scanned pages, if an engine is installed")
     languages: tuple[str, ...] = _key(
         parse_languages, ("eng",), about="languages of scans, as tesseract names them: `eng+spa`"

@@ -2,6 +2,8 @@
 
 import importlib
 
+import chardet
+import filetype  # noqa: F401
 import img2pdf  # noqa: F401
 import lxml.etree  # noqa: F401
 import pikepdf.pdfa  # noqa: F401
@@ -17,3 +19,4 @@ from docpipe.convert.core.kinds import KINDS
 for _reader in sorted({kind.reader for kind in KINDS.values() if kind.reader}):
     importlib.import_module(f"docpipe.convert.readers.{_reader}")
 PIL.Image.init()
+chardet.detect("Grüße aus Köln".encode("latin-1"))  # loads its tables and sixty encodings

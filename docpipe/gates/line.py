@@ -58,6 +58,11 @@ class Line(Generic[_T]):
             self._waiting -= 1
         return ticket
 
+    def let_pass(self, turn: asyncio.Future[_T], value: _T) -> None:
+        """Let one who waits continue before others; its place is dropped when it comes to the head."""
+        turn.set_result(value)
+        self._waiting -= 1
+
     def place(self, ticket: Ticket) -> int | None:
         """How many stand up to and including the ticket, None when it does not wait here. O(n)."""
         mine = next((e for e in self._heap if e[2] is ticket and not e[3].done()), None)

@@ -7,6 +7,7 @@ from typing import Any, Final
 from docpipe.config.config import Config
 from docpipe.model import Clock
 from docpipe.workers.confinement import contained
+from docpipe.workers.handle import RECYCLE_JOBS
 from docpipe.workers.inline import InlineWorkers
 from docpipe.workers.machine import default_workers
 from docpipe.workers.pool import Workers
@@ -58,4 +59,5 @@ def make_workers(
         clock=clock,
         rooms=rooms,
         budget=convert.budget,
+        jobs=1 if convert.isolation == "document" else RECYCLE_JOBS,
     )

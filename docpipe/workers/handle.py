@@ -16,6 +16,7 @@ from typing import Any, Final
 
 import structlog
 
+from docpipe.workers import proc
 from docpipe.workers.answers import Reply, read_reply
 from docpipe.workers.rooms import Room
 from docpipe.workers.wire import (
@@ -36,6 +37,10 @@ log = structlog.get_logger(__name__)
 
 PATIENCE_S: Final = 5.0
 """Seconds for a kill to be confirmed; a nursery that needs longer is stuck, and is killed itself."""
+RECYCLE_JOBS: Final = 100
+"""Jobs after which a worker is replaced, because libraries leak memory."""
+RECYCLE_BYTES: Final = 300 * 2**20
+"""Resident memory after a job from which a worker is replaced."""
 _STOP_S: Final = 0.8  # seconds for a nursery to kill everybody and leave
 _READ: Final = 65536
 _PASSED_ON: Final = re.compile(
@@ -64,7 +69,7 @@ class Death:
 class Worker:
     """One worker process, from its order to its death."""
 
-    __slots__ = ("_asking", "_connection", "_nursery", "born", "gone", "jobs", "number", "room")
+    __slots__ = ("_asking", "_connection", "_nursery", "born", "gone", "jobs", "number", "room", "run_id")
 
     def __init__(self, nursery: "Nursery", number: int, connection: socket.socket, room: Room) -> None:
         loop = asyncio.get_running_loop()
@@ -77,6 +82,8 @@ class Worker:
         """Its process id, which is also the id of its group and session."""
         self.gone: asyncio.Future[Death] = loop.create_future()
         self.jobs = 0
+        self.run_id = ""
+        """The run whose documents it has seen; it gets no other's."""
 
     async def ask(self, job: bytes) -> Reply | None:
         """Send a framed job; None without a valid answer: the worker is dead, or answers invalid frames."""
@@ -113,6 +120,14 @@ class Worker:
                 self._nursery.abandon()
                 await asyncio.wait({self.gone})
         return self.gone.result()
+
+    def worn(self, jobs: int) -> bool:
+        """Whether it should be replaced: it did so many jobs, holds much memory, or left programs running.
+
+        Measured from outside: a hostile document may control what a worker reports of itself.
+        """
+        pid = self.born.result()
+        return self.jobs >= jobs or proc.resident(pid) >= RECYCLE_BYTES or bool(proc.children(pid))
 
     def bury(self, death: Death) -> None:
         """Note its death."""

@@ -15,7 +15,6 @@ from typing import Any, Final, Self, TypeVar
 import structlog
 
 from docpipe.errors import WorkerCrashedError, WorkerError, WorkerMemoryError, WorkerTimeoutError
-from docpipe.gates.line import SharedSlots
 from docpipe.gates.local_trouble import wait_out
 from docpipe.model import Clock, Json, Ticket, Wait
 from docpipe.workers import proc
@@ -25,17 +24,13 @@ from docpipe.workers.budget import size as size_of
 from docpipe.workers.confinement import missing
 from docpipe.workers.errands import Conversions, Errand
 from docpipe.workers.failures import FinalError, LostError
-from docpipe.workers.handle import PATIENCE_S, Death, Nursery, Worker, first_of
+from docpipe.workers.handle import PATIENCE_S, RECYCLE_JOBS, Death, Nursery, Worker, first_of
 from docpipe.workers.rooms import MisfitError, Room, remove_tree
+from docpipe.workers.turns import Turns
 from docpipe.workers.wire import PASSING, frame
 
 _T = TypeVar("_T")
 log = structlog.get_logger(__name__)
-
-RECYCLE_JOBS: Final = 100
-"""Jobs after which a worker is replaced, because libraries leak memory."""
-RECYCLE_BYTES: Final = 300 * 2**20
-"""Resident memory after a job from which a worker is replaced."""
 
 _WATCH_S: Final = 0.05  # how often memory is looked at
 _START_S: Final = 60.0  # for the imports of a nursery, and for a fork
@@ -75,6 +70,7 @@ class Workers:
             kernel can see to it; see `confinement.missing`.
         budget: seconds that all jobs of one run may keep workers busy; None for any.
         errand: what the jobs are.
+        jobs: of one run, after which a worker is replaced; a worker never gets jobs of two runs.
     """
 
     def __init__(
@@ -91,7 +87,9 @@ class Workers:
         confined: bool = True,
         budget: float | None = None,
         errand: Errand | None = None,
+        jobs: int = RECYCLE_JOBS,
     ) -> None:
+        self._jobs = jobs
         self._errand = errand or Conversions()
         self._target = target
         self._preload = preload
@@ -99,10 +97,11 @@ class Workers:
         self._timeout = timeout
         self._clock = clock
         self._tries = tries
-        self._slots = SharedSlots(size, clock)
+        self._slots = Turns(size, clock)
         self._budget = Budget(budget)
         self._idle: list[Worker] = []
         self._running: set[asyncio.Task[Answer]] = set()
+        self._leaving: set[asyncio.Task[None]] = set()
         self._nursery: Nursery | None = None
         self._birth = asyncio.Lock()
         self._closed = False
@@ -129,7 +128,7 @@ class Workers:
             task.cancel()
         if self._nursery is not None:
             await self._nursery.stop()
-        await asyncio.gather(*self._running, return_exceptions=True)
+        await asyncio.gather(*self._running, *self._leaving, return_exceptions=True)
         await asyncio.to_thread(self._remove_rooms)
 
     def _remove_rooms(self) -> None:
@@ -147,8 +146,13 @@ class Workers:
         return self._slots.line.place(ticket)
 
     def forget(self, run_id: str) -> None:
-        """Forget a finished run: if it starts again, it has its whole budget of time again."""
+        """Forget a finished run: end its workers. If it starts again, it has its whole budget of time."""
         self._budget.forget(run_id)
+        for worker in [worker for worker in self._idle if worker.run_id == run_id]:
+            self._idle.remove(worker)
+            task = asyncio.create_task(self._end(worker))
+            self._leaving.add(task)
+            task.add_done_callback(self._leaving.discard)
 
     async def run(self, job: Json, ticket: Ticket) -> Json:
         """What the target returned for a job. Raises as `ask`."""
@@ -210,7 +214,7 @@ class Workers:
 
     async def _try(self, job: Json, ticket: Ticket, *, fresh: bool) -> Answer:
         """One try. A worker whose job was not answered well is dead when this returns."""
-        worker = await self._hire(fresh=fresh)
+        worker = await self._hire(ticket.run_id, fresh=fresh)
         keep, moves = False, self._errand.has_files(job)
         try:
             here = await self._moved(self._errand.put, worker.room, job) if moves else job
@@ -227,7 +231,7 @@ class Workers:
                 raise WorkerCrashedError(
                     f"{self._errand.words.worker} returned an invalid answer."
                 ) from error
-            keep = keep and returned.alive and not _worn(worker)
+            keep = keep and returned.alive and not worker.worn(self._jobs)
             return Answer(value, reply.peak, reply.seconds)
         finally:
             if keep:
@@ -266,17 +270,24 @@ class Workers:
         await asyncio.to_thread(worker.room.remove)
         self._living_in.discard(worker.room)
 
-    async def _hire(self, *, fresh: bool) -> Worker:
-        """A living worker; a new one if none is idle. Whoever holds a slot finds a place for it.
+    async def _hire(self, run_id: str, *, fresh: bool) -> Worker:
+        """A living worker that has seen no other run; a new one if none is idle.
 
         Raises:
             OSError: the disk is full.
         """
-        while self._idle and not fresh:
-            worker = self._idle.pop()
+        while not fresh and (worker := next((one for one in self._idle if one.run_id == run_id), None)):
+            self._idle.remove(worker)
             if not worker.gone.done():
                 return worker
             await self._end(worker)
+        while self._idle and len(self._idle) > self._slots.n - self._slots.held:
+            await self._end(self._idle.pop(0))  # whoever holds a slot finds a place for a worker
+        worker = await self._birth_of()
+        worker.run_id = run_id
+        return worker
+
+    async def _birth_of(self) -> Worker:
         async with self._birth:  # one after the other: a crowd of requests could fill the socket
             nursery = await self._open()
             number = next(self._numbers)
@@ -383,12 +394,3 @@ class Workers:
 
     def _overweight(self) -> WorkerMemoryError:
         return WorkerMemoryError(self._errand.words.memory.format(size_of(self._memory)))
-
-
-def _worn(worker: Worker) -> bool:
-    """Whether a worker should be replaced: it did many jobs, holds much memory, or left programs running.
-
-    Measured from outside: a hostile document may control what a worker reports of itself.
-    """
-    pid = worker.born.result()
-    return worker.jobs >= RECYCLE_JOBS or proc.resident(pid) >= RECYCLE_BYTES or bool(proc.children(pid))

@@ -7,6 +7,7 @@ runs a patient with each file in the archive, and prints the most memory that do
 
 import argparse
 import asyncio
+import io
 import json
 import os
 import resource
@@ -15,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -25,6 +27,7 @@ from docpipe.model import Ticket
 from docpipe.patients import PatientDatabase, checked
 from docpipe.wiring.workers import CONVERTER, PRELOAD
 from docpipe.workers import confinement, landlock
+from docpipe.workers.handle import RECYCLE_JOBS
 from docpipe.workers.pool import Workers
 from docpipe.workers.seccomp import refuse_calls
 from docpipe.workers.unpacking import UnpackingHere, UnpackingWorkers
@@ -37,6 +40,7 @@ from tests.benchmarks.patients import person
 HOSTILE = ROOT.parent / "shared" / "hostile"
 DOCUMENTS = 24
 TIMES = 5
+PATIENTS = 5
 ARCHIVES = 200
 MOST_MIB = 150
 
@@ -105,6 +109,53 @@ def starts(folder: Path) -> list[Figure]:
     return [Figure("start", inside, "s", "without Landlock", outside, "<= 1.05 x")]
 
 
+async def _converted(folder: Path, patients: list[list[Path]], *, shared: bool, jobs: int) -> None:
+    settings = {
+        "preload": PRELOAD,
+        "size": 2,
+        "memory": 2**30,
+        "timeout": 60.0,
+        "rooms": folder,
+        "jobs": jobs,
+    }
+    async with Workers(CONVERTER, **settings) as workers:
+
+        async def one(path: Path, run: str) -> None:
+            await workers.run({**job(path, folder), "languages": []}, Ticket(run))
+
+        async def patient(number: int, paths: list[Path]) -> None:
+            run = "all" if shared else str(number)
+            await asyncio.gather(*(one(path, run) for path in paths))
+            workers.forget(run)
+
+        await asyncio.gather(*(patient(number, paths) for number, paths in enumerate(patients)))
+
+
+def isolation(folder: Path) -> list[Figure]:
+    """CPU of documents of several patients at once: with shared workers, by patient, and by document."""
+    patients = []
+    for number in range(PATIENTS):
+        (here := folder / str(number)).mkdir()
+        made = make_full(number, Person(f"P{number}", "Ann", f"Lee{number}", "1957-03-31"))
+        with zipfile.ZipFile(io.BytesIO(made.body)) as archive:
+            for index, name in enumerate(archive.namelist()):
+                (here / f"{index:02d}-{Path(name).name}").write_bytes(archive.read(name))
+        patients.append(sorted(here.iterdir()))
+    count = sum(map(len, patients))
+
+    def used(*, shared: bool = False, jobs: int = RECYCLE_JOBS) -> float:
+        before = cpu() + cpu(resource.RUSAGE_CHILDREN)
+        asyncio.run(_converted(folder, patients, shared=shared, jobs=jobs))
+        return 1000 * (cpu() + cpu(resource.RUSAGE_CHILDREN) - before) / count
+
+    rounds = [(used(shared=True), used(), used(jobs=1)) for _ in range(2)]
+    shared, patient, document = (min(column) for column in zip(*rounds, strict=True))
+    return [
+        Figure("CPU added by a worker a patient", patient - shared, "ms a document", goal="<= 3"),
+        Figure("CPU added by a worker a document", document - shared, "ms a document"),
+    ]
+
+
 async def _unpacked(
     folder: Path, archive: Path, unpacker: UnpackingHere | UnpackingWorkers, times: int
 ) -> None:
@@ -142,7 +193,7 @@ def walls() -> list[Figure]:
     """Documents, the start, archives, and the main process's memory for hostile ones."""
     with tempfile.TemporaryDirectory(dir=DISK) as name:
         found = []
-        for number, measure in enumerate((documents, starts, archives)):
+        for number, measure in enumerate((documents, isolation, starts, archives)):
             folder = Path(name, str(number))
             folder.mkdir()
             found += measure(folder)

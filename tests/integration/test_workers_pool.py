@@ -6,16 +6,17 @@ import os
 import re
 import subprocess
 import sys
+from collections import defaultdict
 from pathlib import Path
 
 import pytest
 
 from docpipe.errors import WorkerCrashedError
 from docpipe.model import Ticket, WaitKind
-from docpipe.workers import pool as pool_module
+from docpipe.workers import handle
 from docpipe.workers.pool import PoolState
 from docpipe.workers.proc import children
-from tests.worker_support import until, workers
+from tests.worker_support import alive, until, workers
 
 
 async def test_returns_what_the_target_returned():
@@ -178,17 +179,16 @@ async def test_leaving_the_line_costs_nothing(tmp_path):
     assert not (tmp_path / "never").exists()
 
 
-async def test_worker_is_replaced_after_many_jobs(monkeypatch):
+async def test_worker_is_replaced_after_many_jobs():
     """What a library leaks goes with its process."""
-    monkeypatch.setattr(pool_module, "RECYCLE_JOBS", 3)
-    async with workers(size=1) as pool:
+    async with workers(size=1, jobs=3) as pool:
         pids = [await pool.run({"do": "pid"}, Ticket()) for _ in range(7)]
     assert [pids.index(pid) for pid in pids] == [0, 0, 0, 3, 3, 3, 6]
 
 
 async def test_worker_that_keeps_memory_is_replaced(monkeypatch):
     """A worker that still holds much after its job does not burden the next one."""
-    monkeypatch.setattr(pool_module, "RECYCLE_BYTES", 60 * 2**20)
+    monkeypatch.setattr(handle, "RECYCLE_BYTES", 60 * 2**20)
     async with workers(size=1) as pool:
         first = await pool.run({"do": "hold", "bytes": 2**20}, Ticket())
         second = await pool.run({"do": "hold", "bytes": 80 * 2**20}, Ticket())
@@ -258,3 +258,42 @@ async def test_works_from_another_folder(tmp_path):
         check=False,
     )
     assert (done.stdout.strip(), done.stderr) == ("[1, 2, 3]", "")
+
+
+async def test_worker_serves_one_run():
+    """A worker that a document of one patient took over never sees another's: neither busy nor kept idle."""
+    async with workers(size=2) as pool:
+        seen = defaultdict(set)
+        for run in ("a", "b", "c", "a", "b", "c"):
+            jobs = (pool.run({"do": "pid"}, Ticket(run)) for _ in range(4))
+            seen[run] |= set(await asyncio.gather(*jobs))
+            assert len(children(pool._nursery._process.pid)) <= 2
+    pids = [pid for found in seen.values() for pid in found]
+    assert len(pids) == len(set(pids))
+
+
+async def test_a_process_for_each_document():
+    """As `convert.isolation` asks for it, with one place and with several."""
+    async with workers(size=2, jobs=1) as pool:
+        pids = await asyncio.gather(*(pool.run({"do": "pid"}, Ticket("a")) for _ in range(6)))
+    assert len(set(pids)) == 6
+
+
+async def test_workers_of_a_finished_run_end():
+    """They hold memory, and nobody else may have them."""
+    async with workers(size=1) as pool:
+        pid = await pool.run({"do": "pid"}, Ticket("a"))
+        pool.forget("b")
+        assert alive(pid)
+        pool.forget("a")
+        await until(lambda: not alive(pid))
+        assert pool._idle == []
+
+
+async def test_second_try_keeps_within_the_places(tmp_path):
+    """A document that is tried again has a fresh worker, and idle ones of others make room for it."""
+    async with workers(size=1, tries=2) as pool:
+        other = await pool.run({"do": "pid"}, Ticket("a"))
+        await pool.run({"do": "flaky", "file": str(tmp_path / "died")}, Ticket("b"))
+        assert not alive(other)
+        assert len(children(pool._nursery._process.pid)) == 1

@@ -1,0 +1,99 @@
+"""Places in a pool: runs take turns, and each turn lasts for a stretch of documents, not for one.
+
+A worker serves one run, so a place that goes to another run costs a process, some 30 ms of CPU. With a stretch
+that is paid once for many documents, and nobody waits for more than one stretch of each other run.
+"""
+
+import asyncio
+import contextlib
+import time
+from collections import Counter, deque
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from typing import Final
+
+from docpipe.gates.line import TURN_S, Slots, waiting
+from docpipe.model import Clock, Ticket, Wait
+
+STRETCH_S: Final = 2.0
+"""Seconds for which a place goes from one job of a run to its next, while others of its priority wait."""
+
+
+@dataclass(slots=True, eq=False)
+class _Waiter:
+    ticket: Ticket
+    turn: asyncio.Future[None]
+    since: float | None = None
+    """When the stretch began that it continues."""
+
+
+class Turns(Slots):
+    """Slots that runs share, as `SharedSlots`: but a run hands one on to itself within its stretch.
+
+    Args:
+        n: how many there are.
+        clock: what the line is sorted by.
+        stretch: as of STRETCH_S.
+        timer: what stretches are measured by.
+    """
+
+    def __init__(
+        self,
+        n: int,
+        clock: Clock,
+        stretch: float = STRETCH_S,
+        timer: Callable[[], float] = time.monotonic,
+    ) -> None:
+        super().__init__(n, clock)
+        self._stretch = stretch
+        self._timer = timer
+        self._of_run: Counter[str] = Counter()
+        self._next: dict[str, deque[_Waiter]] = {}
+
+    @contextlib.asynccontextmanager
+    async def hold(self, ticket: Ticket, wait: Wait | None = None) -> AsyncIterator[None]:
+        """As of `Slots`."""
+        before = self._of_run[ticket.run_id]
+        self._of_run[ticket.run_id] += 1
+        try:
+            since = await self._begun(ticket, wait, before * TURN_S)
+            try:
+                yield
+            finally:
+                self._leave(ticket, since)
+        finally:
+            self._of_run[ticket.run_id] -= 1
+            if not self._of_run[ticket.run_id]:
+                del self._of_run[ticket.run_id]
+
+    async def _begun(self, ticket: Ticket, wait: Wait | None, behind: float) -> float:
+        """A slot, and when the stretch began that this ticket is part of."""
+        if self._free > 0 and self.line.head() is None:
+            self._free -= 1
+            return self._timer()
+        mine = _Waiter(ticket, self.line.join(ticket, self._clock() + behind))
+        queue = self._next.setdefault(ticket.run_id, deque())
+        queue.append(mine)
+        try:
+            with waiting(ticket, wait):
+                await mine.turn
+        except asyncio.CancelledError:
+            if mine.turn.done() and not mine.turn.cancelled():  # the slot was given before the cancel arrived
+                self._leave(ticket, self._timer() if mine.since is None else mine.since)
+            raise
+        finally:
+            queue.remove(mine)
+            if not queue and self._next.get(ticket.run_id) is queue:
+                del self._next[ticket.run_id]
+        return self._timer() if mine.since is None else mine.since
+
+    def _leave(self, ticket: Ticket, since: float) -> None:
+        """Hand the slot to the same run, or to who is next, or nobody."""
+        head = self.line.head()
+        if head is not None and self._timer() - since < self._stretch:
+            for other in self._next.get(ticket.run_id, ()):
+                if not other.turn.done() and other.ticket.priority >= head.priority:
+                    other.since = since
+                    self.line.let_pass(other.turn, None)
+                    return
+        self.release()
