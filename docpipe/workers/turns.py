@@ -1,7 +1,7 @@
 """Places in a pool: runs take turns, and each turn lasts for a stretch of documents, not for one.
 
-A worker serves one run, so a place that goes to another run costs a process, some 30 ms of CPU. With a stretch
-that is paid once for many documents, and nobody waits for more than one stretch of each other run.
+A worker serves one run, so a place that goes to another run costs a process, some 30 ms of CPU. By
+stretches that is paid once for many documents, and nobody waits for more than one stretch of each other run.
 """
 
 import asyncio
