@@ -166,11 +166,12 @@ class Transfer:
 
 def describe_transfer(transfer: Transfer) -> str:
     """Describe a download in a few words: `312 MB of 1.2 GB, 3.4 MB/s`."""
-    whole = "" if transfer.size is None else f" of {_bytes(transfer.size)}"
-    return f"{_bytes(transfer.received)}{whole}, {_bytes(transfer.rate)}/s"
+    whole = "" if transfer.size is None else f" of {describe_bytes(transfer.size)}"
+    return f"{describe_bytes(transfer.received)}{whole}, {describe_bytes(transfer.rate)}/s"
 
 
-def _bytes(size: float) -> str:
+def describe_bytes(size: float) -> str:
+    """Describe a size: `312 MB`."""
     for unit, worth in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
         if size >= worth:
             return f"{size / worth:.{0 if size >= 10 * worth else 1}f} {unit}"

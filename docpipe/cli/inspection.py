@@ -25,7 +25,7 @@ from docpipe.config.config import Config
 from docpipe.config.loading import load
 from docpipe.engine.restart import ERROR, failed
 from docpipe.errors import StateError, UsageError
-from docpipe.model import OUTCOMES, Activity, Json, Outcome
+from docpipe.model import OUTCOMES, Activity, Json, Outcome, describe_bytes
 from docpipe.runtime.state_folder import in_use
 from docpipe.util.times import iso
 
@@ -165,7 +165,7 @@ def timeline(
                 step.activity,
                 in_short(paths.get(step.item, step.item)),
                 str(step.attempts),
-                _result(step) if over else wait or open_end,
+                _result(step, for_people=True) if over else wait or open_end,
             ]
         )
     yield from table(rows, numbers_from=9)
@@ -203,8 +203,11 @@ def _took(seconds: float) -> str:
     return span_words(seconds) if seconds >= 1 else f"{seconds * 1000:.0f} ms"
 
 
-def _result(step: StoredStep) -> str:
-    """The result of a step in a few words; nothing of the content of documents."""
+def _result(step: StoredStep, *, for_people: bool = False) -> str:
+    """The result of a step in a few words; nothing of the content of documents.
+
+    `for_people`: outcomes and sizes are in the words of page and report, not in those of JSON.
+    """
     result: Any = step.result
     if failed(result):
         return f"failed: {result[ERROR]}"
@@ -216,13 +219,25 @@ def _result(step: StoredStep) -> str:
         Activity.CHECK_STATUS: lambda: (
             f"{result.get('state', 'ok')} after {result.get('polls', 0)} questions"
         ),
-        Activity.DOWNLOAD: lambda: f"{result['size']} bytes, {len(result['members'])} files",
-        Activity.CONVERT: lambda: ": ".join(filter(None, (result["outcome"], result["reason"]))),
+        Activity.DOWNLOAD: lambda: _of_archive(result, for_people=for_people),
+        Activity.CONVERT: lambda: ": ".join(
+            filter(
+                None,
+                (OUTCOMES[result["outcome"]] if for_people else result["outcome"], result["reason"]),
+            )
+        ),
     }.get(Activity(step.activity))
     try:
         return describe() if describe else "ok"
     except (KeyError, TypeError):  # an expired search has no archive, for instance
         return str(result.get("state", "ok"))
+
+
+def _of_archive(result: Any, *, for_people: bool) -> str:
+    size, files = result["size"], len(result["members"])
+    if not for_people:
+        return f"{size} bytes, {files} files"
+    return f"{describe_bytes(size)}, {files} file{'' if files == 1 else 's'}"
 
 
 def report(args: argparse.Namespace) -> int:
@@ -287,5 +302,17 @@ def completion(args: argparse.Namespace) -> int:
 
     from docpipe.cli.options import parser  # noqa: PLC0415
 
-    print_line(shtab.complete(parser(), args.shell))
+    commands = parser()
+    _forget_numbers(commands)
+    print_line(shtab.complete(commands, args.shell))
     return 0
+
+
+def _forget_numbers(parser: argparse.ArgumentParser) -> None:
+    """Take away the choices that are ranges of numbers: nobody completes one of 65,536 ports."""
+    for action in parser._actions:  # noqa: SLF001 -- shtab reads them there, too
+        if isinstance(action.choices, range):
+            action.choices = None
+        elif isinstance(action.choices, dict):
+            for command in action.choices.values():
+                _forget_numbers(command)

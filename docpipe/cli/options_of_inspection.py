@@ -142,10 +142,11 @@ def add_completion(commands: "argparse._SubParsersAction[argparse.ArgumentParser
         description="Print a script for completion by the Tab key.",
         epilog="bash: docpipe completion bash > ~/.local/share/bash-completion/completions/docpipe\n"
         "zsh:  docpipe completion zsh > a file _docpipe in a folder of $fpath\n"
+        "fish: docpipe completion fish > ~/.config/fish/completions/docpipe.fish\n"
         "tcsh: docpipe completion tcsh > a file that ~/.tcshrc sources",
         formatter_class=argparse.RawDescriptionHelpFormatter,  # a path stays in one line
     )
-    completion.add_argument("shell", choices=("bash", "zsh", "tcsh"))
+    completion.add_argument("shell", choices=("bash", "zsh", "tcsh", "fish"))
 
 
 def add_docs(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

@@ -32,6 +32,7 @@ from docpipe.config.parsing import (
     parse_rate,
     parse_secret,
     parse_switch,
+    parse_task_url,
     parse_text,
     parse_workers,
 )
@@ -157,6 +158,11 @@ class Tasktracker(Remote):
     """The TaskTracker."""
 
     rate: Rate | None = _key(parse_rate, Rate(10, 1), about="quota over all its operations")
+    task_url: str | None = _key(
+        parse_task_url,
+        about="where people open a task in the tracker; the page of `docpipe serve` links there",
+        example='"https://tracker.example/tasks/{id}"',
+    )
 
 
 @dataclass(frozen=True, slots=True)

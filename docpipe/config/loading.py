@@ -7,7 +7,7 @@ import ipaddress
 import os
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import Field, fields
+from dataclasses import Field, fields, replace
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -16,6 +16,7 @@ from docpipe.config.config import REPEATED, SECTIONS, SERVICES, Config
 from docpipe.config.consistency import refuse_half_a_fleet
 from docpipe.config.notify import refuse_half_a_receiver
 from docpipe.config.parsing import Secret, read_stripped
+from docpipe.config.problems import Problems
 from docpipe.config.schedule import completed
 from docpipe.errors import ConfigError
 from docpipe.util.spelling import nearest
@@ -43,8 +44,10 @@ def load(
     env = os.environ if env is None else env
     file = path or Path("config.toml")
     raw: dict[str, Any] | None = None
+    text = ""
     try:
-        raw = tomllib.loads(file.read_text("utf-8"))
+        text = file.read_text("utf-8")
+        raw = tomllib.loads(text)
     except FileNotFoundError as error:
         if path is not None:
             raise ConfigError(
@@ -56,19 +59,23 @@ def load(
     except OSError as error:
         raise ConfigError(f"{file} cannot be read: {error.strerror}.") from error
     repeated = {section: (raw or {}).pop(section, []) for section in REPEATED}
-    values = _overlaid(_from_file(raw or {}, file), env)
+    problems = Problems(file if raw is not None else None, text)
+    values = _overlaid(_from_file(raw or {}, problems), env)
     source = None if raw is None else file.absolute()
     folder = Config(source=source).folder
     parsed = {
-        section: _parse_section(section, given, folder, read=services or section not in _CALLING)
+        section: _parse_section(section, given, folder, problems, read=services or section not in _CALLING)
         for section, given in values.items()
     }
-    parsed["schedule"] = completed(_parse_tables("schedule", repeated["schedule"], file))
-    config = Config(**parsed, source=source)
+    schedules = _parse_tables("schedule", repeated["schedule"], file, problems)
+    config = Config(**{name: value for name, value in parsed.items() if value is not None}, source=source)
+    if services:
+        _refuse_missing(config, problems)
+    problems.refuse()
+    config = replace(config, schedule=completed(schedules))
     if config.fleet.temporal:
         refuse_half_a_fleet(config, services=services)
     if services:
-        _refuse_missing(config)
         _refuse_plain_http(config)
         refuse_half_a_receiver(config.notify, hashed=config.storage.prefix_key is not None)
     elif state and source is None and not any(values.values()) and not config.state_dir.exists():
@@ -76,7 +83,7 @@ def load(
     return config
 
 
-def _parse_tables(section: str, tables: Any, file: Path) -> list[Any]:
+def _parse_tables(section: str, tables: Any, file: Path, problems: Problems) -> list[Any]:
     """Parse a section that may stand several times."""
     if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
         raise ConfigError(f"{file}: write each schedule as a table of its own, under `[[{section}]]`.")
@@ -85,7 +92,9 @@ def _parse_tables(section: str, tables: Any, file: Path) -> list[Any]:
             section,
             {key: (f"[[{section}]] {number}: {key}", value) for key, value in table.items()},
             file.parent,
+            problems,
             read=True,
+            number=number,
         )
         for number, table in enumerate(tables, 1)
     ]
@@ -94,13 +103,15 @@ def _parse_tables(section: str, tables: Any, file: Path) -> list[Any]:
 _Given = dict[str, tuple[str, Any]]  # key: (how the user names it, value)
 
 
-def _from_file(raw: Mapping[str, Any], file: Path) -> dict[str, _Given]:
+def _from_file(raw: Mapping[str, Any], problems: Problems) -> dict[str, _Given]:
     for section, table in raw.items():
         if not isinstance(table, dict):
-            raise ConfigError(f"{file}: `{section}` is outside a section; sections are {_names(SECTIONS)}.")
+            error = ConfigError(f"`{section}` is outside a section; sections are {_names(SECTIONS)}.")
+            problems.add(error, "", section)
     return {
         section: {key: (f"{section}.{key}", value) for key, value in table.items()}
         for section, table in raw.items()
+        if isinstance(table, dict)
     }
 
 
@@ -120,34 +131,57 @@ def _overlaid(values: dict[str, _Given], env: Mapping[str, str]) -> dict[str, _G
     return values
 
 
-def _parse_section(section: str, given: _Given, folder: Path, *, read: bool) -> Any:
-    """Parse the values of a section; those kept in files only if `read`."""
+def _parse_section(
+    section: str, given: _Given, folder: Path, problems: Problems, *, read: bool, number: int = 1
+) -> Any:
+    """Parse the values of a section, None if there is no such section.
+
+    Args:
+        section: its name.
+        given: its values.
+        folder: that paths of files are relative to.
+        problems: takes what is wrong; such keys have their defaults.
+        read: whether values that are kept in files are read.
+        number: which of the tables of this name, for those that stand several times.
+    """
     if section in REPEATED and any(label.startswith(ENV_PREFIX) for label, _ in given.values()):
-        raise ConfigError(
-            f"{next(iter(given.values()))[0]}: schedules have no variables; set them in config.toml."
+        label = next(iter(given.values()))[0]
+        problems.add(
+            ConfigError(f"{label}: schedules have no variables; set them in config.toml."), section, None
         )
+        return None
     if section not in SECTIONS:
         label = next(iter(given.values()))[0] if given else section
-        raise ConfigError(
-            f"{label}: there is no section `{section}`{_meant(section, SECTIONS)}; "
-            f"sections are {_names(SECTIONS)}."
-        )
+        about = f"{label}: there is no section `{section}`{_meant(section, SECTIONS)}"
+        problems.add(ConfigError(f"{about}; sections are {_names(SECTIONS)}."), section, None)
+        return None
     known: dict[str, Field[Any]] = {f.name: f for f in fields(SECTIONS[section])}
-    parsed = {}
-    for key, (label, value) in given.items():
-        name = key.removesuffix(_IN_FILE)
-        if key not in known and name in known and known[name].metadata["in_file"]:
-            if name in given:
-                raise ConfigError(f"{label} and {given[name][0]} set the same key: give one of them.")
-            if read:
-                parsed[name] = _from_its_file(known[name], label, value, folder)
-        elif key not in known:
-            raise ConfigError(
-                f"{label}: there is no such key{_meant(key, known)}; [{section}] has {_keys(known)}."
-            )
-        else:
-            parsed[key] = _parsed(known[key], label, value)
+    parsed: dict[str, Any] = {}
+    for key in given:
+        try:
+            parsed |= _parse_key(key, known, given, folder, f"[{section}]", read=read)
+        except ConfigError as error:
+            problems.add(error, section, key, number)
     return SECTIONS[section](**parsed)
+
+
+def _parse_key(
+    key: str, known: dict[str, Field[Any]], given: _Given, folder: Path, section: str, *, read: bool
+) -> dict[str, Any]:
+    """Parse one value; returns it by the name of its field, or nothing if it is not read.
+
+    Raises:
+        ConfigError: if there is no such key, or its value cannot be used.
+    """
+    label, value = given[key]
+    if key in known:
+        return {key: _parsed(known[key], label, value)}
+    name = key.removesuffix(_IN_FILE)
+    if name not in known or not known[name].metadata["in_file"]:
+        raise ConfigError(f"{label}: there is no such key{_meant(key, known)}; {section} has {_keys(known)}.")
+    if name in given:
+        raise ConfigError(f"{label} and {given[name][0]} set the same key: give one of them.")
+    return {name: _from_its_file(known[name], label, value, folder)} if read else {}
 
 
 def _parsed(key: Field[Any], label: str, value: Any) -> Any:
@@ -181,15 +215,23 @@ def _refuse_nothing() -> None:
     )
 
 
-def _refuse_missing(config: Config) -> None:
+def _refuse_missing(config: Config, problems: Problems) -> None:
+    """Note which services have no address.
+
+    Raises:
+        ConfigError: if there is no configuration at all.
+    """
     if config.source is None and not any(getattr(config, name).base_url for name in SERVICES):
-        _refuse_nothing()
+        if not problems.keys:
+            _refuse_nothing()
+        return
     for name in SERVICES:
-        if not getattr(config, name).base_url:
-            raise ConfigError(
+        if not getattr(config, name).base_url and (name, "base_url") not in problems.keys:
+            error = ConfigError(
                 f"{name}.base_url is missing: set it in config.toml or as DOCPIPE_{name.upper()}__BASE_URL "
                 '("fake" starts a fake service inside).'
             )
+            problems.add(error, name, "base_url")
 
 
 def _refuse_plain_http(config: Config) -> None:

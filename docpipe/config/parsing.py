@@ -287,6 +287,15 @@ def parse_web_address(value: Any) -> str:
     return str(value).rstrip("/")
 
 
+def parse_task_url(value: Any) -> str:
+    """Read the address of the pages of tasks."""
+    parts = urlsplit(str(value))
+    good = parts.scheme in ("http", "https") and parts.hostname and not parts.username
+    if not good or "{" in parts.netloc or str(value).count("{id}") != 1:
+        raise ValueError('an address with {id} in its path, such as "https://tracker.example/tasks/{id}"')
+    return str(value)
+
+
 def parse_keys(value: Any) -> Secret:
     """Read keys of AES-SIV, with white space between them."""
     keys = parse_text(value).split()

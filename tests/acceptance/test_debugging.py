@@ -178,13 +178,15 @@ async def test_a_har_file_that_cannot_be_written(box: Box) -> None:
     assert "Traceback" not in ended.err
 
 
-@pytest.mark.parametrize("shell", ["bash", "zsh", "tcsh"])
+@pytest.mark.parametrize("shell", ["bash", "zsh", "tcsh", "fish"])
 async def test_completion(box: Box, shell: str) -> None:
     """The script names commands and options, and the shell can read it where there is one."""
     ended = await box.run("completion", shell)
     assert ended.status == 0
     assert "retry" in ended.out
     assert "until" in ended.out
+    assert "65535" not in ended.out, "no shell reads a list of all ports at its start"
+    assert len(ended.out) < 60_000
     if program := shutil.which(shell):
         (box.folder / "script").write_text(ended.out)
         assert await (await asyncio.create_subprocess_exec(program, "-n", box.folder / "script")).wait() == 0

@@ -69,6 +69,10 @@ def test_environment_goes_over_the_file(tmp_path: Path) -> None:
         (GOOD.replace("[task", 'search_rate = "10/week"\n[task'), r"docex\.search_rate: '10/week'.*10/min"),
         (GOOD.replace("[task", 'spacing = "odd"\n[task'), r"docex\.spacing: 'odd'.*burst.*even"),
         (GOOD.replace("[task", 'archive_origins = ["x"]\n[task'), r"docex\.archive_origins.*list of origins"),
+        *(
+            (GOOD + f'task_url = "{given}"', r"tasktracker\.task_url.*with \{id\} in its path")
+            for given in ("https://x/", "https://{id}.x/", "ftp://x/{id}", "https://x/{id}/{id}")
+        ),
         ("[docex", r"not valid TOML"),
         ('[tasktracker]\nbase_url = "fake"', r"docex\.base_url is missing.*DOCPIPE_DOCEX__BASE_URL"),
         (
@@ -221,3 +225,57 @@ def test_files_of_services_are_read_by_who_speaks_with_them(tmp_path: Path) -> N
     """A command that needs no service needs none of their secrets."""
     text = GOOD.replace("[task", 'token_file = "nowhere"\n[task')
     assert load(written(tmp_path, text), {}, services=False).docex.token is None
+
+
+WRONG = """# our exchange
+docex.search_rat = "10/min"
+docex.base_url = "ftp://x"
+
+[tasktracker] # none
+rate = "often"
+
+[convert]
+workers = 0
+memory = "2GiB"
+
+[convertt]
+ocr = true
+
+[[schedule]]
+name = "a"
+patients = "all"
+every = "7d"
+[[schedule]]
+name = "b"
+patients = "all"
+every = "often"
+"""
+
+
+def test_all_errors_are_reported_at_once(tmp_path: Path) -> None:
+    """Each on a line of its own with the line of the file, in its order, then what is in no file."""
+    with pytest.raises(ConfigError) as refused:
+        load(written(tmp_path, WRONG), {"DOCPIPE_SERVICE__PORT": "no"})
+    first, *lines = str(refused.value).splitlines()
+    assert first == "8 errors in the configuration:"
+    heads = [re.match(r"  (docpipe\.toml, line \d+: )?[^ ]+", line) for line in lines]
+    assert [head and head[0].strip() for head in heads] == [
+        "docpipe.toml, line 2: docex.search_rat:",
+        "docpipe.toml, line 3: docex.base_url:",
+        "docpipe.toml, line 6: tasktracker.rate:",
+        "docpipe.toml, line 9: convert.workers:",
+        "docpipe.toml, line 12: convertt.ocr:",
+        "docpipe.toml, line 22: [[schedule]]",
+        "DOCPIPE_SERVICE__PORT:",
+        "tasktracker.base_url",
+    ]
+    assert "did you mean `search_rate`" in lines[0]
+    assert "base_url is missing" not in lines[1], "it is there, and wrong"
+
+
+def test_one_error_is_one_sentence(tmp_path: Path) -> None:
+    """With its line."""
+    with pytest.raises(
+        ConfigError, match=r"^docpipe\.toml, line 6: convert\.workers: 0 cannot be used; .*\.$"
+    ):
+        load(written(tmp_path, GOOD + "[convert]\nworkers = 0"), {})

@@ -136,3 +136,28 @@ async def test_schedules_and_notifications_are_listed(state, capsys):
     )
     assert (week["next_at"], week["begun"]) == ("2100-01-01T00:00:00.000Z", 7)
     assert body["notifications"] == {"waiting": 1, "oldest_at": "1970-01-01T00:16:40.000Z"}
+
+
+async def test_activities_have_the_words_of_page_and_report(state, capsys):
+    """Outcomes and sizes are in words in the table, and as ever in JSON."""
+    with StateFolder(state):
+        async with open_database(state, time.time) as store:
+            results = {
+                (Activity.DOWNLOAD, ""): {"state": "ready", "size": 1_200_000, "members": [{"path": "a"}]},
+                (Activity.CONVERT, "00001"): {"outcome": "converted", "reason": None},
+                (Activity.CONVERT, "00002"): {"outcome": "stored", "reason": "An archive."},
+                (Activity.CONVERT, "00003"): {"outcome": "failed", "reason": "It is cut short."},
+            }
+            for (activity, item), result in results.items():
+                store.begin_step("R1", activity, item)
+                await store.finish_step("R1", activity, item, result)
+    table = printed(capsys, "R1", "--activities").out
+    for words in (
+        "1.2 MB, 1 file\n",
+        " readable\n",
+        "kept as it is: An archive.",
+        "could not be read: It is cut",
+    ):
+        assert words in table
+    listed = json.loads(printed(capsys, "R1", "--activities", "--json").out)["runs"][0]["activities"]
+    assert {one["result"] for one in listed} >= {"1200000 bytes, 1 files", "converted", "stored: An archive."}
