@@ -5,6 +5,7 @@ from typing import Any, Final
 import msgspec
 
 from docpipe.api import schedules
+from docpipe.api.people import People
 from docpipe.api.shapes import SHAPES
 from docpipe.model import RunState
 from docpipe.search import Hits
@@ -64,7 +65,7 @@ ONE_RUN: Final = param("path", "run_id", RUN_ID, "The run.")
 def _sent() -> Spec:
     """The shapes that the service sends: every member is there, and no other."""
     _, made = msgspec.json.schema_components(
-        (*SHAPES, *schedules.SHAPES, Hits), ref_template="#/components/schemas/{name}"
+        (*SHAPES, *schedules.SHAPES, Hits, People), ref_template="#/components/schemas/{name}"
     )
     for schema in made.values():
         schema["required"] = list(schema["properties"])

@@ -26,7 +26,7 @@ SMALL: Final = 64 * 2**10
 _BEARS_PATIENTS: Final = (("POST", "/api/runs"), ("POST", "/api/submissions/check"))
 SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 """Methods that change nothing."""
-_OPEN: Final = frozenset({"/healthz", "/readyz", "/login", "/static/{file}"})
+_OPEN: Final = frozenset({"/healthz", "/readyz", "/login", "/static/{file}", "/static/{version}/{file}"})
 """Routes that need no token; none of them returns data of patients."""
 _HOST: Final = re.compile(r"(\[[0-9a-f:.]+\]|[^\[\]:]*)(?::(\d{1,5}))?", re.ASCII)
 _HTTP_PORT: Final = 80

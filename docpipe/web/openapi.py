@@ -227,6 +227,16 @@ def _of_patients() -> Spec:
                 "responses": {"200": json_response(ref("Identity"), "The person, or null.")},
             }
         },
+        "/api/people": {
+            "get": {
+                "summary": "Who some patients are, read from the database.",
+                "parameters": [
+                    param("query", "id", {"type": "array", "items": TEXT}, "The ids, 1 to 100."),
+                ],
+                "responses": {"200": json_response(ref("People"), "The persons, or null.")},
+                "problems": (400,),
+            }
+        },
         "/api/submissions/check": {
             "post": {
                 "summary": "Check what a submission would do, without beginning anything.",
@@ -300,6 +310,28 @@ def _of_health() -> Spec:
     }
 
 
+def _of_static() -> Spec:
+    name = param("path", "file", TEXT, "Its name.")
+    version = param("path", "version", TEXT, "The folder that the page names.")
+
+    def file(summary: str, *parameters: Spec) -> Spec:
+        unchanged = {"description": "The browser has it."}
+        return {
+            "get": {
+                "summary": summary,
+                "parameters": list(parameters),
+                "responses": {"200": response("The file.", {"*/*": None}), "304": unchanged},
+                "problems": (404,),
+                "open": True,
+            }
+        }
+
+    return {
+        "/static/{file}": file("A file of the page.", name),
+        "/static/{version}/{file}": file("The same, which browsers keep.", version, name),
+    }
+
+
 def _of_page() -> Spec:
     form = {"type": "object", "properties": {"token": TEXT}, "required": ["token"]}
     to_page = {"description": "On to another page.", "headers": {"Location": {"schema": TEXT}}}
@@ -308,21 +340,12 @@ def _of_page() -> Spec:
         "content": {"application/x-www-form-urlencoded": {"schema": form}},
     }
     unchanged = {"description": "The browser has it."}
-    return {
+    return _of_static() | {
         "/": {
             "get": {
                 "summary": "The page.",
                 "responses": {"200": response("The page.", _PAGE), "303": to_page, "304": unchanged},
                 "problems": (404,),
-            }
-        },
-        "/static/{file}": {
-            "get": {
-                "summary": "A file of the page.",
-                "parameters": [param("path", "file", TEXT, "Its name.")],
-                "responses": {"200": response("The file.", {"*/*": None}), "304": unchanged},
-                "problems": (404,),
-                "open": True,
             }
         },
         "/login": {

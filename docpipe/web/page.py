@@ -1,5 +1,6 @@
 """The page, its static files, and sign-in."""
 
+import functools
 import hashlib
 import re
 from collections.abc import Mapping
@@ -33,22 +34,40 @@ _TYPES: Final[Mapping[str, str]] = MappingProxyType(
     }
 )
 _SIGN_OUT: Final = b'id="sign-out" class="quiet"'
+_STATIC: Final = b"/static/"
+_FOREVER: Final = "public, max-age=31536000, immutable"
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,60}(\.[a-z0-9_-]{1,40}){0,2}\.([a-z0-9]{2,11})")
 
 
 class Files:
-    """The files of the page, read once each."""
+    """The files of the page, read once each.
+
+    Pages name the other files below a folder that is named after the bytes of all of them, so that a browser
+    keeps them without asking again, and takes new ones with a new docpipe.
+    """
 
     def __init__(self) -> None:
         self._folder = resources.files("docpipe.web") / "static"
         self._read: dict[tuple[str, bool], tuple[bytes, str]] = {}
 
-    def answer(self, request: web.Request, name: str, *, signed_in: bool = False) -> web.Response:
+    @functools.cached_property
+    def version(self) -> str:
+        """The name of the folder: 16 hex digits."""
+        digest = hashlib.sha256()
+        for file in sorted(self._folder.iterdir(), key=lambda file: file.name):
+            if file.is_file():
+                digest.update(file.name.encode() + b"\0" + file.read_bytes() + b"\0")
+        return digest.hexdigest()[:16]
+
+    def answer(
+        self, request: web.Request, name: str, *, version: str | None = None, signed_in: bool = False
+    ) -> web.Response:
         """A file, or 304 where the browser has it; raises Problem 404.
 
         Args:
             request: that asks for it.
             name: of the file.
+            version: the folder that the request names; of another docpipe's, browsers keep nothing unasked.
             signed_in: whether the button that ends the session is shown in it.
         """
         match = _NAME.fullmatch(name)
@@ -58,10 +77,13 @@ class Files:
         key = name, signed_in
         if key not in self._read:
             data = (self._folder / name).read_bytes()
+            if name.endswith(".html"):
+                data = data.replace(_STATIC, _STATIC + self.version.encode() + b"/")
             data = data.replace(_SIGN_OUT + b" hidden", _SIGN_OUT) if signed_in else data
             self._read[key] = data, hashlib.sha256(data).hexdigest()[:32]
         data, tag = self._read[key]
-        headers = {"ETag": f'"{tag}"', "Cache-Control": "no-cache", "Content-Security-Policy": POLICY}
+        keeping = _FOREVER if version == self.version else "no-cache"
+        headers = {"ETag": f'"{tag}"', "Cache-Control": keeping, "Content-Security-Policy": POLICY}
         if any(known.value in (tag, "*") for known in request.if_none_match or ()):
             return web.Response(status=304, headers=headers)
         return web.Response(body=data, headers={**headers, "Content-Type": media_type})
@@ -78,7 +100,8 @@ async def page(request: web.Request) -> web.Response:
 
 async def file(request: web.Request) -> web.Response:
     """A file that belongs to the page."""
-    return request.app[FILES].answer(request, request.match_info["file"])
+    named = request.match_info
+    return request.app[FILES].answer(request, named["file"], version=named.get("version"))
 
 
 async def sign_in_form(request: web.Request) -> web.Response:
@@ -137,6 +160,7 @@ def wants_page(request: web.Request) -> bool:
 ROUTES: Final = (
     web.get("/", page),
     web.get("/static/{file}", file),
+    web.get("/static/{version}/{file}", file),
     web.get("/login", sign_in_form),
     web.post("/login", sign_in),
     web.post("/logout", sign_out),

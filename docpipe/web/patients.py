@@ -7,6 +7,7 @@ import msgspec
 import structlog
 from aiohttp import web
 
+from docpipe.api.people import People
 from docpipe.api.shapes import CheckedPatients, Forgotten, Identity, OnePatient, Person
 from docpipe.errors import DatabaseDownError, PatientError, UsageError
 from docpipe.util.json import to_json
@@ -15,7 +16,7 @@ from docpipe.web.context import web_of
 from docpipe.web.documents import views_of_run
 from docpipe.web.history import Delivery, merged
 from docpipe.web.problems import Problem
-from docpipe.web.reading import LONGEST_ID, body_of, only, submission_of
+from docpipe.web.reading import LONGEST_ID, bad, body_of, only, submission_of
 from docpipe.web.source import Source
 from docpipe.web.views import DELIVERED
 
@@ -25,6 +26,8 @@ _PATIENCE_S: Final = 10.0
 """A look-up in the patients database that takes longer is given up."""
 CHECKED: Final = 500
 """As many ids of one request are looked up; more would take too long."""
+NAMED: Final = 100
+"""Patients of one request for names."""
 _AT_ONCE: Final = 4
 """Look-ups of one request at a time; the rest of the connections is for runs."""
 
@@ -96,6 +99,24 @@ async def person(request: web.Request) -> web.Response:
     return answer(Identity(patient_id=patient_id, person=row, problem=problem))
 
 
+async def people(request: web.Request) -> web.Response:
+    """The same of several patients; after one look-up that fails no other is begun."""
+    only(request, "id")
+    source, ids = web_of(request).source, list(dict.fromkeys(request.query.getall("id", [])))
+    if not ids or len(ids) > NAMED or any(len(one) > LONGEST_ID for one in ids):
+        raise bad(f"`id` has to be given 1 to {NAMED} times, with at most {LONGEST_ID} characters each.")
+    places, missing = asyncio.Semaphore(_AT_ONCE), list[str]()
+
+    async def one(patient_id: str) -> Identity:
+        async with places:
+            row, problem = (None, missing[0]) if missing else await _look_up(source, patient_id)
+        if problem is not None:
+            missing.append(problem)
+        return Identity(patient_id=patient_id, person=row, problem=problem)
+
+    return answer(People(people=list(await asyncio.gather(*map(one, ids)))))
+
+
 async def check(request: web.Request) -> web.Response:
     """Which of some ids can be submitted, before anything begins."""
     only(request, "priority")
@@ -136,5 +157,6 @@ ROUTES: Final = (
     web.get("/api/patients/{patient_id:[^/]+}", one_patient),
     web.delete("/api/patients/{patient_id:[^/]+}", forget),
     web.get("/api/patients/{patient_id:[^/]+}/person", person),
+    web.get("/api/people", people),
     web.post("/api/submissions/check", check),
 )

@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import re
 from typing import Final
+from urllib.parse import quote
 
 import msgspec
 import structlog
@@ -136,7 +137,13 @@ async def _run(request: web.Request) -> str:
     files = {file.item: file.member for file in files_in(steps)}
     activities = await each(steps, lambda step: activity_view(step, files))
     view = msgspec.structs.asdict(here.source.view(run))
-    return to_json(OneRun(**view, activities=activities, waits=await _waits(here.source, run)))
+    waits = await _waits(here.source, run)
+    where = _task_url(here.source.config.tasktracker.task_url, view["task_id"])
+    return to_json(OneRun(**view, activities=activities, waits=waits, task_url=where))
+
+
+def _task_url(template: str | None, task_id: str | None) -> str | None:
+    return template.replace("{id}", quote(task_id, safe="")) if template and task_id else None
 
 
 async def _waits(source: Source, run: StoredRun) -> list[PastWait]:

@@ -64,7 +64,9 @@ async def judged(seen: Seen, name: str) -> list[str]:
 
 
 async def test_axe_finds_nothing(box: Box, services: fakes.Running, path_of_chromium: str) -> None:
-    """On every page: lists, a run, a document with marks, a patient, the services, the dialogs."""
+    """On every page: lists, a run, a document with marks, a patient, services and schedules, the dialogs."""
+    with (box.folder / "config.toml").open("a", encoding="utf-8") as config:
+        config.write('\n[[schedule]]\nname = "leap days"\npatients = "all"\nevery = "0 3 29 2 *"\n')
     async with serving(box) as service, browsing(path_of_chromium) as browser:
         runs = await service.submit("P123", "P124")
         for run in runs:
@@ -87,7 +89,7 @@ async def look_around(
     for name, place, awaited in (
         ("runs", "/", "tr[data-run]"),
         ("run", f"/run/{run}", ".documents img"),
-        ("services", "/services", ".card meter"),
+        ("services", "/services", ".card:has-text('leap days') button"),
         ("patient", "/patient/P123", ".documents img"),
         ("search", "/search?q=blood", ".hits mark"),
         ("nobody", "/patient/nobody", "h1:has-text('no such patient')"),

@@ -56,6 +56,32 @@ async def test_the_row_is_read_each_time(served: Served, monkeypatch: pytest.Mon
     assert (await served.get("/api/patients/S0")).json["person"]["family"] == "Leigh"
 
 
+async def test_the_people_of_a_list(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each once, in the order asked for; nobody for an id that the database does not have."""
+    asked = "/api/people?id=S1&id=nobody&id=S0&id=S1"
+    people = (await served.get(asked)).json["people"]
+    assert [one["patient_id"] for one in people] == ["S1", "nobody", "S0"]
+    assert [one["person"] and one["person"]["family"] for one in people] == ["Lee", None, "Lee"]
+    assert [one["problem"] for one in people] == [None, None, None]
+    for wrong in ("/api/people", f"/api/people?id={'x' * 300}", "/api/people?" + "&id=S1" * 2 + "&name=x"):
+        assert (await served.get(wrong)).status == 400
+    many = "&".join(f"id=S{number}" for number in range(101))
+    assert (await served.get(f"/api/people?{many}")).status == 400
+    calls = []
+
+    async def down(patient_id: str) -> Patient:
+        calls.append(patient_id)
+        raise DatabaseDownError("down", "refused")
+
+    monkeypatch.setattr(served.docpipe.patients, "find", down)
+    people = (await served.get("/api/people?" + "&".join(f"id=S{number}" for number in range(40)))).json[
+        "people"
+    ]
+    assert len(people) == 40
+    assert all("cannot be reached" in one["problem"] for one in people)
+    assert len(calls) <= 4  # the others are not asked for in vain
+
+
 async def test_without_the_database(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     """Runs and documents are there all the same; the page says why the name is not."""
     await served.finished("S0")

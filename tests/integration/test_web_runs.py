@@ -12,6 +12,7 @@ from urllib.parse import quote
 import pytest
 
 from docpipe.model import Activity, Outcome, Patient, Rate, RunState
+from docpipe.web.runs import _task_url
 from docpipe.web.views import run_view
 from tests.virtual import wall_clock
 from tests.web_support import NEVER, Served, serving
@@ -577,3 +578,14 @@ async def test_head_is_as_get_without_the_body(served: Served) -> None:
         answer = await served.ask("HEAD", path)
         assert (answer.status, answer.body) == (200, b"")
         assert answer.headers["Content-Type"]
+
+
+async def test_where_people_open_the_task(tmp_path: Path) -> None:
+    """An address where `tasktracker.task_url` says how, with the id quoted; else nothing."""
+    assert _task_url(None, "t-1") is None
+    assert _task_url("https://tracker.example/#/tasks/{id}?tab=1", None) is None
+    address = _task_url("https://tracker.example/#/tasks/{id}?tab=1", "a/b c")
+    assert address == "https://tracker.example/#/tasks/a%2Fb%20c?tab=1"
+    async with serving(tmp_path, wall_clock) as served:
+        (run,) = await served.finished("S0")
+        assert (await served.get(f"/api/runs/{run}")).json["task_url"] is None

@@ -20,7 +20,7 @@ from tests.web_support import NEVER, TOKEN, Answer, Served, serving
 
 pytestmark = pytest.mark.virtual
 
-OPEN = {"/healthz", "/readyz", "/login", "/static/{file}"}
+OPEN = {"/healthz", "/readyz", "/login", "/static/{file}", "/static/{version}/{file}"}
 CSRF = {"X-Docpipe-CSRF": "1"}
 HEADERS = {
     "X-Content-Type-Options": "nosniff",

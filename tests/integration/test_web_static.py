@@ -1,5 +1,6 @@
 """The page's files as the service sends them: with their types, under a strict policy."""
 
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from tests.web_support import TOKEN, Served, serving
 pytestmark = pytest.mark.virtual
 
 STATIC = Path(web.__file__).parent / "static"
+FOLDER = re.compile(rb"/static/([0-9a-f]{16})/")
 TYPES = {".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
 
 
@@ -29,7 +31,8 @@ async def test_every_file_of_the_page_is_sent(served: Served) -> None:
     assert {"index.html", "login.html"} <= {file.name for file in files}
     for file in files:
         answer = await served.get(f"/static/{file.name}")
-        assert (answer.status, answer.body) == (200, file.read_bytes())
+        assert answer.status == 200
+        assert plain(answer.body) == file.read_bytes()
         assert answer.headers["Content-Type"].partition(";")[0] == TYPES.get(file.suffix, "image/png")
         assert answer.headers["Content-Security-Policy"] == POLICY
         assert answer.headers["Cache-Control"] == "no-cache"
@@ -40,10 +43,30 @@ async def test_every_file_of_the_page_is_sent(served: Served) -> None:
         assert (await served.get(f"/static/{file.name}", headers={"If-None-Match": '"x"'})).status == 200
 
 
+def plain(page: bytes) -> bytes:
+    """A page as its file is: without the folder that its other files are named by."""
+    return FOLDER.sub(b"/static/", page)
+
+
+async def test_browsers_keep_files_by_version(served: Served) -> None:
+    """A page names its files below one folder, where they stay for good; others are asked for each time."""
+    page = (await served.get("/")).body
+    (version,) = {match.decode() for match in FOLDER.findall(page)}
+    assert plain(page).count(b"/static/") == page.count(f"/static/{version}/".encode())
+    for name in ("app.js", "app.css", "run.js"):
+        kept = await served.get(f"/static/{version}/{name}")
+        assert (kept.status, kept.body) == (200, (STATIC / name).read_bytes())
+        assert "immutable" in kept.headers["Cache-Control"]
+        older = await served.get(f"/static/{'0' * 16}/{name}")
+        assert (older.body, older.headers["Cache-Control"]) == (kept.body, "no-cache")
+    for strange in (f"/static/{version}/nothing.js", f"/static/{version}/..%2fapp.js"):
+        assert (await served.get(strange)).status == 404
+
+
 async def test_the_page_is_at_the_top(served: Served) -> None:
     """With nothing from afar allowed; where there is no token, the form leads there."""
     answer = await served.get("/")
-    assert (answer.status, answer.body) == (200, (STATIC / "index.html").read_bytes())
+    assert (answer.status, plain(answer.body)) == (200, (STATIC / "index.html").read_bytes())
     policy = answer.headers["Content-Security-Policy"]
     assert policy == POLICY
     assert "unsafe" not in policy
@@ -70,8 +93,11 @@ async def test_the_form_is_there_for_strangers(tmp_path: Path) -> None:
     """It, and the files that it needs, and then the page."""
     async with serving(tmp_path, wall_clock, token=TOKEN) as served:
         served.headers.clear()
-        assert (await served.get("/login")).body == (STATIC / "login.html").read_bytes()
+        form = (await served.get("/login")).body
+        assert plain(form) == (STATIC / "login.html").read_bytes()
+        for address in re.findall(rb'(?:src|href)="([^"]+)"', form):
+            assert (await served.get(address.decode())).status == 200
         cookie = (await served.post("/login", data={"token": f" {TOKEN} "})).headers["Set-Cookie"]
         answer = await served.get("/", headers={"Cookie": cookie.partition(";")[0]})
         assert answer.status == 200
-        assert b'src="/static/app.js"' in answer.body
+        assert b'src="/static/app.js"' in plain(answer.body)

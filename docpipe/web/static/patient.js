@@ -31,7 +31,7 @@ export class Patient {
     return h(
       "section",
       {},
-      h("p", {}, h("a", { href: "#/" }, "← All runs")),
+      h("p", { class: "back" }, h("a", { href: "#/" }, "← All runs")),
       this.head,
       h("section", { "aria-labelledby": "runs-title" }, h("h2", { id: "runs-title" }, "Retrievals"), this.list),
       h(
@@ -39,7 +39,7 @@ export class Patient {
         {},
         h(
           "details",
-          {},
+          { class: "texts" },
           h("summary", {}, "Search in the texts of this patient's documents"),
           new TextSearch(this.id).element,
         ),

@@ -8,6 +8,10 @@ import { asTable, timeline } from "./timeline.js";
 const OPEN = ["queued", "running", "cancelling"];
 const RETRIED = ["completed", "completed_with_errors", "failed"];
 
+/** The task of a run, as a link to the tracker's own page where that is known. */
+const taskOf = ({ task_id: id, task_url: href }) =>
+  href ? h("a", { href, target: "_blank", rel: "noopener noreferrer" }, id) : (id ?? "–");
+
 /** The view of a run. */
 export class Run {
   constructor(id, chosen, query) {
@@ -41,7 +45,7 @@ export class Run {
       this.line,
     );
     this.loaded = this.reset();
-    return h("section", {}, h("p", {}, h("a", { href: "#/" }, "← All runs")), this.head, story, documents);
+    return h("section", {}, h("p", { class: "back" }, h("a", { href: "#/" }, "← All runs")), this.head, story, documents);
   }
 
   /** Load anew. */
@@ -119,7 +123,7 @@ export class Run {
         fact("Submitted", time(run.created_at)),
         fact("Began", time(run.started_at)),
         fact("Ended", time(run.finished_at)),
-        fact("Task", run.task_id ?? "–"),
+        fact("Task", taskOf(run)),
         fact("Run", h("code", {}, run.run_id)),
       ),
       h("div", { class: "buttons" }, this.#buttons(run)),

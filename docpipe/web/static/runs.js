@@ -1,7 +1,7 @@
 /** The list of runs: filters, search, a page at a time, kept up to date by events. */
 import { get, post } from "./api.js";
 import { ask, notice, saveButton } from "./dialogs.js";
-import { badge, counted, doing, h, many, refill, stateWord, time } from "./dom.js";
+import { badge, counted, doing, h, many, prepareTimes, refill, stateWord, time } from "./dom.js";
 
 const FILTERS = [
   ["all", "All", []],
@@ -12,6 +12,7 @@ const FILTERS = [
   ["cancelled", "Cancelled", ["cancelled"]],
 ];
 const PAGE = 50;
+const LONGEST_QUERY = 6000; // an address has room for some 8,000 characters
 const OPEN = ["queued", "running", "cancelling"];
 const RETRIED = ["completed", "completed_with_errors", "failed"];
 
@@ -23,6 +24,7 @@ export class Runs {
     this.asked = 0;
     this.changed = null; // runs that change while an answer is awaited
     this.selected = new Map();
+    this.people = new Map(); // who is listed, for as long as the list is there
   }
 
   get title() {
@@ -132,21 +134,38 @@ export class Runs {
     if (cursor) words.set("cursor", cursor);
     let page;
     try {
-      page = await get(`/api/runs?${words}`);
+      const answer = get(`/api/runs?${words}`);
+      prepareTimes();
+      page = await answer;
     } catch (problem) {
       this.status.textContent = problem.message;
       if (asked === this.asked) this.changed = null;
       return;
     }
     if (asked !== this.asked) return; // another question was asked meanwhile
-    if (!cursor) this.#clear();
-    for (const run of page.runs) this.#append(run);
+    const drawn = JSON.stringify(page.runs);
+    if (cursor || drawn !== this.drawn) {
+      if (!cursor) this.#clear();
+      for (const run of page.runs) this.#append(run);
+    }
+    this.drawn = cursor ? null : drawn;
     this.next = page.next;
     this.more.hidden = !page.next;
     this.#showTotal(page.total);
     const changed = this.changed.values();
     this.changed = null;
     for (const run of changed) this.run(run); // the answer may be from before that
+    this.#introduce(page.runs.map((run) => run.patient_id));
+  }
+
+  /** Who some patients are, as the database has them now. */
+  async #introduce(ids) {
+    const words = new URLSearchParams([...new Set(ids)].map((id) => ["id", id]));
+    if (!ids.length || words.toString().length > LONGEST_QUERY) return;
+    const answer = await get(`/api/people?${words}`).catch(() => null); // the numbers are there all the same
+    for (const { patient_id: id, person } of answer?.people ?? []) this.people.set(id, person);
+    for (const cell of this.body.querySelectorAll(".who"))
+      if (this.people.has(cell.dataset.patient)) cell.replaceWith(this.#who(cell.dataset.patient));
   }
 
   #clear() {
@@ -254,16 +273,22 @@ export class Runs {
     this.reset();
   }
 
+  #who(id) {
+    const person = this.people.get(id);
+    const name = person ? [`${person.given} ${person.family}, `, h("span", {}, `born ${person.birth_date}`)] : [];
+    return h("span", { class: "who", "data-patient": id }, name);
+  }
+
   #row(run) {
     const urgent = run.priority
       ? h("span", { class: "urgent", title: "priority" }, ` ${run.priority > 0 ? "↑" : "↓"}${Math.abs(run.priority)}`)
       : null;
-    const again = run.retries ? h("span", { class: "faint" }, ` retry ${run.retries}`) : null;
+    const again = run.retries ? h("span", { class: "faint again" }, ` retry ${run.retries}`) : null;
     return h(
       "tr",
       { "data-run": run.run_id },
       h("td", { class: "select" }, this.#checkbox(run)),
-      h("th", { scope: "row" }, h("a", { href: `#/run/${run.run_id}` }, run.patient_id), urgent),
+      h("th", { scope: "row" }, h("a", { href: `#/run/${run.run_id}` }, run.patient_id), urgent, this.#who(run.patient_id)),
       h("td", { "data-label": "State" }, badge(run.state), again),
       h("td", { "data-label": "Now", class: run.doing || run.error ? null : "nothing" }, doing(run)),
       h("td", { "data-label": "Documents", class: "counts" }, counted(run)),
@@ -273,6 +298,7 @@ export class Runs {
 
   /** A run has changed. */
   run(run) {
+    this.drawn = null; // the rows are newer than the last answer
     this.changed?.set(run.run_id, run);
     const fits = !this.states.length || this.states.includes(run.state);
     if (this.rows.has(run.run_id))
@@ -285,7 +311,19 @@ export class Runs {
     ) {
       this.#append(run, true);
       this.#showTotal((this.total ?? 0) + 1);
+      if (!this.people.has(run.patient_id)) this.#introduceLater(run.patient_id);
     }
+  }
+
+  /** Several that begin together are asked for together. */
+  #introduceLater(id) {
+    this.strangers ??= new Set();
+    this.strangers.add(id);
+    this.asking ??= setTimeout(() => {
+      const ids = [...this.strangers].slice(0, PAGE);
+      this.asking = this.strangers = null;
+      if (this.body.isConnected) this.#introduce(ids);
+    }, 300);
   }
 
   #isNewest(run) {

@@ -1,0 +1,9 @@
+"""Who some patients are, as the API sends it."""
+
+from docpipe.api.shapes import Identity, Shape
+
+
+class People(Shape, frozen=True, kw_only=True):
+    """The demographics of some patients, each once, in the order in which they were asked for."""
+
+    people: list[Identity]
