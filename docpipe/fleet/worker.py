@@ -13,7 +13,7 @@ from typing import Final
 
 import structlog
 from temporalio.client import Client
-from temporalio.worker import UnsandboxedWorkflowRunner, Worker
+from temporalio.worker import PollerBehaviorAutoscaling, UnsandboxedWorkflowRunner, Worker
 
 from docpipe.config.config import Config
 from docpipe.fleet.checks import refuse_unfit
@@ -44,6 +44,9 @@ _TIDY_EVERY: Final = 300
 _TIDY_STORAGE_EVERY: Final = 3600
 _CACHED: Final = 400
 """Runs whose course a worker keeps in memory, at about 0.2 MiB each; the others are replayed."""
+_POLLING: Final = PollerBehaviorAutoscaling(minimum=2, initial=5, maximum=20)
+"""Of runs whose course a worker does not have in memory, the SDK's 5 polls leave one: where 2,000 wait, and 400
+are in memory, some came to their turn after minutes."""
 _POLLS: Final = 2
 
 
@@ -152,6 +155,7 @@ def _workers(worker: FleetWorker, pipeline: int) -> list[Worker]:
             workflow_runner=UnsandboxedWorkflowRunner(),  # the pipeline is held to its rules by a test
             identity=worker.name,
             max_cached_workflows=_CACHED,
+            workflow_task_poller_behavior=_POLLING,
         )
     ]
     _be_patient(made[0])
