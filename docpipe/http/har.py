@@ -149,7 +149,10 @@ def _request(params: Any, body: bytes) -> dict[str, Any]:
     }
     if body:
         usual = "application/json" if body[:1] in b"{[" else "application/octet-stream"
-        entry["postData"] = {"mimeType": params.headers.get("Content-Type", usual), "text": _body(body)}
+        entry["postData"] = {
+            "mimeType": without_secrets(params.headers.get("Content-Type", usual)),
+            "text": _body(body),
+        }
     return entry
 
 
@@ -164,7 +167,7 @@ def _response(response: aiohttp.ClientResponse | None, problem: str, body: bytes
         "headers": _headers(headers.items()),
         "content": {
             "size": len(body) or max(0, size),
-            "mimeType": headers.get("Content-Type", ""),
+            "mimeType": without_secrets(headers.get("Content-Type", "")),
             **({"text": _body(body)} if body else {}),
         },
         "redirectURL": _location(response),

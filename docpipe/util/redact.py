@@ -1,4 +1,4 @@
-"""Removes signatures, tokens and passwords from the addresses in a text."""
+"""Removes signatures, tokens and passwords from the addresses in a text, and from what a text quotes."""
 
 import re
 from typing import Final
@@ -6,24 +6,47 @@ from urllib.parse import unquote
 
 HIDDEN: Final = "***"
 _WORDS: Final = (
-    "token",
-    "secret",
-    "sig",
-    "assertion",
-    "password",
-    "credential",
-    "key",
-    "hmac",
-    "jwt",
-    "auth",
+    *("token", "secret", "sig", "assertion", "passw", "passphrase", "pwd", "credential", "key", "hmac"),
+    *("jwt", "auth", "bearer", "session", "cookie"),
 )
 _OPEN: Final = frozenset({"idempotency-key", "token_type"})
+_PERCENT: Final = "%(?:25){0,5}"
+"""The sign that escapes, itself escaped up to five times."""
+_VALUE: Final = r"""(?:[^\s&;?\#"'<>\\\x00-\x1f]|'(?=[^\s&;?\#"'<>\\,)\]}\x00-\x1f]))+"""
 _PAIR: Final = re.compile(
-    r"""(?P<before>[?&;](?:amp;|\#38;)?)  # in HTML and XML the sign is escaped
-    (?P<name>[^\s=&;?\#"'<>\\\x00-\x1f]{1,200})=(?P<value>[^\s&;?\#"'<>\\\x00-\x1f]+)""",
+    rf"""(?P<before>[?&;\#](?:amp;|\#38;)?|\\u00(?i:3f|26|3b|23))  # escaped in HTML and XML, and in JSON
+    (?P<name>[^\s=&;?\#"'<>\\\x00-\x1f]{{1,200}})(?P<equal>=|\\u003[dD])(?P<value>{_VALUE})""",
     re.VERBOSE,
 )
-_LOGIN: Final = re.compile(r"(?<=://)[^\s/?#@\"'<>\\]{1,1000}@")
+_ESCAPED_PAIR: Final = re.compile(
+    rf"""(?P<before>{_PERCENT}(?i:3f|26|3b|23))
+    (?P<name>(?:(?!{_PERCENT}3[dD])[^\s=&"'<>\\]){{1,200}})(?P<equal>{_PERCENT}3[dD])
+    (?P<value>(?:(?!{_PERCENT}(?:26|23))[^\s&\#"'<>\\])+)""",
+    re.VERBOSE,
+)
+_NAMED: Final = re.compile(
+    r"""(?P<before>(?<![\w.-])[\w.-]{0,60}
+    (?:token|secret|signature|sig|passw(?:or)?d|passphrase|pwd|credentials?|jwt|hmac|assertion|authorization
+    |(?:api|access|private|shared)[_.-]?key|session(?:[_.-]?id)?|cookie)
+    (?:\\{0,4}["'])?\s{0,3}
+    (?:[=:]\s{0,3}\\{0,4}["']|=))(?P<value>[^\s"'\\,;&<>]+)""",
+    re.VERBOSE | re.IGNORECASE,
+)
+"""Of texts that quote JSON, settings or forms: `"access_token": "..."`, `signature=...`."""
+_SCHEME: Final = re.compile(r"(\b(?:bearer|basic)\s{1,3})(?=[\w.~+/-]*[0-9=])[\w.~+/=-]{8,}", re.IGNORECASE)
+_JWT: Final = re.compile(r"(?<![\w-])eyJ[\w-]{5,}\.[\w-]{5,}\.[\w-]*")
+_HINT: Final = re.compile(
+    "token|secret|sig|passw|passphrase|pwd|credential|jwt|hmac|assert|auth|key|session|cookie|bearer|basic|eyJ",
+    re.IGNORECASE,
+)
+_LOGIN: Final = re.compile(
+    r"""(?:(?<=://)|(?<=:\\/\\/))[^\s/?#@"'<>\\]{1,1000}@|(?<=//)[^\s/?#@:"'<>\\]{1,200}:[^\s/?#@"'<>\\]{1,1000}@"""
+)
+_ESCAPED_LOGIN: Final = re.compile(
+    rf"""({_PERCENT}3[aA](?:{_PERCENT}2[fF]){{2}})
+    (?:(?!{_PERCENT}(?i:2f|40|3f|23))[^\s/?\#@"'<>]){{1,1000}}{_PERCENT}40""",
+    re.VERBOSE,
+)
 _RANDOM: Final = re.compile(r"(?=[^0-9]*[0-9])(?=[^A-Za-z]*[A-Za-z])[A-Za-z0-9+/_=.~-]{32,}")
 _UUID: Final = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 _ESCAPED: Final = 5
@@ -40,18 +63,26 @@ def without_secrets(text: str) -> str:
     """Remove logins and secret query parameters from the addresses in a text.
 
     A parameter is hidden if its name is that of a secret, if its value is as long and random as a signature,
-    or if its value is an address with secrets, at any level of escaping.
+    or if its value is an address with secrets, at any level of escaping. So are the values of members and
+    settings with such names that a text quotes, the credentials of an Authorization header, and JWTs.
     """
-    if "://" in text and "@" in text:
+    if "@" in text:
         text = _LOGIN.sub("", text)
-    return _PAIR.sub(_hidden, text) if "=" in text else text
+    if "=" in text or "\\u003" in text:
+        text = _PAIR.sub(_hidden, text)
+    if "%" in text:
+        text = _ESCAPED_PAIR.sub(_hidden, _ESCAPED_LOGIN.sub(r"\1", text))
+    if _HINT.search(text):
+        text = _NAMED.sub(rf"\g<before>{HIDDEN}", text)
+        text = _JWT.sub(HIDDEN, _SCHEME.sub(rf"\1{HIDDEN}", text))
+    return text
 
 
 def _hidden(pair: re.Match[str]) -> str:
     name, value = _unescaped(pair["name"]), _unescaped(pair["value"])
     random = _RANDOM.fullmatch(value) and not _UUID.fullmatch(value)
     if is_secret(name) or random or ("=" in value and without_secrets(value) != value):
-        return f"{pair['before']}{pair['name']}={HIDDEN}"
+        return f"{pair['before']}{pair['name']}{pair['equal']}{HIDDEN}"
     return pair[0]
 
 

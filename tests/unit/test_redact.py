@@ -32,6 +32,25 @@ LONG = "8f3aK" * 8
         f"https://a/?to=%252Fb%253Fto%253D%25252Fc%25253Fsig%25253D{CANARY}",
         f"0; url={SIGNED}",
         f"/a?to=/b?sig={CANARY}",
+        f"https://a.example/back#access_token={CANARY}&x=1",
+        f'{{"u": "https://a.example/x?a=1\\u0026sig={CANARY}"}}',
+        f'{{"u": "https://a.example/x?sig\\u003d{CANARY}"}}',
+        f"/redirect/https%3A%2F%2Fb%2Fx%3Fa%3D1%26sig%3D{CANARY}",
+        f"/redirect/https%253A%252F%252Fb%252Fx%253Fsig%253D{CANARY}",
+        f'<https://a.example/>; token="{CANARY}"',
+        f"invalid: Bearer {CANARY}.abc",
+        f"Authorization: Basic {CANARY}==",
+        f"bad eyJhbGciOi.eyJzdWIiOiJ.{CANARY}",
+        f"https:\\/\\/me:{CANARY}@a.example\\/",
+        f"to https%3A%2F%2Fme%3A{CANARY}%40a.example%2F",
+        f"//me:{CANARY}@a.example/",
+        f"{{'signature': '{CANARY}'}}",
+        f'{{"access_token": "{CANARY}"}}',
+        f'{{\\"access_token\\":\\"{CANARY}\\"}}',
+        f"a?sig=abc'{CANARY}",
+        *(f"a?{name}={CANARY}" for name in ("pwd", "passwd", "sessionid", "PassPhrase")),
+        f"signature={CANARY}&expires=1",
+        f"a?x=1\nsig={CANARY}",
     ],
 )
 def test_secrets_go_and_the_rest_stays(text):
@@ -52,6 +71,9 @@ def test_secrets_go_and_the_rest_stays(text):
             "a?patient=P123&_count=50&type=http%3A%2F%2Floinc.org%7C34133-9&x=2026-01-01T00%3A00%3A00%2B02%3A00",
             None,
         ),
+        ("Wrong token: send the one of the state folder. Basic metabolic panel, bearer of news.", None),
+        ('{"event": "stopped", "signal": 15, "idempotency-key": "a", "token_type": "Bearer"}', None),
+        ("design=x author: 'A' https://a.example//b%2Fc%3Fd", None),
         ("E = mc2; who = me@a.example", None),
         ("https://a.example/@me/x", None),
         ("", None),
@@ -64,8 +86,29 @@ def test_what_is_no_secret_stays(text, cleaned):
 
 def test_it_takes_texts_of_any_shape():
     """However an address is nested in itself, there is an answer."""
-    for text in ("?a=" * 100_000, "?a" * 100_000, "?to=" + "%25" * 50_000 + "3Dx", "://@" * 50_000):
+    for text in (
+        "?a=" * 100_000,
+        "?a" * 100_000,
+        "?to=" + "%25" * 50_000 + "3Dx",
+        "://@" * 50_000,
+        *LONG_ONES,
+    ):
         assert len(without_secrets(text)) <= len(text)
+
+
+LONG_ONES = (
+    *(
+        part * 30_000
+        for part in ("token", "token=", "eyJ-", "eyJaaaaa.", "bearer ", "%3Fa%3D", "%3A%2F%2Fa", "//a:")
+    ),
+    *(
+        "%" + "25" * 50_000,
+        "sig" + " " * 50_000,
+        "pwd" + "\\" * 50_000,
+        "a?sig=" + "'" * 50_000,
+        "%3F" * 50_000,
+    ),
+)
 
 
 @pytest.fixture
@@ -74,7 +117,7 @@ async def exchange(tmp_path):
 
     async def answer(_request):
         body = {"archive": {"url": SIGNED}, "list": [[{"text": f"see {SIGNED}"}]], SIGNED: f"a?sig={CANARY}"}
-        names = ("Content-Location", "Link", "Refresh", "X-Whatever")
+        names = ("Content-Location", "Link", "Refresh", "Set-Cookie", "X-Whatever")
         headers = dict.fromkeys(names, f"<{SIGNED}>; rel=next") | {"Location": SIGNED}
         return web.json_response(body, status=307, headers=headers, reason=f"Go to {SIGNED}")
 
@@ -96,7 +139,11 @@ async def exchange(tmp_path):
                 har.body(response, await response.read())
                 return response
 
-            options = {"allow_redirects": False, "headers": {"Referer": SIGNED}, "middlewares": (reading,)}
+            options = {
+                "allow_redirects": False,
+                "headers": {"Referer": SIGNED, "Content-Type": f"application/json; x={SIGNED}"},
+                "middlewares": (reading,),
+            }
             async with session.post(url, json=sent, **options):
                 pass
     await runner.cleanup()
