@@ -45,8 +45,8 @@ _TIDY_STORAGE_EVERY: Final = 3600
 _CACHED: Final = 400
 """Runs whose course a worker keeps in memory, at about 0.2 MiB each; the others are replayed."""
 _POLLING: Final = PollerBehaviorAutoscaling(minimum=2, initial=5, maximum=20)
-"""Of runs whose course a worker does not have in memory, the SDK's 5 polls leave one: where 2,000 wait, and 400
-are in memory, some came to their turn after minutes."""
+"""The SDK's 5 polls leave one for runs that are not in memory: with 2,000 that wait, some had their turn
+minutes later."""
 _POLLS: Final = 2
 
 
