@@ -3,6 +3,7 @@
 import asyncio
 import functools
 import logging
+import re
 from pathlib import Path
 from typing import Final
 
@@ -34,6 +35,8 @@ _AWAY: Final = {
     "NetworkUnreachable": "there is no way to that machine",
 }
 """What may pass."""
+_REFUSAL: Final = re.compile(r"code: (?:Unauthenticated|PermissionDenied), message: \"(.*?)\"")
+"""In the error of the first call after a connection, which the SDK has no status for."""
 NOT_ALLOWED: Final = (RPCStatusCode.UNAUTHENTICATED, RPCStatusCode.PERMISSION_DENIED)
 
 
@@ -65,10 +68,7 @@ async def connect(config: Config, converter: DataConverter) -> Client:
             )
     except RPCError as error:
         if error.status in NOT_ALLOWED:
-            raise ConfigError(
-                f"fleet.temporal: Temporal at {fleet.temporal} refuses docpipe ({error.message}): set "
-                "fleet.api_key_file or fleet.client_cert_file to what it expects."
-            ) from error
+            raise _not_allowed(config, error.message) from error
         raise _unreachable(config, error) from error
     except RuntimeError as error:
         raise _refused_or_unreachable(config, str(error)) from error
@@ -76,9 +76,18 @@ async def connect(config: Config, converter: DataConverter) -> Client:
         raise _unreachable(config, error) from error
 
 
+def _not_allowed(config: Config, reason: str) -> ConfigError:
+    return ConfigError(
+        f"fleet.temporal: Temporal at {config.fleet.temporal} refuses docpipe ({reason}): set "
+        "fleet.api_key_file or fleet.client_cert_file to what it expects."
+    )
+
+
 def _refused_or_unreachable(config: Config, text: str) -> DocpipeError:
     """What an error of the connection means, and its cure; its own text is for those who write Rust."""
     address = config.fleet.temporal
+    if (refusal := _REFUSAL.search(text)) is not None:
+        return _not_allowed(config, refusal[1])
     for sign, meaning in _WRONG.items():
         if sign in text:
             return ConfigError(f"fleet.temporal: {meaning.format(address=address)}.")

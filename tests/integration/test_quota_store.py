@@ -278,6 +278,17 @@ async def test_check_names_what_keeps_a_store_from_being_used(server):
     assert "secret" not in str(await checked(f"redis://weak:secret@{address}"))
 
 
+async def test_a_store_without_scripts():
+    """It answers all else; the sentence says what docpipe needs."""
+    with running("--rename-command", "EVALSHA", "") as bare:
+        result = await checked(bare.url)
+        assert "does not run docpipe's scripts" in result.problem
+        assert (
+            "docpipe needs Redis 6.2, Valkey 7.2, or later, with Lua scripts"
+            in f"{result.problem} {result.cure}"
+        )
+
+
 async def test_a_store_that_is_away_at_the_start_is_no_error_of_the_configuration():
     """Time may mend it."""
     async with QuotaStore("redis://127.0.0.1:1/0", "test") as store:

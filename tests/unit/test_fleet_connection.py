@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import ssl
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from temporalio.converter import DataConverter
 
 from docpipe.config.config import Config
 from docpipe.config.fleet import Fleet
+from docpipe.config.parsing import Secret
 from docpipe.errors import ConfigError, UnreachableError
 from docpipe.fleet import connection
 from docpipe.fleet.connection import connect
@@ -39,9 +41,46 @@ async def listening(context: ssl.SSLContext | None, *, hangs: bool = False) -> A
         server.close()
 
 
-def served(authority: trustme.CA) -> ssl.SSLContext:
+def frame(kind: int, flags: int, stream: int, data: bytes = b"") -> bytes:
+    """Of HTTP/2."""
+    return len(data).to_bytes(3) + bytes([kind, flags]) + stream.to_bytes(4) + data
+
+
+def header(name: bytes, value: bytes) -> bytes:
+    """Of HTTP/2, by its plainest encoding."""
+    return b"\0" + bytes([len(name)]) + name + bytes([len(value)]) + value
+
+
+@contextlib.asynccontextmanager
+async def refusing(status: bytes) -> AsyncIterator[str]:
+    """A server that answers each call of gRPC with a status."""
+    settings, headers = 4, 1
+    fields = b"\x88" + header(b"content-type", b"application/grpc")
+    refusal = fields + header(b"grpc-status", status) + header(b"grpc-message", b"no")
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+            await reader.readexactly(24)
+            writer.write(frame(settings, 0, 0))
+            while True:
+                head = await reader.readexactly(9)
+                await reader.readexactly(int.from_bytes(head[:3]))
+                if head[3] == settings and not head[4]:
+                    writer.write(frame(settings, 1, 0))
+                elif head[3] == headers:
+                    writer.write(frame(headers, 5, int.from_bytes(head[5:]), refusal))
+        writer.close()
+
+    server = await asyncio.start_server(handle, "127.0.0.1", 0)
+    try:
+        yield f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    finally:
+        server.close()
+
+
+def served(authority: trustme.CA, **dates: datetime) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("127.0.0.1").configure_cert(context)
+    authority.issue_cert("127.0.0.1", **dates).configure_cert(context)
     context.set_alpn_protocols(["h2"])
     return context
 
@@ -82,9 +121,22 @@ async def test_certificates(tmp_path: Path, authority: trustme.CA) -> None:
         assert "or set fleet.client_cert_file to a certificate, if it expects one" in sentence
         sentence = await refusal(tmp_path, temporal=address)
         assert "or set fleet.tls = true, if it expects TLS" in sentence
+    async with listening(served(authority, not_after=datetime(2020, 1, 2, tzinfo=UTC))) as address:
+        sentence = await refusal(tmp_path, temporal=address, tls=True, ca_file="ca.pem")
+        assert f"the certificate of {address} has expired: renew it" in sentence
     async with listening(None) as address:
         sentence = await refusal(tmp_path, temporal=address, tls=True)
         assert "does not speak TLS: set fleet.tls = false, or correct the port" in sentence
+
+
+@pytest.mark.parametrize("status", [b"16", b"7"], ids=["unauthenticated", "permission denied"])
+async def test_an_api_key_that_is_wrong(tmp_path: Path, status: bytes) -> None:
+    """It stays wrong, and is not shown."""
+    async with refusing(status) as address:
+        sentence = await refusal(tmp_path, temporal=address, api_key=Secret("key-of-nobody"))
+    assert sentence.startswith(f"ConfigError fleet.temporal: Temporal at {address} refuses docpipe")
+    assert "set fleet.api_key_file or fleet.client_cert_file to what it expects" in sentence
+    assert "key-of-nobody" not in sentence
 
 
 async def test_files_that_are_not_there(tmp_path: Path) -> None:
