@@ -1,8 +1,7 @@
 """What the API sends: the service encodes these values, its description lists them, the client decodes them.
 
-Members that a newer service adds are ignored, and a member that an older one lacks has its default. Words
-such as states are texts here, so that a client reads new ones; the description lists those of today. Times
-are in UTC.
+Members that a newer service adds are ignored; one that an older service lacks has its default. Words such as
+states are texts here, so that a client reads new ones; the description lists today's. Times are in UTC.
 """
 
 import functools
@@ -11,6 +10,7 @@ from typing import Annotated, Any, Final, overload
 
 from msgspec import Meta, Struct, field
 
+from docpipe.api.machines import Disk, Fleet
 from docpipe.api.transfer import Transfer
 from docpipe.model import Activity, Outcome, RunState, WaitKind
 
@@ -358,21 +358,15 @@ class CheckpointDatabase(Shape, frozen=True, kw_only=True):
     trouble_since: Time | None
 
 
-class Disk(Shape, frozen=True, kw_only=True):
-    """Free bytes; None if they are unknown or the storage is no folder."""
-
-    state_free_bytes: Count | None
-    storage_free_bytes: Count | None
-
-
 class Services(Shape, frozen=True, kw_only=True):
-    """How services, converters and disks stand."""
+    """How services, converters and disks stand; `fleet` is None on one machine."""
 
     paused: Time | None
     services: list[Service]
     workers: Workers
     checkpoints: CheckpointDatabase
     disk: Disk | None = None
+    fleet: Fleet | None = None
 
 
 class Hour(Shape, frozen=True, kw_only=True):

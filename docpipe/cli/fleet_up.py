@@ -51,7 +51,9 @@ async def _up(folder: Path, workers: int) -> int:
 def _introduce(running: "FleetUp", folder: Path) -> None:
     """What to do with it."""
     config = folder / running.config.name
-    print_line(f"The fleet is up. Temporal's page: {running.ui} (what it shows of patients is encrypted)")
+    print_line("The fleet is up. Its page signs you in once, within 15 minutes:")
+    print_line(f"  {running.page}")
+    print_line(f"Temporal's page: {running.ui} (what it shows of patients is encrypted)")
     print_line("In another terminal:")
     print_line(f"  docpipe --config {config} run --patient P123")
     print_line(f"  docpipe --config {config} submit --all")

@@ -20,13 +20,13 @@ def add_fleet(commands: "_Commands[argparse.ArgumentParser]", parents: list[argp
     up = fleet.add_parser(
         "up",
         parents=parents,
-        help="start Temporal, Valkey, fakes and workers here, until Ctrl-C",
+        help="start Temporal, Valkey, fakes, workers and the page here, until Ctrl-C",
         description="Start a whole fleet on this machine, for a first look: Temporal's development server, "
-        "Valkey, fakes of the exchange and the tracker with invented patients, and workers that share the "
-        "runs. It writes a configuration for the other commands, prints how to use it, and ends with Ctrl-C; "
-        "started again in the same folder, it continues. No real service is called. End a worker by "
-        "`kill -9` while patients are retrieved: the others take over what it did. A production fleet is "
-        "described by `docpipe docs fleet`.",
+        "Valkey, fakes of the exchange and the tracker with invented patients, workers that share the "
+        "runs, and the page of `docpipe serve`. It writes a configuration for the other commands, prints how "
+        "to use it, and ends with Ctrl-C; started again in the same folder, it continues. No real service "
+        "is called. End a worker by `kill -9` while patients are retrieved: the others take over what it "
+        "did. A production fleet is described by `docpipe docs fleet`.",
         epilog="example: docpipe fleet up --workers 3, then in another terminal: docpipe --config "
         "fleet/config.toml run --patient P123. It needs pip install 'docpipe[up]'.",
     )

@@ -101,7 +101,7 @@ class FleetRuns:
 
     async def _submit(self, patient_id: str, priority: int) -> tuple[FleetRun, bool]:
         for older in self._names(patient_id)[1:]:  # of a key that was in use before
-            known = await self._described(self.client.get_workflow_handle(older))
+            known = await self.described(older)
             if known is not None and not known.stored.state.finished:
                 return known, False
         now, run_id = self.clock(), self._ids.new()
@@ -115,7 +115,7 @@ class FleetRuns:
             longest=self.longest,
         )
         handle = await self._start(start, WorkflowIDConflictPolicy.USE_EXISTING)
-        known = await self._described(self.client.get_workflow_handle(handle.id))
+        known = await self.described(handle.id)
         if known is None:
             raise UnreachableError(f"Temporal has lost the run {run_id} that it accepted: submit it again.")
         if known.stored.priority < priority and not known.stored.state.finished:
@@ -154,8 +154,9 @@ class FleetRuns:
             )
         )
 
-    async def _described(self, handle: _Handle) -> FleetRun | None:
-        """A run as it stands, None where Temporal knows none."""
+    async def described(self, workflow: str) -> FleetRun | None:
+        """The latest run of a workflow, None where Temporal knows none."""
+        handle = self.client.get_workflow_handle(workflow)
         try:
             described = await answered(handle.describe)
         except RPCError as error:
@@ -163,10 +164,6 @@ class FleetRuns:
                 return None
             raise
         return await run_of(described)
-
-    async def described(self, workflow: str) -> FleetRun | None:
-        """The latest run of a workflow, None where Temporal knows none."""
-        return await self._described(self.client.get_workflow_handle(workflow))
 
     async def runs(self, which: str | None = None, latest: int = _LATEST) -> list[FleetRun]:
         """Unfinished runs and the latest others, oldest first, as of `checkpoints.read_runs`.
@@ -177,8 +174,7 @@ class FleetRuns:
         """
         by_id: dict[str, FleetRun] = {}
         for name in self._names(which) if which else ():  # what was submitted just now is not listed yet
-            handle = self.client.get_workflow_handle(name)
-            if (run := await self._described(handle)) is not None:
+            if (run := await self.described(name)) is not None:
                 by_id[run.stored.run_id] = run
         for query in await self._queries(which):
             async for run in self._listed(query):
@@ -255,8 +251,8 @@ class FleetRuns:
     async def _newly_ended(self, left: Sequence[FleetRun], since: float) -> tuple[list[StoredRun], float]:
         """Those that have ended, and from when on others are to be listed the next time."""
         if len(left) <= _FEW:
-            handles = [self.client.get_workflow_handle(run.workflow) for run in left]
-            known = [run.stored for run in await all_of(self._described, handles) if run is not None]
+            names = [run.workflow for run in left]
+            known = [run.stored for run in await all_of(self.described, names) if run is not None]
             return [run for run in known if run.state.finished], since
         ended, retries = [], {run.stored.run_id: run.stored.retries for run in left}
         latest = since
@@ -297,6 +293,10 @@ class FleetRuns:
 
     async def workers(self) -> list[str]:
         """The workers that ask for runs now, by their names."""
+        return sorted(await self.pollers())
+
+    async def pollers(self) -> dict[str, float]:
+        """The same, with when each last asked."""
         request = DescribeTaskQueueRequest(
             namespace=self.client.namespace,
             task_queue=TaskQueue(name=run_queue(self.prefix, self.pipeline)),
@@ -309,7 +309,7 @@ class FleetRuns:
             poller.identity: poller.last_access_time.ToDatetime(UTC).timestamp()
             for poller in described.pollers
         }
-        return sorted(name for name, last in names.items() if last > since)
+        return {name: last for name, last in names.items() if last > since}
 
     async def doing(self, run: FleetRun) -> Doing | None:
         """What the workflow says of itself; None where no worker answers in time."""
@@ -393,7 +393,7 @@ class FleetRuns:
                 "it first."
             ) from error
         log.info("run_retried", run_id=stored.run_id, activity=first, retries=start.retries)
-        again = await self._described(self.client.get_workflow_handle(handle.id))
+        again = await self.described(handle.id)
         if again is None:
             raise UnreachableError(f"Temporal has lost the run {stored.run_id}: retry it again.")
         return again

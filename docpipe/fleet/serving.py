@@ -5,7 +5,7 @@ import contextlib
 import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final, TypeVar
 
@@ -15,6 +15,7 @@ from temporalio.service import RPCError
 from docpipe.checkpoints import StoredRun, StoredStep
 from docpipe.config.config import Config
 from docpipe.errors import ConfigError, UnreachableError, UsageError
+from docpipe.fleet.board import Board
 from docpipe.fleet.checks import refuse_unfit
 from docpipe.fleet.client import FleetRuns
 from docpipe.fleet.forgetful import Nothing
@@ -59,6 +60,9 @@ class FleetServing:
     mirror: Mirroring
     standings: Standings
     replies: Replies
+    board: Board
+    pollers: dict[str, float] = field(default_factory=dict)
+    """The workers that ask Temporal for runs, with when each last did."""
     stopping: bool = False
     read: bool = False
     """Whether somebody reads the events."""
@@ -135,6 +139,19 @@ class FleetServing:
         if not await self.answers():
             raise UnreachableError(_AWAY)
 
+    async def attend(self) -> None:
+        """Learn how services, quotas and workers stand, for ever."""
+        store = self.gates.store
+        while True:
+            try:
+                for look in store.looks if store else ():
+                    look()
+                await self.board.read()
+                self.pollers = await self.asked(self.runs.pollers())
+            except UnreachableError as error:  # the page shows it
+                log.debug("fleet_not_reached", reason=str(error))
+            await asyncio.sleep(EVERY_S)
+
     async def follow(self) -> None:
         """Look at the runs that somebody looks at, for ever."""
         while True:
@@ -160,6 +177,7 @@ async def open_serving(config: Config, *, clock: Clock = time.time) -> AsyncIter
     async with contextlib.AsyncExitStack() as stack:
         state = stack.enter_context(StateFolder(config.state_dir))
         store = await open_store(config, stack)
+        assert store is not None  # noqa: S101 -- the configuration is refused without
         bucket = storage_folder(config) is None
         gates = await open_gates(
             config, Nothing(), clock, random.Random(), stack, storage=bucket, store=store
@@ -185,10 +203,11 @@ async def open_serving(config: Config, *, clock: Clock = time.time) -> AsyncIter
             mirror=mirror,
             standings=Standings(runs, mirror),
             replies=Replies(fleet.blobs, fleet.keys, config.fleet.prefix, clock),
+            board=Board(store, gates),
         )
         await mirror.load()
         prepare_structs()
-        for work in (mirror.keep(), serving.follow()):
+        for work in (mirror.keep(), serving.follow(), serving.attend()):
             task = asyncio.create_task(work)
             stack.push_async_callback(_ended, task)
         yield serving

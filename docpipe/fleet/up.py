@@ -33,6 +33,8 @@ _RATE: Final = "120/min"
 """Of searches: a first look is no hour of waiting."""
 _START_S: Final = 120.0
 _EVERY_S: Final = 0.2
+_AT_ONCE: Final = {"PYTHONUNBUFFERED": "1"}
+_SIGN_IN: Final = "Sign in once, within 15 minutes: "
 _SETTINGS: Final = ("DOCEX", "TASKTRACKER", "PATIENTS", "STORAGE", "STATE", "FLEET")
 """Sections that the environment cannot change here: a real exchange is not called by a first look."""
 _CONFIG: Final = """\
@@ -69,6 +71,8 @@ class FleetUp:
     workers: list[Part]
     ui: str
     """Temporal's own page."""
+    page: str
+    """docpipe's, with what signs one person in."""
 
     async def ended(self) -> Part:
         """Wait until one of the programs ends by itself; returns it."""
@@ -120,7 +124,11 @@ async def up(folder: Path, workers: int, progress: Callable[[str], None]) -> Asy
         await _working(config, made)
         ids = ", ".join(str(worker.process.pid) for worker in made)
         progress(f"{workers} worker{'' if workers == 1 else 's'} (process {ids})")
-        yield FleetUp(config=config, servers=servers, workers=made, ui=server.ui)
+        serve = await _serve(folder, config, stack)
+        page = await _page(serve)
+        progress(f"the page at {page.split('/login')[0]}")
+        servers.append(serve)
+        yield FleetUp(config=config, servers=servers, workers=made, ui=server.ui, page=page)
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,6 +233,24 @@ async def _worker(folder: Path, config: Path, number: int, stack: contextlib.Asy
     env = {**_environment(), "DOCPIPE_STATE__DIR": str(state)}
     command = [sys.executable, "-m", "docpipe", "--config", str(config), "worker"]
     return await stack.enter_async_context(running(f"worker {number}", command, folder, env))
+
+
+async def _serve(folder: Path, config: Path, stack: contextlib.AsyncExitStack) -> Part:
+    env = {**_environment(), "DOCPIPE_STATE__DIR": str(folder / "state" / "serve"), **_AT_ONCE}
+    command = [sys.executable, "-m", "docpipe", "--config", str(config), "serve", "--port", "0"]
+    return await stack.enter_async_context(running("serve", command, folder, env))
+
+
+async def _page(serve: Part) -> str:
+    """The address of the page, as soon as it is served: a link that signs one person in."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_START_S):
+            while serve.process.returncode is None:
+                for line in serve.log.read_text("utf-8", "replace").splitlines():
+                    if line.startswith(_SIGN_IN):
+                        return line.removeprefix(_SIGN_IN)
+                await asyncio.sleep(_EVERY_S)
+    raise serve.trouble("did not start")
 
 
 def _environment() -> dict[str, str]:

@@ -6,16 +6,21 @@ import os
 import random
 import socket
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Final
 
+import msgspec
 import structlog
 from temporalio.client import Client
 from temporalio.worker import PollerBehaviorAutoscaling, UnsandboxedWorkflowRunner, Worker
 
+from docpipe import __version__
 from docpipe.config.config import Config
+from docpipe.errors import UnreachableError
+from docpipe.fleet.board import EVERY_S, Board, Converters, Presence, attended
 from docpipe.fleet.checks import refuse_unfit
 from docpipe.fleet.doing import Doer
 from docpipe.fleet.flow import RetrievePatient
@@ -109,11 +114,48 @@ async def working(
             await stack.enter_async_context(listening(probes, config.fleet.probes))
         ticking = asyncio.create_task(_tick(worker, spool), name="tick")
         stack.callback(ticking.cancel)
+        if store is not None:
+            await stack.enter_async_context(_present(worker, Board(store, gates)))
         for temporal_worker in _workers(worker, pipeline):
             await stack.enter_async_context(temporal_worker)
         stack.callback(doer.stopping.set)
         log.info("worker_started", name=name, queues=[str(queue) for queue in queues])
         yield worker
+
+
+@contextlib.asynccontextmanager
+async def _present(worker: FleetWorker, board: Board) -> AsyncIterator[None]:
+    """Let the fleet know of this worker, and obey what is paused."""
+    since = worker.doer.activities.clock()
+
+    async def post() -> None:
+        while True:
+            await attended(board, _presence(worker, since))
+            await asyncio.sleep(EVERY_S)
+
+    await attended(board, _presence(worker, since))  # before it does anything
+    posting = asyncio.create_task(post(), name="post")
+    try:
+        yield
+    finally:
+        posting.cancel()
+        await asyncio.wait([posting])
+        with contextlib.suppress(UnreachableError):
+            await board.leave(worker.name)
+
+
+def _presence(worker: FleetWorker, since: float) -> Presence:
+    doer, lines = worker.doer, worker.gates.quotas
+    return Presence(
+        name=worker.name,
+        queues=[str(queue) for queue in worker.queues],
+        since=since,
+        version=__version__,
+        doing=dict(Counter(doer.under_way.values())),
+        in_line={name: quota.waiting for name, quota in lines.items() if quota.waiting},
+        converters=msgspec.convert(doer.activities.workers.snapshot(), Converters, from_attributes=True),
+        stopping=doer.stopping.is_set(),
+    )
 
 
 async def _tick(worker: FleetWorker, spool: BucketSpool) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from typing import Final
 
 from docpipe.api import shapes
+from docpipe.api.machines import Disk
 from docpipe.api.schedules import Notifications, Schedule
 from docpipe.api.shapes import moment
 from docpipe.app import Docpipe
@@ -186,7 +187,7 @@ class OneMachine:
         """See Source."""
         return services_view(self._docpipe)
 
-    async def disks(self) -> shapes.Disk:
+    async def disks(self) -> Disk:
         """See Source."""
         return await disks_view(self.config.state_dir, self.storage.folder)
 

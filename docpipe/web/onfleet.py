@@ -6,6 +6,7 @@ from typing import Final, TypeVar
 
 from docpipe.activities.spool import FolderSpool
 from docpipe.api import shapes
+from docpipe.api.machines import Disk
 from docpipe.api.schedules import Notifications, Schedule
 from docpipe.checkpoints import Span, StoredRun, StoredStep
 from docpipe.config.config import Config
@@ -206,7 +207,7 @@ class OnFleet:
         """See Source."""
         return self._figures.services()
 
-    async def disks(self) -> shapes.Disk:
+    async def disks(self) -> Disk:
         """See Source."""
         return await disks_view(self.config.state_dir, self.storage.folder)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from docpipe.api import shapes
+from docpipe.api.machines import Disk
 from docpipe.api.shapes import moment
 from docpipe.app import Docpipe
 from docpipe.checkpoints import Checkpoints
@@ -73,9 +74,9 @@ def _outage(outage: Outage) -> shapes.PastOutage:
     return shapes.PastOutage(since=moment(outage.since), until=moment(outage.until), reason=outage.reason)
 
 
-async def disks_view(state: Path, storage: Path | None) -> shapes.Disk:
+async def disks_view(state: Path, storage: Path | None) -> Disk:
     """Free bytes in the state folder, and where the storage is a folder, in that."""
-    return shapes.Disk(
+    return Disk(
         state_free_bytes=await asyncio.to_thread(_free, state),
         storage_free_bytes=await asyncio.to_thread(_free, storage) if storage else None,
     )

@@ -5,6 +5,7 @@ from contextlib import AbstractContextManager
 from typing import NamedTuple, Protocol
 
 from docpipe.api import shapes
+from docpipe.api.machines import Disk
 from docpipe.api.schedules import Notifications, Schedule
 from docpipe.checkpoints import Span, StoredRun, StoredStep
 from docpipe.config.config import Config
@@ -144,7 +145,7 @@ class Source(Protocol):
     def services(self) -> shapes.Services:
         """Services, quotas and workers, without the disks."""
 
-    async def disks(self) -> shapes.Disk:
+    async def disks(self) -> Disk:
         """Free bytes."""
 
     async def summary(self) -> shapes.Summary:

@@ -14,6 +14,7 @@ import redis
 
 from tests import fleet_servers, quota_store
 from tests.acceptance.conftest import ROOT, Box
+from tests.acceptance.test_web_page import Seen, browsing, chromium
 
 CANARIES = ("CANARY-7F3A91", "Xanthippe", "Quizzlewick", "1907-11-23")
 """A patient's id, names and birth date, which are nowhere else by chance."""
@@ -33,6 +34,7 @@ class Up:
         self.box = box
         self.process = process
         self.lines: list[str] = []
+        self.link = ""
 
     @property
     def folder(self) -> Path:
@@ -59,6 +61,11 @@ async def fleet_up(box: Box, *words: str) -> AsyncIterator[Up]:
             process.terminate()
             _, err = await process.communicate()
             sys.stderr.write(err.decode())  # shown where the test failed
+
+
+@pytest.fixture(scope="module")
+def path_of_chromium() -> str:
+    return chromium()
 
 
 @pytest.fixture
@@ -112,7 +119,28 @@ async def docpipe(up: Up, *words: str) -> str:
     return out.decode()
 
 
-async def test_a_first_look(clone: Box) -> None:
+async def looked_at(link: str, chromium: str) -> None:
+    """The page in a browser: the run, its documents, and the worker that is left."""
+    async with browsing(chromium) as browser:
+        page = await browser.new_page(viewport={"width": 1280, "height": 900})
+        complaints: list[str] = []
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        await page.goto(link)
+        seen = Seen(page, link.partition("/login")[0])
+        await seen.has("tr[data-run]:has-text('CANARY')")
+        await page.click("tr[data-run]:has-text('CANARY') a")
+        await seen.has(".documents li")
+        await page.click("nav a:has-text('Services')")
+        await seen.has(".machines tbody tr:has-text('begin, docex, tracker, convert')")
+        assert await page.locator(".machines a:has-text('Temporal')").count() == 1
+        await seen.picture("fleet")
+        await seen.submit("P123")
+        await page.click("nav a:has-text('Runs')")
+        await seen.has("tr[data-run]:has-text('P123') .is-running")
+        assert not complaints
+
+
+async def test_a_first_look(clone: Box, path_of_chromium: str) -> None:
     """A run is done by workers of which one is killed, nothing of the patient is readable, and all ends."""
     (clone.folder / "canary.csv").write_text(ROW)
     async with fleet_up(clone, "--workers", "2") as up:
@@ -120,6 +148,7 @@ async def test_a_first_look(clone: Box) -> None:
         store = re.search(r"Valkey at (\S+)", "".join(up.lines))
         assert store is not None
         await up.until("The fleet is up")
+        up.link = (await up.until("/login#")).strip()
         await up.until("docpipe --config .*run --patient")
         await docpipe(up, "patients", "import", "canary.csv")
         running = asyncio.create_task(docpipe(up, "run", "--patient", CANARIES[0]))
@@ -133,6 +162,7 @@ async def test_a_first_look(clone: Box) -> None:
         os.killpg(int(first[1]), signal.SIGKILL)
         assert f"Patient {CANARIES[0]}: completed with errors" in await running
         assert CANARIES[0] in await docpipe(up, "status")
+        await looked_at(up.link, path_of_chromium)
 
         here = [pid for pid in children_of(up.process.pid) if is_there(pid)]
         memory = dumped(store[1], up.folder)

@@ -1,14 +1,14 @@
 """`docpipe serve` on a fleet: the page's API over Temporal, with one worker in this process."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import aiohttp
 import pytest
 import pytest_asyncio
 
-from docpipe.fleet.worker import working
+from docpipe.fleet.worker import FleetWorker, working
 from tests.fleet_serve_support import FleetServed, serving
 from tests.fleet_support import Machines, machines
 from tests.fleet_worker import CONVERTER, ENTERED, OPEN
@@ -19,8 +19,9 @@ pytestmark = [pytest.mark.asyncio(loop_scope="module")]
 class World:
     """A fleet with a worker and a service."""
 
-    def __init__(self, made: Machines, served: FleetServed) -> None:
+    def __init__(self, made: Machines, served: FleetServed, worker: FleetWorker) -> None:
         self.machines = made
+        self.worker = worker
         self.served = served
 
     async def until(self, run_id: str, *states: str) -> Any:
@@ -35,8 +36,8 @@ class World:
 async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
     async with machines(tmp_path_factory.mktemp("fleet")) as made:
         config = made.config("worker")
-        async with working(config, converter=CONVERTER, inline=True), serving(made) as served:
-            yield World(made, served)
+        async with working(config, converter=CONVERTER, inline=True) as worker, serving(made) as served:
+            yield World(made, served, worker)
 
 
 async def test_a_run_from_end_to_end(world: World) -> None:
@@ -133,7 +134,8 @@ async def test_runs_of_others(world: World) -> None:
     async with asyncio.timeout(30):
         while (await world.served.get("/api/runs?state=completed"))["runs"][0]["run_id"] != ids[0]:
             await asyncio.sleep(0.1)
-    seen, cursor = [], ""
+    seen = []
+    cursor: str | None = ""
     while cursor is not None:
         page = await world.served.get(f"/api/runs?state=completed&limit=2{cursor and f'&cursor={cursor}'}")
         seen += [run["run_id"] for run in page["runs"]]
@@ -161,6 +163,87 @@ async def _event_of(response: aiohttp.ClientResponse, run_id: str, words: str) -
     heard = b""
     while not (heard.count(b"event: run") and run_id.encode() in heard and words.encode() in heard):
         heard = await response.content.readuntil(b"\n\n")
+
+
+async def test_a_service_is_paused_for_all_workers(world: World) -> None:
+    """A run waits for it, and says so; Redis may lose the pause meanwhile. Then it is taken back."""
+    served = world.served
+    assert (await served.ask("POST", "/api/services/nothing/pause")).status == 404
+    assert (await served.ask("POST", "/api/services/tasktracker/pause")).status == 204
+    await _until(lambda: "tasktracker" in world.worker.gates.pauses)
+    (run_id,) = await served.submit("P112")
+    async with asyncio.timeout(60):
+        run = await served.get(f"/api/runs/{run_id}")
+        while (run["doing"] or {}).get("wait") is None or run["doing"]["wait"]["kind"] != "pause":
+            await asyncio.sleep(0.2)
+            run = await served.get(f"/api/runs/{run_id}")
+    world.machines.store.empty()
+    await _until(lambda: bool(world.machines.store.client.exists("{docpipe}:pauses")))
+    async with serving(world.machines, "other") as other:
+        (tracker,) = [
+            one for one in (await other.get("/api/services"))["services"] if one["name"] == "tasktracker"
+        ]
+        assert tracker["state"] == "paused" or await _paused(other, "tasktracker")
+        assert (await other.ask("POST", "/api/services/tasktracker/resume")).status == 204
+    await world.until(run_id, "completed")
+
+
+async def test_everything_is_paused(world: World) -> None:
+    """A run that was submitted meanwhile goes on when it is taken back."""
+    assert (await world.served.ask("POST", "/api/pause")).status == 204
+    assert (await world.served.get("/api/services"))["paused"]
+    await _until(lambda: "" in world.worker.gates.pauses)
+    (run_id,) = await world.served.submit("P113")
+    assert (await world.served.ask("POST", "/api/resume")).status == 204
+    await world.until(run_id, "completed")
+
+
+async def _paused(served: FleetServed, name: str) -> bool:
+    async with asyncio.timeout(30):
+        while not any(
+            one["name"] == name and one["paused"] for one in (await served.get("/api/services"))["services"]
+        ):
+            await asyncio.sleep(0.2)
+    return True
+
+
+async def _until(true: Callable[[], bool]) -> None:
+    async with asyncio.timeout(30):
+        while not true():
+            await asyncio.sleep(0.1)
+
+
+async def test_the_workers_and_quotas(world: World) -> None:
+    """Who works and what at, from Redis and Temporal; quotas as all processes have used them."""
+    OPEN.clear()
+    while ENTERED.acquire(blocking=False):
+        pass
+    try:
+        (run_id,) = await world.served.submit("P114")
+        await asyncio.to_thread(ENTERED.acquire)
+        async with asyncio.timeout(30):
+            while not (services := await world.served.get("/api/services"))["fleet"]["workers"][0]["doing"]:
+                await asyncio.sleep(0.2)
+        (worker,) = services["fleet"]["workers"]
+        assert (worker["name"], worker["queues"]) == (
+            world.worker.name,
+            ["begin", "docex", "tracker", "convert"],
+        )
+        assert worker["doing"]["ConvertFile"] >= 1
+        assert services["workers"]["busy"] == 1
+        metrics = (await world.served.ask("GET", "/metrics")).body.decode()
+        assert "docpipe_fleet_workers 1.0" in metrics
+    finally:
+        OPEN.set()
+    used = 0.0
+    (other_id,) = await world.served.submit("P115")
+    async with asyncio.timeout(60):
+        while not used:
+            services = (await world.served.get("/api/services"))["services"]
+            used = sum(quota["used"] for one in services for quota in one["quotas"])
+            await asyncio.sleep(0.1)
+    for one in (run_id, other_id):
+        await world.until(one, "completed")
 
 
 async def test_health_and_metrics(world: World) -> None:

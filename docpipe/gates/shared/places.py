@@ -1,7 +1,7 @@
 """Places of a quota that Redis counts for all processes."""
 
 import asyncio
-from typing import Final
+from typing import Any, Final
 
 from redis.exceptions import ResponseError
 
@@ -55,6 +55,7 @@ class RedisPlaces:
         self._trouble: Wait | None = None
         self.use(rate)
         store.beats.append(self._renew)
+        store.looks.append(self._look)
         store.jumped.append(self._clock_jumped)
         self._renew()  # a quota that is new to Redis starts closed: begin at once
 
@@ -135,6 +136,14 @@ class RedisPlaces:
         """Renew what is under way; with nothing under way, look at Redis' clock all the same."""
         grants = [part for grant in self._under_way for part in ("renew", grant, 0)]
         self._store.send("settle", self._keys, [*self._times(), *grants])
+
+    def _look(self) -> None:
+        self._store.send("view", self._keys, self._times(), self._viewed)
+
+    def _viewed(self, answer: list[Any]) -> None:
+        clock, self._used, left, why = answer[:4]
+        self._closure = Closure(self._loop.time() + left / 1e6, why.decode() if left else "")
+        self._service.learn(SharedState.of([clock, *answer[4:]]))
 
     def _clock_jumped(self) -> None:
         self.close(self._hold, "clock")

@@ -33,6 +33,7 @@ ANSWER_S: Final = 2.0
 _CONNECTIONS: Final = 8
 _KEEPS: Final = "noeviction"
 _END_S: Final = 2.0
+_SCRIPTS: Final = ("take", "settle", "close", "health", "view")
 STORE_FAILURES: Final = (RedisError, OSError, TimeoutError)
 
 
@@ -96,6 +97,8 @@ class QuotaStore:
         """Since when it does not answer, None while it does."""
         self.beats: list[Callable[[], None]] = []
         """Called every `BEAT_S`: by quotas, to renew what is under way."""
+        self.looks: list[Callable[[], None]] = []
+        """Each asks how a quota stands: for a process that shows it, and takes no places."""
         self.jumped: list[Callable[[], None]] = []
         """Called when the clock of Redis has jumped forwards."""
         self._redis: Redis = Redis.from_pool(pool)
@@ -105,9 +108,7 @@ class QuotaStore:
         self._messages: deque[_Message] = deque()
         self._waiting = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
-        self._scripts = {
-            name: self._redis.register_script(_script(name)) for name in ("take", "settle", "close", "health")
-        }
+        self._scripts = {name: self._redis.register_script(_script(name)) for name in _SCRIPTS}
 
     async def __aenter__(self) -> Self:
         self._tasks = [
@@ -203,6 +204,20 @@ class QuotaStore:
         if holder is None:
             return value
         return holder if isinstance(holder, str) else holder.decode()
+
+    async def evaluate(self, script: str, names: Sequence[str], arguments: Sequence[str | int]) -> Any:
+        """Run a script of somebody else's on values of the fleet; returns its answer.
+
+        Args:
+            script: its text.
+            names: of the values.
+            arguments: of the script.
+
+        Raises:
+            UnreachableError: if Redis does not answer.
+        """
+        keys = [self.key(name) for name in names]
+        return await self._ask(self._redis.eval(script, len(keys), *keys, *arguments))
 
     async def run(self, script: str, keys: Keys, arguments: Sequence[str | int]) -> list[Any]:
         """Run a script, and watch Redis' clock.

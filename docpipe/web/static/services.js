@@ -2,7 +2,7 @@
 import { get, post } from "./api.js";
 import { notice } from "./dialogs.js";
 import { Schedules } from "./schedules.js";
-import { badge, bytes, capital, countdown, h, many, s, placeName, serviceName, span, time } from "./dom.js";
+import { ACTIVITIES, badge, bytes, capital, countdown, h, many, s, placeName, serviceName, span, time } from "./dom.js";
 
 const AGAIN = 5000;
 const BOTTLENECKS = {
@@ -58,7 +58,8 @@ export class Services {
   service(services) {
     this.disk = services.disk ?? this.disk; // events leave the disks out
     const focused = this.cards.contains(document.activeElement) ? document.activeElement.dataset.name : null;
-    this.cards.replaceChildren(...services.services.map((one) => this.#card(one)), machine(services, this.disk));
+    const behind = services.fleet ? machines(services) : machine(services, this.disk);
+    this.cards.replaceChildren(...services.services.map((one) => this.#card(one)), behind);
     if (focused)
       [...this.cards.querySelectorAll("button")].find((button) => button.dataset.name === focused)?.focus();
   }
@@ -172,6 +173,35 @@ function machine(services, disk) {
           `Free: ${bytes(disk.state_free_bytes)} for checkpoints, ${bytes(disk.storage_free_bytes)} for documents`,
         )
       : null,
+  );
+}
+
+/** The workers of a fleet. */
+function machines(services) {
+  const { workers, ui, trouble } = services.fleet;
+  const { size, busy, waiting } = services.workers;
+  const rows = workers.map((one) => {
+    const doing = Object.entries(one.doing).map(([name, count]) => `${count} ${ACTIVITIES[name] ?? name}`);
+    return h(
+      "tr",
+      {},
+      h("th", { scope: "row" }, one.name, one.stopping ? " (stops)" : ""),
+      h("td", {}, one.queues.join(", ") || "unknown"),
+      h("td", {}, doing.join(", ") || "nothing"),
+      h("td", {}, time(one.heard)),
+    );
+  });
+  const head = ["Worker", "Queues", "Is at", "Last heard of"].map((name) => h("th", { scope: "col" }, name));
+  return h(
+    "article",
+    { class: "card machines" },
+    h("header", {}, h("h2", {}, "Workers")),
+    trouble && h("p", { class: "bad" }, `What is here may be old. ${trouble}`),
+    rows.length
+      ? h("table", { class: "outages" }, h("thead", {}, h("tr", {}, head)), h("tbody", {}, rows))
+      : h("p", { class: "bad" }, "No worker is at work, so that runs wait: `docpipe worker` starts one."),
+    h("p", { class: "faint" }, `Converters: ${busy} of ${size} at work${waiting ? `, ${waiting} wait` : ""}`),
+    ui && h("p", {}, h("a", { href: ui, target: "_blank", rel: "noopener noreferrer" }, "Temporal’s own page")),
   );
 }
 

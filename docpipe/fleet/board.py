@@ -1,0 +1,157 @@
+"""What the processes of a fleet let each other know through Redis: workers, and what is paused.
+
+Nothing there is about a patient. Redis may lose it all: workers write of themselves again, and whoever knows
+of a pause restores it.
+"""
+
+import importlib.resources
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+import structlog
+
+from docpipe.errors import UnreachableError
+from docpipe.wiring.gates import Gates
+
+if TYPE_CHECKING:  # of the extra docpipe[fleet]
+    from docpipe.gates.shared import QuotaStore
+
+log = structlog.get_logger(__name__)
+
+EVERY_S: Final = 2.0
+"""So often a worker writes of itself, and learns what is paused."""
+_NAMES: Final = ("workers", "heard", "pauses")
+_WHOLE: Final = "-"
+"""A field of the pauses that is always there, unless Redis has lost them."""
+_EVERYTHING: Final = "*"
+_CHANGE: Final = "for i = 1, #ARGV, 2 do redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1]) end return 1"
+_END: Final = "redis.call('HSET', KEYS[1], ARGV[1], '0') redis.call('HDEL', KEYS[1], ARGV[2]) return 1"
+_LEAVE: Final = "redis.call('HDEL', KEYS[1], ARGV[1]) redis.call('ZREM', KEYS[2], ARGV[1]) return 1"
+
+
+class Converters(msgspec.Struct, frozen=True, kw_only=True):
+    """The conversion workers of one machine."""
+
+    size: int = 0
+    busy: int = 0
+    waiting: int = 0
+    """Documents in line."""
+
+
+class Presence(msgspec.Struct, frozen=True, kw_only=True):
+    """What a worker says of itself. Times are seconds since the epoch."""
+
+    name: str
+    queues: list[str] = []
+    since: float = 0.0
+    version: str = ""
+    doing: dict[str, int] = {}
+    """Tries under way, by activity."""
+    in_line: dict[str, int] = {}
+    """Requests in line, by quota."""
+    converters: Converters = Converters()
+    stopping: bool = False
+
+
+class Heard(msgspec.Struct, frozen=True):
+    """A worker, and how many seconds ago it wrote."""
+
+    presence: Presence
+    age: float
+
+
+class Board:
+    """Reads and writes it. Methods raise UnreachableError where Redis does not answer.
+
+    Args:
+        store: the connection.
+        gates: are paused as the board says.
+    """
+
+    def __init__(self, store: "QuotaStore", gates: Gates) -> None:
+        self.workers: list[Heard] = []
+        """Those that were heard of lately, as of the last `read`."""
+        self._store = store
+        self._gates = gates
+        self._pauses: dict[str, float] = {}
+        self._script = (importlib.resources.files(__package__) / "board.lua").read_text("utf-8")
+
+    async def post(self, presence: Presence) -> None:
+        """Write of a worker, and obey the pauses."""
+        text = msgspec.json.encode(presence).decode()
+        answer = await self._store.evaluate(self._script, _NAMES, [presence.name, text, ""])
+        await self._obey(answer[1])
+
+    async def read(self) -> None:
+        """Read all of it, and obey the pauses."""
+        now, pauses, workers, heard = await self._store.evaluate(self._script, _NAMES, ["", "", "all"])
+        await self._obey(pauses)
+        ages = {name: (int(now) - float(at)) / 1000 for name, at in _pairs(heard)}
+        self.workers = sorted(
+            (_heard(text, ages.get(name, 0.0)) for name, text in _pairs(workers)),
+            key=lambda one: one.presence.name,
+        )
+
+    async def leave(self, name: str) -> None:
+        """Take away what was written of a worker that ends."""
+        await self._store.evaluate(_LEAVE, _NAMES[:2], [name])
+
+    async def pause(self, name: str, since: float) -> None:
+        """Pause a service for all; with no name everything."""
+        field = name or _EVERYTHING
+        known = self._pauses.get(name, since)
+        await self._store.evaluate(_CHANGE, _NAMES[2:], [_WHOLE, "0", field, repr(known)])
+        self._apply({**self._pauses, name: known})
+
+    async def unpause(self, name: str) -> None:
+        """Take that back."""
+        await self._store.evaluate(_END, _NAMES[2:], [_WHOLE, name or _EVERYTHING])
+        self._apply({other: since for other, since in self._pauses.items() if other != name})
+
+    async def _obey(self, fields: Sequence[bytes]) -> None:
+        """Pause what is paused; where Redis has lost that, write it anew."""
+        known = {field.decode(): float(since) for field, since in _pairs(fields)}
+        if known:
+            known.pop(_WHOLE, None)
+            self._apply({"" if field == _EVERYTHING else field: since for field, since in known.items()})
+        elif self._pauses:
+            log.warning("pauses_restored", services=[name or "everything" for name in self._pauses])
+            lost = {name or _EVERYTHING: repr(since) for name, since in self._pauses.items()}
+            words = [word for field in lost.items() for word in field]
+            await self._store.evaluate(_CHANGE, _NAMES[2:], [_WHOLE, "0", *words])
+
+    def _apply(self, pauses: dict[str, float]) -> None:
+        """Change the gates from what was paused to this."""
+        gates, before = self._gates, self._pauses
+        self._pauses = pauses
+        for name in before.keys() - pauses.keys():
+            if not name:
+                gates.unpause()
+                continue
+            gates.pauses.pop(name, None)
+            if name in gates.services:
+                gates.services[name].unpause()
+        for name in pauses.keys() - before.keys():
+            if not name:
+                gates.pause(pauses[name])
+                continue
+            gates.pauses[name] = pauses[name]  # for a service that comes to be known later
+            if name in gates.services:
+                gates.services[name].pause(pauses[name])
+
+
+async def attended(board: Board, presence: Presence) -> None:
+    """Post, where nobody waits for it: while Redis is away what was last known holds."""
+    try:
+        await board.post(presence)
+    except UnreachableError as error:
+        log.debug("board_not_reached", reason=str(error))
+
+
+def _heard(text: bytes, age: float) -> Heard:
+    return Heard(msgspec.json.decode(text, type=Presence), age)
+
+
+def _pairs(flat: Sequence[Any]) -> Iterator[tuple[Any, Any]]:
+    return zip(flat[::2], flat[1::2], strict=True)
