@@ -20,9 +20,9 @@ from docpipe.convert.readers.office import drawn_objects, drawn_texts, embedded_
 from docpipe.convert.readers.ooxml import attribute, down
 from docpipe.convert.readers.runs import HIDDEN as HIDDEN_TEXT
 from docpipe.convert.readers.sheet import HIDDEN, MOST_CELLS, TOO_LARGE, Cell, blocks_of
-from docpipe.convert.readers.xlsx import SheetFindings, Workbook, elements, on_attribute, rows
+from docpipe.convert.readers.xlsx import SheetFindings, Workbook, elements, on_attribute, rows, values_of
 from docpipe.convert.readers.xlsxbeside import controls, head_rows
-from docpipe.convert.readers.xlsxrules import Rules, effects_of, rules_of
+from docpipe.convert.readers.xlsxrules import effects_of, rules_of
 from docpipe.convert.readers.xlsxstyles import Rich, Text, string_of, styles_of, text_of
 
 _MOST_SHEETS: Final = 1_000
@@ -141,13 +141,13 @@ def _relation(sheet: Element) -> str:
 
 def _sheet(package: Package, target: str, workbook: Workbook, reading: _Reading) -> tuple[Block, ...]:
     findings = SheetFindings()
-    rules: Rules | None = None
     try:
-        if workbook.effects:
+        with package.open(target) as opened:
+            rules = rules_of(opened, workbook.effects)
+        if rules.wide:
             with package.open(target) as opened:
-                rules = rules_of(opened, workbook.effects)
-        findings.plain = rules is None or not (rules.listed or rules.untold)
-        findings.plain = findings.plain and not package.relations(target, "table")
+                rules.take(values_of(opened, workbook))
+        findings.plain = not (rules.listed or rules.untold or package.relations(target, "table"))
         with package.open(target) as opened:
             lines = _limited(rows(opened, workbook, findings, rules), reading)
             blocks = blocks_of(lines, head_rows(package, target))

@@ -112,7 +112,7 @@ def rows(
         address = element.get("r") or ""
         number = int(address) if re.fullmatch("[0-9]{1,7}", address) else number + 1
         cells = list(_cells(element, workbook, findings))
-        if rules is not None and rules.listed:
+        if rules is not None and (rules.listed or rules.icons):
             cells = _ruled(number, cells, _values(element, workbook), rules)
         off = on_attribute(element, "hidden") or _is_nothing(element.get("ht"))
         if cells and (off or hidden):
@@ -126,10 +126,22 @@ def _ruled(number: int, cells: list[Cell], values: Mapping[int, Value], rules: R
     """The cells of a row with what conditional formatting makes of them."""
     made: list[Cell] = []
     for cell in cells:
-        effect = rules.effect(number, values, cell.column) if cell.column in values else None
+        known = cell.column in values
+        effect = rules.effect(number, values, cell.column) if known else None
+        sign = rules.sign(number, values, cell.column) if known else ""
         text = struck(cell.text) if effect is not None and effect.struck else cell.text
-        made.append(cell if effect is None else cell._replace(text=text, flag=effect.flag))
+        text = f"{text} {sign}" if sign else text
+        made.append(cell._replace(text=text, flag=cell.flag if effect is None else effect.flag))
     return made
+
+
+def values_of(opened: IO[bytes], workbook: Workbook) -> Iterator[tuple[int, dict[int, Value]]]:
+    """The values of a sheet's rows by column."""
+    number = 0
+    for element in elements(opened, ("row",), SheetFindings()):
+        address = element.get("r") or ""
+        number = int(address) if re.fullmatch("[0-9]{1,7}", address) else number + 1
+        yield number, _values(element, workbook)
 
 
 def _values(row: Element, workbook: Workbook) -> dict[int, Value]:

@@ -1,20 +1,32 @@
 """Conditional formatting of sheets (ECMA-376-1, 18.3.1.18): what it flags or strikes by the values of cells.
 
-Rules that compare a cell, or another of its row, with a constant are followed; scales, bars, icons, averages
-and formulas are not.
+Comparisons, formulas, highest values, averages, doubles and sets of icons are followed; scales, bars and what
+depends on the day are not.
 """
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import IO, Final, TypeAlias
 
 from lxml import etree
 
 from docpipe.convert.core.xmltree import Element, local
-from docpipe.convert.readers.conditions import Value, constant, meets
+from docpipe.convert.readers.conditions import Value, meets
 from docpipe.convert.readers.flags import of_background, of_letters
 from docpipe.convert.readers.ooxml import attribute, down, on, whole
+from docpipe.convert.readers.sheetareas import ICONS, Area, Row, Values, beyond_mean, is_top, threshold
+from docpipe.convert.readers.sheetformulas import (
+    Formula,
+    FormulaError,
+    Read,
+    UnknownFormulaError,
+    column_of,
+    compiled,
+    is_true,
+    number_of,
+)
 
 _CHUNK: Final = 1 << 20
 _LONGEST: Final = 4 << 20
@@ -26,10 +38,22 @@ _SIGNS: Final = {
     "greaterThan": ">", "lessThan": "<", "greaterThanOrEqual": ">=", "lessThanOrEqual": "<=", "equal": "=",
     "notEqual": "!=",
 }  # fmt: skip
-_OTHER: Final = re.compile(r"(\$?)([A-Z]{1,3})(\$?)([0-9]{1,7})\s*(>=|<=|<>|=|<|>)\s*(.+)")
-Row: TypeAlias = Mapping[int, Value]
-"""The values of a row's cells by column, from 0."""
-Test: TypeAlias = Callable[[Row, int], bool]
+_MOST_VALUES: Final = 200_000
+_SAME_ROW: Final = re.compile(r"\$?[A-Z]{1,3}([0-9]{1,7})")
+
+
+@dataclass(frozen=True, slots=True)
+class At:
+    """A cell that rules are asked about."""
+
+    row: int
+    column: int
+    value: Value
+    read: Read
+    values: Values
+
+
+Test: TypeAlias = Callable[[At], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +67,32 @@ class Effect:
 
 @dataclass(frozen=True, slots=True)
 class _Rule:
-    areas: tuple[tuple[int, int, int, int], ...]
-    """Columns from 0 and rows from 1: first column, first row, last column, last row."""
+    areas: tuple[Area, ...]
     test: Test
     effect: Effect
+
+
+@dataclass(frozen=True, slots=True)
+class _Icons:
+    """A set of icons: kind, value, and whether that itself counts, of the threshold of each but the first."""
+
+    areas: tuple[Area, ...]
+    signs: tuple[str, ...]
+    limits: tuple[tuple[str, float, bool], ...]
+
+    def sign(self, at: At) -> str:
+        """The icon of a number."""
+        if not isinstance(at.value, float):
+            return ""
+        numbers = at.values.numbers(self.areas)
+        sign = self.signs[0]
+        for name, (kind, given, equal) in zip(self.signs[1:], self.limits, strict=True):
+            limit = threshold(kind, given, numbers)
+            if limit is None:
+                return ""
+            if at.value > limit or (equal and at.value == limit):
+                sign = name
+        return sign
 
 
 @dataclass(slots=True)
@@ -54,16 +100,55 @@ class Rules:
     """The rules of a sheet, the first of them first."""
 
     listed: list[_Rule] = field(default_factory=list)
+    icons: list[_Icons] = field(default_factory=list)
+    wide: bool = False
+    """Whether some depend on other rows, whose values have to be known."""
+    values: Values = field(default_factory=Values)
     untold: bool = False
     """Whether there are others, which may colour cells."""
 
     def effect(self, number: int, row: Row, column: int) -> Effect | None:
         """What the first rule that holds makes of a cell, by the number of its row; None for no rule."""
+        at = self._at(number, row, column)
         for rule in self.listed:
-            inside = any(a <= column <= c and b <= number <= d for a, b, c, d in rule.areas)
-            if inside and rule.test(row, column):
+            if _inside(rule.areas, at) and _holds(rule.test, at):
                 return rule.effect
         return None
+
+    def sign(self, number: int, row: Row, column: int) -> str:
+        """The icon of a cell, empty for none."""
+        at = self._at(number, row, column)
+        return next((each.sign(at) for each in self.icons if _inside(each.areas, at)), "")
+
+    def _at(self, number: int, row: Row, column: int) -> At:
+        rows = self.values.rows
+
+        def read(at: int, where: int) -> Value | None:
+            value = (row if at == number else rows.get(at, {})).get(where)
+            return None if value == "" else value
+
+        return At(number, column, row[column], read, self.values)
+
+    def take(self, rows: Iterator[tuple[int, Row]]) -> None:
+        """Keep the values of all rows; of more than fit the rules that need them are put off."""
+        left = _MOST_VALUES
+        for number, row in rows:
+            left -= len(row)
+            if left < 0:
+                self.listed, self.icons, self.values, self.untold = [], [], Values(), True
+                return
+            self.values.rows[number] = row
+
+
+def _inside(areas: Sequence[Area], at: At) -> bool:
+    return any(a <= at.column <= c and b <= at.row <= d for a, b, c, d in areas)
+
+
+def _holds(test: Test, at: At) -> bool:
+    try:
+        return test(at)
+    except FormulaError:
+        return False
 
 
 def effects_of(styles: Element | None) -> list[Effect]:
@@ -94,14 +179,44 @@ def rules_of(opened: IO[bytes], effects: Sequence[Effect]) -> Rules:
             continue
         areas = tuple(_areas(attribute(element, "sqref") or ""))
         for rule in (each for each in element if local(each) == "cfRule"):
-            at = whole(attribute(rule, "dxfId"), -1)
-            test = _test(rule, areas) if areas and 0 <= at < len(effects) else None
-            if test is None:
-                rules.untold = True
-            else:
-                ordered.append((whole(attribute(rule, "priority")), _Rule(areas, test, effects[at])))
+            _take(rule, areas, rules, ordered, effects)
     rules.listed = [rule for _, rule in sorted(ordered, key=lambda each: each[0])]
     return rules
+
+
+def _take(
+    rule: Element,
+    areas: tuple[Area, ...],
+    rules: Rules,
+    ordered: list[tuple[int, _Rule]],
+    effects: Sequence[Effect],
+) -> None:
+    """Add a rule, or the fact that there is one that is not judged."""
+    at = whole(attribute(rule, "dxfId"), -1)
+    kind = attribute(rule, "type") or ""
+    made: _Icons | Test | None = None
+    with suppress(UnknownFormulaError, FormulaError):
+        if areas and kind == "iconSet":
+            made = _icons(rule, areas)
+        elif areas and 0 <= at < len(effects):
+            made = _test(rule, areas)
+    if made is None:
+        rules.untold = True
+    elif isinstance(made, _Icons):
+        rules.icons.append(made)
+    else:
+        ordered.append((whole(attribute(rule, "priority")), _Rule(areas, made, effects[at])))
+    rules.wide = rules.wide or (made is not None and (kind in _WIDE or _looks_afar(rule, areas[0][1])))
+
+
+_WIDE: Final = frozenset({"top10", "aboveAverage", "duplicateValues", "uniqueValues", "iconSet"})
+
+
+def _looks_afar(rule: Element, first: int) -> bool:
+    """Whether a formula names cells of other rows than its own."""
+    formulas = "".join(each.text or "" for each in rule if local(each) == "formula")
+    names = len(re.findall(r"[A-Z]{1,3}\$?[0-9]{1,7}", formulas))
+    return sum(int(row) == first for row in _SAME_ROW.findall(formulas)) < names
 
 
 def _behind(opened: IO[bytes]) -> bytes:
@@ -128,28 +243,27 @@ def _written(data: bytes) -> Iterator[bytes]:
 
 def _areas(text: str) -> Iterator[tuple[int, int, int, int]]:
     for match in _AREA.finditer(text):
-        left, top = _column(match[1]), int(match[2])
-        yield left, top, _column(match[3] or match[1]), int(match[4] or match[2])
+        left, top = column_of(match[1]), int(match[2])
+        yield left, top, column_of(match[3] or match[1]), int(match[4] or match[2])
 
 
-def _column(letters: str) -> int:
-    number = 0
-    for letter in letters:
-        number = number * 26 + ord(letter) - 64
-    return number - 1
-
-
-def _test(rule: Element, areas: Sequence[tuple[int, int, int, int]]) -> Test | None:
-    """Whether a rule holds for a cell; None for a rule that cannot be told."""
+def _test(rule: Element, areas: tuple[Area, ...]) -> Test | None:
+    """Whether a rule holds for a cell; None for one that is not judged. Raises: UnknownFormulaError."""
     formulas = [each.text or "" for each in rule if local(each) == "formula"]
     text = (attribute(rule, "text") or "").casefold()
     kind = attribute(rule, "type") or ""
+    origin = areas[0][1], areas[0][0]
     if kind == "cellIs":
-        return _compared(attribute(rule, "operator") or "", [constant(each) for each in formulas])
-    if kind == "expression":
-        return _of_other(formulas[0], areas[0]) if formulas else None
-    matches = _MATCHES.get(kind)
-    return (lambda row, at: matches(_text(row, at), text)) if matches and text else None
+        return _compared(attribute(rule, "operator") or "", [compiled(each, origin) for each in formulas])
+    if kind in _MATCHES and text:
+        matches = _MATCHES[kind]
+        return lambda at: matches(_text(at.value), text)
+    if (made := _of_area(rule, kind, areas)) is not None:
+        return made
+    if formulas and kind in _BY_FORMULA:
+        formula = compiled(formulas[0], origin)
+        return lambda at: is_true(formula(at.read, (at.row, at.column)))
+    return None
 
 
 _MATCHES: Final[Mapping[str, Callable[[str, str], bool]]] = {
@@ -158,31 +272,76 @@ _MATCHES: Final[Mapping[str, Callable[[str, str], bool]]] = {
     "beginsWith": str.startswith,
     "endsWith": str.endswith,
 }
+_BY_FORMULA: Final = frozenset({"expression", "containsBlanks", "notContainsBlanks", *_MATCHES})
 
 
-def _text(row: Row, column: int) -> str:
-    value = row.get(column, "")
+def _text(value: Value) -> str:
     return value.casefold() if isinstance(value, str) else f"{value:g}"
 
 
-def _compared(name: str, limits: Sequence[Value | None]) -> Test | None:
-    known = [limit for limit in limits if limit is not None]
-    if len(known) != len(limits) or not known:
+def _of_area(rule: Element, kind: str, areas: tuple[Area, ...]) -> Test | None:
+    """A rule on all values of an area."""
+
+    def switch(name: str, usual: str = "0") -> bool:
+        return (attribute(rule, name) or usual) in {"1", "true"}
+
+    match kind:
+        case "top10":
+            rank, percent, bottom = whole(attribute(rule, "rank"), 10), switch("percent"), switch("bottom")
+            return lambda at: (
+                isinstance(at.value, float)
+                and is_top(at.values.numbers(areas), at.value, rank, percent=percent, bottom=bottom)
+            )
+        case "aboveAverage" if whole(attribute(rule, "stdDev")) == 0:
+            below, equal = not switch("aboveAverage", "1"), switch("equalAverage")
+            return lambda at: (
+                isinstance(at.value, float)
+                and beyond_mean(at.values.numbers(areas), at.value, below=below, equal=equal)
+            )
+        case "duplicateValues" | "uniqueValues":
+            double = kind == "duplicateValues"
+            return lambda at: at.value != "" and (at.values.count(areas, at.value) > 1) is double
+        case "containsErrors" | "notContainsErrors":
+            wrong = kind == "containsErrors"
+            return lambda at: (isinstance(at.value, str) and at.value.startswith("#")) is wrong
+    return None
+
+
+def _icons(rule: Element, areas: tuple[Area, ...]) -> _Icons | None:
+    """A set of icons. Raises: UnknownFormulaError, FormulaError."""
+    given = down(rule, "iconSet")
+    signs = ICONS.get(attribute(given, "iconSet") or "3TrafficLights1")
+    if given is None or signs is None:
         return None
-    if name in {"between", "notBetween"} and len(known) > 1:
-        low, high = known[:2]
+    limits = []
+    for each in (inner for inner in given if local(inner) == "cfvo"):
+        kind, value = attribute(each, "type") or "", attribute(each, "val") or "0"
+        constant = compiled(value, (1, 0))(_nowhere, (1, 0))
+        limits.append((kind, number_of(constant), attribute(each, "gte") not in {"0", "false"}))
+    if len(limits) != len(signs) or any(kind == "formula" for kind, _, _ in limits[1:]):
+        return None
+    turned = attribute(given, "reverse") in {"1", "true"}
+    return _Icons(areas, signs[::-1] if turned else signs, tuple(limits[1:]))
+
+
+def _nowhere(_row: int, _column: int) -> Value | None:
+    raise UnknownFormulaError
+
+
+def _compared(name: str, limits: Sequence[Formula]) -> Test | None:
+    if not limits:
+        return None
+
+    def against(at: At, sign: str, limit: Formula) -> bool:
+        value = limit(at.read, (at.row, at.column))
+        if isinstance(value, list):
+            raise FormulaError
+        value = ("" if isinstance(at.value, str) else 0.0) if value is None else value
+        return meets(at.value, sign, value.casefold() if isinstance(value, str) else value)
+
+    if name in {"between", "notBetween"} and len(limits) > 1:
+        low, high = limits[:2]
         wanted = name == "between"
-        return lambda row, at: (meets(row[at], ">=", low) and meets(row[at], "<=", high)) is wanted
+        return lambda at: (against(at, ">=", low) and against(at, "<=", high)) is wanted
     sign = _SIGNS.get(name)
-    return None if sign is None else lambda row, at: meets(row[at], sign, known[0])
-
-
-def _of_other(formula: str, area: tuple[int, int, int, int]) -> Test | None:
-    """A comparison of a cell of the same row, such as `$B2="yes"`, which is written for the area's first."""
-    match = _OTHER.fullmatch(formula.strip())
-    limit = constant(match[6]) if match else None
-    if match is None or limit is None or match[3] or int(match[4]) != area[1]:
-        return None
-    column, sign = _column(match[2]), match[5]
-    moves = 0 if match[1] else 1
-    return lambda row, at: meets(row.get(column + moves * (at - area[0]), 0.0), sign, limit)
+    return None if sign is None else lambda at: against(at, sign, limits[0])

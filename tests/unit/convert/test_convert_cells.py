@@ -275,16 +275,20 @@ def test_rules_that_compare_with_constants_are_followed(rules, line, tmp_path):
 @pytest.mark.parametrize(
     "rule",
     [
-        ("B1:B3", "top10", 'rank="1"', [], 0),
-        ("B1:B3", "cellIs", 'operator="greaterThan"', ["$D$1"], 0),
-        ("B1:B3", "expression", "", ["AND(B1&gt;5,C1=1)"], 0),
-        ("B1:B3", "expression", "", ["B2&gt;5"], 0),
+        ("B1:B3", "colorScale", "", [], 0),
+        ("B1:B3", "timePeriod", 'timePeriod="today"', ["FLOOR(B1,1)=TODAY()"], 0),
+        ("B1:B3", "cellIs", 'operator="greaterThan"', ["Limits!$D$1"], 0),
+        ("B1:B3", "cellIs", 'operator="greaterThan"', ["LIMIT"], 0),
+        ("B1:B3", "expression", "", ["B1&gt;TODAY()"], 0),
+        ("B1:B3", "expression", "", ["(((B1&gt;5"], 0),
+        ("B1:B3", "expression", "", ["(" * 500 + "B1" + ")" * 400], 0),
+        ("B1:B3", "aboveAverage", 'stdDev="1"', [], 0),
         ("B1:B3", "cellIs", 'operator="greaterThan"', ["5"], 9),
-        ("B1:B3", "containsText", "", ['SEARCH("x",B1)'], 0),
+        ("B1:B3", "iconSet", "", [], 0),
     ],
 )
 def test_other_rules_are_warned_of(rule, tmp_path):
-    """Averages, other cells and formulas are not calculated."""
+    """Shades, the day, names, other sheets and what is no formula are not judged."""
     done, outputs = run(tmp_path, ruled(rule))
     assert b"[red]" not in outputs["text.md"]
     assert done["warnings"] == [RULED]
@@ -292,7 +296,8 @@ def test_other_rules_are_warned_of(rule, tmp_path):
 
 def test_rules_that_colour_cells_are_warned_of(tmp_path):
     """What they colour would have to be calculated."""
-    sheet = "<sheetData><row><c><v>1</v></c></row></sheetData><conditionalFormatting/>"
+    rule = '<conditionalFormatting sqref="A1"><cfRule type="dataBar"/></conditionalFormatting>'
+    sheet = f"<sheetData><row><c><v>1</v></c></row></sheetData>{rule}"
     assert run(tmp_path, xlsx({"S": sheet}))[0]["warnings"] == [RULED]
 
 
