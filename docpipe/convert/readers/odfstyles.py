@@ -109,6 +109,12 @@ class Styles:
             self._given[key] = given
         return self._given[key]
 
+    def cell_style(self, title: str) -> str:
+        """The name of a style of cells by the one that people see, which rules of LibreOffice have."""
+        if ("table-cell", title) in self._styles:
+            return title
+        return "".join(each if each.isalnum() else f"_{ord(each):x}_" for each in title)
+
     def colour(self, name: str | None) -> str:
         """The colour of a cell's background or letters that may flag it, empty for others."""
         for style in self._chain("table-cell", name or ""):

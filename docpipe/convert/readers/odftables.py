@@ -7,15 +7,18 @@ from typing import Final, Protocol
 
 from docpipe.convert.core.blocks import Block, Table, even, flat
 from docpipe.convert.core.colours import UNKNOWN
+from docpipe.convert.core.marks import struck
 from docpipe.convert.core.xmltree import Element, local, text_of
 from docpipe.convert.readers.conditions import RULED, Value
 from docpipe.convert.readers.flags import few, flagged, heads
 from docpipe.convert.readers.grids import laid_out
+from docpipe.convert.readers.odfrules import rules_of
 from docpipe.convert.readers.odfstyles import Given, Styles
 from docpipe.convert.readers.ooxml import attribute
 from docpipe.convert.readers.runs import HIDDEN, Visibility
 from docpipe.convert.readers.sheet import HIDDEN as HIDDEN_SHOWN
 from docpipe.convert.readers.sheet import Cell, hidden_marked
+from docpipe.convert.readers.xlsxrules import Effect, Rules
 
 _MOST_REPEATED: Final = 200
 _MOST_COLUMNS: Final = 16_384
@@ -53,6 +56,8 @@ class Tables:
 
     def __init__(self, reader: _Reader) -> None:
         self._reader = reader
+        self._ruled = False
+        """Whether the table has rules for whole areas, which LibreOffice repeats in styles of cells."""
 
     def table(self, element: Element) -> Iterator[Block]:
         """A table in a text, or its cells' content where it only lays out."""
@@ -79,10 +84,9 @@ class Tables:
 
     def _applied(self, cell: Element, style: str | None) -> str | None:
         """The style of a cell by the conditions of the style that it names."""
-        number = attribute(cell, "value") if attribute(cell, "value-type") in _NUMBERS else None
-        value: Value = text_of(cell).strip()
-        with contextlib.suppress(ValueError):
-            value = value if number is None else float(number)
+        if self._ruled:
+            return style
+        value = _value(cell)
         applied, known = self._reader.styles.applied(style, value)
         if not known and value != "":
             self._reader.notes.warnings.append(RULED)
@@ -118,16 +122,19 @@ class Tables:
             if paper is None and attribute(around, "template-name"):
                 return UNKNOWN
             around = None if kind == "table" else around.getparent()
-        return paper
+        return UNKNOWN if paper is None and self._ruled else paper
 
     def sheet(self, table: Element) -> Iterator[Row]:
         """The rows of a spreadsheet's table that have text; hidden ones are marked, so are hidden columns."""
         hidden = _hidden_columns(table)
         styles = _column_styles(table)
         number = 0
+        rules = rules_of(table, self._effect, _values(table))
+        self._ruled = bool(rules.values.rows) or rules.untold
+        self._reader.notes.warnings += [RULED] if rules.untold else []
         for _, row in _rows(table):
             repeated = _repeated(row, "number-rows-repeated")
-            cells = list(self._cells(row, styles))
+            cells = [_ruled(cell, number + 1, rules) for cell in self._cells(row, styles)]
             if cells:
                 off = attribute(row, "visibility") in {"collapse", "filter"}
                 if off or hidden & {cell.column for cell in cells}:
@@ -136,6 +143,12 @@ class Tables:
                 for again in range(min(repeated, _MOST_REPEATED)):
                     yield number + again + 1, cells
             number += repeated
+
+    def _effect(self, style: str) -> Effect:
+        """What a style of cells makes of one that a rule gives it."""
+        name = self._reader.styles.cell_style(style)
+        crossed = bool(self._reader.styles.given("table-cell", name).struck)
+        return Effect(self._reader.styles.colour(name), crossed)
 
     def _cells(self, row: Element, styles: Mapping[int, str]) -> Iterator[Cell]:
         """The cells of a row; `styles` are the styles of cells that give none, by column."""
@@ -159,6 +172,40 @@ class Tables:
                 if column + again < _MOST_COLUMNS:
                     yield Cell(column + again, text, number, strong, self._reader.styles.colour(style) or ink)
             column += repeated
+
+
+def _ruled(cell: Cell, number: int, rules: Rules) -> Cell:
+    """A cell with what the rules of its table make of it."""
+    row = rules.values.rows.get(number, {})
+    if cell.column not in row:
+        return cell
+    effect = rules.effect(number, row, cell.column)
+    sign = rules.sign(number, row, cell.column)
+    text = struck(cell.text) if effect is not None and effect.struck else cell.text
+    flag = cell.flag if effect is None else effect.flag
+    return cell._replace(text=f"{text} {sign}" if sign else text, flag=flag)
+
+
+def _values(table: Element) -> Iterator[tuple[int, dict[int, Value]]]:
+    """The values of a table's rows by number, from 1, and column."""
+    number = 1
+    for _, row in _rows(table):
+        values: dict[int, Value] = {}
+        column = 0
+        for cell in (each for each in row if local(each) in _CELLS):
+            if len(cell) or attribute(cell, "value") is not None:
+                values[column] = _value(cell)
+            column += _repeated(cell, "number-columns-repeated")
+        yield number, values
+        number += _repeated(row, "number-rows-repeated")
+
+
+def _value(cell: Element) -> Value:
+    """The value of a cell: a number, or its text."""
+    if attribute(cell, "value-type") in _NUMBERS:
+        with contextlib.suppress(ValueError):
+            return float(attribute(cell, "value") or "")
+    return " ".join(text_of(each) for each in cell if local(each) == "p").strip()
 
 
 _VALUES: Final = ("date-value", "time-value", "value")

@@ -66,14 +66,16 @@ class Effect:
 
 
 @dataclass(frozen=True, slots=True)
-class _Rule:
+class Rule:
+    """What holds for some cells of some areas."""
+
     areas: tuple[Area, ...]
     test: Test
     effect: Effect
 
 
 @dataclass(frozen=True, slots=True)
-class _Icons:
+class Icons:
     """A set of icons: kind, value, and whether that itself counts, of the threshold of each but the first."""
 
     areas: tuple[Area, ...]
@@ -99,8 +101,8 @@ class _Icons:
 class Rules:
     """The rules of a sheet, the first of them first."""
 
-    listed: list[_Rule] = field(default_factory=list)
-    icons: list[_Icons] = field(default_factory=list)
+    listed: list[Rule] = field(default_factory=list)
+    icons: list[Icons] = field(default_factory=list)
     wide: bool = False
     """Whether some depend on other rows, whose values have to be known."""
     values: Values = field(default_factory=Values)
@@ -167,7 +169,7 @@ def _effect(dxf: Element) -> Effect:
 def rules_of(opened: IO[bytes], effects: Sequence[Effect]) -> Rules:
     """The rules of a sheet, which stand behind its cells."""
     rules = Rules()
-    ordered: list[tuple[int, _Rule]] = []
+    ordered: list[tuple[int, Rule]] = []
     for count, written in enumerate(_written(_behind(opened))):
         parser = etree.XMLParser(recover=True, resolve_entities=False, no_network=True, huge_tree=False)
         try:
@@ -188,13 +190,13 @@ def _take(
     rule: Element,
     areas: tuple[Area, ...],
     rules: Rules,
-    ordered: list[tuple[int, _Rule]],
+    ordered: list[tuple[int, Rule]],
     effects: Sequence[Effect],
 ) -> None:
     """Add a rule, or the fact that there is one that is not judged."""
     at = whole(attribute(rule, "dxfId"), -1)
     kind = attribute(rule, "type") or ""
-    made: _Icons | Test | None = None
+    made: Icons | Test | None = None
     with suppress(UnknownFormulaError, FormulaError):
         if areas and kind == "iconSet":
             made = _icons(rule, areas)
@@ -202,10 +204,10 @@ def _take(
             made = _test(rule, areas)
     if made is None:
         rules.untold = True
-    elif isinstance(made, _Icons):
+    elif isinstance(made, Icons):
         rules.icons.append(made)
     else:
-        ordered.append((whole(attribute(rule, "priority")), _Rule(areas, made, effects[at])))
+        ordered.append((whole(attribute(rule, "priority")), Rule(areas, made, effects[at])))
     rules.wide = rules.wide or (made is not None and (kind in _WIDE or _looks_afar(rule, areas[0][1])))
 
 
@@ -254,10 +256,9 @@ def _test(rule: Element, areas: tuple[Area, ...]) -> Test | None:
     kind = attribute(rule, "type") or ""
     origin = areas[0][1], areas[0][0]
     if kind == "cellIs":
-        return _compared(attribute(rule, "operator") or "", [compiled(each, origin) for each in formulas])
+        return compared(attribute(rule, "operator") or "", [compiled(each, origin) for each in formulas])
     if kind in _MATCHES and text:
-        matches = _MATCHES[kind]
-        return lambda at: matches(_text(at.value), text)
+        return text_test(kind, text)
     if (made := _of_area(rule, kind, areas)) is not None:
         return made
     if formulas and kind in _BY_FORMULA:
@@ -273,6 +274,12 @@ _MATCHES: Final[Mapping[str, Callable[[str, str], bool]]] = {
     "endsWith": str.endswith,
 }
 _BY_FORMULA: Final = frozenset({"expression", "containsBlanks", "notContainsBlanks", *_MATCHES})
+
+
+def text_test(kind: str, text: str) -> Test:
+    """Whether a text is in a cell's, as a kind such as `beginsWith` says; its case does not matter."""
+    matches = _MATCHES[kind]
+    return lambda at: matches(_text(at.value), text)
 
 
 def _text(value: Value) -> str:
@@ -307,7 +314,7 @@ def _of_area(rule: Element, kind: str, areas: tuple[Area, ...]) -> Test | None:
     return None
 
 
-def _icons(rule: Element, areas: tuple[Area, ...]) -> _Icons | None:
+def _icons(rule: Element, areas: tuple[Area, ...]) -> Icons | None:
     """A set of icons. Raises: UnknownFormulaError, FormulaError."""
     given = down(rule, "iconSet")
     signs = ICONS.get(attribute(given, "iconSet") or "3TrafficLights1")
@@ -321,14 +328,15 @@ def _icons(rule: Element, areas: tuple[Area, ...]) -> _Icons | None:
     if len(limits) != len(signs) or any(kind == "formula" for kind, _, _ in limits[1:]):
         return None
     turned = attribute(given, "reverse") in {"1", "true"}
-    return _Icons(areas, signs[::-1] if turned else signs, tuple(limits[1:]))
+    return Icons(areas, signs[::-1] if turned else signs, tuple(limits[1:]))
 
 
 def _nowhere(_row: int, _column: int) -> Value | None:
     raise UnknownFormulaError
 
 
-def _compared(name: str, limits: Sequence[Formula]) -> Test | None:
+def compared(name: str, limits: Sequence[Formula]) -> Test | None:
+    """Whether a value compares with one or two limits, as a name such as `greaterThan` says."""
     if not limits:
         return None
 

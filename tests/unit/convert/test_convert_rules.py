@@ -2,6 +2,7 @@
 
 import pytest
 
+from docpipe.convert.readers.conditions import RULED
 from docpipe.convert.readers.sheetareas import ICONS, is_top, threshold
 from docpipe.convert.readers.sheetformulas import (
     FormulaError,
@@ -10,14 +11,14 @@ from docpipe.convert.readers.sheetformulas import (
     is_true,
 )
 from tests.unit.convert.documents import run
-from tests.unit.convert.offices import SHEET, xlsx
+from tests.unit.convert.offices import SHEET, odf, xlsx
 
 ROWS = [
     ("Potassium", 6.9, 5.1),
     ("Sodium", 140, 145),
     ("Chloride", 90, 100),
     ("Calcium", 2, 3),
-    ("Free", 3, 4),
+    ("T4", 3, 4),
 ]
 STYLES = (
     f'<styleSheet xmlns="{SHEET}"><cellXfs><xf/></cellXfs><dxfs><dxf><fill><patternFill>'
@@ -94,6 +95,75 @@ def test_icons_stand_behind_their_numbers(written, signs, tmp_path):
 def test_each_set_has_as_many_signs_as_its_name_says():
     """Otherwise its limits would not fit."""
     assert all(len(signs) == int(name[0]) and len(set(signs)) == len(signs) for name, signs in ICONS.items())
+
+
+CONDITIONS = {
+    "the cell beside": ("formula-is([.B1]&gt;[.C1])", {"Potassium"}),
+    "a cell that stays": ("&gt;[.$C$3]", {"Sodium"}),
+    "out of bounds": ("not-between(3,100)", {"Sodium", "Calcium"}),
+    "a part of a name": ("formula-is(ISNUMBER(SEARCH(&quot;CHLOR&quot;;[.$A1])))", {"Chloride"}),
+    "the highest": ("top-elements(1)", {"Sodium"}),
+    "below the mean": ("formula-is([.B1]&lt;AVERAGE([.B$1:.B$5])/10)", {"Calcium", "T4"}),
+    "above the mean": ("above-average", {"Sodium", "Chloride"}),
+    "no double": ("duplicate", set()),
+}
+CALC = 'xmlns:calcext="urn:org:documentfoundation:names:experimental:calc:xmlns:calcext:1.0"'
+LOOKS = (
+    '<style:style style:name="Red_5f_1" style:display-name="Red_1" style:family="table-cell">'
+    '<style:table-cell-properties fo:background-color="#ff0000"/></style:style>'
+)
+
+
+def open_sheet(rules):
+    """The same sheet as LibreOffice writes it."""
+    kind = 'office:value-type="float" office:value'
+    cell = f'<table:table-cell {kind}="{{0}}"><text:p>{{0}}</text:p></table:table-cell>'
+    rows = "".join(
+        f"<table:table-row><table:table-cell><text:p>{name}</text:p></table:table-cell>"
+        f"{cell.format(value)}{cell.format(limit)}</table:table-row>"
+        for name, value, limit in ROWS
+    )
+    area = 'calcext:target-range-address="S.B1:S.B5"'
+    formats = (
+        f"<calcext:conditional-formats {CALC}><calcext:conditional-format {area}>{rules}"
+        "</calcext:conditional-format></calcext:conditional-formats>"
+    )
+    return odf(f'<table:table table:name="S">{rows}{formats}</table:table>', "spreadsheet", automatic=LOOKS)
+
+
+@pytest.mark.parametrize(("condition", "names"), CONDITIONS.values(), ids=CONDITIONS.keys())
+def test_rules_of_open_document(condition, names, tmp_path):
+    """They are judged as those of other workbooks."""
+    rule_ = f'<calcext:condition calcext:apply-style-name="Red_1" calcext:value="{condition}"/>'
+    done, outputs = run(tmp_path, open_sheet(rule_))
+    lines = outputs["text.md"].decode().splitlines()
+    assert {line.split(" | ")[0][2:] for line in lines if "[red]" in line} == names
+    assert done["warnings"] == []
+
+
+def test_icons_of_open_document(tmp_path):
+    """A set of icons stands behind its numbers."""
+    entries = "".join(
+        f'<calcext:formatting-entry calcext:value="{at}" calcext:type="percent"/>' for at in (0, 33, 67)
+    )
+    data = open_sheet(f'<calcext:icon-set calcext:icon-set-type="3Arrows">{entries}</calcext:icon-set>')
+    done, outputs = run(tmp_path, data)
+    assert "| Chloride | 90 → | 100 |" in outputs["text.md"].decode()
+    assert done["warnings"] == []
+
+
+@pytest.mark.parametrize(
+    "rule_",
+    [
+        "<calcext:data-bar/>",
+        '<calcext:date-is calcext:date="today"/>',
+        '<calcext:condition calcext:apply-style-name="Red_1" calcext:value="&gt;[.C1]+TODAY()"/>',
+        '<calcext:icon-set calcext:icon-set-type="3Arrows"/>',
+    ],
+)
+def test_other_rules_of_open_document_are_warned_of(rule_, tmp_path):
+    """Bars and what depends on the day are not judged."""
+    assert run(tmp_path, open_sheet(rule_))[0]["warnings"] == [RULED]
 
 
 def judged(formula, cells):
