@@ -31,6 +31,8 @@ sched_setaffinity 203 122
 sched_setscheduler 144 119
 sched_setparam 142 118
 sched_setattr 314 274
+fcntl 72 25
+ioctl 16 29
 # What processes share by number: keys, memory, semaphores, queues. It outlives them, too.
 add_key 248 217
 request_key 249 218

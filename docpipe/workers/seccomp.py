@@ -73,6 +73,15 @@ def _must_not_be(number: int, value: int, mask: int) -> _Argument:
     return _Argument(number, (_IF_EQUAL, 0, 1, value), mask)
 
 
+_WHOLE: Final = 0xFFFFFFFF
+_SIGNAL_OTHERS: Final = (8, 15)
+"""F_SETOWN and F_SETOWN_EX: whom the kernel signals when a descriptor is ready."""
+_HOLD_UP_OTHERS: Final = (1024, 1026)
+"""F_SETLEASE, which makes others wait who open the file, and F_NOTIFY, which watches a folder."""
+_TYPE_INTO_TERMINALS: Final = (0x5412, 0x541C)
+"""TIOCSTI and TIOCLINUX."""
+_OF_NETWORKS: Final = 0x8900
+"""The commands of sockets (SIOC...), which list a machine's addresses by any socket, a pair's too."""
 _ONLY_ITSELF: Final = (_must_be(0, 0),)
 _OF_ARGUMENTS: Final = {
     "clone": (_Argument(0, (_IF_ANY_BIT, 0, 1, _NEW_NAMESPACES)),),
@@ -80,6 +89,11 @@ _OF_ARGUMENTS: Final = {
     "socketpair": (_must_be(0, socket.AF_UNIX), _must_be(1, socket.SOCK_STREAM, _KIND_OF_SOCKET)),
     "mmap": (_must_not_be(3, _SHARED_WITHOUT_FILE, _SHARED_WITHOUT_FILE),),
     "setpriority": (_must_be(0, 0), _must_be(1, 0)),
+    "fcntl": tuple(_must_not_be(1, one, _WHOLE) for one in (*_SIGNAL_OTHERS, *_HOLD_UP_OTHERS)),
+    "ioctl": (
+        *(_must_not_be(1, one, _WHOLE) for one in _TYPE_INTO_TERMINALS),
+        _must_not_be(1, _OF_NETWORKS, 0xFF00),
+    ),
     **dict.fromkeys(
         ("prlimit64", "sched_setaffinity", "sched_setscheduler", "sched_setparam", "sched_setattr"),
         _ONLY_ITSELF,

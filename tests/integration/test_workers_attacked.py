@@ -13,10 +13,12 @@ import pytest
 
 from docpipe.errors import WorkerCrashedError
 from docpipe.model import Ticket
+from docpipe.workers import landlock
 from docpipe.workers.calls import numbers
 from docpipe.workers.limits import SPARE_BYTES
 from docpipe.workers.pool import Workers
 from docpipe.workers.seccomp import refuse_calls
+from tests import worker_kernel
 from tests.worker_support import MIB, alive, until
 
 TARGET = "tests.worker_attacks:attack"
@@ -87,6 +89,8 @@ def refused_calls():
         ],
         "mmap": [(0, 4096, readable, flags, -1, 0) for flags in (shared_without_file, validated)],
         "prlimit64": [(1, 0, 0, 0)],
+        "fcntl": [(1, command, 1) for command in (8, 15, 1024, 1026)],
+        "ioctl": [(1, command, 0) for command in (0x5412, 0x541C, 0x8901, 0x8912, 0x89FF)],
         "setpriority": [(0, 1, 0), (1, 0, 0), (2, 0, 0)],
         "sched_setaffinity": [(1, 0, 0)],
         "sched_setscheduler": [(1, 0, 0)],
@@ -185,6 +189,17 @@ async def test_fork_storm_ends(what):
         pid = int((await pool.run({"try": "nothing"}, Ticket())).removeprefix("got: "))
         assert alive(pid)
         os.kill(pid, signal.SIGKILL)
+
+
+@pytest.mark.skipif(
+    landlock.abi() < landlock.SIGNALS_SINCE,
+    reason="SKIPPED LOUDLY: this kernel has no Landlock, or an old one",
+)
+async def test_the_kernel_gives_nothing(tmp_path):
+    """With arguments that would work, each attempt but those that are documented is refused."""
+    got = await worker_kernel.attempts(tmp_path)
+    assert len(got) > 50
+    assert {what for what, answer in got.items() if not answer.startswith("refused")} == worker_kernel.OPEN
 
 
 CONVERTED = {
