@@ -38,12 +38,25 @@ TRACKER = ("tracker.create", "tracker.find", "tracker.get", "tracker.update", "t
 ANSWERS = (
     *("503", "503 retry_after=7", "429 retry_after=3", "html200", "empty502", "reset", "close", "truncate"),
     *("hang seconds=40", "delay seconds=3", "delay seconds=45", "slow seconds=20", "503 retry_after=date:9"),
-    *("plain404", "plain410", "html403", "away302", "plain503", "cached", "500", "503 retry_after=epoch:5"),
+    *("plain503", "cached", "500", "503 retry_after=epoch:5"),
 )
 MIXED_SEARCHES = ("docex.search", "docex.*", "*")
-NOT_FHIR = ("plain404", "plain410", "html403", "cached")
-"""FHIR servers are known to refuse like the first: at one path alone they are believed after some doubts. A
-file of another patient is left out, and the run ends with errors."""
+NOT_FHIR = ("cached",)
+"""A file of another patient is left out, and the run ends with errors."""
+STRANGERS = (
+    "plain404",
+    "plain410",
+    "html401",
+    "html403",
+    "html404",
+    "html410",
+    "html451",
+    "away302",
+    "empty403",
+)
+"""What proxies and firewalls answer in place of a service: at one path alone, for a long time, too."""
+OFTEN = {"corrupt": 2}
+"""How often at most: an archive that arrives damaged three times has failed."""
 OF_ONE = {
     "docex.archive": ("corrupt", "slow seconds=200"),
     "docex.link": ("remake seconds=9",),
@@ -100,14 +113,16 @@ def _rates(rng: random.Random) -> tuple[float, Rate, Rate]:
 def _fault(rng: random.Random, kind: str) -> str:
     operation = rng.choice((*OPERATIONS[kind], *TRACKER, "*"))
     answers = tuple(answer for answer in ANSWERS if kind != "fhir" or answer not in NOT_FHIR)
-    answers = (*answers, *OF_ONE.get(operation, ()))
+    answers = (*answers, *STRANGERS, *OF_ONE.get(operation, ()))
     if kind != "fhir" or operation.startswith("tracker"):
         answers = (*answers, *EFFECTS)
     if operation in MIXED_SEARCHES:  # one with the id of another is begun anew, and lives on
         answers = tuple(answer for answer in answers if answer not in ("cached", "swapped"))
     answer, since = rng.choice(answers), rng.randint(0, 90)
-    times, odds = rng.randint(1, 6), rng.choice((1.0, 0.5))
-    until = since + rng.choice((5, 20) if answer in NOT_FHIR else (5, 41, 200))
+    times, odds = rng.randint(1, OFTEN.get(answer, 6)), rng.choice((1.0, 0.5))
+    until = since + rng.choice((5, 41, 200))
+    if answer in STRANGERS and rng.random() < 0.5:
+        return f"{operation} {answer} from={since} until={since + rng.choice((41, 200, 800))}"
     return f"{operation} {answer} from={since} until={until} times={times} probability={odds}"
 
 

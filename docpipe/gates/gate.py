@@ -90,9 +90,14 @@ class Gate:
         service.attach(quota)
         quota.barrier = service
 
-    def call(self, ticket: Ticket) -> Call:
-        """A new request, to be sent until it is answered."""
-        return Call(ticket, asyncio.get_running_loop().time())
+    def call(self, ticket: Ticket, operation: str = "") -> Call:
+        """A new request, to be sent until it is answered.
+
+        Args:
+            ticket: of the caller.
+            operation: what it asks for; calls for the same are compared with each other.
+        """
+        return Call(ticket, asyncio.get_running_loop().time(), f"{self.quota.name} {operation}")
 
     def passage(
         self,

@@ -3,7 +3,7 @@
 import asyncio
 import math
 import random
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -19,6 +19,8 @@ log = structlog.get_logger(__name__)
 
 POISONED_AFTER: Final = 5
 """A request has to fail this often, each time followed by others' success, before it is to blame."""
+POISONED_BY_OWN: Final = 2
+"""Where a stranger answers, it has to fail so often after others' success in the same operation."""
 _BAD_LUCK: Final = 1e-6  # and so many failures in a row have to be less likely than this, as others fare
 _KEEP_OUTAGES: Final = 100
 
@@ -35,6 +37,8 @@ class Failure:
     status: int | None = None
     cure: str = ""
     """What to do about it, where that is known."""
+    stranger: bool = False
+    """Whether a proxy seems to have answered in place of the service, as proxies do at single paths."""
     ours: bool = False
     """Whether the configuration here seems to be at fault: then the waits name the cure, too."""
 
@@ -50,15 +54,54 @@ class Call:
 
     ticket: Ticket
     since: float
+    operation: str = ""
+    """What it asks for, such as `GET /v1/tasks`: only answers to the same show that it is to blame itself."""
     failures: int = 0
     """Own attempts that failed, all in a row: the first answer ends a call."""
     suspicions: int = 0
     """How many of them were followed by others' success and then failed again."""
     mark: int = 0
     """What the service's count of answers was at the last failure."""
+    own_mark: int = 0
+    """Likewise, the operation's."""
+    own_suspicions: int = 0
+    """How many of the failures were followed by others' success in the operation and then failed again."""
+    strange: bool = False
+    """Whether a stranger was the latest to answer."""
     answers_before: int = 0
     failures_before: int = 0
     """What the service's counts were before the first failure."""
+    own_answers_before: int = 0
+    own_failures_before: int = 0
+    """Likewise, the operation's."""
+
+
+@dataclass(slots=True)
+class _Tally:
+    """How the calls for one operation fared."""
+
+    answers: int = 0
+    failures: int = 0
+    latest: tuple[str | int, int] = ("", 0)
+    """The latest answer: run, and count of answers then."""
+    other: tuple[str | int, int] = ("", 0)
+    """Likewise, to another run than that."""
+
+    def note(self, run: str | int) -> None:
+        """Count an answer to a run."""
+        self.answers += 1
+        if self.latest[0] != run:
+            self.other = self.latest
+        self.latest = run, self.answers
+
+    def share(self, answers: int, failures: int) -> float:
+        """An estimate of the share of calls that fail, by what came after these counts."""
+        answered, failed = self.answers - answers, max(0, self.failures - failures)
+        return (failed + 1) / (answered + failed + 2)
+
+    def others_since(self, mark: int, run: str | int) -> bool:
+        """Whether another run was answered since there were so many answers."""
+        return (self.other if self.latest[0] == run else self.latest)[1] > mark
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,10 +162,8 @@ class Service:
         self._probe_sent = 0.0
         self._wait: Wait | None = None
         self._pauses: dict[str, Wait] = {}  # by what is paused: this service, or with no name everything
-        self._answers = 0
-        self._failures = 0
-        # The latest answer, and the latest to another run than that: (run, count of answers then).
-        self._latest: tuple[tuple[str | int, int], tuple[str | int, int]] = (("", 0), ("", 0))
+        self._all = _Tally()
+        self._tallies: defaultdict[str, _Tally] = defaultdict(_Tally)  # by operation
         self._outages = 0
         self._past: deque[Outage] = deque(maxlen=_KEEP_OUTAGES)
 
@@ -220,10 +261,8 @@ class Service:
 
     def answered(self, call: Call) -> None:
         """The call was answered, well or not: the service is up."""
-        self._answers += 1
-        run = call.ticket.run_id or id(call.ticket)
-        latest, other = self._latest
-        self._latest = ((run, self._answers), other if latest[0] == run else latest)
+        for tally in (self._all, self._tallies[call.operation]):
+            tally.note(_run(call))
         self.responding()
 
     def responding(self) -> None:
@@ -236,6 +275,7 @@ class Service:
     def failed(self, call: Call, failure: Failure) -> None:
         """An attempt of the call failed."""
         counts = self._weigh(call)
+        call.strange = failure.stranger
         now, retry_after = self._loop.time(), failure.retry_after
         if call is self._prober:
             self._prober = None
@@ -257,34 +297,36 @@ class Service:
 
         It does not if others were answered since the call failed before.
         """
+        run, every, tally = _run(call), self._all, self._tallies[call.operation]
         if not call.failures:
-            call.answers_before, call.failures_before = self._answers, self._failures
-        alone = bool(call.failures) and self._others_answered(call)
+            call.answers_before, call.failures_before = every.answers, every.failures
+            call.own_answers_before, call.own_failures_before = tally.answers, tally.failures
+        alone = bool(call.failures) and every.others_since(call.mark, run)
         call.suspicions += alone
+        call.own_suspicions += bool(call.failures) and tally.others_since(call.own_mark, run)
         call.failures += 1
-        call.mark = self._answers
-        self._failures += 1
+        call.mark, call.own_mark = every.answers, tally.answers
+        every.failures += 1
+        tally.failures += 1
         return not alone
-
-    def _others_answered(self, call: Call) -> bool:
-        """Whether another run was answered since the call failed last."""
-        run = call.ticket.run_id or id(call.ticket)
-        latest, other = self._latest
-        return (other if latest[0] == run else latest)[1] > call.mark
 
     def poisoned(self, call: Call) -> bool:
         """Whether the call alone is to blame for its failures.
 
         Where others fail too, now and then, it takes more failures to be sure: a service that answers every
-        second request must not end anybody's run.
+        second request must not end anybody's run. Where a stranger answered in place of the service, only
+        other runs' answers to the same operation count: firewalls and proxies judge by path.
         """
-        suspicions = call.suspicions + (call.failures > 0 and self._others_answered(call))
-        if suspicions < POISONED_AFTER:
-            return False
-        answers = self._answers - call.answers_before
-        failures = max(0, self._failures - call.failures_before - call.failures)
-        share = (failures + 1) / (answers + failures + 2)
-        return share**suspicions < _BAD_LUCK
+        if call.strange:
+            if call.own_suspicions < POISONED_BY_OWN or call.failures < POISONED_AFTER:
+                return False
+            tally = self._tallies[call.operation]
+            share = tally.share(call.own_answers_before, call.own_failures_before + call.failures)
+            return share**call.failures < _BAD_LUCK
+        others = call.failures > 0 and self._all.others_since(call.mark, _run(call))
+        suspicions = call.suspicions + others
+        share = self._all.share(call.answers_before, call.failures_before + call.failures)
+        return suspicions >= POISONED_AFTER and share**suspicions < _BAD_LUCK
 
     # Views
 
@@ -336,3 +378,8 @@ class Service:
         return ServiceView(
             self.name, self._health.up, outage, tuple(self._past), self.paused_since, self._outages
         )
+
+
+def _run(call: Call) -> str | int:
+    """Whose call it is: a run's, or one by itself."""
+    return call.ticket.run_id or id(call.ticket)

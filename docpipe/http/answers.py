@@ -155,7 +155,7 @@ class Reading:
             why = "a web page instead of an answer"
         elif response.status >= _BAD:
             why = f"status {response.status}, not in the form of its contract"
-        return Failure(why, status=response.status, cure=STRANGER)
+        return Failure(why, status=response.status, cure=STRANGER, stranger=True)
 
     def _keeps_contract(self, response: aiohttp.ClientResponse, raw: bytes) -> bool:
         """Set the answer where it does; return whether it does.

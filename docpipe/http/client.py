@@ -17,7 +17,7 @@ from docpipe.http.credentials import NONE, Credentials, RequestAuth
 from docpipe.http.download import Fetch
 from docpipe.http.har import Har
 from docpipe.http.reach import GuardedResolver, Reach
-from docpipe.http.redirects import MAX_REDIRECTS, REDIRECTS, follow, leads_away, origin_of
+from docpipe.http.redirects import MAX_REDIRECTS, REDIRECTS, follow, leads_away, operation_of, origin_of
 from docpipe.http.transport import TransportMap
 from docpipe.model import Ticket
 
@@ -177,7 +177,7 @@ class Http:
             method, url, json=json, form=form, params=params, headers=headers, signed=signed, reach=reach
         )
         auth = RequestAuth(credentials, ticket)
-        call = gate.call(ticket)
+        call = gate.call(ticket, operation_of(method, request.url))
         while True:
             reading = Reading(check, self._har, own, limit)
             result = await self._send(request, gate, call, reading, auth)
@@ -187,7 +187,7 @@ class Http:
             if isinstance(result, Answer):
                 if not renewed:
                     return result
-                call = Call(ticket, call.since)  # an answer ends a call
+                call = Call(ticket, call.since, call.operation)  # an answer ends a call
                 continue
             if renewed:
                 continue

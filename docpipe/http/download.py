@@ -17,7 +17,15 @@ from docpipe.gates import STREAMED, TROUBLE, Call, Failure, Gate, failure_of
 from docpipe.http.answers import STRANGER, Check, Own, mixed_up
 from docpipe.http.credentials import RequestAuth
 from docpipe.http.reach import Reach
-from docpipe.http.redirects import MAX_REDIRECTS, REDIRECTS, address, follow, leads_away, origin_of
+from docpipe.http.redirects import (
+    MAX_REDIRECTS,
+    REDIRECTS,
+    address,
+    follow,
+    leads_away,
+    operation_of,
+    origin_of,
+)
 from docpipe.http.transport import TransportMap
 from docpipe.model import Ticket, Wait
 
@@ -186,6 +194,12 @@ class Fetch:
         return self._failure is not None and not self._failure.sent
 
     @property
+    def refused_by_stranger(self) -> bool:
+        """Whether a proxy seems to have refused the last attempt."""
+        failure = self._failure
+        return failure is not None and failure.stranger and (failure.status or 0) >= _BAD_REQUEST
+
+    @property
     def origin(self) -> str | None:
         """The origin of the latest hop, None before the first."""
         return self._origin
@@ -242,7 +256,8 @@ class Fetch:
         self.peeked = None
         session = await self._session_of(url, origin)
         gate = self._gate_of(origin)
-        call = self._calls.setdefault((gate.service.name, number), gate.call(self._ticket))
+        new = gate.call(self._ticket, operation_of(self._ask.method, url))
+        call = self._calls.setdefault((gate.service.name, number), new)
         self._at = gate, call, number
         if origin == self._home:
             await self._auth.wait()
@@ -310,9 +325,9 @@ class Fetch:
             if own(response.status, response.headers, await self._peek(response)):
                 return None
             reason = f"status {response.status}, not in the form of its contract"
-            return Failure(reason, status=response.status, cure=STRANGER)
+            return Failure(reason, status=response.status, cure=STRANGER, stranger=True)
         if response.status in STREAMED and response.content_type == "text/html" and not self._ask.pages:
-            return Failure("an answer that breaks the contract", status=response.status)
+            return Failure("an answer that breaks the contract", status=response.status, stranger=True)
         if response.status == _OK and self._ask.check is not None:
             return mixed_up(await self._peek(response), self._ask.check)
         return None

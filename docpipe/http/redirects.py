@@ -47,6 +47,14 @@ def origin_of(url: str | URL) -> str:
     return str(url.origin()).lower()
 
 
+def operation_of(method: str, url: URL) -> str:
+    """What a request asks for: the method, and how many parts the path has, whatever ids are in it.
+
+    Proxies and firewalls judge by path, so that only requests of one kind can be compared.
+    """
+    return f"{method} {url.raw_path.count('/')}{'?' if url.raw_query_string else ''}"
+
+
 def leads_away(
     response: aiohttp.ClientResponse, method: str, url: URL, allowed: Callable[[str], bool]
 ) -> Failure | None:
@@ -68,9 +76,8 @@ def leads_away(
             to = response.headers.get("Location", "")
             if to.lower().startswith(f"https://{url.host}"):
                 return None
-        return Failure(
-            f"a redirect to another address ({response.status})", status=response.status, cure=_MAINTENANCE
-        )
+        why = f"a redirect to another address ({response.status})"
+        return Failure(why, status=response.status, cure=_MAINTENANCE, stranger=True)
     return None
 
 

@@ -20,6 +20,8 @@ from fakes.conformance.kit import (
 )
 
 _STATES: Final = ("queued", "running", "ready", "failed", "expired")
+_OVER: Final = ("ready", "failed", "expired")
+_MIXED_UP: Final = "see caches and balancers before the service"
 _QUOTA: Final = 10
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _MOST_REDIRECTS: Final = 5
@@ -75,6 +77,49 @@ async def begin_other(session: Session) -> None:
     (await session.ask("POST", _PATH, body, {"Idempotency-Key": session.need("key")})).problem(422)
 
 
+async def beside(session: Session) -> None:
+    """Of two searches each is read as itself: no cache, balancer or connection mixes them up.
+
+    The other is for a patient whom nobody has.
+    """
+    nobody = {"id": unknown_id(), "given": "Conformance", "family": "Nobody", "birth_date": "1900-01-01"}
+    headers = {"Idempotency-Key": unknown_id()}
+    answer = (await session.ask("POST", _PATH, {"patient": nobody}, headers)).expect(202)
+    other = _search(answer)["id"]
+    if other == session.need("id"):
+        raise BrokenError("the search of another patient", _MIXED_UP)
+    place = urljoin(str(answer.url), answer.headers.get("Location", f"{_PATH}/{other}"))
+    session.known["other"] = place
+    for id_, status in ((other, place), (session.need("id"), session.need("status")), (other, place)):
+        if _search((await session.ask("GET", status)).expect(200))["id"] != id_:
+            raise BrokenError("the status of another search", _MIXED_UP)
+
+
+async def archives_beside(session: Session) -> None:
+    """The archive of another search is another one, and the first is still itself."""
+    other = await _over(session, session.need("other"))
+    if other["state"] != "ready" or not other.get("archive"):
+        raise SkippedError("the other search has no archive")
+    mine, theirs = session.need("ready")["archive"], other["archive"]
+    for link in (theirs, mine, theirs):
+        answer = await _fetched(session, link["url"])
+        if link.get("sha256") not in (None, hashlib.sha256(answer.body).hexdigest()):
+            raise BrokenError("the archive of another search", _MIXED_UP)
+
+
+async def _over(session: Session, status: str) -> dict[str, Any]:
+    """The search once it is over; SkippedError if it takes too long."""
+    loop = asyncio.get_running_loop()
+    end = loop.time() + session.target.seconds
+    while True:
+        search = _search((await session.ask("GET", status)).expect(200))
+        if search["state"] in _OVER:
+            return search
+        if loop.time() > end:
+            raise SkippedError(f"not over within {session.target.seconds:g} s; see --seconds")
+        await asyncio.sleep(1)
+
+
 async def follow(session: Session) -> None:
     """Each status is of the search that was asked for, until it is over."""
     loop = asyncio.get_running_loop()
@@ -83,8 +128,8 @@ async def follow(session: Session) -> None:
     while True:
         search = _search((await session.ask("GET", session.need("status"))).expect(200))
         if search["id"] != session.need("id"):
-            raise BrokenError("the status of another search", "see caches and balancers before the service")
-        if search["state"] in ("ready", "failed", "expired"):
+            raise BrokenError("the status of another search", _MIXED_UP)
+        if search["state"] in _OVER:
             break
         if search["state"] not in _STATES:
             odd.add(search["state"][:30])
@@ -179,7 +224,9 @@ async def stale_range(session: Session) -> None:
 
 async def forget(session: Session) -> None:
     """A search can be forgotten; afterwards it is gone."""
-    (await session.ask("DELETE", session.need("status"))).expect(202, 204, 404)
+    answer = await session.ask("DELETE", session.need("status"))
+    if answer.expect(202, 204, 404).status == 404:  # noqa: PLR2004 -- Not Found
+        answer.problem(404)
     gone = await session.ask("GET", session.need("status"))
     if gone.status == 200:  # noqa: PLR2004 -- OK
         raise NotedError("the search is still there")
@@ -206,9 +253,11 @@ CHECKS: Final = (
     Check("POST /v1/searches: 202, id, state, Location", begin, writes=True),
     Check("the same Idempotency-Key: the same search", begin_again, writes=True),
     Check("the same Idempotency-Key with another body: 422", begin_other, writes=True),
+    Check("two searches beside each other are not mixed up", beside, writes=True),
     Check("the status is that of the search", follow, writes=True),
     Check("the archive has its size and SHA-256", archive, writes=True),
     Check("the archive holds the documents that are listed", members, writes=True),
+    Check("two archives beside each other are not mixed up", archives_beside, writes=True),
     Check("Range: 206 with the rest, or 200 with all", ranges, writes=True),
     Check("If-Range of another version: 200 with all", stale_range, writes=True),
     Check("DELETE: the search is gone", forget, writes=True),

@@ -18,6 +18,9 @@ _PATH: Final = "v1/tasks"
 _LONGEST: Final = 65_536
 
 
+_TITLE: Final = "docpipe conformance check"
+
+
 def _task(answer: Answer, reference: str | None = None) -> dict[str, Any]:
     value = answer.value()
     with shaped("a task"):
@@ -27,6 +30,8 @@ def _task(answer: Answer, reference: str | None = None) -> dict[str, Any]:
             raise BrokenError(
                 "the task of another external_ref", "see caches and balancers before the service"
             )
+        if value.get("title", _TITLE) != _TITLE:
+            raise BrokenError("another title than was sent", "answer with the task as it was sent")
     return value  # type: ignore[no-any-return]  # it is a mapping, or `shaped` has spoken
 
 
@@ -55,10 +60,11 @@ async def unknown_task(session: Session) -> None:
 async def create(session: Session) -> None:
     """201 with the task."""
     key, reference = unknown_id(), unknown_id()
-    body = {"title": "docpipe conformance check", "external_ref": reference, "status": "open"}
+    body = {"title": _TITLE, "external_ref": reference, "status": "open"}
     session.known |= {"key": key, "body": body, "reference": reference}
     answer = (await session.ask("POST", _PATH, body, {"Idempotency-Key": key})).expect(201)
-    session.known["id"] = _task(answer, reference)["id"]
+    task = _task(answer, reference)
+    session.known |= {"id": task["id"], "members": set(task)}
 
 
 async def create_again(session: Session) -> None:
@@ -90,6 +96,7 @@ async def beside(session: Session) -> None:
             found = [task.get("id") for task in await _listed(session, reference)]
             if read != tasks[reference] or found != [tasks[reference]]:
                 raise BrokenError("another task than was asked for", "see caches and balancers before it")
+        await _reported(session, tasks[other], unknown_id())
     finally:
         ended = await session.ask("PATCH", f"{_PATH}/{tasks[other]}", {"status": "cancelled"})
     _task(ended.expect(200), other)
@@ -105,7 +112,11 @@ async def find(session: Session) -> None:
 async def get(session: Session) -> None:
     """The task can be read; an ETag guards against lost updates."""
     answer = (await session.ask("GET", f"{_PATH}/{session.need('id')}")).expect(200)
-    _task(answer, session.need("reference"))
+    task = _task(answer, session.need("reference"))
+    if missing := session.need("members") - set(task):
+        raise BrokenError(
+            f"a task without {', '.join(sorted(missing))}, which it had", "send the same members"
+        )
     session.known["etag"] = answer.headers.get("ETag")
     if session.known["etag"] is None:
         raise NotedError("no ETag: an update cannot tell that somebody else was faster")
@@ -130,13 +141,21 @@ async def stale(session: Session) -> None:
     answer.problem(412)
 
 
+async def _reported(session: Session, id_: str, key: str) -> None:
+    """Append a report; the answer may name its task."""
+    body = {"format": "markdown", "body": "# Conformance\n\nNothing of a patient.", "link": "file:///nowhere"}
+    headers = {"Idempotency-Key": key}
+    answer = (await session.ask("POST", f"{_PATH}/{id_}/reports", body, headers)).expect(200, 201)
+    value = answer.value() if answer.body else None
+    if isinstance(value, dict) and value.get("task_id", id_) != id_:
+        raise BrokenError("the report of another task", "see caches and balancers before the service")
+
+
 async def report(session: Session) -> None:
     """A report is appended once for each key."""
-    path = f"{_PATH}/{session.need('id')}/reports"
-    body = {"format": "markdown", "body": "# Conformance\n\nNothing of a patient.", "link": "file:///nowhere"}
-    headers = {"Idempotency-Key": unknown_id()}
+    key = unknown_id()
     for _ in range(2):
-        (await session.ask("POST", path, body, headers)).expect(200, 201)
+        await _reported(session, session.need("id"), key)
     task = _task((await session.ask("GET", f"{_PATH}/{session.need('id')}")).expect(200))
     if "reports" not in task:
         raise NotedError("the task does not say how many reports it has")

@@ -9,7 +9,9 @@ import pytest
 import fakes
 from fakes.conformance import Result, Target, Verdict, docex, examine, tracker
 from fakes.conformance.__main__ import main
+from fakes.faults import OPERATIONS
 from fakes.tracker import TaskTracker
+from tests import virtual
 
 PATIENT = {"id": "P123", "given": "Ann", "family": "Test", "birth_date": "1970-01-01"}
 CHECKS = {"docex": docex.CHECKS, "tracker": tracker.CHECKS}
@@ -64,6 +66,39 @@ async def test_a_server_that_says_little_is_lived_with() -> None:
     noted = " ".join(result.seen for result in results if result.verdict is Verdict.NOTED)
     assert "no size or sha256" in noted
     assert "ranges are ignored" in noted
+
+
+WALKED = (
+    *("400", "404", "503", "html200", "html403", "html404", "html502", "plain404", "away302", "empty502"),
+    *("fhir503", "fhirbad500", "reset", "close", "hang", "lost", "delay seconds=2", "late seconds=2"),
+    *("truncate", "corrupt", "slow seconds=2", "swapped", "cached"),
+)
+OF_ONE = {
+    "docex.search": ("forget",),
+    "docex.link": ("remake seconds=9",),
+    "tracker.create": ("forget",),
+    "tracker.find": ("unfiltered",),
+    "tracker.report": ("forget",),
+}
+WITHOUT_BODY = {
+    "docex.delete": ("404", "truncate", "corrupt", "slow seconds=2", "swapped", "cached"),
+    "docex.link": ("truncate", "corrupt", "slow seconds=2", "swapped", "cached"),
+}
+"""A redirect and a deletion have no body to damage or to mix up; what was deleted before is gone."""
+
+
+@pytest.mark.parametrize("operation", [one for one in OPERATIONS if one.partition(".")[0] in CHECKS])
+def test_every_fault_that_the_fakes_can_plant_is_named(operation: str) -> None:
+    """Each answer at each operation breaks at least one rule."""
+
+    async def walk(fault: str) -> list[str]:
+        given = options(faults=(fakes.Fault.parse(fault),), wall_clock=virtual.wall_clock)
+        async with fakes.serve(given) as running:
+            return broken(await examined(running, operation.partition(".")[0]))
+
+    walked = [word for word in WALKED if word not in WITHOUT_BODY.get(operation, ())]
+    words = (*walked, *OF_ONE.get(operation, ()))
+    assert [word for word in words if not virtual.run(walk(f"{operation} {word}"))] == []
 
 
 FAULTS = [

@@ -14,7 +14,9 @@ from docpipe.model import Ticket
 from docpipe.results.search import ArchiveLink
 from docpipe.sources.docex.download import TRIES_LINK
 from docpipe.sources.docex.partial import Part, write
-from docpipe.sources.fhir.files import Files, Patience, Source
+from docpipe.sources.fhir.arrived import Source
+from docpipe.sources.fhir.doubts import Experience
+from docpipe.sources.fhir.files import Files, Patience
 from tests import virtual
 from tests.gate_world import Server
 from tests.steps import MemoryStep
@@ -199,6 +201,7 @@ async def test_files_of_fhir_servers_likewise(tmp_path, lie):
             files=origins,
             allowed=lambda _origin: True,
             asking=SimpleNamespace(timeout=60),
+            experience=Experience(),
         )
         files = Files(wire, virtual.wall_clock, 2**30)
         got = await files.get(Ticket("r"), Source(f"{server.url}/a"), path, Patience())
@@ -211,7 +214,8 @@ async def test_a_link_that_is_refused_gives_way_to_a_fresh_one(tmp_path, status)
     """Stores have many words for a link that is over; so often as links are asked for, no oftener."""
 
     async def behave(request):
-        return whole() if request.query_string == "fresh" else web.Response(status=status)
+        refusal = web.Response(status=status, body=b"<Error/>", content_type="application/xml")
+        return whole() if request.query_string == "fresh" else refusal
 
     async def fresh_link():
         asked.append(1)

@@ -16,8 +16,8 @@ from docpipe.config.config import Docex
 from docpipe.errors import ServiceError
 from docpipe.http import origin_of
 from docpipe.model import Outcome
+from docpipe.sources.fhir.arrived import Source, from_base64, judged, mismatches
 from docpipe.sources.fhir.decoding import struct_of
-from docpipe.sources.fhir.files import Source, _judged, from_base64, mismatches
 from docpipe.sources.fhir.intake import Counts, Intake, ndjson
 from docpipe.sources.fhir.resources import Bundle, bundle_of, person_of, resources
 from docpipe.sources.fhir.retrieval import Retrieval
@@ -390,7 +390,7 @@ def test_a_file_of_another_size_and_checksum_is_another_file(
     path.write_bytes(b"abc")
     digest = {"right": hashlib.sha1(b"abc", usedforsecurity=False).hexdigest(), "wrong": "0" * 40}
     source = Source("Binary/1", "text/plain", size, digest.get(sha1))
-    assert _judged(path, source, "text/plain").another is another
+    assert judged(path, source, "text/plain").another is another
 
 
 @pytest.mark.parametrize(
@@ -407,8 +407,8 @@ def test_a_binary_says_which_one_it_is(tmp_path: Path, more: dict[str, Any], *, 
     path = tmp_path / "a"
     path.write_text(json.dumps({"resourceType": "Binary", "data": "YWJj", **more}), "utf-8")
     source = Source("http://h/fhir/Binary/1", "text/plain", patient="P1")
-    judged = _judged(path, source, "application/fhir+json")
-    wrong, other = judged.problems, judged.another
+    verdict = judged(path, source, "application/fhir+json")
+    wrong, other = verdict.problems, verdict.another
     assert (bool(wrong), other) == (another, another)
     assert (path.read_bytes() == b"abc") is not another
 
@@ -426,14 +426,14 @@ def test_a_binary_is_replaced_by_its_content(tmp_path: Path, form: str, declared
     else:
         members = f'<id value="1"/><contentType value="x/y"/><data value="{data}"/>'
         path.write_text(f'<Binary xmlns="http://hl7.org/fhir">{members}</Binary>')
-    judged = _judged(path, Source("https://h/fhir/Binary/1", declared), f"application/fhir+{form}")
-    assert (judged.problems, judged.media_type, path.read_bytes()) == ([], "x/y", b"<Bundle/>")
+    verdict = judged(path, Source("https://h/fhir/Binary/1", declared), f"application/fhir+{form}")
+    assert (verdict.problems, verdict.media_type, path.read_bytes()) == ([], "x/y", b"<Bundle/>")
 
 
 def test_a_binary_without_data_is_no_document(tmp_path: Path) -> None:
     """As HAPI FHIR sends it above 10 MiB; a document that only mentions a Binary is kept."""
     path = tmp_path / "a"
     path.write_text('{"resourceType": "Binary", "_data": {"extension": []}}')
-    assert _judged(path, Source("Binary/1", "application/pdf"), "application/fhir+json").empty
+    assert judged(path, Source("Binary/1", "application/pdf"), "application/fhir+json").empty
     path.write_text('{"resourceType": "Bundle", "type": "Binary"}')
-    assert not _judged(path, Source("Binary/1", "application/fhir+json"), "application/fhir+json").problems
+    assert not judged(path, Source("Binary/1", "application/fhir+json"), "application/fhir+json").problems

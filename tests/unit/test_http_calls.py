@@ -99,7 +99,7 @@ async def test_an_answer_about_something_else_is_asked_for_again():
     answer, server, process = await ask(script(ok({"id": "other"}), ok({"id": "thing"})), check=is_thing)
     assert answer.body == {"id": "thing"}
     assert len(server.seen) == 2
-    assert process.service._failures == 1
+    assert process.service._all.failures == 1
 
 
 async def test_three_answers_about_other_things_are_an_outage():
@@ -244,7 +244,7 @@ async def test_hidden_retries_of_aiohttp_pass_the_gate():
     assert len(server.seen) == 2
     assert server.seen[1] - server.seen[0] >= 1.0
     assert process.quota.view().used == 2
-    assert process.service._failures == 1
+    assert process.service._all.failures == 1
 
 
 async def test_connection_never_made_costs_nothing():

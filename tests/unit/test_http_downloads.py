@@ -100,7 +100,7 @@ async def test_token_never_goes_to_another_origin(code):
     assert "Authorization" not in away.requests[0].headers
     assert away.requests[0].headers["Range"] == "bytes=5-"
     assert set(origins.gates) == {home.url, away.url}
-    assert [gate.service._answers for gate in origins.gates.values()] == [1, 1]
+    assert [gate.service._all.answers for gate in origins.gates.values()] == [1, 1]
 
 
 async def test_token_comes_back_only_at_home():
@@ -159,11 +159,11 @@ async def test_broken_off_body_is_a_failure_of_its_origin():
         assert BODY.startswith(got)
         assert got
         service = origins(home.url).service
-        assert (service._failures, service._answers) == (1, 0)
+        assert (service._all.failures, service._all.answers) == (1, 0)
         home.behave = whole
         assert await read(fetch, home.url) == (200, BODY)
         assert asyncio.get_running_loop().time() - start >= 0.5
-        assert (service._failures, service._answers) == (1, 1)
+        assert (service._all.failures, service._all.answers) == (1, 1)
 
 
 async def test_body_that_falls_silent_is_broken_off():

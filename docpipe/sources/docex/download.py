@@ -2,7 +2,7 @@
 
 import asyncio
 import hashlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
@@ -16,7 +16,7 @@ from docpipe.errors import ArchiveError
 from docpipe.gates import Gate
 from docpipe.gates.line import waiting
 from docpipe.gates.local_trouble import trouble_of, wait_out
-from docpipe.http import Answer, Credentials, DownloadError, Fetch, Http, Reach, origin_of
+from docpipe.http import Answer, Ask, Credentials, DownloadError, Fetch, Http, Reach, origin_of
 from docpipe.http.verdicts import refusal
 from docpipe.model import Clock, Step, Wait, WaitKind
 from docpipe.results.search import ArchiveLink
@@ -98,13 +98,10 @@ class Downloader:
             missed = missed + 1 if fetch.unreached else 0
             if missed >= MOVED and not self._at_home(archive):
                 archive = await fresh_link() or archive
-            elif status is not None and _refuses_link(status):
-                links += 1
-                if links > TRIES_LINK:
-                    raise ArchiveError(
-                        f"The exchange gave {links} links to the archive, and none worked (status {status})."
-                    )
-                await self._pause(step, links)
+            elif fetch.refused_by_stranger or (status is not None and _refuses_link(status)):
+                if status is not None:  # else the gate paces the attempts, as in an outage
+                    links += 1
+                    await self._pause(step, links, status)
                 if (fresh := await fresh_link()) is None:
                     return None
                 archive = fresh
@@ -112,16 +109,32 @@ class Downloader:
                 if (verified := await _verified(archive, path)) is not None:
                     return verified
                 damaged += 1
-                log.warning("archive_damaged", run_id=step.ticket.run_id, tries=damaged)
-                await asyncio.to_thread(path.unlink, missing_ok=True)
-                if damaged == TRIES_DAMAGED:
-                    raise ArchiveError(
-                        f"The archive arrived damaged {damaged} times: its length or its checksum is not "
-                        "what the exchange says."
-                    )
+                await self._discard(step, path, damaged)
 
-    async def _pause(self, step: Step, links: int) -> None:
-        """After this many links that were refused; the first is likely to have expired."""
+    async def _discard(self, step: Step, path: Path, damaged: int) -> None:
+        """Remove what arrived damaged for the nth time.
+
+        Raises:
+            ArchiveError: if that is too often.
+        """
+        log.warning("archive_damaged", run_id=step.ticket.run_id, tries=damaged)
+        await asyncio.to_thread(path.unlink, missing_ok=True)
+        if damaged == TRIES_DAMAGED:
+            raise ArchiveError(
+                f"The archive arrived damaged {damaged} times: its length or its checksum is not "
+                "what the exchange says."
+            )
+
+    async def _pause(self, step: Step, links: int, status: int) -> None:
+        """After this many links that were refused; the first is likely to have expired.
+
+        Raises:
+            ArchiveError: if there were too many.
+        """
+        if links > TRIES_LINK:
+            raise ArchiveError(
+                f"The exchange gave {links} links to the archive, and none worked (status {status})."
+            )
         if links == 1:
             return
         now, seconds = self.clock(), LINK_PAUSE_S * 2 ** (links - 2)
@@ -150,7 +163,8 @@ class Downloader:
         return answer.status
 
     async def _fetch(self, step: Step, fetch: Fetch, archive: ArchiveLink, part: Part) -> Answer:
-        async with fetch.open(urljoin(self.config.base_url, archive.url), part.headers()) as response:
+        url = urljoin(self.config.base_url, archive.url)
+        async with fetch.open(url, part.headers(), Ask(own=_is_own)) as response:
             if response.status in _BODY_COMES:
                 if (start := part.start(response)) is None:
                     log.warning("range_not_as_requested", run_id=step.ticket.run_id)
@@ -162,6 +176,12 @@ class Downloader:
                     chunks = measured(step.ticket, start, archive.size, response.chunks())
                     await write(part.path, start, chunks)
             return Answer(response.status, response.headers, None)
+
+
+def _is_own(_status: int, headers: Mapping[str, str], body: bytes) -> bool:
+    """Whether a 4xx comes from the exchange or an object store: proxies send pages and texts."""
+    kind = headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    return bool(body) and kind not in ("text/html", "application/xhtml+xml", "text/plain")
 
 
 def _refuses_link(status: int) -> bool:

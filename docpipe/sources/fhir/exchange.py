@@ -29,6 +29,7 @@ from docpipe.results.files import Archive
 from docpipe.results.search import EXPIRED, READY, Ready, Search
 from docpipe.results.states import SearchIntent
 from docpipe.sources import polling
+from docpipe.sources.fhir.doubts import lacks
 from docpipe.sources.fhir.people import People
 from docpipe.sources.fhir.resources import Resource
 from docpipe.sources.fhir.retrieval import ANSWER, Retrieval
@@ -194,6 +195,7 @@ class FhirExchange:
                 json=way.body(id_),
                 into=into,
                 final=is_final,
+                lacking=lambda statement: lacks(statement, way.name),
             )
 
         return await retry_while_in_trouble(step, "spool", self.clock, send), url

@@ -4,11 +4,8 @@ A problem of one file is its own, and never stops the others.
 """
 
 import asyncio
-import base64
-import binascii
-import hashlib
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from http import HTTPStatus
 from pathlib import Path
 from typing import Final
@@ -18,18 +15,23 @@ import structlog
 from docpipe.errors import ArchiveError, ServiceError
 from docpipe.gates.line import waiting
 from docpipe.http import Ask, Download, DownloadError, Fetch, origin_of
+from docpipe.http.redirects import address, operation_of
 from docpipe.model import Clock, Ticket, Wait, WaitKind
 from docpipe.sources.docex.partial import Part, write
-from docpipe.sources.fhir.decoding import struct_of
+from docpipe.sources.fhir.arrived import (
+    ANOTHER,
+    NDJSON,
+    WITHOUT_DATA,
+    Source,
+    is_of_binary,
+    judged,
+    plain_type,
+)
+from docpipe.sources.fhir.doubts import Doubt, Refusal, is_page
 from docpipe.sources.fhir.patience import OriginPatience, UnansweredError
-from docpipe.sources.fhir.resources import Binary, Resource
-from docpipe.sources.fhir.vocabulary import is_id, parsed, referred
-from docpipe.sources.fhir.wanted import foreign
+from docpipe.sources.fhir.vocabulary import parsed
 from docpipe.sources.fhir.wire import (
-    AGAIN_S,
-    DOUBTS,
     FHIR,
-    LARGEST_PAGE,
     LARGEST_WORD,
     DamagedError,
     Wire,
@@ -42,7 +44,6 @@ from docpipe.sources.fhir.wire import (
 
 log = structlog.get_logger(__name__)
 
-NDJSON: Final = "application/fhir+ndjson"
 TRIES: Final = 5
 """Attempts at a file for which the server answers 5xx, while it is up."""
 TRIES_DAMAGED: Final = 3
@@ -50,10 +51,6 @@ _BODY_COMES: Final = (HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT)
 _ANOTHER_FORM: Final = (HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_ACCEPTABLE, HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
 _ANY: Final = "*/*"
 _PAGES: Final = ("text/html", "application/xhtml+xml")
-_JSON: Final = (FHIR, "application/json", "application/json+fhir")
-_XML: Final = ("application/fhir+xml", "application/xml", "text/xml", "application/xml+fhir")
-_WITHOUT_DATA: Final = "The exchange sends its entry without the data."
-_ANOTHER: Final = "The exchange sends another file than the one that it lists."
 _REASONS: Final = {
     401: "The exchange does not let docpipe have it (401).",
     403: "The exchange does not let docpipe have it (403).",
@@ -61,20 +58,6 @@ _REASONS: Final = {
     406: "The exchange offers it in none of the formats that docpipe requested (406).",
     410: "The exchange lists it, but does not have it any more (410).",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """Where a file comes from, and what is declared of it."""
-
-    url: str
-    media_type: str | None = None
-    size: int | None = None
-    sha1: str | None = None
-    token: bool = True
-    """Whether the credentials may be sent."""
-    patient: str | None = None
-    """The logical id of the patient that it may name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +78,8 @@ class Got:
     status: int | None = None
     """The last answer's, where there is a problem."""
     too_large: bool = False
+    stranger: bool = False
+    """Whether a proxy may have refused it."""
     media_type: str | None = None
     """As the answer declares it."""
     warnings: list[str] = field(default_factory=list)
@@ -104,8 +89,8 @@ class Got:
 class _Answer:
     status: int
     media_type: str
-    own: bool = True
-    """Whether a 4xx of the server's origin comes from the server itself."""
+    stranger: Refusal | None = None
+    """A 4xx that may come from a proxy."""
 
 
 _NO_BODY: Final = 0
@@ -123,12 +108,15 @@ class _Tries:
         self._most = most
         self.failures = 0
         self.damages = 0
-        self.doubts = 0
-        """Refusals that may be a proxy's."""
+
+    def has_another_form(self, answer: _Answer) -> bool:
+        """Whether an answer may mean that another media type has to be requested."""
+        page = answer.stranger is not None and answer.stranger.page
+        return answer.status in _ANOTHER_FORM and len(self.forms) > 1 and not page
 
     def read_data(self) -> bool:
         """Request the data alone next, of a Binary without data; False where that is not possible."""
-        if self.url != self.source.url or not _is_of_binary(self.source):
+        if self.url != self.source.url or not is_of_binary(self.source):
             return False
         self.url = f"{self.source.url.partition('?')[0]}/$binary-access-read?path=Binary"
         self.forms = [_ANY]
@@ -150,7 +138,7 @@ class _Tries:
             del self.forms[0]
             return None
         reason = _REASONS.get(status, f"The exchange refuses it (status {status}).")
-        return Got(reason if self.url == self.source.url else _WITHOUT_DATA, status)
+        return Got(reason if self.url == self.source.url else WITHOUT_DATA, status)
 
 
 class Files:
@@ -168,8 +156,8 @@ class Files:
         self._clock = clock
         self._largest = largest
         self._patience = patience
-        self._doubts = DOUBTS
-        """Of one file; fewer once such refusals have proved to be the server's."""
+        self._doubts: dict[str, Doubt] = {}
+        """By kind of file: they began with the first file that may have been refused by a proxy."""
 
     async def get(self, ticket: Ticket, source: Source, path: Path, patience: Patience) -> Got:
         """Fetch a file to `path`; what earlier attempts left there is continued, or used where complete.
@@ -207,6 +195,8 @@ class Files:
                 answer = _DAMAGED
             if answer.status in _BODY_COMES:
                 got = await self._arrived(ticket, answer, tries, part)
+            elif answer.stranger is not None and not tries.has_another_form(answer):
+                got = await self._doubted(ticket, answer, answer.stranger, tries, patience)
             else:
                 got = await self._refused(ticket, answer, tries, part)
             if got is not None:
@@ -214,26 +204,36 @@ class Files:
 
     async def _arrived(self, ticket: Ticket, answer: _Answer, tries: _Tries, part: Path) -> Got | None:
         """Judge a file that arrived; None for another attempt."""
-        judged = await asyncio.to_thread(_judged, part, tries.source, answer.media_type)
+        verdict = await asyncio.to_thread(judged, part, tries.source, answer.media_type)
         last = tries.damages + 1 == TRIES_DAMAGED
-        if judged.empty:
+        if verdict.empty:
             await asyncio.to_thread(part.unlink)
-            return None if tries.read_data() else Got(_WITHOUT_DATA)
-        if not judged.problems or (last and not judged.another):
-            return Got(media_type=judged.media_type, warnings=judged.problems)
+            return None if tries.read_data() else Got(WITHOUT_DATA)
+        if not verdict.problems or (last and not verdict.another):
+            return Got(media_type=verdict.media_type, warnings=verdict.problems)
         if last:
             await asyncio.to_thread(part.unlink)
-            return Got(_ANOTHER)
+            return Got(ANOTHER)
         return await self._refused(ticket, _DAMAGED, tries, part)
+
+    async def _doubted(
+        self, ticket: Ticket, answer: _Answer, refusal: Refusal, tries: _Tries, patience: Patience
+    ) -> Got | None:
+        """Judge a refusal that may be a proxy's; None for another attempt."""
+        origin = origin_of(tries.url)
+        doubt = self._doubts.setdefault(kind_of(tries.url), self._wire.experience.doubt(kind_of(tries.url)))
+        if patience.tries == 1 or doubt.believes(refusal, others=patience.up):
+            got = tries.refused(answer.status)
+            return got and replace(got, stranger=True)
+        log.warning("refusal_without_outcome", run_id=ticket.run_id, status=answer.status)
+        if origin == self._wire.home:
+            await self._wire.confirm(ticket, doubt.pause())
+        else:
+            await self._pause(ticket, doubt.pause())
+        return None
 
     async def _refused(self, ticket: Ticket, answer: _Answer, tries: _Tries, part: Path) -> Got | None:
         """Judge an answer without the file, or with a damaged one; None for another attempt."""
-        if not answer.own and tries.doubts < self._doubts:
-            await self._wire.confirm(ticket, AGAIN_S * 2**tries.doubts)
-            tries.doubts += 1
-            return None
-        if not answer.own:
-            self._doubts = 1
         if (got := tries.refused(answer.status)) is not None:
             return got
         if answer.status in _DAMAGES:
@@ -250,7 +250,7 @@ class Files:
         tag = part.with_name(f"{part.name}.etag")
         there = Part.of(part, None, _etag_in(tag))
         encodings = {"Accept-Encoding": "gzip, identity;q=0.5"} if source.media_type == NDJSON else {}
-        pages = _plain(source.media_type) in _PAGES
+        pages = plain_type(source.media_type) in _PAGES
         final = broken if up else refused
         ask = Ask(timeout=self._wire.asking.timeout, pages=pages, encoded=True, final=final)
         async with fetch.open(tries.url, {"Accept": form, **encodings, **there.headers()}, ask) as answer:
@@ -263,17 +263,34 @@ class Files:
                 if not start or "ETag" in answer.headers:
                     _note_etag(tag, answer)
                 await write(part, start, decoded(answer), self._largest)
-            own = True
+                self._wire.experience.answers[kind_of(tries.url)] += 1
+            stranger = None
             if HTTPStatus.BAD_REQUEST <= answer.status < HTTPStatus.INTERNAL_SERVER_ERROR:
-                own = fetch.origin != self._wire.home or is_own(
-                    answer.status, answer.headers, await answer.body(LARGEST_WORD) or b""
-                )
-            return _Answer(answer.status, _plain(answer.headers.get("Content-Type")), own)
+                stranger = await self._stranger(fetch, answer)
+            return _Answer(answer.status, plain_type(answer.headers.get("Content-Type")), stranger)
+
+    async def _stranger(self, fetch: Fetch, answer: Download) -> Refusal | None:
+        """A refusal that may be a proxy's: in the wrong form from the server, a page from another origin."""
+        body = await answer.body(LARGEST_WORD) or b""
+        if fetch.origin == self._wire.home:
+            own = is_own(answer.status, answer.headers, body)
+        else:
+            own = not is_page(answer.headers)
+        return None if own else Refusal.of(answer.status, answer.headers, body)
 
     async def _pause(self, ticket: Ticket, seconds: float) -> None:
         now = self._clock()
         with waiting(ticket, Wait(WaitKind.RETRY, "docex", now, now + seconds)):
             await asyncio.sleep(seconds)
+
+
+def kind_of(url: str) -> str:
+    """The origin of a file and the depth of its path: proxies judge by path.
+
+    Raises:
+        ServiceError: if the address cannot be used.
+    """
+    return f"{origin_of(url)} {operation_of('GET', address(url))}"
 
 
 def _etag_in(tag: Path) -> object:
@@ -310,89 +327,3 @@ def _finished(path: Path, got: Got) -> None:
 def _form(media_type: str | None) -> str:
     """A media type as a header may contain it."""
     return media_type if media_type and media_type.isascii() and media_type.isprintable() else _ANY
-
-
-def _plain(media_type: str | None) -> str:
-    return (media_type or "").partition(";")[0].strip().lower()
-
-
-@dataclass(frozen=True, slots=True)
-class _Judged:
-    """What a file that arrived is."""
-
-    problems: list[str] = field(default_factory=list)
-    media_type: str | None = None
-    another: bool = False
-    """Whether it is another file."""
-    empty: bool = False
-    """Whether it is a Binary without data."""
-
-
-def _judged(part: Path, source: Source, came_as: str) -> _Judged:
-    """Compare a file that arrived with what is declared of it; a Binary is replaced by its content.
-
-    Servers answer with the resource Binary where the media type is one of FHIR (https://hl7.org/fhir/binary.html).
-    """
-    media_type = came_as or None
-    binary = _binary_in(part, source, came_as)
-    if binary is not None:
-        if _is_another(binary, source):
-            return _Judged([_ANOTHER], media_type, another=True)
-        fields = struct_of(Binary, binary) or Binary()
-        content = from_base64(fields.data)
-        if not content:
-            return _Judged([_WITHOUT_DATA], media_type, empty=True)
-        part.write_bytes(content)
-        media_type = fields.content_type
-    problems = mismatches(part, source.size, source.sha1)
-    return _Judged(problems, media_type, another=len(problems) > 1)  # neither size nor checksum
-
-
-def _binary_in(part: Path, source: Source, came_as: str) -> Resource | None:
-    """The Binary that a file is, in JSON or XML; None for any other file."""
-    declared = _plain(source.media_type)
-    if came_as not in (*_JSON, *_XML) or declared == NDJSON or part.stat().st_size > 2 * LARGEST_PAGE:
-        return None
-    if declared in (*_JSON, *_XML) and not _is_of_binary(source):
-        return None
-    raw = part.read_bytes()
-    value = parsed(raw) if b"Binary" in raw else None
-    return value if isinstance(value, dict) and value.get("resourceType") == "Binary" else None
-
-
-def _is_of_binary(source: Source) -> bool:
-    """Whether the address is that of a Binary."""
-    place = referred(source.url)
-    return place is not None and place[0] == "Binary"
-
-
-def _is_another(binary: Resource, source: Source) -> bool:
-    """Whether a Binary has another id, or names another patient."""
-    asked, id_ = referred(source.url), binary.get("id")
-    if asked is not None and asked[0] == "Binary" and is_id(id_) and id_ != asked[1]:
-        return True
-    return source.patient is not None and foreign(binary, source.patient)
-
-
-def mismatches(path: Path, size: int | None, sha1: str | None) -> list[str]:
-    """The differences between a file and what is declared of it."""
-    problems = []
-    if size is not None and path.stat().st_size != size:
-        problems.append(f"The exchange says that it has {size:,} bytes; {path.stat().st_size:,} came.")
-    if sha1 is not None:
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha1").digest()
-        if sha1 not in (base64.b64encode(digest).decode(), digest.hex(), digest.hex().upper()):
-            problems.append("Its checksum is not what the exchange says.")
-    return problems
-
-
-def from_base64(data: object) -> bytes | None:
-    """Decode a base64Binary, None where it is none; white space is ignored, padding may be missing."""
-    if not isinstance(data, str):
-        return None
-    plain = "".join(data.split()).replace("-", "+").replace("_", "/").rstrip("=")
-    try:
-        return base64.b64decode(plain + "=" * (-len(plain) % 4), validate=True)
-    except (binascii.Error, ValueError):
-        return None

@@ -9,8 +9,8 @@ from typing import Any, BinaryIO, Final
 
 from docpipe.archive import names
 from docpipe.model import Outcome
+from docpipe.sources.fhir.arrived import Source, from_base64, mismatches
 from docpipe.sources.fhir.decoding import struct_of
-from docpipe.sources.fhir.files import Source, from_base64, mismatches
 from docpipe.sources.fhir.resources import Bundle, Owned, Resource, resources
 from docpipe.sources.fhir.vocabulary import is_id, outcome, parsed, referred
 from docpipe.sources.fhir.wanted import FOREIGN, Wanted, foreign, wanted

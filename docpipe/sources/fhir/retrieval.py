@@ -23,8 +23,9 @@ from docpipe.model import Clock, Outcome, Step
 from docpipe.results.files import Archive
 from docpipe.results.files import Member as ArchiveMember
 from docpipe.results.search import EXPIRED, READY, Search
+from docpipe.sources.fhir.arrived import NDJSON, Source
 from docpipe.sources.fhir.decoding import struct_of
-from docpipe.sources.fhir.files import NDJSON, Files, Got, Patience, Source
+from docpipe.sources.fhir.files import Files, Got, Patience, kind_of
 from docpipe.sources.fhir.intake import Counts, Intake, Item, in_words, loads
 from docpipe.sources.fhir.manifest import Output, outputs_of, refuse_if_lost
 from docpipe.sources.fhir.resources import Bundle, Manifest, Page, bundle_of
@@ -93,6 +94,8 @@ class Retrieval:
             try:
                 intake = await self._listed_documents(search, last=tries == TRIES_LINK - 1)
             except _GoneError:
+                if tries:  # the first is likely to have expired
+                    await asyncio.sleep(AGAIN_S * 2 ** (tries - 1))
                 if not await answer_again():
                     return Archive(state=EXPIRED)
                 continue
@@ -234,11 +237,13 @@ class Retrieval:
             if not await self._one(files, source, items, Patience(tries=1)):
                 late.append(source)
             elif items[0].path is not None:
-                alive.add(origin_of(source.url))
+                alive.add(kind_of(source.url))
         if late:  # what is not there is believed the second time, some seconds later
             await asyncio.sleep(AGAIN_S)
         for source in late:
-            await self._one(files, source, wanted[source], Patience(up=origin_of(source.url) in alive))
+            await self._one(files, source, wanted[source], Patience(up=self._is_alive(source, alive)))
+            if wanted[source][0].path is not None:
+                alive.add(kind_of(source.url))
 
     async def _one(self, files: Files, source: Source, items: list[Item], patience: Patience) -> bool:
         """Fetch a document for all items that refer to it; False if it is to be requested again later."""
@@ -251,7 +256,7 @@ class Retrieval:
         if (
             patience.tries == 1
             and got.status is not None
-            and (got.status >= _SERVER_ERROR or got.status in _GONE)
+            and (got.status >= _SERVER_ERROR or got.status in _GONE or got.stranger)
         ):
             return False
         if got.problem is None:
@@ -267,6 +272,14 @@ class Retrieval:
             if got.media_type is not None:
                 item.declared.setdefault("media_type", got.media_type)
         return True
+
+    @staticmethod
+    def _is_alive(source: Source, alive: set[str]) -> bool:
+        """Whether other documents of its kind came."""
+        try:
+            return kind_of(source.url) in alive
+        except ServiceError:  # an address that cannot be used, which the download reports
+            return False
 
     def _is_foreign(self, source: Source) -> bool:
         try:

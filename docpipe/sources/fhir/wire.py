@@ -29,9 +29,11 @@ from docpipe.http import (
     is_problem,
     origin_of,
 )
+from docpipe.http.redirects import address, operation_of
 from docpipe.http.verdicts import describe_probe
 from docpipe.model import Ticket, Wait, WaitKind
 from docpipe.sources.docex.partial import write
+from docpipe.sources.fhir.doubts import Doubt, Experience, Refusal
 from docpipe.sources.fhir.resources import Resource
 from docpipe.sources.fhir.vocabulary import Issues, outcome, parsed
 from docpipe.sources.fhir.xml import resource_of
@@ -45,10 +47,10 @@ LARGEST_WORD: Final = 2**20
 """Bytes of an answer that is no result, such as an OperationOutcome."""
 LARGEST_PAGE: Final = 256 * 2**20
 """Bytes of a Bundle or a manifest."""
+LARGEST_STATEMENT: Final = 32 * 2**20
+"""Bytes of a CapabilityStatement."""
 AGAIN_S: Final = 5.0
 """A refusal is requested again after this many seconds, before it is final."""
-DOUBTS: Final = 3
-"""So often, with doubled pauses, a refusal without an OperationOutcome is requested again."""
 _HEAD: Final = 1024
 _NOT_FINAL: Final = (HTTPStatus.BAD_GATEWAY, HTTPStatus.GATEWAY_TIMEOUT)
 
@@ -94,8 +96,8 @@ class Wire:
     credentials: Credentials
     _forms: list[str] = field(default_factory=lambda: [FHIR])
     """The media type of resources that the server sends: JSON, unless it refuses that."""
-    _believed: list[int] = field(default_factory=list)
-    """Statuses without an OperationOutcome that proved to be the server's: further ones cost one doubt."""
+    experience: Experience = field(default_factory=Experience)
+    """Of refusals without an OperationOutcome."""
 
     @property
     def home(self) -> str:
@@ -153,11 +155,12 @@ class Wire:
         into: Path | None = None,
         final: Callable[[int, bytes], bool] | None = None,
         check: Check | None = None,
+        lacking: Callable[[object], bool] | None = None,
     ) -> Reply:
         """Send a request until it is answered, however long the server is down.
 
-        A 4xx that is no OperationOutcome may come from a proxy: the request is sent again once the server
-        itself has answered, and only then the refusal is returned.
+        A 4xx that is no OperationOutcome may come from a proxy: the request is sent again while the server
+        itself answers, until `Doubt.believes` it.
 
         Args:
             ticket: of the caller.
@@ -170,6 +173,8 @@ class Wire:
             into: the file for the body of a 200; it is complete or absent.
             final: whether a 5xx is a final answer; by default where it has the code `not-supported`.
             check: whether the body of a 200 answers this request; not with `into`.
+            lacking: whether the server does not offer the request, by its CapabilityStatement: then a refusal
+                is believed.
 
         Raises:
             PoisonedError: if this request alone keeps failing while others succeed.
@@ -188,35 +193,45 @@ class Wire:
             maintenance=True,
             check=check,
         )
-        doubts = 0
-        most = 0 if origin_of(url) != self.home else 1 if self._believed else DOUBTS
+        operation = operation_of(method, address(url))
+        doubt: Doubt | None = None
         while True:
             try:
                 async with fetch.open(url, sent, ask) as answer:
-                    if answer.status == HTTPStatus.OK and into is not None:
-                        await save(answer, into)
-                        await asyncio.to_thread(_convert_to_json, into)
-                        return Reply(answer.status, answer.headers)
-                    raw = await answer.body(LARGEST_WORD)
-                    reply = Reply(answer.status, answer.headers, None if raw is None else parsed(raw))
+                    reply, raw = await self._read(answer, into)
             except DownloadError:  # the gate has counted it, and decides when to retry
                 continue
             if reply.status == HTTPStatus.NOT_ACCEPTABLE and form == FHIR:  # a server that has XML alone
                 self._forms[0] = form = sent["Accept"] = FHIR_XML
                 continue
-            if not reply.refused or is_own(reply.status, reply.headers, raw or b""):
+            self.experience.answers[operation] += reply.ok
+            if not reply.refused or origin_of(url) != self.home or is_own(reply.status, reply.headers, raw):
                 return reply
-            if doubts >= most:
-                if most:  # not another origin
-                    self._believed[:] = [reply.status]
+            doubt = doubt or self.experience.doubt(operation)
+            if doubt.believes(Refusal.of(reply.status, reply.headers, raw)):
                 return reply
-            await self.confirm(ticket, AGAIN_S * 2**doubts)
-            doubts += 1
+            log.warning("refusal_without_outcome", run_id=ticket.run_id, status=reply.status)
+            statement = await self.confirm(ticket, doubt.pause())
+            if lacking is not None and lacking(statement):
+                return reply
 
-    async def confirm(self, ticket: Ticket, pause: float) -> None:
+    @staticmethod
+    async def _read(answer: Download, into: Path | None) -> tuple[Reply, bytes]:
+        """An answer, and its body where it was not written to the file."""
+        if answer.status == HTTPStatus.OK and into is not None:
+            await save(answer, into)
+            await asyncio.to_thread(_convert_to_json, into)
+            return Reply(answer.status, answer.headers), b""
+        raw = await answer.body(LARGEST_WORD)
+        return Reply(answer.status, answer.headers, None if raw is None else parsed(raw)), raw or b""
+
+    async def confirm(self, ticket: Ticket, pause: float) -> object:
         """After a pause in seconds, wait until the FHIR server itself answers: a refusal may be a proxy's.
 
         Its capabilities are requested: while a proxy answers in its place, the server is down.
+
+        Returns:
+            The JSON of the answer, None where it is none.
         """
         now = self.searching.service.clock()
         with waiting(ticket, Wait(WaitKind.RETRY, "docex", now, now + pause)):
@@ -227,9 +242,8 @@ class Wire:
         while True:
             try:
                 async with fetch.open(url, {"Accept": FHIR}, ask) as answer:
-                    async for _ in answer.chunks():
-                        pass
-                    return
+                    raw = await answer.body(LARGEST_STATEMENT)
+                    return None if raw is None else parsed(raw)
             except DownloadError:
                 continue
 
