@@ -42,9 +42,9 @@ _WORKING = ("run", "resume", "retry", "serve", "worker")
 """Commands that log what they do."""
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command; returns the exit status."""
-    status = _main(argv)
+def main(argv: Sequence[str] | None = None, *, begin: Callable[[], object] = lambda: None) -> int:
+    """Run a command; returns the exit status. `begin` is called when all is imported."""
+    status = _main(argv, begin)
     if argv is None and "temporalio.bridge" in sys.modules:
         _leave(status)
     return status
@@ -58,13 +58,13 @@ def _leave(status: int) -> None:
     os._exit(status)
 
 
-def _main(argv: Sequence[str] | None) -> int:
+def _main(argv: Sequence[str] | None, begin: Callable[[], object]) -> int:
     os.umask(0o077)  # files may hold patients' data
     args = parser().parse_args(argv)
     args.debug = getattr(args, "debug", False)
     args.config = getattr(args, "config", None)
     try:
-        return _command(args)
+        return _command(args, begin)
     except DocpipeError as error:
         return _failed(args, str(error), error.exit_status)
     except KeyboardInterrupt:  # before there was anything to stop
@@ -92,7 +92,7 @@ def _failed(args: argparse.Namespace, message: str, status: int) -> int:
     return status
 
 
-def _command(args: argparse.Namespace) -> int:
+def _command(args: argparse.Namespace, begin: Callable[[], object]) -> int:
     from docpipe.runtime import hardening, logs  # noqa: PLC0415 -- not needed for --help
 
     if not args.debug:  # who debugs may look into it
@@ -108,4 +108,5 @@ def _command(args: argparse.Namespace) -> int:
         gc.freeze()
     finally:
         gc.enable()
+    begin()
     return command(args)

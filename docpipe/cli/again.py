@@ -47,7 +47,7 @@ def retry(args: argparse.Namespace) -> int:
 
 
 def _through(command: str) -> str:
-    return f"Use `docpipe {command} --service` to have that service do it."
+    return f"use `docpipe {command} --service` to have that service do it."
 
 
 async def _cancel(args: argparse.Namespace, config: Config) -> int:

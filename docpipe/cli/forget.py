@@ -8,6 +8,7 @@ import sys
 import msgspec
 
 from docpipe import forget as forgetting
+from docpipe.cli.access import sentence_of
 from docpipe.cli.words import print_line
 from docpipe.config.config import Config
 from docpipe.config.loading import load
@@ -21,9 +22,10 @@ def forget(args: argparse.Namespace) -> int:
     try:
         return asyncio.run(_forget(args, config), debug=args.debug)
     except OSError as error:
-        raise StateError(
-            f"Not everything was removed ({error.strerror or error}). Correct that and repeat the command."
-        ) from error
+        why = sentence_of(error) or f"{error.strerror or error}."
+        if args.dry_run:
+            raise StateError(f"Not everything can be listed: {why}") from error
+        raise StateError(f"Not everything was removed: {why} Then repeat the command.") from error
 
 
 async def _forget(args: argparse.Namespace, config: Config) -> int:

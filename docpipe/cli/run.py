@@ -25,7 +25,7 @@ from docpipe.runtime.interpreter import tune_interpreter
 from docpipe.runtime.state_folder import InUseError, address, holder
 
 _RESUMES_BY_ITSELF: Final = (
-    "It resumes unfinished runs by itself, `docpipe watch` shows them, and its page ends pauses."
+    "it resumes unfinished runs by itself, `docpipe watch` shows them, and its page ends pauses."
 )
 
 
@@ -43,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
 async def _run(args: argparse.Namespace, config: Config) -> int:
     patient_ids = await wanted_patients(args, config)
     instead = (
-        _RESUMES_BY_ITSELF if args.command == "resume" else "Use `docpipe submit` to hand the work to it."
+        _RESUMES_BY_ITSELF if args.command == "resume" else "use `docpipe submit` to hand the work to it."
     )
     async with owned(config, args, instead=instead) as docpipe, stopping(docpipe.engine) as stopped:
         engine = docpipe.engine

@@ -26,7 +26,7 @@ _EVERY = 100
 
 def search(args: argparse.Namespace) -> int:
     """Search, or rebuild the index; returns the exit status."""
-    config = load(args.config, services=False)
+    config = load(args.config, services=False, state=True)
     if not config.search.index:
         raise UsageError("The search index is switched off: set search.index = true in the configuration.")
     if args.words and args.rebuild:

@@ -63,10 +63,10 @@ async def test_commands(box: Box, services: fakes.Running) -> None:
         assert "Nothing to watch" in (await box.run("watch")).out
         assert (await box.run("watch", "P123")).status == 0
         for words, cure in (
-            (("run", "--patient", "P124"), "Use `docpipe submit` to hand the work to it"),
+            (("run", "--patient", "P124"), "use `docpipe submit` to hand the work to it"),
             (("resume",), "by itself, `docpipe watch` shows them"),
-            (("cancel", "P123"), "Use `docpipe cancel P123 --service` to have that service do it"),
-            (("retry", "P123"), "Use `docpipe retry P123 --service` to have that service do it"),
+            (("cancel", "P123"), "use `docpipe cancel P123 --service` to have that service do it"),
+            (("retry", "P123"), "use `docpipe retry P123 --service` to have that service do it"),
             (("check", "--repair"), "stop it before a repair"),
         ):
             refused = await box.run(*words)

@@ -26,6 +26,9 @@ STATE = (
     ["patients", "list"],
     ["run", "--patient", "P1"],
     ["resume"],
+    ["chart", "P1", "-o", "chart.pdf"],
+    ["forget", "P1", "--dry-run"],
+    ["serve", "--port", "0"],
 )
 """Commands that need the state folder."""
 
@@ -130,7 +133,9 @@ def test_the_cure_names_the_owner(place: Path) -> None:
     assert sentence_of(FileNotFoundError(2, "No such file or directory", "/x")) is None
 
 
-@pytest.mark.parametrize("words", [*STATE[:4], *STATE[5:], ["check"], ["serve"]], ids=" ".join)
+@pytest.mark.parametrize(
+    "words", [*STATE[:4], *STATE[5:], ["check"], ["search", "x"], ["search", "--rebuild"]], ids=" ".join
+)
 def test_no_configuration(
     place: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, words: list[str]
 ) -> None:
