@@ -377,13 +377,22 @@ def _reports(facts: Facts, pictures: dict[str, bytes | None]) -> tuple[dict[str,
 
 
 def _lined(value: Report | Manifest) -> bytes:
-    """JSON with a line for each member and each item of a list: readable, and encoded in C."""
-    members = []
-    for name, made in msgspec.to_builtins(value).items():
-        member = plain_entries(made) if name in _ENTRIES else made
-        if isinstance(member, list) and member:
-            text = "[\n  " + ",\n  ".join(map(_ENCODED, member)) + "\n ]"
+    """JSON with a line for each member and each item of a list: readable, and made entry by entry."""
+    written = bytearray(b"{\n")
+    for attribute, name in zip(value.__struct_fields__, value.__struct_encode_fields__, strict=True):
+        made = getattr(value, attribute)
+        written += b",\n" if len(written) > len(b"{\n") else b""
+        written += f' "{name}": '.encode()
+        if isinstance(made, list) and made:
+            for place, item in enumerate(made):
+                plain = msgspec.to_builtins(item)
+                written += b",\n  " if place else b"[\n  "
+                written += _json(plain_entries([plain])[0] if name in _ENTRIES else plain)
+            written += b"\n ]"
         else:
-            text = _ENCODED(member)
-        members.append(f' "{name}": {text}')
-    return ("{\n" + ",\n".join(members) + "\n}\n").encode(errors="replace")
+            written += _json(msgspec.to_builtins(made))
+    return bytes(written + b"\n}\n")
+
+
+def _json(value: Any) -> bytes:
+    return _ENCODED(value).encode(errors="replace")

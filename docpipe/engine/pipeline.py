@@ -330,16 +330,21 @@ async def _each(
     A document begins when one of those before it has ended: of 10,000 only some are in memory, and a workflow
     that is replayed does not pass them all at each step.
     """
-    begun, tasks = asyncio.Semaphore(CONCURRENT_DOCUMENTS), []
+    begun = asyncio.Semaphore(CONCURRENT_DOCUMENTS)
+    groups: dict[int, list[Entry]] = {}  # a task that has ended is not kept: 10,000 of them are 10 MB
+
+    async def one(number: int, item: str, member: Member) -> None:
+        groups[number] = await work(item, member)
+
     try:
         async with asyncio.TaskGroup() as group:
-            for item in items:
+            for number, item in enumerate(items):
                 await begun.acquire()
-                tasks.append(group.create_task(work(*item)))
-                tasks[-1].add_done_callback(lambda _: begun.release())
+                task = group.create_task(one(number, *item))
+                task.add_done_callback(lambda _: begun.release())
     except BaseExceptionGroup as errors:
         raise errors.exceptions[0] from None
-    return [task.result() for task in tasks]
+    return [groups[number] for number in sorted(groups)]
 
 
 def _final_state(counts: dict[str, int], error: str | None) -> RunState:

@@ -12,7 +12,7 @@ from docpipe.model import Outcome
 from docpipe.sources.fhir.arrived import Source, from_base64, mismatches
 from docpipe.sources.fhir.decoding import struct_of
 from docpipe.sources.fhir.resources import Bundle, Owned, Resource, resources
-from docpipe.sources.fhir.vocabulary import is_id, outcome, parsed, referred
+from docpipe.sources.fhir.vocabulary import is_id, json_value, outcome, parsed, referred
 from docpipe.sources.fhir.wanted import FOREIGN, Wanted, foreign, wanted
 
 LONGEST_LINE: Final = 128 * 2**20
@@ -265,6 +265,6 @@ def in_words(counts: Counts) -> str:
 def loads(path: Path) -> Any:
     """The JSON value in a file, None where there is none."""
     try:
-        return json.loads(path.read_bytes())
+        return json_value(path.read_bytes())
     except (ValueError, RecursionError, OSError):
         return None

@@ -71,10 +71,26 @@ def outcome(value: object) -> Issues | None:
     )
 
 
+MOST_VALUES: Final = 500_000
+"""Of one JSON text: each takes up to a hundred bytes of the main process, whose text may be two letters."""
+
+
+def json_value(raw: bytes) -> Any:
+    """The JSON value of some bytes.
+
+    Raises:
+        ValueError: it is none, or has more values than MOST_VALUES, commas and brackets in texts included.
+        RecursionError: it is nested deeper than Python's stack.
+    """
+    if len(raw) > MOST_VALUES and sum(raw.count(sign) for sign in (b",", b"[", b"{")) > MOST_VALUES:
+        raise ValueError("too many values")
+    return json.loads(raw)
+
+
 def parsed(raw: bytes) -> Any:
     """The JSON value of some bytes, or that of a resource in XML; None where they are neither."""
     try:
-        return json.loads(raw)
+        return json_value(raw)
     except (ValueError, RecursionError):
         return resource_of(raw) if raw.lstrip()[:1] == b"<" else None
 
