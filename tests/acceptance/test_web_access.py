@@ -97,6 +97,8 @@ async def look_around(
         await page.goto(f"{service.address}/#{place}")
         await seen.has(awaited)
         wrong += await judged(seen, f"{name}-{look}")
+        if name == "nobody" and await page.locator("main h2 >> visible=true").count():
+            wrong.append(f"{name}-{look}: empty parts below the sentence")
     await page.goto(f"{service.address}/#/search?q=blood")
     await page.click(".hits a")
     await seen.has(".words mark.here")

@@ -405,6 +405,7 @@ async def test_a_run_without_a_service(box: Box, services: fakes.Running, path_o
         await until(lambda: says(page, "#connection", "connected"))
         await page.goto(f"{service.address}/#/run/{UNKNOWN}")
         await until(lambda: says(page, "h1", "There is no such run"))
+        assert await page.locator("main h2 >> visible=true").count() == 0, "no empty timeline below it"
         await page.click("text=All runs")
         await seen.has(".filters")
         service.process.kill()

@@ -31,6 +31,11 @@ export const s = (tag, attributes, ...children) =>
 /** The element of the page with this id. */
 export const byId = (id) => document.getElementById(id);
 
+/** Hide the parts of a view below its head, which are empty where there is nothing to show, or show them again. */
+export function onlyHead(head, alone) {
+  for (const part of head.parentElement?.querySelectorAll(":scope > section") ?? []) part.hidden = alone;
+}
+
 /** Name the window after a view, unless its reader has left it: answers may come late. */
 export function entitle(element, title) {
   if (element.isConnected) document.title = `${title} – docpipe`;

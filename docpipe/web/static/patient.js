@@ -3,7 +3,7 @@ import { get, UNREACHABLE } from "./api.js";
 import { saveButtons } from "./dialogs.js";
 import { Documents } from "./documents.js";
 import { TextSearch } from "./search.js";
-import { badge, counted, entitle, fact, h, many, personLine, time, titleOf } from "./dom.js";
+import { badge, counted, entitle, fact, h, many, onlyHead, personLine, time, titleOf } from "./dom.js";
 
 const FEW = 3;
 
@@ -66,12 +66,14 @@ export class Patient {
     const heading = { 0: UNREACHABLE, 404: "There is no such patient" }[status] ?? "This patient cannot be shown";
     const rest = message.startsWith(heading) ? message.slice(heading.length + 1).trim() : message;
     this.head.replaceChildren(h("h1", {}, heading), h("p", { class: "bad" }, rest));
+    onlyHead(this.head, true);
   }
 
   #show(patient) {
     const first = !this.now;
     const focused = this.head.contains(document.activeElement) ? document.activeElement.id : null;
     this.now = patient;
+    onlyHead(this.head, false);
     const { person } = patient;
     const news = patient.documents.filter((one) => one.new).length;
     const gone = patient.documents.filter((one) => one.gone).length;

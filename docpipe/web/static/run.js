@@ -2,7 +2,7 @@
 import { get, post, UNREACHABLE } from "./api.js";
 import { ask, notice, saveButtons } from "./dialogs.js";
 import { Documents } from "./documents.js";
-import { ACTIVITIES, badge, counted, doing, entitle, fact, forReader, h, personLine, time, titleOf } from "./dom.js";
+import { ACTIVITIES, badge, counted, doing, entitle, fact, forReader, h, onlyHead, personLine, time, titleOf } from "./dom.js";
 import { asTable, timeline } from "./timeline.js";
 
 const OPEN = ["queued", "running", "cancelling"];
@@ -85,6 +85,7 @@ export class Run {
     const heading = { 0: UNREACHABLE, 404: "There is no such run" }[status] ?? "This run cannot be shown";
     const rest = message.startsWith(heading) ? message.slice(heading.length + 1).trim() : message;
     this.head.replaceChildren(h("h1", {}, heading), h("p", { class: "bad" }, rest));
+    onlyHead(this.head, true);
   }
 
   /** A run has changed: this one is loaded anew, at most every second. */
@@ -101,6 +102,7 @@ export class Run {
 
   #show(run) {
     this.now = run;
+    onlyHead(this.head, false);
     entitle(this.head, this.title);
     const focused = this.head.contains(document.activeElement) ? document.activeElement.id : null;
     this.head.replaceChildren(
