@@ -19,6 +19,8 @@ from typing import Any
 
 import pytest
 
+from tests.ports import free_port
+
 ACCOUNT = "devstoreaccount1"
 KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
 """The account and the key that every Azurite has."""
@@ -38,9 +40,7 @@ def azurite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     if found is None:
         pytest.skip("SKIPPED LOUDLY: Azurite is not installed: npm install --prefix .ci/npm azurite@3")
     folder = tmp_path_factory.mktemp("azurite")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     flags = ["--silent", "--disableTelemetry", "--skipApiVersionCheck", "--inMemoryPersistence"]
     server = subprocess.Popen(
         [found, "--blobHost", "127.0.0.1", "--blobPort", str(port), *flags],

@@ -15,7 +15,7 @@ from typing import Final
 
 import pytest
 
-from tests.postgres import free_port
+from tests.ports import free_port
 
 
 def program() -> str:

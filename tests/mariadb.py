@@ -12,7 +12,8 @@ from pathlib import Path
 import asyncmy
 import pytest
 
-from tests.postgres import free_port, given_to, run_as
+from tests.ports import free_port
+from tests.postgres import given_to, run_as
 
 _SETTINGS = (
     "--innodb-buffer-pool-size=16M",

@@ -10,7 +10,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.postgres import Postgres, free_port, given_to, run_as
+from tests.ports import free_port
+from tests.postgres import Postgres, given_to, run_as
 
 _SETTINGS = """
 [databases]

@@ -5,7 +5,6 @@ import contextlib
 import os
 import pwd
 import shutil
-import socket
 import subprocess
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -13,6 +12,8 @@ from pathlib import Path
 
 import asyncpg
 import pytest
+
+from tests.ports import free_port
 
 _SETTINGS = {
     "listen_addresses": "127.0.0.1",
@@ -47,13 +48,6 @@ def run_as(user: str) -> list[str]:
     """What stands before a command so that it runs as that user where the tests run as root."""
     drop = ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups"]
     return drop if os.geteuid() == 0 else []
-
-
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        return listening.getsockname()[1]
 
 
 @dataclass

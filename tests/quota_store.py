@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import pytest
 import redis
 
-from tests.postgres import free_port
+from tests.ports import free_port
 
 
 def program() -> str:

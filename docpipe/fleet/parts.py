@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import importlib
 import os
+import random
 import shutil
 import signal
 import socket
@@ -18,6 +19,7 @@ from docpipe.errors import ConfigError, StateError
 _STOP_S: Final = 15.0
 """A worker gives up what is under way within 10 s."""
 _LINES: Final = 5
+_PORTS: Final = range(20_000, 32_768)
 _START_S: Final = 120.0
 _EVERY_S: Final = 0.1
 
@@ -48,11 +50,16 @@ def store_program() -> str:
 
 
 def free_port() -> int:
-    """A port of this machine that nobody uses now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A port of this machine that nobody uses now; connections are given ports above these.
+
+    Raises:
+        StateError: all of them are in use.
+    """
+    for port in random.sample(_PORTS, len(_PORTS)):
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise StateError(f"No port is free between {_PORTS.start} and {_PORTS.stop}.")
 
 
 @dataclass(frozen=True, slots=True)

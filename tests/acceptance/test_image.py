@@ -4,7 +4,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.container_image import BASE, Image, build
+from tests.ports import free_port
 
 
 @pytest.fixture(scope="module")
@@ -63,12 +63,6 @@ def called(image: Image, data: Path, *words: str) -> "subprocess.CompletedProces
     return subprocess.run(image.command(data, *words), capture_output=True, text=True, check=False)
 
 
-def a_free_port() -> str:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return str(free.getsockname()[1])
-
-
 def test_the_image(image: Image, data: Path) -> None:
     """As a user without rights, on a read-only root: a run, a check, and the service until SIGTERM."""
     entry = image.config["Entrypoint"]
@@ -92,7 +86,7 @@ def test_the_image(image: Image, data: Path) -> None:
 
 def _serves(image: Image, data: Path) -> None:
     """It is healthy while it serves, stops cleanly at SIGTERM, and is not healthy after that."""
-    settings = {"DOCPIPE_SERVICE__TOKEN": "a-token", "DOCPIPE_SERVICE__PORT": a_free_port()}
+    settings = {"DOCPIPE_SERVICE__TOKEN": "a-token", "DOCPIPE_SERVICE__PORT": str(free_port())}
     words = [*image.config["Entrypoint"], *image.config["Cmd"]]
     health = image.command(data, *image.config["Healthcheck"]["Test"][1:], **settings)
     command = image.command(data, *words, **settings)

@@ -17,7 +17,7 @@ from docpipe.config.parsing import Secret
 from docpipe.errors import ConfigError, UnreachableError
 from docpipe.fleet import connection
 from docpipe.fleet.connection import connect
-from tests.postgres import free_port
+from tests.ports import free_port
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from docpipe.fleet.probes import Probes, listening
 from docpipe.gates import Attempt
 from docpipe.model import Activity
 from tests.object_stores import gate_of
-from tests.postgres import free_port
+from tests.ports import free_port
 
 
 class Temporal:
