@@ -81,9 +81,12 @@ async def crowd(
     latency: Callable[[random.Random], float] = lambda rng: rng.uniform(0.05, 0.15),
     hasty: float = 0.0,
     behave: Callable[..., Awaitable[object]] | None = None,
+    new: bool = False,
 ) -> AsyncIterator[Crowd]:
-    """Several processes, and their store and server."""
+    """Several processes, and their store and server; a store that is `new` gives no place at first."""
     with running() as store:
+        if not new:
+            store.open("exchange.ask", prefix="test")
         async with Server(*([behave] if behave else [])) as server:
             rng = random.Random(1)
             server.inbound = server.outbound = lambda: latency(rng) / 2

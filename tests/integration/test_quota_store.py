@@ -31,6 +31,27 @@ def _empty(server: QuotaServer) -> None:
     server.empty()
 
 
+def age(server: QuotaServer, seconds: float) -> None:
+    """Let the quota be so much older: all times that are kept of it move into the past.
+
+    Nothing waits then for a clock that runs on while a busy machine does not.
+    """
+    step, quota = seconds * 1e6, "{test}:quota:exchange.ask"
+    for name in ("closed", "next", "last"):
+        if value := server.client.hget(quota, name):
+            server.client.hset(quota, name, str(int(float(value) - step)))
+    for key in ("places", "line", "expected"):
+        for member, score in server.client.zrange(f"{quota}:{key}", 0, -1, withscores=True):
+            server.client.zadd(f"{quota}:{key}", {member: score - step})
+
+
+def close(server: QuotaServer, seconds: float) -> None:
+    """Give no place for so long from now."""
+    server.client.hset(
+        "{test}:quota:exchange.ask", "closed", str(int((time.time() + seconds) * 1e6) if seconds else 0)
+    )
+
+
 class Process:
     """What one process has for one quota, without the line."""
 
@@ -44,12 +65,17 @@ class Process:
         """Ask Redis now, whatever it said of when to come again."""
         return await self.places.take(asyncio.get_running_loop().time() - waited)
 
+    async def beat(self) -> None:
+        """Renew what is under way, as each process does every few seconds."""
+        self.places._renew()
+        await self.delivered()
+
     async def delivered(self) -> None:
-        """Until what was sent has arrived."""
-        while self.store._messages or self.store._waiting.is_set():
-            await asyncio.sleep(0.001)
-        await self.store.check()
-        await asyncio.sleep(0.02)
+        """Until what was sent is answered: messages go in order, so one more is answered last."""
+        last = asyncio.Event()
+        self.store.send("settle", self.places._keys, [*self.places._times()], lambda _: last.set())
+        async with asyncio.timeout(60):  # of a store that is away it would be dropped
+            await last.wait()
 
 
 @contextlib.asynccontextmanager
@@ -61,7 +87,7 @@ async def processes(server: QuotaServer, rate: Rate | None, number: int = 2, **m
             store = await stack.enter_async_context(QuotaStore(server.url, "test"))
             made.append(Process(store, rate, **more))
             await made[-1].delivered()
-        server.client.hset("{test}:quota:exchange.ask", "closed", "0")
+        close(server, 0.0)
         yield made
 
 
@@ -109,7 +135,7 @@ async def test_a_clock_that_jumps_forwards_closes_it(server, monkeypatch):
 
 async def test_places_are_counted_over_all_processes(server):
     """n in all; one that is released is free at once, one that is settled after its window."""
-    async with processes(server, Rate(2, 0.3)) as (one, other):
+    async with processes(server, Rate(2, 60.0)) as (one, other):
         first, second = await one.take(), await other.take()
         assert first is not None
         assert second is not None
@@ -122,16 +148,21 @@ async def test_places_are_counted_over_all_processes(server):
         first.sent = asyncio.get_running_loop().time()
         one.places.settle(first, first.sent)
         await one.delivered()
-        await asyncio.sleep(0.35)
+        age(server, 50.0)
+        await one.beat()  # the other one is still under way
+        assert await one.take() is None
+        age(server, 20.0)
+        await one.beat()
         assert await one.take() is not None
+        assert await one.take() is None
 
 
 async def test_the_longest_wait_goes_first(server):
     """A process whose caller waits less stands behind, until the other comes or misses its turn."""
     async with processes(server, Rate(5, 60.0)) as (one, other):
-        server.client.hset("{test}:quota:exchange.ask", "closed", str(int((time.time() + 0.3) * 1e6)))
-        assert await one.take(waited=100.0) is None  # in line
-        await asyncio.sleep(0.35)
+        close(server, 60.0)
+        assert await one.take(waited=100.0) is None  # in line, to come again in a minute
+        close(server, 0.0)
         assert await other.take(waited=1.0) is None
         assert await one.take(waited=100.0) is not None
         assert await other.take(waited=1.0) is not None
@@ -140,18 +171,20 @@ async def test_the_longest_wait_goes_first(server):
 async def test_a_process_that_does_not_come_is_passed(server):
     """It has ended, or stands still: half a second is lost."""
     async with processes(server, Rate(5, 60.0)) as (one, other):
-        server.client.hset("{test}:quota:exchange.ask", "closed", str(int((time.time() + 0.1) * 1e6)))
+        close(server, 60.0)
         assert await one.take(waited=100.0) is None
-        await asyncio.sleep(0.7)
+        age(server, 60.6)
         assert await other.take(waited=1.0) is not None
 
 
 async def test_even_spacing_holds_over_all_processes(server):
-    """Of 2 in 0.6 s one goes every 0.3 s."""
-    async with processes(server, Rate(2, 0.6), even=True) as (one, other):
+    """Of 2 in 60 s one goes every 30 s."""
+    async with processes(server, Rate(2, 60.0), even=True) as (one, other):
         assert await one.take() is not None
         assert await other.take() is None
-        await asyncio.sleep(0.35)
+        age(server, 25.0)
+        assert await other.take() is None
+        age(server, 6.0)
         assert await other.take() is not None
 
 

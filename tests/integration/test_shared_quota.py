@@ -107,7 +107,7 @@ async def test_one_probe_for_all_processes():
 
 async def test_priority_counts_across_processes():
     """Callers of a higher priority go first, whichever process they wait in."""
-    async with crowd(Rate(2, 1.0)) as many:
+    async with crowd(Rate(2, 1.0), new=True) as many:  # all of them have started when it opens
         await many.arrive(24)
     urgent = [request.query["priority"] for request in many.server.requests]
     assert urgent.count("1") > len(urgent) - 4
