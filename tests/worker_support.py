@@ -22,6 +22,11 @@ def workers(**changes):
     return Workers(TARGET, **(settings | changes))
 
 
+def unhurried(pool):
+    """Give each job of a pool a minute from now on: a busy machine needs long to answer."""
+    pool._timeout = 60.0
+
+
 async def until(true):
     """Wait for what other processes do; they set no events of ours."""
     async with asyncio.timeout(30):

@@ -10,7 +10,7 @@ import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 from playwright.async_api import Browser, Page, Route, async_playwright
@@ -70,6 +70,14 @@ def path_of_chromium() -> str:
 async def browsing(path: str) -> AsyncIterator[Browser]:
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        new_page = browser.new_page
+
+        async def patient_page(**options: Any) -> Page:
+            page = await new_page(**options)
+            page.set_default_timeout(PATIENCE_S * 1000)  # a busy machine takes longer than Playwright waits
+            return page
+
+        browser.new_page = patient_page
         try:
             yield browser
         finally:

@@ -7,8 +7,10 @@ import json
 import os
 import random
 import signal
+import time
 from dataclasses import fields
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from structlog.testing import capture_logs
@@ -21,7 +23,7 @@ from docpipe.model import Ticket
 from docpipe.workers import budget, handle
 from docpipe.workers.pool import PoolState, Workers
 from docpipe.workers.wire import PASSING
-from tests.worker_support import MIB, TARGET, alive, spawned, until, workers
+from tests.worker_support import MIB, TARGET, alive, spawned, unhurried, until, workers
 
 CRASHES = {
     "sigkill": r"\(signal 9\)",
@@ -95,6 +97,7 @@ async def test_hang_is_killed(deed):
     async with workers(size=1, timeout=0.3) as pool:
         with pytest.raises(WorkerTimeoutError, match=r"^The conversion took longer than 0.3 s\.$"):
             await pool.run({"do": deed}, Ticket())
+        unhurried(pool)
         assert await pool.run({"do": "echo", "value": 1}, Ticket()) == 1
 
 
@@ -127,6 +130,7 @@ async def test_run_has_a_budget(deed):
     async with workers(size=1, budget=1e-9, timeout=0.3) as pool:
         with contextlib.suppress(WorkerTimeoutError):
             await pool.run({"do": deed}, Ticket("slow"))
+        unhurried(pool)
         with pytest.raises(
             WorkerTimeoutError, match=r"took 1e-09 s to convert in all; this one was not tried"
         ):
@@ -210,10 +214,13 @@ async def test_half_an_answer_is_a_timeout():
 
 
 @pytest.mark.parametrize("own_session", [False, True])
-async def test_program_dies_with_its_timed_out_worker(tmp_path, own_session):
+async def test_program_dies_with_its_timed_out_worker(tmp_path, own_session, monkeypatch):
     """What a worker started dies with it, even in a session of its own."""
     file = tmp_path / "pids"
-    async with workers(size=1, timeout=0.5) as pool:
+    # Its time is over once the program is there, however long that takes on a busy machine.
+    clock = SimpleNamespace(monotonic=lambda: time.monotonic() + 3600.0 * file.exists())
+    monkeypatch.setattr("docpipe.workers.pool.time", clock)
+    async with workers(size=1) as pool:
         job = {"do": "spawn", "file": str(file), "own_session": own_session}
         with pytest.raises(WorkerTimeoutError):
             await pool.run(job, Ticket())
@@ -279,11 +286,13 @@ async def test_close_does_not_wait_for_a_stuck_nursery(tmp_path):
 async def test_stuck_nursery_is_replaced(monkeypatch):
     """A nursery that does not confirm a kill is killed itself; the pool continues with a new one."""
     monkeypatch.setattr("docpipe.workers.handle.PATIENCE_S", 0.2)
-    async with workers(size=1, timeout=0.3) as pool:
+    async with workers(size=1) as pool:
         await pool.run({"do": "echo"}, Ticket())
+        pool._timeout = 0.3
         os.kill(pool._nursery._process.pid, signal.SIGSTOP)
         with pytest.raises(WorkerTimeoutError):
             await pool.run({"do": "hang"}, Ticket())
+        unhurried(pool)
         assert await pool.run({"do": "echo", "value": 1}, Ticket()) == 1
 
 

@@ -10,16 +10,16 @@ from docpipe.client.problems import NoServiceError
 
 
 def events_of(body: bytes, media_type: str = "text/event-stream") -> list[Event]:
-    """The events of one connection, until it ends."""
-
-    def answer(_: httpx.Request) -> httpx.Response:
-        return httpx.Response(200, content=body, headers={"content-type": media_type})
-
+    """The events of one connection; at the next one it ends."""
+    answers = [httpx.Response(200, content=body, headers={"content-type": media_type})]
+    events: list[Event] = []
     with (
-        Client(transport=httpx.MockTransport(answer)) as client,
-        contextlib.closing(client.events(timeout=0.05)) as events,
+        Client(transport=httpx.MockTransport(lambda _: answers.pop())) as client,
+        contextlib.closing(client.events()) as listening,
+        contextlib.suppress(IndexError),  # there is no second connection
     ):
-        return [event for event in events if event.name != "reset"]
+        events.extend(event for event in listening if event.name != "reset")
+    return events
 
 
 @pytest.mark.parametrize(
