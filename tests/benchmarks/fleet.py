@@ -25,7 +25,7 @@ from tests.benchmarks.figures import Figure, shown, written
 from tests.benchmarks.fleet_losses import losses
 from tests.fleet_support import BareWorker, Machines, machines
 from tests.memory import folder as memory_folder
-from tests.postgres import free_port
+from tests.ports import free_port
 
 WORKERS = (1, 2, 4)
 PATIENTS = 60
