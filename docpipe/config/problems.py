@@ -47,7 +47,7 @@ class Problems:
     text: str
     keys: set[tuple[str, str]] = field(default_factory=set)
     """Sections and keys that have one."""
-    _found: list[tuple[int, str]] = field(default_factory=list)
+    _messages: list[tuple[int, str]] = field(default_factory=list)
 
     def add(self, error: ConfigError, section: str, key: str | None, number: int = 1) -> None:
         """Note an error of a key; a variable of the environment is named in its message."""
@@ -55,11 +55,11 @@ class Problems:
         variable = str(error).startswith("DOCPIPE_")
         line = None if variable else line_of(self.text, section, key, number)
         where = f"{self.file.name}, line {line}: " if self.file is not None and line else ""
-        self._found.append((line or 10**9, f"{where}{error}"))
+        self._messages.append((line or 10**9, f"{where}{error}"))
 
     def refuse(self) -> None:
         """Raises ConfigError where there are any: a sentence, or a line for each in the order of the file."""
-        lines = [message for _, message in sorted(self._found, key=lambda one: one[0])]
+        lines = [message for _, message in sorted(self._messages, key=lambda one: one[0])]
         if len(lines) == 1:
             raise ConfigError(lines[0])
         if lines:
