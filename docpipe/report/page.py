@@ -37,7 +37,7 @@ def page(report: Report, pictures: Mapping[str, bytes]) -> str:
         _timeline(report),
     ]
     policy = _POLICY.format(styles=" ".join(map(_hashed, styles)))
-    return (
+    head = (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
@@ -45,8 +45,9 @@ def page(report: Report, pictures: Mapping[str, bytes]) -> str:
         f"<title>Documents of patient {text(run.patient_id, marked=False)}</title>\n"
         f"{''.join(f'<style>{style}</style>' for style in styles)}\n</head>\n<body>\n"
         f"{_head(report, [(heading, name) for heading, name, body in sections if body])}<main>\n"
-        f"{''.join(section(*parts) for parts in sections)}</main>\n</body>\n</html>\n"
     )
+    pieces = (piece for parts in sections for piece in section(*parts))
+    return "".join((head, *pieces, "</main>\n</body>\n</html>\n"))
 
 
 @cache
