@@ -67,7 +67,9 @@ def _blocks(package: Package, main: str, objects: Objects) -> tuple[Block, ...]:
     lists = Lists(package.related(main, "numbering"), styles)
     body = Body(styles, lists, Chunks(package, main), objects.of(main))
     root = package.xml(main)
-    body.paper = UNKNOWN if any(local(element) == "background" for element in root) else WHITE
+    behind = (attribute(each, "behindDoc") in {"1", "true"} for each in root.iter("{*}anchor"))
+    coloured = any(local(element) == "background" for element in root) or any(behind)
+    body.paper = UNKNOWN if coloured else WHITE
     blocks = body.blocks(next((element for element in root if local(element) == "body"), root))
     kept = {
         (local(element), attribute(element, "id") or ""): element

@@ -90,7 +90,7 @@ def _content(
         case "presentation" | "drawing":
             blocks = tuple(_pages(reader, main, _masters(styles), slides=local(main) == "presentation"))
         case _:
-            with reader.on_paper(_paper_of(styles)):
+            with reader.on_paper(_paper_of(styles, root)):
                 blocks = reader.blocks(main)
     blocks = (*blocks, *beside(notes))
     around = Margins(styles, Body(Styles(styles), notes, controls, Changes(), objects))
@@ -145,8 +145,12 @@ def _limited(rows: Iterator[Row], left: list[int], warnings: list[str]) -> Itera
         yield number, cells
 
 
-def _paper_of(styles: Element | None) -> str:
-    """The colour of the pages of a text, unless one of them has another."""
+def _paper_of(styles: Element | None, root: Element) -> str:
+    """The colour of the pages of a text, unless one of them has another, or something is behind the text."""
+    for tree in (styles, root):
+        for each in tree.iter("{*}graphic-properties") if tree is not None else ():
+            if attribute(each, "run-through") == "background":
+                return UNKNOWN
     for each in styles.iter("{*}page-layout-properties") if styles is not None else ():
         filled, colour = attribute(each, "fill"), attribute(each, "background-color")
         if (filled or "none") != "none" or (colour or "transparent") not in {"transparent", "#ffffff"}:

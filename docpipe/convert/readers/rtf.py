@@ -35,6 +35,8 @@ _MARGINS: Final = {
 }  # fmt: skip
 _TOO_DEEP: Final = 10_000
 TRAILING: Final = "what follows the end of the text is left out; the original has it"
+_BEHIND: Final = re.compile(rb"\\background\b|\\shpfblwtxt1|fBehindDocument\}\s*\{\\sv 1")
+"""What may have another colour behind text: the page, and shapes below the text."""
 _CONTROL_WORD: Final = re.compile(rb"\\[a-z]")
 _IN_LISTS: Final = frozenset({"lists", "leveltext"})
 
@@ -97,7 +99,7 @@ class Rtf:
         self._colours = colours(self.data)
         self.papers = {number: of_background(code) for number, code in self._colours.items()}
         self._inks = {number: of_letters(code) for number, code in self._colours.items()}
-        self._paper = UNKNOWN if b"\\background" in self.data else WHITE
+        self._paper = UNKNOWN if _BEHIND.search(self.data) else WHITE
         self._sheet = sheet(self.data)
         for token in tokens(self.data):
             match token.kind:
