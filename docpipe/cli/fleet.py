@@ -75,7 +75,9 @@ async def _opened(config: Config, *, begins: bool) -> AsyncIterator[_Open]:
             await refuse_namespace(config, fleet.client)
         storage = open_storage(config)
         try:
-            yield _Open(FleetRuns(fleet.client, fleet.keys, config.fleet.prefix), storage, config)
+            notify = bool(config.notify.url)
+            runs = FleetRuns(fleet.client, fleet.keys, config.fleet.prefix, notify=notify)
+            yield _Open(runs, storage, config)
         finally:
             await storage.close()
 

@@ -5,7 +5,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, timedelta
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, Final, TypeVar
 
 import structlog
 from temporalio.api.enums.v1 import TaskQueueType
@@ -30,7 +30,7 @@ from docpipe.fleet.flow import CARD, NAME
 from docpipe.fleet.keys import Keyring
 from docpipe.fleet.messages import Card, Doing, Ended, Standing, Start
 from docpipe.fleet.queues import COMPUTE_S, PIPELINE, priority_key, run_queue
-from docpipe.fleet.views import FleetRun, as_it_stands, kept_of, pending_of, run_of
+from docpipe.fleet.views import FleetRun, Stand, as_it_stands, kept_of, pending_of, run_of
 from docpipe.model import Activity, Clock, RunIds, time_of
 
 log = structlog.get_logger(__name__)
@@ -53,16 +53,6 @@ _Handle = WorkflowHandle[Any, Any]
 _T = TypeVar("_T")
 
 
-class Stand(NamedTuple):
-    """How a run stands."""
-
-    now: StoredRun
-    run: FleetRun
-    """As Temporal lists it."""
-    standing: Standing | None
-    """What its workflow answered; None where it was not asked, or no worker answers."""
-
-
 @dataclass(eq=False)
 class FleetRuns:
     """Submits, lists, waits for, cancels and retries runs.
@@ -82,6 +72,8 @@ class FleetRuns:
     clock: Clock = time.time
     longest: int = 0
     """See `Start.longest`."""
+    notify: bool = False
+    """See `Start.notify`."""
     pipeline: int = PIPELINE
     """Of the release that begins runs."""
     _ids: RunIds = field(default_factory=RunIds)
@@ -113,6 +105,7 @@ class FleetRuns:
             priority=priority,
             created_at=now,
             longest=self.longest,
+            notify=self.notify,
         )
         handle = await self._start(start, WorkflowIDConflictPolicy.USE_EXISTING)
         known = await self.described(handle.id)
@@ -384,6 +377,7 @@ class FleetRuns:
             steps=kept_of(steps, first),
             begun=ended.begun if ended else [Activity.CREATE_TASK],
             longest=self.longest,
+            notify=self.notify,
         )
         try:
             handle = await self._start(start, WorkflowIDConflictPolicy.FAIL)

@@ -15,9 +15,11 @@ from docpipe.engine.restart import failure
 from docpipe.errors import RunError
 from docpipe.fleet.flow import CLEAR_SPOOL, RELEASE
 from docpipe.fleet.messages import Answer, Call
-from docpipe.fleet.queues import OF_ACTIVITY, Queue
+from docpipe.fleet.notices import sender
+from docpipe.fleet.queues import NOTICES, OF_ACTIVITY, Queue
 from docpipe.fleet.steps import Later, TemporalStep, attempt, last_state
 from docpipe.model import Activity
+from docpipe.notify import Delivery
 from docpipe.runtime.activity_log import ActivityLog, Entry
 
 METHODS: Final = {
@@ -43,6 +45,8 @@ class Doer:
     client: Client
     activities: Activities
     activity_log: ActivityLog
+    delivery: Delivery | None = None
+    """Sends notifications, None where no receiver is configured."""
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     under_way: dict[TemporalStep, str] = field(default_factory=dict)
     """The steps under way, with the name of each."""
@@ -56,6 +60,8 @@ class Doer:
             works.append(self._release())
         if name == Queue.TRACKER:
             works.append(self._clear_spool())
+        if name == NOTICES and self.delivery is not None:
+            works.append(sender(self.delivery))
         return works
 
     @property

@@ -27,7 +27,8 @@ from docpipe.engine.runfiles import files_in
 from docpipe.engine.wait_history import MOST, WaitHistory
 from docpipe.errors import DocpipeError, RunError
 from docpipe.fleet.messages import Active, Answer, Call, Card, Doing, Ended, Standing, Start
-from docpipe.fleet.queues import OF_ACTIVITY, Queue, priority_key, task_queue
+from docpipe.fleet.notices import notify_end
+from docpipe.fleet.queues import NOTICES, OF_ACTIVITY, Queue, priority_key, task_queue
 from docpipe.model import Activity, Wait
 from docpipe.results.report import History
 
@@ -310,6 +311,8 @@ class RetrievePatient:
         with contextlib.suppress(asyncio.CancelledError):  # it has ended already
             await _best_effort(CLEAR_SPOOL, [run.id], queue, RetryPolicy(maximum_attempts=3))
         workflow.upsert_memo({CARD: card})
+        if start.notify:
+            await notify_end(card, start.prefix, _queue(start, NOTICES))
         return Ended(card=card, steps=list(run.steps.values()), begun=start.begun)
 
     @workflow.signal

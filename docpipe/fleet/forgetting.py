@@ -9,6 +9,9 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from docpipe.config.config import Config
 from docpipe.errors import UnreachableError, UsageError
+from docpipe.fleet.flow import CARD
+from docpipe.fleet.messages import Card
+from docpipe.fleet.notices import notice_name
 from docpipe.fleet.opening import Fleet, open_fleet
 from docpipe.fleet.payloads import PAYLOADS
 
@@ -38,7 +41,8 @@ async def remove_histories(config: Config, patient_id: str) -> int:
     """
     async with open_fleet(config) as fleet:
         histories = await _histories(config, fleet, patient_id)
-        for workflow, run in histories:
+        notices = [(name, "") for name in await _notices(config, fleet, patient_id)]
+        for workflow, run in [*histories, *notices]:
             asked = DeleteWorkflowExecutionRequest(
                 namespace=config.fleet.namespace,
                 workflow_execution=WorkflowExecution(workflow_id=workflow, run_id=run),
@@ -72,6 +76,19 @@ async def _histories(config: Config, fleet: Fleet, patient_id: str) -> list[tupl
     except RPCError as error:
         raise _away(config, error) from error
     return histories
+
+
+async def _notices(config: Config, fleet: Fleet, patient_id: str) -> list[str]:
+    """The workflows that notify of the ends of a patient's runs, which may be there."""
+    prefix, names = config.fleet.prefix, set()
+    try:
+        for name in _names(config, fleet, patient_id):
+            async for one in fleet.client.list_workflows(f"WorkflowId = '{name}'"):
+                card: Card = await one.memo_value(CARD, type_hint=Card)
+                names |= {notice_name(prefix, card.run_id, retry) for retry in range(card.retries + 1)}
+    except RPCError as error:
+        raise _away(config, error) from error
+    return sorted(names)
 
 
 def _away(config: Config, error: RPCError) -> UnreachableError:

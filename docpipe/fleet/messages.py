@@ -7,7 +7,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from docpipe.checkpoints import Span, StoredStep
+from docpipe.checkpoints import RunEnd, Span, StoredStep
 from docpipe.model import Activity, RunState, Wait
 
 State = dict[str, Any]
@@ -40,6 +40,8 @@ class Start(Struct, kw_only=True, omit_defaults=True):
     """How often files of the run were missing from the spool."""
     longest: int = 0
     """Events after which a new history begins, where that is fewer than the server says; for tests."""
+    notify: bool = False
+    """Whether a receiver is notified of the end."""
 
 
 class Call(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -100,6 +102,14 @@ class Card(Struct, frozen=True, kw_only=True, omit_defaults=True):
     task_id: str | None = None
     error: str | None = None
     counts: dict[str, int] = {}
+
+
+class Notice(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The end of a run that a receiver is notified of."""
+
+    end: RunEnd
+    queue: str
+    """Of the workers that send it."""
 
 
 class Ended(Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -29,6 +29,9 @@ _BEGINNING: Final = 8
 _USUAL: Final = 3
 _URGENT: Final = 5
 DOWNLOADS: Final = "downloads"
+NOTICES: Final = "notices"
+"""Notifications have a queue of their own, so that an outage of their receiver delays nothing else."""
+_NOTICES: Final = 8
 OF_ACTIVITY: Final = {
     Activity.GET_PATIENT: Queue.BEGIN,
     Activity.CREATE_TASK: Queue.BEGIN,
@@ -67,7 +70,7 @@ def slots_of(queue: Queue, *, downloads: int, conversions: int) -> list[Slots]:
         return [Slots(queue, conversions + 1)]  # one more is fetched and stored meanwhile
     if queue is Queue.DOCEX:
         return [Slots(queue, _TASKS), Slots(DOWNLOADS, downloads)]
-    return [Slots(queue, _TASKS)]
+    return [Slots(queue, _TASKS), Slots(NOTICES, _NOTICES)]
 
 
 def task_queue(prefix: str, name: str, pipeline: int = PIPELINE) -> str:

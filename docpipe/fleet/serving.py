@@ -19,8 +19,11 @@ from docpipe.fleet.board import Board
 from docpipe.fleet.checks import refuse_unfit
 from docpipe.fleet.client import FleetRuns
 from docpipe.fleet.forgetful import Nothing
+from docpipe.fleet.indexing import Indexing
 from docpipe.fleet.mirroring import EVERY_S, Mirroring
+from docpipe.fleet.notices import NOTIFY
 from docpipe.fleet.opening import Fleet, open_fleet
+from docpipe.fleet.queues import run_queue
 from docpipe.fleet.replies import Replies
 from docpipe.fleet.standings import Standings
 from docpipe.fleet.views import FleetRun
@@ -122,6 +125,15 @@ class FleetServing:
         now = self.standings.of(stored)
         return stored if now is None else now.run
 
+    async def notices(self) -> tuple[int, int]:
+        """How many notifications wait, and how many were delivered and are still known of."""
+        queue = run_queue(self.config.fleet.prefix)
+        mine = f"WorkflowType = '{NOTIFY}' AND TaskQueue = '{queue}' AND ExecutionStatus = "
+        client = self.fleet.client
+        waiting = await self.asked(client.count_workflows(f"{mine}'Running'"))
+        delivered = await self.asked(client.count_workflows(f"{mine}'Completed'"))
+        return waiting.count, delivered.count
+
     async def answers(self) -> bool:
         """Whether Temporal does."""
         try:
@@ -174,6 +186,11 @@ async def open_serving(config: Config, *, clock: Clock = time.time) -> AsyncIter
         ConfigError: if a value of the configuration cannot be used.
         StateError: if the state folder, the storage or Temporal cannot be used.
     """
+    if config.schedule:
+        raise ConfigError(
+            "schedule: a fleet begins nothing by plan. Let a timer call `docpipe submit --patients FILE`, "
+            "and take [[schedule]] away."
+        )
     async with contextlib.AsyncExitStack() as stack:
         state = stack.enter_context(StateFolder(config.state_dir))
         store = await open_store(config, stack)
@@ -186,7 +203,7 @@ async def open_serving(config: Config, *, clock: Clock = time.time) -> AsyncIter
         await refuse_unfit(config, fleet, store)
         storage = open_storage(config, gates.storage)
         stack.push_async_callback(storage.close)
-        runs = FleetRuns(fleet.client, fleet.keys, config.fleet.prefix, clock)
+        runs = FleetRuns(fleet.client, fleet.keys, config.fleet.prefix, clock, notify=bool(config.notify.url))
         mirror = Mirroring(runs)
         stack.push_async_callback(mirror.rows.close)
         serving = FleetServing(
@@ -205,11 +222,14 @@ async def open_serving(config: Config, *, clock: Clock = time.time) -> AsyncIter
             replies=Replies(fleet.blobs, fleet.keys, config.fleet.prefix, clock),
             board=Board(store, gates),
         )
+        indexing = None
+        if serving.index is not None:
+            indexing = Indexing(serving.index, storage, mirror, state.path)
         await mirror.load()
         prepare_structs()
-        for work in (mirror.keep(), serving.follow(), serving.attend()):
-            task = asyncio.create_task(work)
-            stack.push_async_callback(_ended, task)
+        works = [mirror.keep(), serving.follow(), serving.attend(), *([indexing.keep()] if indexing else [])]
+        for work in works:
+            stack.push_async_callback(_ended, asyncio.create_task(work))
         yield serving
 
 

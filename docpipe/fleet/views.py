@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 from temporalio.api.enums.v1 import PendingActivityState
@@ -34,6 +34,16 @@ class FleetRun:
     stored: StoredRun
     workflow: str
     execution: str
+
+
+class Stand(NamedTuple):
+    """How a run stands."""
+
+    now: StoredRun
+    run: FleetRun
+    """As Temporal lists it."""
+    standing: Standing | None
+    """What its workflow answered; None where it was not asked, or no worker answers."""
 
 
 async def run_of(execution: WorkflowExecution) -> FleetRun:

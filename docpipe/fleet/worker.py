@@ -25,6 +25,7 @@ from docpipe.fleet.checks import refuse_unfit
 from docpipe.fleet.doing import Doer
 from docpipe.fleet.flow import RetrievePatient
 from docpipe.fleet.forgetful import Nothing
+from docpipe.fleet.notices import NotifyEnd
 from docpipe.fleet.opening import open_fleet
 from docpipe.fleet.probes import Probes, listening
 from docpipe.fleet.queues import COMPUTE_S, PIPELINE, Queue, run_queue, slots_of, task_queue
@@ -37,6 +38,7 @@ from docpipe.wiring.activities import open_activities
 from docpipe.wiring.backends import storage_folder
 from docpipe.wiring.fleet import open_store
 from docpipe.wiring.gates import Gates, open_gates
+from docpipe.wiring.notifications import make_delivery
 from docpipe.wiring.workers import CONVERTER, make_workers
 from docpipe.workers.machine import default_workers
 
@@ -104,7 +106,8 @@ async def working(
         alone = replace(config, search=replace(config.search, index=False))  # an index has one writer
         activities = await stack.enter_async_context(open_activities(alone, gates, spool, workers, clock))
         activity_log = await stack.enter_async_context(ActivityLog(state.path, clock))
-        doer = Doer(fleet.client, activities, activity_log)
+        delivery = make_delivery(config, activities.tracker.http, gates, clock)
+        doer = Doer(fleet.client, activities, activity_log, delivery)
         name = f"{socket.gethostname()}:{os.getpid()}"
         worker = FleetWorker(
             config=config, client=fleet.client, gates=gates, doer=doer, name=name, queues=queues
@@ -193,7 +196,7 @@ def _workers(worker: FleetWorker, pipeline: int) -> list[Worker]:
         Worker(
             client,
             task_queue=run_queue(prefix, pipeline),
-            workflows=[RetrievePatient],
+            workflows=[RetrievePatient, NotifyEnd],
             workflow_runner=UnsandboxedWorkflowRunner(),  # the pipeline is held to its rules by a test
             identity=worker.name,
             max_cached_workflows=_CACHED,
@@ -204,10 +207,12 @@ def _workers(worker: FleetWorker, pipeline: int) -> list[Worker]:
     conversions = convert.workers or default_workers(convert.memory)
     for queue in worker.queues:
         for slots in slots_of(queue, downloads=config.docex.max_downloads, conversions=conversions):
+            if not (works := worker.doer.of_queue(slots.name)):
+                continue
             of_queue = Worker(
                 client,
                 task_queue=task_queue(prefix, slots.name, pipeline),
-                activities=worker.doer.of_queue(slots.name),
+                activities=works,
                 identity=worker.name,
                 max_concurrent_activities=slots.tasks,
                 max_concurrent_activity_task_polls=min(_POLLS, slots.tasks),

@@ -1,9 +1,8 @@
 """Delivers notifications at least once each, through outages and restarts."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable
 from dataclasses import dataclass
-from http import HTTPStatus
 from typing import Any, Final, Protocol, Self
 
 import structlog
@@ -11,10 +10,8 @@ import structlog
 from docpipe.checkpoints import RunEnd
 from docpipe.checkpoints.outbox import Outbox
 from docpipe.errors import PoisonedError, ServiceError
-from docpipe.gates import Gate
-from docpipe.http import Http, Reach, Signed
-from docpipe.model import Clock, Ticket
-from docpipe.notify.events import Signer, event_of
+from docpipe.model import Clock
+from docpipe.notify.delivery import Delivery
 
 log = structlog.get_logger(__name__)
 
@@ -52,33 +49,14 @@ class Notifier:
 
     Args:
         outbox: the ends of runs that were not delivered.
-        http: the client.
-        gate: to the receiver.
-        url: of the receiver.
-        signer: signs each attempt.
-        hashed: makes the keyed hash of a patient's id; None where patients are not named.
+        delivery: sends them.
         clock: the wall clock.
     """
 
-    def __init__(
-        self,
-        outbox: Outbox,
-        http: Http,
-        gate: Gate,
-        *,
-        url: str,
-        signer: Signer,
-        hashed: Callable[[str], str] | None,
-        clock: Clock,
-    ) -> None:
+    def __init__(self, outbox: Outbox, delivery: Delivery, clock: Clock) -> None:
         self._outbox = outbox
-        self._http = http
-        self._gate = gate
-        self._url = url
-        self._signer = signer
-        self._hashed = hashed
+        self._delivery = delivery
         self._clock = clock
-        self._reach = Reach(url)
         self._ended = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._refused: set[str] = set()
@@ -95,7 +73,7 @@ class Notifier:
         """Deliver what waits if that is possible now, and stop."""
         if self._task is None:
             return
-        service = self._gate.service
+        service = self._delivery.gate.service
         if service.view().up and service.view().paused_since is None:
             await self._within(_LAST_S, self._empty())
         self._task.cancel()
@@ -115,9 +93,6 @@ class Notifier:
     def stopped(self) -> bool:
         """Whether the receiver has unsubscribed."""
         return self._stopped
-
-    def _signed(self, message: str, body: bytes) -> Signed:
-        return Signed(body, lambda: self._signer.headers(message, body))
 
     async def _empty(self) -> None:
         while not self._stopped and await self._outbox.waiting() > len(self._refused):
@@ -143,17 +118,8 @@ class Notifier:
 
     async def _deliver(self, end: RunEnd) -> bool:
         """Deliver one; returns False if that cannot even be tried now."""
-        body = event_of(end, self._hashed)
         try:
-            answer = await self._http.call(
-                "POST",
-                self._url,
-                gate=self._gate,
-                ticket=Ticket(end.run_id),
-                signed=self._signed(end.id, body),
-                own=_is_final,
-                reach=self._reach,
-            )
+            answer = await self._delivery.send(end)
         except PoisonedError as error:
             self._refused.add(end.id)
             log.warning("notification_refused", run_id=end.run_id, reason=str(error))
@@ -174,8 +140,3 @@ class Notifier:
                     cure="correct or remove notify.url, and start docpipe again",
                 )
         return True
-
-
-def _is_final(status: int, headers: Mapping[str, str], body: bytes) -> bool:  # noqa: ARG001 -- as of http.Own
-    """Only 410 Gone ends the delivery; every other refusal may pass, such as a 404 during a deployment."""
-    return status == HTTPStatus.GONE

@@ -255,7 +255,11 @@ class OnFleet:
 
     async def notifications(self) -> Notifications:
         """See Source."""
-        return Notifications(configured=False, waiting=0, delivered=0, last_at=None, stopped=False)
+        configured = bool(self.config.notify.url)
+        waiting, delivered = await _asked(self._serving.notices()) if configured else (0, 0)
+        return Notifications(
+            configured=configured, waiting=waiting, delivered=delivered, last_at=None, stopped=False
+        )
 
 
 async def _asked(answer: Awaitable[_T]) -> _T:

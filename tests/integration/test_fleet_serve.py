@@ -1,13 +1,22 @@
 """`docpipe serve` on a fleet: the page's API over Temporal, with one worker in this process."""
 
 import asyncio
+import contextlib
+from base64 import b64encode
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from typing import Any
 
 import aiohttp
 import pytest
 import pytest_asyncio
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 
+from docpipe.config.notify import Notify
+from docpipe.config.parsing import Secret
+from docpipe.config.schedule import Schedule
+from docpipe.errors import ConfigError
 from docpipe.fleet.worker import FleetWorker, working
 from tests.fleet_serve_support import FleetServed, serving
 from tests.fleet_support import Machines, machines
@@ -16,11 +25,43 @@ from tests.fleet_worker import CONVERTER, ENTERED, OPEN
 pytestmark = [pytest.mark.asyncio(loop_scope="module")]
 
 
+class Receiver:
+    """Takes notifications, unless it is away."""
+
+    def __init__(self) -> None:
+        self.url = ""
+        self.away = False
+        self.messages: list[str] = []
+        self.bodies: list[bytes] = []
+
+    async def receive(self, request: web.Request) -> web.Response:
+        if self.away:
+            return web.Response(status=503)
+        self.messages.append(request.headers["webhook-id"])
+        self.bodies.append(await request.read())
+        return web.Response(status=204)
+
+
+@contextlib.asynccontextmanager
+async def receiving() -> AsyncIterator[Receiver]:
+    """One that listens."""
+    receiver, app = Receiver(), web.Application()
+    app.router.add_post("/", receiver.receive)
+    server = TestServer(app)
+    await server.start_server()
+    receiver.url = str(server.make_url("/"))
+    try:
+        yield receiver
+    finally:
+        await server.close()
+
+
 class World:
     """A fleet with a worker and a service."""
 
-    def __init__(self, made: Machines, served: FleetServed, worker: FleetWorker) -> None:
+    def __init__(self, made: Machines, served: FleetServed, worker: FleetWorker, receiver: Receiver) -> None:
         self.machines = made
+        self.receiver = receiver
         self.worker = worker
         self.served = served
 
@@ -34,10 +75,14 @@ class World:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
-    async with machines(tmp_path_factory.mktemp("fleet")) as made:
-        config = made.config("worker")
-        async with working(config, converter=CONVERTER, inline=True) as worker, serving(made) as served:
-            yield World(made, served, worker)
+    async with machines(tmp_path_factory.mktemp("fleet")) as made, receiving() as receiver:
+        notify = Notify(url=receiver.url, secret=Secret(f"whsec_{b64encode(bytes(32)).decode()}"))
+        config = replace(made.config("worker"), notify=notify)
+        async with (
+            working(config, converter=CONVERTER, inline=True) as worker,
+            serving(made, notify=notify) as served,
+        ):
+            yield World(made, served, worker, receiver)
 
 
 async def test_a_run_from_end_to_end(world: World) -> None:
@@ -74,6 +119,9 @@ async def test_a_run_from_end_to_end(world: World) -> None:
     documents = (await served.get(f"/api/runs/{run_id}/documents"))["documents"]
     text = await served.ask("GET", documents[0]["files"]["text.md"])
     assert (text.status, bool(text.body)) == (200, True)
+    async with asyncio.timeout(30):
+        while (await served.get("/api/search?q=inner&patient=P100"))["total"] != 4:
+            await asyncio.sleep(0.1)
     report = await served.ask("GET", f"/api/runs/{run_id}/files/report.html")
     assert (report.status, b"P100" in report.body) == (200, True)
     patient = await served.get("/api/patients/P100")
@@ -132,8 +180,9 @@ async def test_runs_of_others(world: World) -> None:
         await runs.wait(submitted)
     ids = sorted((run.stored.run_id for run in submitted), reverse=True)
     async with asyncio.timeout(30):
-        while (await world.served.get("/api/runs?state=completed"))["runs"][0]["run_id"] != ids[0]:
-            await asyncio.sleep(0.1)
+        known = set[str]()
+        while not known >= set(ids):
+            known = {run["run_id"] for run in (await world.served.get("/api/runs?state=completed"))["runs"]}
     seen = []
     cursor: str | None = ""
     while cursor is not None:
@@ -207,8 +256,8 @@ async def _paused(served: FleetServed, name: str) -> bool:
     return True
 
 
-async def _until(true: Callable[[], bool]) -> None:
-    async with asyncio.timeout(30):
+async def _until(true: Callable[[], bool], seconds: float = 30) -> None:
+    async with asyncio.timeout(seconds):
         while not true():
             await asyncio.sleep(0.1)
 
@@ -244,6 +293,41 @@ async def test_the_workers_and_quotas(world: World) -> None:
             await asyncio.sleep(0.1)
     for one in (run_id, other_id):
         await world.until(one, "completed")
+
+
+async def test_a_receiver_is_notified_once(world: World) -> None:
+    """Of each end, also of one while it was away, without keeping the run unfinished."""
+    world.receiver.away = True
+    (run_id,) = await world.served.submit("P116")
+    await world.until(run_id, "completed")
+    assert (await world.served.get("/api/notifications"))["configured"]
+    assert f"msg_{run_id}_0" not in world.receiver.messages
+    world.receiver.away = False
+    await _until(lambda: f"msg_{run_id}_0" in world.receiver.messages, 60)
+    async with asyncio.timeout(60):
+        while (await world.served.get("/api/notifications"))["waiting"]:
+            await asyncio.sleep(0.2)
+    assert world.receiver.messages.count(f"msg_{run_id}_0") == 1
+    assert not [body for body in world.receiver.bodies if b"P116" in body]
+
+
+async def test_schedules_are_refused(world: World) -> None:
+    """With what to do instead."""
+    plan = Schedule(name="nightly", patients=("due",), every="1d")
+    with pytest.raises(ConfigError, match="Let a timer call"):
+        async with serving(world.machines, "planned", schedule=(plan,)):
+            pass
+
+
+async def test_a_patient_is_forgotten(world: World) -> None:
+    """Documents and histories go, and the list has no run any more."""
+    (run_id,) = await world.served.submit("P117")
+    await world.until(run_id, "completed")
+    answer = await world.served.ask("DELETE", "/api/patients/P117")
+    assert (answer.status, answer.json["runs"]) == (200, [run_id]), answer.body
+    assert answer.json["documents"] == 8
+    assert not (await world.served.get("/api/runs?q=P117"))["runs"]
+    assert (await world.served.ask("GET", f"/api/runs/{run_id}/documents")).status in (200, 404)
 
 
 async def test_health_and_metrics(world: World) -> None:

@@ -217,7 +217,12 @@ class QuotaStore:
             UnreachableError: if Redis does not answer.
         """
         keys = [self.key(name) for name in names]
-        return await self._ask(self._redis.eval(script, len(keys), *keys, *arguments))
+
+        async def answer() -> Any:
+            with _cancellation_kept():
+                return await self._redis.eval(script, len(keys), *keys, *arguments)
+
+        return await self._ask(answer())
 
     async def run(self, script: str, keys: Keys, arguments: Sequence[str | int]) -> list[Any]:
         """Run a script, and watch Redis' clock.
