@@ -169,8 +169,14 @@ def _effect(dxf: Element) -> Effect:
 def rules_of(opened: IO[bytes], effects: Sequence[Effect]) -> Rules:
     """The rules of a sheet, which stand behind its cells."""
     rules = Rules()
+    try:
+        behind = _behind(opened)
+    except MemoryError:
+        raise
+    except Exception:  # noqa: BLE001 - a damaged part raises a dozen types; its cells are read up to there
+        return rules
     ordered: list[tuple[int, Rule]] = []
-    for count, written in enumerate(_written(_behind(opened))):
+    for count, written in enumerate(_written(behind)):
         parser = etree.XMLParser(recover=True, resolve_entities=False, no_network=True, huge_tree=False)
         try:
             element = etree.fromstring(written, parser)

@@ -1,7 +1,11 @@
 """Conditional formatting by formulas, by whole areas, and with icons: what a sheet flags bears the word."""
 
+import io
+import zipfile
+
 import pytest
 
+from docpipe.convert.core.opc import SALVAGED
 from docpipe.convert.readers.conditions import RULED
 from docpipe.convert.readers.sheetareas import ICONS, is_top, threshold
 from docpipe.convert.readers.sheetformulas import (
@@ -68,6 +72,17 @@ def test_rules_are_judged(written, names, tmp_path):
     lines = outputs["text.md"].decode().splitlines()
     assert {line.split(" | ")[0][2:] for line in lines if "[red]" in line} == names
     assert done["warnings"] == []
+
+
+def test_damaged_sheet_is_read_up_to_there(tmp_path):
+    """Where its rules cannot be read, its cells still are."""
+    whole = sheet("<!-- " + "".join(f"{at:x}" for at in range(20_000)) + " -->" + FLAGGED["both"][0])
+    with zipfile.ZipFile(io.BytesIO(whole)) as package:
+        part = package.getinfo("xl/worksheets/sheet1.xml")
+    at = whole.index(part.filename.encode()) + len(part.filename) + part.compress_size // 2
+    done, outputs = run(tmp_path, whole[:at] + bytes(64) + whole[at + 64 :])
+    assert "| Potassium | 6.9 |" in outputs["text.md"].decode()
+    assert SALVAGED in done["warnings"]
 
 
 def icons(name, limits, more=""):
