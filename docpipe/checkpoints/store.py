@@ -309,12 +309,14 @@ def open_database(folder: Path, clock: Clock) -> Checkpoints:
         os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
         return Checkpoints(path, clock)
     except OSError as error:
-        raise StateError(f"{path} cannot be opened: {error.strerror}.") from error
+        trouble = trouble_of(error)
+        cure = f": {trouble.ending('state folder')}" if trouble else ""
+        raise StateError(f"{path} cannot be opened ({error.strerror}){cure}.") from error
     except sqlite3.OperationalError as error:
         if (trouble := trouble_of(error)) is None:
             raise _damaged(path, error) from error
         raise StateError(
-            f"{path} cannot be opened now ({error}): {trouble.sentence('state folder')}."
+            f"{path} cannot be opened now ({error}): {trouble.ending('state folder')}."
         ) from error
     except sqlite3.Error as error:
         raise _damaged(path, error) from error

@@ -20,6 +20,7 @@ log = structlog.get_logger(__name__)
 
 _T = TypeVar("_T")
 RETRY_S: Final = 10.0
+_CONTINUES: Final = ", and docpipe continues"
 LOG_EVERY_S: Final = 60.0
 """The same trouble is logged this often, however many runs wait for its end."""
 
@@ -37,6 +38,11 @@ class Trouble:
         """Cause and cure."""
         return f"{self.problem.format(what=what)}: {self.cure}"
 
+    def ending(self, what: str) -> str:
+        """Cause and cure where docpipe ends for it, as at the start."""
+        cure = self.cure.removesuffix(_CONTINUES)
+        return f"{self.problem.format(what=what)}: {cure}, then start docpipe again"
+
     def wait(self, what: str, since: float, until: float) -> Wait:
         """What a ticket shows meanwhile. Of a full disk `what` is enough: its kind says the rest."""
         return Wait(self.kind, what if self.kind is WaitKind.DISK else self.sentence(what), since, until)
@@ -45,7 +51,7 @@ class Trouble:
 _MORE_PROCESSES: Final = (
     "end other programs, or raise the limit of processes (ulimit -u, TasksMax, pids limit)"
 )
-FULL: Final = Trouble("the disk is full ({what})", "make room, and docpipe continues", WaitKind.DISK)
+FULL: Final = Trouble("the disk is full ({what})", f"make room{_CONTINUES}", WaitKind.DISK)
 OTHER: Final = Trouble("the {what} cannot be written", "see the log of the system, and the disk")
 NO_THREAD: Final = Trouble("no thread can be started", _MORE_PROCESSES)
 _NO_PROCESS: Final = Trouble("no process can be started", _MORE_PROCESSES)

@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import ArgumentError, InvalidRequestError, NoSuchModuleError
 
 from docpipe.errors import ConfigError, PatientError
+from docpipe.patients.places import Places
 from docpipe.patients.urls import connecting, display_name, parsed, read_only_file
 
 if TYPE_CHECKING:  # costs 0.1 s
@@ -93,6 +94,7 @@ class ServerLink:
         self.name = display_name(url)
         self._timeout = timeout
         self._options = sorted(url.query)
+        self._places = Places(pool)
         url, given = connecting(url, timeout, connect_timeout)
         self._engine = create_async_engine(
             url,
@@ -116,10 +118,14 @@ class ServerLink:
             TimeoutError: if it takes too long.
         """
         async with (
+            self._places.place(),
             asyncio.timeout(None if unhurried else self._timeout),
             self._connection() as connection,
         ):
-            return await connection.run_sync(work)
+            result = await connection.run_sync(work)
+            if self._places.scarce:
+                await connection.invalidate()
+            return result
 
     @contextlib.asynccontextmanager
     async def _connection(self) -> AsyncIterator["AsyncConnection"]:

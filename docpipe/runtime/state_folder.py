@@ -1,14 +1,19 @@
 """The state folder: private, and owned by one process at a time."""
 
+import errno
 import fcntl
 import os
 from pathlib import Path
-from typing import Self
+from typing import Final, Self
 
 import msgspec
 
 from docpipe.errors import StateError
+from docpipe.gates.local_trouble import trouble_of
 from docpipe.util.fsync import make_folder
+
+_NO_LOCKS: Final = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS)
+_NO_RIGHT: Final = (errno.EACCES, errno.EPERM)
 
 
 class InUseError(StateError):
@@ -36,21 +41,35 @@ class StateFolder:
                 folder.chmod(0o700)
             self._lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
-            raise StateError(
-                f"The state folder {self.path} cannot be written ({error.strerror}): "
-                "set state.dir to a folder that is yours, or mend its permissions."
-            ) from error
+            raise self._unusable(error) from error
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            os.ftruncate(self._lock, 0)
+            os.write(self._lock, msgspec.json.encode(_Lock(os.getpid())))
         except BlockingIOError as error:
             os.close(self._lock)
             raise InUseError(
                 f"The state folder {self.path} is in use by {holder(self.path)}: wait for it or stop it. "
                 "`docpipe status` shows its runs meanwhile."
             ) from error
-        os.ftruncate(self._lock, 0)
-        os.write(self._lock, msgspec.json.encode(_Lock(os.getpid())))
+        except OSError as error:
+            os.close(self._lock)
+            raise self._unusable(error) from error
         return self
+
+    def _unusable(self, error: OSError) -> StateError:
+        """The error of a folder that cannot be written or locked, with its cure."""
+        if error.errno in _NO_LOCKS:
+            return StateError(
+                f"The state folder {self.path} cannot be locked ({error.strerror}): its mount has no locks. "
+                "Set state.dir to a folder on a local disk, or mount it with locks (NFS: lockd)."
+            )
+        trouble = trouble_of(error)
+        if trouble is None or error.errno in _NO_RIGHT:
+            cure = "set state.dir to a folder that is yours, or mend its permissions"
+        else:
+            cure = trouble.ending("state folder")
+        return StateError(f"The state folder {self.path} cannot be written ({error.strerror}): {cure}.")
 
     def announce(self, address: str) -> None:
         """Write the address of the service into the lock file."""
@@ -101,6 +120,8 @@ def in_use(folder: Path) -> bool:
         fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)  # released at once
     except BlockingIOError:
         return True
+    except OSError:  # its mount has no locks, so nobody holds one
+        return False
     finally:
         os.close(lock)
     return False

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 
 from docpipe.config.config import Patients
+from docpipe.errors import DatabaseDownError
 from docpipe.model import Patient
 from docpipe.patients import PatientDatabase
 from tests.pgbouncer import pooled
@@ -28,6 +29,21 @@ async def test_transaction_mode(postgres: Postgres) -> None:
                 assert await database.check() == len(IDS)
                 people = await asyncio.gather(*map(database.find, IDS))
                 assert people == [Patient(id_, "Ann", "Lee", "1957-03-31", "female", "12345") for id_ in IDS]
+
+
+async def test_session_mode_with_fewer_connections(postgres: Postgres) -> None:
+    """docpipe learns how many the pooler has: nobody is left out."""
+    url = await postgres.fresh("fewer", TABLE)
+    with pooled(postgres, url, mode="session", size=2) as through:
+        async with contextlib.aclosing(PatientDatabase(through, Patients(pool=5, timeout=2.0))) as database:
+
+            async def find(id_: str) -> str:
+                while True:
+                    with contextlib.suppress(DatabaseDownError):
+                        return (await database.find(id_)).id
+
+            for _ in range(2):
+                assert await asyncio.gather(*map(find, IDS)) == IDS
 
 
 async def test_session_mode_with_as_many_connections(postgres: Postgres) -> None:

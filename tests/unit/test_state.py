@@ -1,5 +1,6 @@
 """The state folder: one owner, private, refused in a sentence."""
 
+import errno
 import os
 import subprocess
 import sys
@@ -41,6 +42,33 @@ def test_folder_that_cannot_be_written(tmp_path: Path) -> None:
         (tmp_path / "closed").mkdir(mode=0o500)
         with pytest.raises(StateError, match="permissions"), StateFolder(tmp_path / "closed" / "state"):
             pass
+
+
+@pytest.mark.parametrize(
+    ("call", "number", "cure"),
+    [
+        ("fcntl.flock", errno.ENOLCK, "its mount has no locks"),
+        ("fcntl.flock", errno.EOPNOTSUPP, "its mount has no locks"),
+        ("os.write", errno.ENOSPC, "make room, then start docpipe again"),
+        ("os.open", errno.EROFS, "mount it so that it can be written, then start docpipe again"),
+        ("os.open", errno.EACCES, "mend its permissions"),
+    ],
+)
+def test_what_the_system_refuses_has_its_own_cure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str, number: int, cure: str
+) -> None:
+    """Locks that a mount lacks, a full disk, and a lack of rights: docpipe ends for each, with its cure."""
+
+    def refuse(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    folder = StateFolder(tmp_path / "state")
+    monkeypatch.setattr(call, refuse)
+    with pytest.raises(StateError, match=cure) as error, folder:
+        pass
+    monkeypatch.undo()
+    assert "docpipe continues" not in str(error.value)
+    assert not in_use(tmp_path / "state")
 
 
 def test_a_service_tells_its_address(tmp_path: Path) -> None:
