@@ -32,7 +32,7 @@ class Places:
 
     @property
     def scarce(self) -> bool:
-        """Whether there are fewer than connections of the pool: then none may be kept while it is not used."""
+        """Whether there are fewer than connections of the pool; then none may be kept unused."""
         return self.most < self._all
 
     @contextlib.asynccontextmanager
