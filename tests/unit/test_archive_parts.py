@@ -1,7 +1,9 @@
 """Archives that break off, come in parts that nobody asked for, or whose links are refused."""
 
 import asyncio
+import gzip
 import hashlib
+import zlib
 from dataclasses import asdict
 from types import SimpleNamespace
 
@@ -229,6 +231,25 @@ async def test_a_link_that_is_refused_gives_way_to_a_fresh_one(tmp_path, status)
     with pytest.raises(ArchiveError, match=str(status)):
         await downloaded(behave, tmp_path / "a.zip", fresh_link)
     assert len(asked) == TRIES_LINK
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "deflate"])
+async def test_an_archive_that_comes_encoded_is_decoded(tmp_path, encoding):
+    """Proxies compress whatever is asked for; size and checksum are those of the archive."""
+
+    async def behave(request):
+        asked.append(request.headers.get("Range"))
+        packed = gzip.compress(BODY) if encoding == "gzip" else zlib.compress(BODY)
+        headers = {"Content-Encoding": encoding, "ETag": '"1"', "Content-Type": "application/zip"}
+        if len(asked) > 1:
+            return web.Response(body=packed, headers=headers)
+        return web.Response(body=packed[: len(packed) // 2], headers=headers)
+
+    asked = []
+    found, _ = await downloaded(behave, tmp_path / "a.zip")
+    assert found == FOUND
+    assert (tmp_path / "a.zip").read_bytes() == BODY
+    assert asked == [None, None]
 
 
 def test_content_range_is_read_as_rfc_9110_has_it(tmp_path):

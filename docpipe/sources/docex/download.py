@@ -22,6 +22,7 @@ from docpipe.model import Clock, Step, Wait, WaitKind
 from docpipe.results.search import ArchiveLink
 from docpipe.results.states import PartialDownload
 from docpipe.sources.docex.partial import Part, measured, write
+from docpipe.sources.encodings import DamagedError, decoded
 
 log = structlog.get_logger(__name__)
 
@@ -153,6 +154,8 @@ class Downloader:
             answer = await self._fetch(step, fetch, archive, part)
         except DownloadError:  # the gate has counted it, and decides when to retry
             return None
+        except DamagedError:  # what was written of it is not what the exchange declares, or no archive
+            return HTTPStatus.OK
         except OSError as error:
             if (trouble := trouble_of(error)) is None:
                 raise ArchiveError(f"The spool cannot be written: {error.strerror}.") from error
@@ -164,7 +167,7 @@ class Downloader:
 
     async def _fetch(self, step: Step, fetch: Fetch, archive: ArchiveLink, part: Part) -> Answer:
         url = urljoin(self.config.base_url, archive.url)
-        async with fetch.open(url, part.headers(), Ask(own=_is_own)) as response:
+        async with fetch.open(url, part.headers(), Ask(own=_is_own, encoded=True)) as response:
             if response.status in _BODY_COMES:
                 if (start := part.start(response)) is None:
                     log.warning("range_not_as_requested", run_id=step.ticket.run_id)
@@ -172,8 +175,9 @@ class Downloader:
                 else:
                     await asyncio.to_thread(part.begin, start)
                     etag = response.headers.get("ETag", part.etag if start else None)
-                    step.note(PartialDownload(etag=etag))
-                    chunks = measured(step.ticket, start, archive.size, response.chunks())
+                    encoded = "Content-Encoding" in response.headers  # then the rest cannot be requested
+                    step.note(PartialDownload(etag=None if encoded else etag))
+                    chunks = measured(step.ticket, start, archive.size, decoded(response))
                     await write(part.path, start, chunks)
             return Answer(response.status, response.headers, None)
 

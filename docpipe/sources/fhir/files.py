@@ -18,6 +18,7 @@ from docpipe.http import Ask, Download, DownloadError, Fetch, origin_of
 from docpipe.http.redirects import address, operation_of
 from docpipe.model import Clock, Ticket, Wait, WaitKind
 from docpipe.sources.docex.partial import Part, write
+from docpipe.sources.encodings import DamagedError, decoded
 from docpipe.sources.fhir.arrived import (
     ANOTHER,
     NDJSON,
@@ -33,10 +34,8 @@ from docpipe.sources.fhir.vocabulary import parsed
 from docpipe.sources.fhir.wire import (
     FHIR,
     LARGEST_WORD,
-    DamagedError,
     Wire,
     broken,
-    decoded,
     is_own,
     publish,
     refused,

@@ -1,8 +1,7 @@
 """Requests to a FHIR server, through its gates until answered; which addresses get credentials."""
 
 import asyncio
-import zlib
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from json import dumps as json_of
@@ -33,6 +32,7 @@ from docpipe.http.redirects import address, operation_of
 from docpipe.http.verdicts import describe_probe
 from docpipe.model import Ticket, Wait, WaitKind
 from docpipe.sources.docex.partial import write
+from docpipe.sources.encodings import DamagedError, decoded
 from docpipe.sources.fhir.doubts import Doubt, Experience, Refusal
 from docpipe.sources.fhir.resources import Resource
 from docpipe.sources.fhir.vocabulary import Issues, outcome, parsed
@@ -53,10 +53,6 @@ AGAIN_S: Final = 5.0
 """A refusal is requested again after this many seconds, before it is final."""
 _HEAD: Final = 1024
 _NOT_FINAL: Final = (HTTPStatus.BAD_GATEWAY, HTTPStatus.GATEWAY_TIMEOUT)
-
-
-class DamagedError(Exception):
-    """A body is not encoded as its Content-Encoding says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -344,30 +340,3 @@ def publish(part: Path, path: Path) -> None:
     sync_file(part)
     part.replace(path)
     sync_folder(path.parent)
-
-
-async def decoded(answer: Download) -> AsyncIterator[bytes]:
-    """Yield the decoded body of an answer.
-
-    Raises:
-        DownloadError: if it breaks off.
-        DamagedError: if it is not encoded as its Content-Encoding says.
-    """
-    encoding = answer.headers.get("Content-Encoding", "identity").strip().lower()
-    if encoding in ("identity", ""):
-        async for chunk in answer.chunks():
-            yield chunk
-        return
-    if encoding not in ("gzip", "x-gzip", "deflate"):
-        raise ServiceError("The exchange sends a file encoded in a way that docpipe did not ask for.")
-    machine = zlib.decompressobj(zlib.MAX_WBITS | 32)
-    try:
-        async for chunk in answer.chunks():
-            rest = chunk
-            while rest and not machine.eof:
-                yield machine.decompress(rest, 2**20)
-                rest = machine.unconsumed_tail
-    except zlib.error as error:
-        raise DamagedError from error
-    if not machine.eof:
-        raise DamagedError
