@@ -25,6 +25,8 @@ CONNECT_S: Final = 10.0
 KEEPALIVE_S: Final = 4.0
 """Below what common servers keep (gunicorn 2 to 5 s, uvicorn and Node 5 s): a POST that meets a connection
 which its server has just closed is a lost POST."""
+LONGEST_HEADER_B: Final = 64 * 2**10
+"""Policies and signed addresses are longer than the 8 KiB that aiohttp takes."""
 _TOO_MANY: Final = 429
 
 
@@ -99,6 +101,8 @@ class Http:
             # A body cut off within gzip reads as complete, so none is asked for.
             headers={"User-Agent": f"docpipe/{__version__}", "Accept-Encoding": "identity"},
             trust_env=False,
+            max_line_size=LONGEST_HEADER_B,
+            max_field_size=LONGEST_HEADER_B,
             trace_configs=[self._har.trace()] if self._har else None,
         )
 

@@ -283,6 +283,16 @@ async def test_nothing_is_looked_up_when_nothing_was_sent_or_the_answer_was_429(
     assert answer.ok
 
 
+async def test_long_headers_are_read():
+    """A policy, or a signed address, of some 60 KiB; one without end is no answer."""
+    value = "x" * 60_000
+    answer, server, _ = await ask(script(status(500, headers={"X": "x" * 70_000}), ok()))
+    assert (answer.status, len(server.seen)) == (200, 2)
+    answer, _, process = await ask(script(lambda: web.json_response({}, headers={"X-Policy": value})))
+    assert answer.headers["X-Policy"] == value
+    assert process.service._all.failures == 0
+
+
 @pytest.mark.parametrize("code", [301, 302, 303, 307, 308])
 async def test_follows_redirects_within_the_origin(code):
     """A GET follows each kind of redirect; every hop passes the gate."""
