@@ -100,6 +100,7 @@ KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
         _ODF + "presentation": Kind("an OpenDocument presentation", ".odp", "from_odf"),
         _ODF + "presentation-template": Kind("an OpenDocument presentation", ".otp", "from_odf"),
         _ODF + "graphics": Kind("an OpenDocument drawing", ".odg", "from_odf"),
+        _ODF + "graphics-template": Kind("an OpenDocument drawing", ".otg", "from_odf"),
         _ODF + "flat": Kind("an OpenDocument file", ".fodt", "from_odf"),
         "application/epub+zip": Kind("an e-book", ".epub"),
         "image/svg+xml": Kind("an SVG drawing", ".svg", "from_svg"),

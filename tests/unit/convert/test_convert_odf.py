@@ -1,5 +1,8 @@
 """OpenDocument: what text means by its looks, lists, tables, controls and what stands on each page."""
 
+import io
+import zipfile
+
 import pytest
 
 from docpipe.convert.readers.runs import CHANGED, HIDDEN
@@ -357,3 +360,15 @@ def test_a_value_without_its_text_is_shown(tmp_path):
         'office:value="7.4"/></table:table-row></table:table>'
     )
     assert "7.4" in text_of(tmp_path, odf(body, "spreadsheet"))
+
+
+def test_template_of_a_drawing_is_read(tmp_path):
+    """As the templates of texts, sheets and presentations are."""
+    frame = "<draw:frame><draw:text-box><text:p>left lung</text:p></draw:text-box></draw:frame>"
+    drawing = odf(f"<draw:page>{frame}</draw:page>", "drawing")
+    wanted = b"application/vnd.oasis.opendocument.graphics-template"
+    out = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(drawing)) as old, zipfile.ZipFile(out, "w") as new:
+        for name in old.namelist():
+            new.writestr(name, wanted if name == "mimetype" else old.read(name))
+    assert "left lung" in text_of(tmp_path, out.getvalue(), more={"libreoffice": False})
