@@ -281,7 +281,7 @@ def numbers(*arguments: Any) -> list[float]:
     return [each for each in _flat(arguments) if isinstance(each, float)]
 
 
-def _found(part: Any, whole: Any, *, folded: bool) -> float:
+def _position(part: Any, whole: Any, *, folded: bool) -> float:
     one, other = text_of(part), text_of(whole)
     if folded and re.search(r"[*?~]", one):
         raise FormulaError
@@ -323,8 +323,8 @@ _FUNCTIONS: Final[Mapping[str, Callable[..., Any]]] = {
     "LEFT": lambda a, b=1.0: text_of(a)[: int(number_of(b))],
     "RIGHT": lambda a, b=1.0: text_of(a)[-int(number_of(b)) :] if number_of(b) >= 1 else "",
     "MID": _mid,
-    "SEARCH": lambda a, b: _found(a, b, folded=True),
-    "FIND": lambda a, b: _found(a, b, folded=False),
+    "SEARCH": lambda a, b: _position(a, b, folded=True),
+    "FIND": lambda a, b: _position(a, b, folded=False),
     "ABS": lambda a: abs(number_of(a)),
     "INT": lambda a: number_of(a) // 1,
     "MOD": lambda a, b: number_of(a) % number_of(b),
