@@ -274,8 +274,7 @@ class Service:
 
     def failed(self, call: Call, failure: Failure) -> None:
         """An attempt of the call failed."""
-        counts = self._weigh(call)
-        call.strange = failure.stranger
+        counts = self._weigh(call, failure)
         now, retry_after = self._loop.time(), failure.retry_after
         if call is self._prober:
             self._prober = None
@@ -292,12 +291,13 @@ class Service:
 
     # Who is to blame
 
-    def _weigh(self, call: Call) -> bool:
+    def _weigh(self, call: Call, failure: Failure) -> bool:
         """Note a failure of the call; return whether it counts against the service.
 
         It does not if others were answered since the call failed before.
         """
         run, every, tally = _run(call), self._all, self._tallies[call.operation]
+        call.strange = failure.stranger
         if not call.failures:
             call.answers_before, call.failures_before = every.answers, every.failures
             call.own_answers_before, call.own_failures_before = tally.answers, tally.failures

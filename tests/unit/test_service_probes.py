@@ -434,3 +434,15 @@ async def test_pauses_of_a_service_and_of_everything_hold_beside_each_other():
     world.service.unpause()
     await task
     assert world.service.paused_since is None
+
+
+@pytest.mark.parametrize("same", [True, False])
+async def test_a_stranger_at_one_path_blames_no_call(same):
+    """Other runs' answers blame a call only if they are to the same operation: proxies judge by path."""
+    world = World()
+    service, gate = world.service, world.gates["ask"]
+    call = gate.call(Ticket("bad"), "POST 3")
+    for number in range(30):
+        service.failed(call, Failure("a web page instead of an answer", status=403, stranger=True))
+        service.answered(gate.call(Ticket(f"good{number}"), "POST 3" if same else "GET 4"))
+    assert service.poisoned(call) is same

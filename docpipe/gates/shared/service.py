@@ -121,7 +121,7 @@ class SharedService(Service):
 
     def failed(self, call: Call, failure: Failure) -> None:
         """See `Service`."""
-        counts, probe = self._weigh(call), self._probe_of(call)
+        counts, probe = self._weigh(call, failure), self._probe_of(call)
         if counts or probe:
             self._failures_noted = True
             self._report("failed", probe, failure.sentence, failure.retry_after)
