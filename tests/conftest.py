@@ -50,6 +50,7 @@ _SLOW_PLACES = (
     "simulation/test_lost_answers.py::test_dead_before_the_answer",
     "simulation/test_mixups.py::test_whatever",
     "simulation/test_outages.py::test_a_thousand_patients_and_two_hours_of_outage",
+    "simulation/test_plan.py::test_within_five_percent",
     "simulation/test_polling.py::test_three_hundred_searches_in_flight",
     "simulation/test_soak.py",
     "simulation/test_tracing.py::test_a_collector_that_is_down",
