@@ -52,8 +52,8 @@ async def test_the_timeline(box: Box) -> None:
     assert re.search(r"DocEx_CheckStatus +1 +ready after \d+ question", output)
     await box.run("resume")
     output = (await box.run("status", "P123", "--activities")).out
-    assert re.search(r"ConvertFile +Labs/Damaged\.pdf +1 +failed: The PDF is cut short", output)
-    assert re.search(r"DocEx_DownloadAndExtract +1 +\d+ bytes, \d+ files", output)
+    assert re.search(r"ConvertFile +Labs/Damaged\.pdf +1 +could not be read: The PDF is cut short", output)
+    assert re.search(r"DocEx_DownloadAndExtract +1 +[\d.]+ [kM]B, \d+ files", output)
     refused = await box.run("status", "--activities")
     assert (refused.status, "Name a run" in refused.err) == (2, True)
 
