@@ -2,9 +2,10 @@
 
 import asyncio
 import contextlib
+import functools
 import random
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -19,12 +20,10 @@ from docpipe.engine.tracing import traced
 from docpipe.errors import StateError, UsageError
 from docpipe.gates import Observer, Quota, Service
 from docpipe.model import Activity, Clock, RunIds
-from docpipe.notify import Notifier
 from docpipe.patients import PatientDatabase
 from docpipe.runtime.activity_log import ActivityLog
 from docpipe.runtime.retention import tidied
 from docpipe.runtime.state_folder import StateFolder
-from docpipe.schedule import Scheduler
 from docpipe.search import SearchIndex
 from docpipe.storage import Storage
 from docpipe.wiring.activities import open_activities
@@ -32,7 +31,6 @@ from docpipe.wiring.backends import storage_folder
 from docpipe.wiring.fleet import open_store
 from docpipe.wiring.gates import Gates, open_gates, rates
 from docpipe.wiring.notifications import make_notifier
-from docpipe.wiring.schedules import make_scheduler
 from docpipe.wiring.workers import CONVERTER, conversion, make_workers
 from docpipe.workers.inline import InlineWorkers
 from docpipe.workers.pool import Workers
@@ -40,6 +38,8 @@ from docpipe.workers.rooms import remove_tree
 
 if TYPE_CHECKING:  # of the extra docpipe[fleet]
     from docpipe.gates.shared import QuotaStore
+    from docpipe.notify import Notifier
+    from docpipe.schedule import Scheduler
 
 __all__ = ["CONVERTER", "Docpipe", "conversion", "make_workers", "opened"]
 
@@ -68,15 +68,20 @@ class Docpipe:
     observers: list[Observer]
     """Called with every attempt on the wire."""
     gates: Gates
-    scheduler: Scheduler
-    """Begins runs by plan while it is entered, which `docpipe serve` does."""
-    notifier: Notifier | None = None
+    schedules: "Callable[[], Scheduler]"
+    """Makes `scheduler`, always the same one."""
+    notifier: "Notifier | None" = None
     """Notifies a receiver of ended runs, None where none is configured."""
 
     @property
     def index(self) -> SearchIndex | None:
         """Full-text search in the storage; None where `search.index` is false."""
         return self.activities.index
+
+    @property
+    def scheduler(self) -> "Scheduler":
+        """Begins runs by plan while it is entered, which `docpipe serve` does."""
+        return self.schedules()
 
     async def pause(self, name: str | None) -> None:
         """Pause a service, or everything if there is no name. A pause survives restarts.
@@ -180,9 +185,21 @@ async def opened(
             quotas=gates.quotas,
             observers=gates.observers,
             gates=gates,
-            scheduler=make_scheduler(config, memory.checkpoints, activities.patients.database, engine),
+            schedules=functools.cache(
+                functools.partial(
+                    _scheduler, config, memory.checkpoints, activities.patients.database, engine
+                )
+            ),
             notifier=notifier,
         )
+
+
+def _scheduler(
+    config: Config, checkpoints: Checkpoints, patients: PatientDatabase, engine: Engine
+) -> "Scheduler":
+    from docpipe.wiring.schedules import make_scheduler  # noqa: PLC0415 -- only a service needs it
+
+    return make_scheduler(config, checkpoints, patients, engine)
 
 
 @dataclass(frozen=True, slots=True)

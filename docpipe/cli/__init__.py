@@ -92,7 +92,22 @@ def _failed(args: argparse.Namespace, message: str, status: int) -> int:
     return status
 
 
+def _import_structlog() -> None:
+    """Import structlog without rich, which it would import for tracebacks with the values of variables.
+
+    Those are never logged, and the import takes as long as all of docpipe's own modules of a command.
+    """
+    if "structlog" in sys.modules or "rich" in sys.modules:
+        return
+    sys.modules["rich"] = None  # type: ignore[assignment]  # so an import of it fails
+    try:
+        importlib.import_module("structlog")
+    finally:
+        del sys.modules["rich"]
+
+
 def _command(args: argparse.Namespace, begin: Callable[[], object]) -> int:
+    _import_structlog()
     from docpipe.runtime import hardening, logs  # noqa: PLC0415 -- not needed for --help
 
     if not args.debug:  # who debugs may look into it

@@ -1,8 +1,8 @@
 """The patients database: any that SQLAlchemy supports, and the import into a file."""
 
 from docpipe.patients.csvfiles import ListError, Refused, ids_of, read_csv, read_ids
-from docpipe.patients.database import PatientDatabase
 from docpipe.patients.filters import Filter
+from docpipe.patients.opened import PatientDatabase
 from docpipe.patients.people import COLUMNS, SEXES, checked
 from docpipe.patients.people import impossible as is_impossible_id
 

@@ -1,4 +1,4 @@
-"""The patients database: look-ups, lists and imports."""
+"""Any database that SQLAlchemy supports: look-ups, lists and imports."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -26,19 +26,10 @@ _TABLE: Final = sa.Table(
 )
 
 
-class PatientDatabase:
-    """The patients database. It is read only, except for the import into an SQLite file; close it after use.
+class SqlDatabase:
+    """What `opened.PatientDatabase` does, with methods of the same names, arguments and errors."""
 
-    Args:
-        url: an SQLAlchemy URL.
-        config: table, columns or queries, and the limits.
-
-    Raises:
-        ConfigError: if a key cannot be used. No connection is made yet.
-    """
-
-    def __init__(self, url: str, config: Patients | None = None) -> None:
-        config = config or Patients()
+    def __init__(self, url: str, config: Patients) -> None:
         self._own_table = not (config.table or config.columns or config.query)
         self._question = question_of(config.table, dict(config.columns), config.query, config.list_query)
         self._link = link_to(
@@ -55,12 +46,7 @@ class PatientDatabase:
         await self._link.close()
 
     async def find(self, patient_id: str) -> Patient:
-        """Look a patient up; makes one attempt.
-
-        Raises:
-            PatientError: if there is no such patient, or the row cannot be used.
-            DatabaseDownError: if no patient can be looked up now.
-        """
+        """As of PatientDatabase."""
         if impossible(patient_id):
             raise nobody(patient_id)
         return one(
@@ -68,13 +54,7 @@ class PatientDatabase:
         )
 
     async def each(self, work: Callable[[dict[str, str]], None], filters: Sequence[Filter] = ()) -> None:
-        """Call `work` with every row, in the order of ids, as texts by docpipe's column names.
-
-        Raises:
-            PatientError: if the table or the query cannot be used.
-            UsageError: if a filter cannot be used.
-            DatabaseDownError: if the database cannot be reached.
-        """
+        """As of PatientDatabase."""
         failed: list[BaseException] = []
 
         def hand_over(connection: sa.Connection) -> None:
@@ -90,15 +70,7 @@ class PatientDatabase:
             raise failed[0]
 
     async def check(self) -> int | None:
-        """Check that patients can be looked up: the database answers, and has the table and its columns.
-
-        Returns:
-            The number of patients; None with `patients.query`, which cannot count them.
-
-        Raises:
-            PatientError: if the file, table or a column is missing or may not be read.
-            DatabaseDownError: if the database cannot be reached.
-        """
+        """As of PatientDatabase."""
 
         def look(connection: sa.Connection) -> int | None:
             self._question.find(connection, "0")
@@ -134,12 +106,7 @@ class PatientDatabase:
         return error
 
     async def put(self, patients: Sequence[Patient]) -> None:
-        """Add patients; a patient that exists is replaced.
-
-        Raises:
-            UsageError: if the database is not docpipe's own.
-            StateError: if it cannot be written.
-        """
+        """As of PatientDatabase."""
         if not isinstance(self._link, FileLink) or not self._own_table:
             raise UsageError(
                 "Patients can be imported into docpipe's own SQLite file only; "
@@ -161,15 +128,7 @@ class PatientDatabase:
             raise StateError(f"The patients database {self.name} cannot be written.") from error
 
     async def remove(self, patient_id: str) -> bool:
-        """Remove a patient from docpipe's own SQLite file and overwrite the row.
-
-        Returns:
-            Whether there was such a patient.
-
-        Raises:
-            UsageError: if the database is not docpipe's own.
-            StateError: if it cannot be written.
-        """
+        """As of PatientDatabase."""
         if not isinstance(self._link, FileLink) or not self._own_table:
             raise UsageError("Patients can be removed from docpipe's own SQLite file only.")
         removed = 0

@@ -8,7 +8,7 @@ from docpipe.gates import Failure, Gate
 from docpipe.gates.attempts import AttemptError, admitted, attempt
 from docpipe.gates.line import Slots
 from docpipe.model import Patient, Ticket
-from docpipe.patients.database import PatientDatabase
+from docpipe.patients.opened import PatientDatabase
 
 _ANSWERS: Final = (DatabaseDownError, PatientError)
 

@@ -12,9 +12,10 @@ import sqlalchemy as sa
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchTableError, SAWarning
 
 from docpipe.errors import ConfigError, PatientError, UsageError
-from docpipe.patients.filters import Filter, bound_type, value_of
+from docpipe.patients.filters import Filter
 from docpipe.patients.people import COLUMNS, OPTIONAL
 from docpipe.patients.troubles import outage_of
+from docpipe.patients.values import bound_type, value_of
 
 Row = Mapping[str, Any]
 _AT_A_TIME: Final = 500

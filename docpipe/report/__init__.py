@@ -5,7 +5,6 @@ from typing import Final
 
 from docpipe.report.digest import digest
 from docpipe.report.findings import not_read, problems, to_check
-from docpipe.report.page import page
 from docpipe.report.pictures import NAME as PICTURE
 from docpipe.report.pictures import fitting, pictured
 from docpipe.results.report import Facts, Report
@@ -26,6 +25,8 @@ def build(facts: Facts, pictures: Mapping[str, bytes | None] | None = None) -> t
         The JSON report, the HTML page, and the Markdown digest of at most 65,536 characters. The same facts
         and pictures make the same reports.
     """
+    from docpipe.report.page import page  # noqa: PLC0415 -- not needed before the first request
+
     report = Report(
         schema=SCHEMA,
         schema_version=SCHEMA_VERSION,

@@ -234,7 +234,7 @@ async def test_options_that_the_driver_does_not_take(
     async def disposed():
         """There is nothing to let go of."""
 
-    monkeypatch.setattr(database._link, "_engine", SimpleNamespace(connect=connect, dispose=disposed))
+    monkeypatch.setattr(database._sql._link, "_engine", SimpleNamespace(connect=connect, dispose=disposed))
     with pytest.raises(ConfigError, match=r"does not take its options \(\w+\): colour") as refused:
         await database.find("P1")
     assert "s3cret" not in str(refused.value)
