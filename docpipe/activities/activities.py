@@ -19,7 +19,7 @@ from msgspec.structs import replace
 from docpipe import report
 from docpipe.activities.appending import append
 from docpipe.activities.changes import changes_of
-from docpipe.activities.spool import SIBLINGS, make_empty, write_siblings
+from docpipe.activities.spool import OUT, SIBLINGS, OutFolders, make_empty, write_siblings
 from docpipe.convert.core.detect import detect_by_head
 from docpipe.convert.core.kinds import kind_of
 from docpipe.errors import WorkerError
@@ -37,6 +37,7 @@ from docpipe.results.files import (
     Stored,
     Task,
     Updated,
+    item_of,
 )
 from docpipe.results.report import Entry, Facts, Manifest, Report, plain_entries
 from docpipe.results.search import Ready, Search
@@ -91,6 +92,7 @@ class Activities:
     """What every job of the converter has beside the document: "seconds", "languages" and "libreoffice"."""
     index: SearchIndex | None = None
     """Takes the text of each document that is stored."""
+    _folders: OutFolders = field(default_factory=OutFolders)
     _writing: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_REPORTS))
 
     async def get_patient(self, step: Step, patient_id: str) -> Patient:
@@ -114,16 +116,26 @@ class Activities:
         if ready.archive is None:
             return Archive(state="ready")
         folder = self.spool.path(run_id)
-        for path in (folder, folder / "out"):  # the download syncs both names to the disk
+        for path in (folder, folder / OUT):  # the download syncs both names to the disk
             path.mkdir(mode=0o700, exist_ok=True)
         async with self.downloads.hold(step.ticket, Wait(WaitKind.DOWNLOAD, "", self.clock())):
             began = self.clock()
             done = await self.exchange.download(step, search, ready, folder)
             seconds = round(self.clock() - began, 3)
         if files := [member.file for member in done.members if member.file]:
-            names = await self._retry_while_in_trouble(step, "spool", lambda: _write_siblings(folder, done))
+            prepare = functools.partial(asyncio.to_thread, self._prepare, folder, done)
+            names = await self._retry_while_in_trouble(step, "spool", prepare)
             await self.spool.keep(run_id, [*files, names])
         return replace(done, seconds=seconds)
+
+    def _prepare(self, folder: Path, done: Archive) -> str:
+        """Write what conversions need beside the files; returns the name of what all of them read."""
+        items = [
+            item_of(number) for number, one in enumerate(done.members, 1) if one.file and not one.outcome
+        ]
+        self._folders.make(folder, items)
+        write_siblings(folder, _names(done))
+        return SIBLINGS
 
     def extracted(self, run_id: str) -> Callable[[Archive], bool]:
         """Whether the files in a checkpoint of the extraction still exist."""
@@ -144,7 +156,7 @@ class Activities:
             done.reused
             or self._there(
                 run_id,
-                [*(f"out/{item}/{name}" for name in done.outputs), *(part.file for part in done.embedded)],
+                [*(f"{OUT}/{item}/{name}" for name in done.outputs), *(part.file for part in done.embedded)],
             )
         )
 
@@ -167,8 +179,9 @@ class Activities:
         await self.spool.need(run_id, [str(member.file), SIBLINGS])
         if member.outcome is not None:  # an archive in the archive: its files are members too
             return await asyncio.to_thread(_not_converted, path, member, member.outcome, member.reason)
-        folder = spool / "out" / item
-        await asyncio.to_thread(make_empty, folder)
+        folder = spool / OUT / item
+        if not self._folders.take(run_id, item):
+            await asyncio.to_thread(make_empty, folder)
         job = {
             "path": str(path),
             "name": member.path,
@@ -185,7 +198,7 @@ class Activities:
         except WorkerError as error:
             return await asyncio.to_thread(_not_converted, path, member, Outcome.FAILED, str(error))
         done = answer.value
-        embedded = _embedded(f"out/{item}", member, done["embedded"])
+        embedded = _embedded(f"{OUT}/{item}", member, done["embedded"])
         await self.spool.keep(run_id, [str(part.file) for part in embedded])
         converted = msgspec.convert({**done, "embedded": []}, Converted)
         metadata = _with_warnings(done["metadata"], member)
@@ -214,7 +227,7 @@ class Activities:
             return Stored(self.storage.key(patient_id, document_id))
         spool = self.spool.path(run_id)
         files = {f"original{done.extension}": spool / str(member.file)}
-        files |= {name: spool / "out" / item / name for name in done.outputs}
+        files |= {name: spool / OUT / item / name for name in done.outputs}
         metadata = {
             "document_id": document_id,
             "sha256": member.sha256,
@@ -291,14 +304,10 @@ class Activities:
     async def clear_spool(self, run_id: str) -> None:
         """Remove the files of a finished run from the spool, and the run from the memory of the workers."""
         self.workers.forget(run_id)
+        self._folders.forget(run_id)
         if self.index is not None:  # of a run without a report, the texts are there
             await self.index.flush()
         await self.spool.drop(run_id)
-
-
-async def _write_siblings(folder: Path, done: Archive) -> str:
-    await asyncio.to_thread(write_siblings, folder, _names(done))
-    return SIBLINGS
 
 
 def _names(done: Archive) -> list[str]:

@@ -2,10 +2,11 @@
 
 import asyncio
 import json
+import os
 import shutil
 import threading
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -13,6 +14,10 @@ from docpipe.util.fsync import make_folder, sync_folder
 
 SIBLINGS: Final = "siblings.json"
 """The names of the files of an archive, for documents that refer to them."""
+OUT: Final = "out"
+"""The folder of a run with a folder for the outputs of each conversion."""
+_TOGETHER: Final = 256
+"""At most so many folders of a run are made at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +39,42 @@ class FolderSpool:
     async def drop(self, run_id: str) -> None:
         """See model.Spool."""
         await asyncio.to_thread(shutil.rmtree, self.path(run_id), ignore_errors=True)
+
+
+@dataclass(frozen=True, slots=True)
+class OutFolders:
+    """Folders for the outputs of a run's conversions, made together, so that one fsync holds all their names.
+
+    It knows only those that this process has made; for all others there is `make_empty`.
+    """
+
+    _made: dict[str, set[str]] = field(default_factory=dict)
+    """Names below OUT by run id; each is empty, and its name is on the disk."""
+
+    def make(self, folder: Path, items: Sequence[str]) -> None:
+        """Make the first of them below the folder of a run, in a thread."""
+        out, made = folder / OUT, set()
+        for item in items[:_TOGETHER]:
+            try:
+                os.mkdir(f"{out}/{item}", 0o700)  # noqa: PTH102 -- a Path costs as much as the call
+            except FileExistsError:  # of an earlier attempt
+                continue
+            made.add(item)
+        if made:
+            sync_folder(out)
+        self._made[folder.name] = made
+
+    def take(self, run_id: str, item: str) -> bool:
+        """Whether a folder is there, empty and durable; from now on the caller uses it."""
+        made = self._made.get(run_id, set())
+        if item not in made:
+            return False
+        made.remove(item)
+        return True
+
+    def forget(self, run_id: str) -> None:
+        """Forget a run that has ended."""
+        self._made.pop(run_id, None)
 
 
 def write_siblings(folder: Path, names: Sequence[str]) -> None:

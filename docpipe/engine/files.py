@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from docpipe.engine.budget import Budget, of_run
 from docpipe.model import Outcome
-from docpipe.results.files import Converted, Member
+from docpipe.results.files import Converted, Member, item_of
 from docpipe.results.report import Entry
 
 _NOT_KEPT: Final = (Outcome.DUPLICATE, Outcome.IGNORED, Outcome.REFUSED)
@@ -63,7 +63,7 @@ def walk(
                 yield from one(f"{item}.{number}", part)
 
     for number, member in enumerate(members, 1):
-        yield from one(f"{number:05d}", member)
+        yield from one(item_of(number), member)
 
 
 def entry(member: Member) -> Entry:

@@ -27,6 +27,7 @@ from docpipe.results.files import (
     Stored,
     Task,
     Updated,
+    item_of,
 )
 from docpipe.results.report import (
     ArchiveFacts,
@@ -318,7 +319,7 @@ async def _documents(
         embedded = await _each(one, ((f"{item}.{number}", part) for number, part in enumerate(parts, 1)))
         return [files_of.stored_entry(member, done, put.key), *(file for files in embedded for file in files)]
 
-    groups = await _each(one, ((f"{number:05d}", member) for number, member in enumerate(members, 1)))
+    groups = await _each(one, ((item_of(number), member) for number, member in enumerate(members, 1)))
     return [file for files in groups for file in files]
 
 

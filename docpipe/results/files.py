@@ -77,6 +77,11 @@ class Stored(Struct, frozen=True):
     key: str
 
 
+def item_of(number: int) -> str:
+    """The item of a member of an archive, counted from 1: the name of its steps, and of its folder."""
+    return f"{number:05d}"
+
+
 class Archive(Struct, frozen=True, kw_only=True):
     """DocEx_DownloadAndExtract: what the exchange delivered, or that its search has expired meanwhile."""
 

@@ -58,6 +58,9 @@ class SearchIndex:
         self._pending: list[_Pending] = []
         self._timer: asyncio.TimerHandle | None = None
         self._flushing: set[asyncio.Task[None]] = set()
+        self._settling: dict[str, list[asyncio.Future[set[str] | None]]] = {}
+        """Patients whose documents are to be brought to the disk next, with who waits for that."""
+        self._settler: asyncio.Task[None] | None = None
 
     async def search(
         self, query: str, *, patient_id: str | None = None, limit: int = 20, offset: int = 0
@@ -123,13 +126,7 @@ class SearchIndex:
         A failure is logged, and the next run of the patient, or a rebuild, makes up for it.
         """
         kept = {entry.id: entry for entry in entries if entry.id and entry.key}
-        pending = self._taken()
-
-        def work() -> set[str]:
-            self._writer.put_all(_read(pending), durably=True)
-            return self._writer.documents(patient_id)
-
-        known = await self._tried(work)
+        known = await self._settled(patient_id)
         if known is None or not (missing := kept.keys() - known):
             return
         for document_id in missing:
@@ -142,6 +139,34 @@ class SearchIndex:
             document = replace(document_of(entry), text=text)
             await self._tried(functools.partial(self._writer.put, patient_id, [document]))
         await self._tried(functools.partial(self._writer.put_all, (), durably=True))
+
+    async def _settled(self, patient_id: str) -> set[str] | None:
+        """Bring all that was added to the disk; returns the patient's documents there, None after a failure.
+
+        Those who ask while others are served are served together: each transaction waits for the disk.
+        """
+        done: asyncio.Future[set[str] | None] = asyncio.get_running_loop().create_future()
+        self._settling.setdefault(patient_id, []).append(done)
+        if self._settler is None:
+            self._settler = asyncio.create_task(self._settle(), name="index")
+        return await done
+
+    async def _settle(self) -> None:
+        while self._settling:
+            waiting, self._settling = self._settling, {}
+            work = functools.partial(self._settle_now, self._taken(), list(waiting))
+            try:
+                known = await self._tried(work)
+            except BaseException:
+                self._settler = None
+                _resolve(waiting, None)
+                raise
+            _resolve(waiting, known)
+        self._settler = None
+
+    def _settle_now(self, pending: list[_Pending], patients: list[str]) -> dict[str, set[str]]:
+        self._writer.put_all(_read(pending), durably=True)
+        return {patient_id: self._writer.documents(patient_id) for patient_id in patients}
 
     async def _stored_text(self, patient_id: str, entry: Entry) -> str:
         if _TEXT not in entry.outputs:
@@ -198,6 +223,8 @@ class SearchIndex:
     async def close(self) -> None:
         """Write what was added, and end the threads."""
         await self.flush()
+        if self._settler is not None:
+            await self._settler
         for threads, index in ((self._writing, self._writer), (self._reading, self._reader)):
             await self._in(threads, index.close)
             threads.shutdown(wait=False)
@@ -216,6 +243,16 @@ class SearchIndex:
     @staticmethod
     async def _in(threads: ThreadPoolExecutor, work: Callable[[], _T]) -> _T:
         return await asyncio.get_running_loop().run_in_executor(threads, work)
+
+
+def _resolve(
+    waiting: dict[str, list[asyncio.Future[set[str] | None]]], known: dict[str, set[str]] | None
+) -> None:
+    for patient_id, futures in waiting.items():
+        documents = None if known is None else known[patient_id]
+        for future in futures:
+            if not future.done():  # its run was stopped
+                future.set_result(documents)
 
 
 def _read(pending: Iterable[_Pending]) -> Iterator[tuple[str, Text]]:

@@ -71,7 +71,10 @@ class FolderFiles:
                 (folder / METADATA).unlink()
                 sync_folder(folder)
         parts = {name: folder / self._temporary(name) for name in files}
-        statuses = {name: _copy(source, parts[name]) for name, source in files.items()}
+        # What another machine of a fleet has left here was not synced; what this process wrote was.
+        statuses = {
+            name: _copy(source, parts[name], synced=not self._shared) for name, source in files.items()
+        }
         for name, part in parts.items():
             part.replace(folder / name)
         if not empty:
@@ -152,9 +155,16 @@ def read_if_there(path: Path) -> bytes | None:
         return None
 
 
-def _copy(source: Path, target: Path) -> os.stat_result:
-    """Bring a file to the folder and to the disk: as a hard link where possible, else as a copy."""
-    if not stat.S_ISREG(source.lstat().st_mode):  # a converter that was taken over could leave a link
+def _copy(source: Path, target: Path, *, synced: bool) -> os.stat_result:
+    """Bring a file to the folder and to the disk: as a hard link where possible, else as a copy.
+
+    Args:
+        source: the file.
+        target: its name in the folder; nothing is there.
+        synced: whether the bytes of the source are on the disk, so that a link to them needs no fsync.
+    """
+    status = source.lstat()
+    if not stat.S_ISREG(status.st_mode):  # a converter that was taken over could leave a link
         raise OSError(errno.EINVAL, "not a regular file", str(source))
     try:
         os.link(source, target, follow_symlinks=False)
@@ -164,6 +174,9 @@ def _copy(source: Path, target: Path) -> os.stat_result:
         target.unlink(missing_ok=True)
         with source.open("rb") as read, open(target, "xb", opener=_private) as written:
             shutil.copyfileobj(read, written, 2**20)
+    else:
+        if synced and stat.S_IMODE(status.st_mode) == _PRIVATE:
+            return status
     file = os.open(target, os.O_RDONLY | os.O_NOFOLLOW)
     try:
         status = os.fstat(file)

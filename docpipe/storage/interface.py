@@ -64,8 +64,9 @@ class Storage(Protocol):
         Args:
             patient_id: whose it is.
             document_id: its id.
-            files: the files to store, by their names there. They stay where they are, and may share their
-                bytes on the disk with the storage afterwards: they must not be changed in place.
+            files: the files to store, by their names there; their bytes are on the disk already. They stay
+                where they are, and may share these bytes with the storage afterwards: they must not be
+                changed in place.
             metadata: plain JSON; the names and sizes of the files are added to it as `files`.
             ticket: of the caller.
 

@@ -391,3 +391,29 @@ def test_an_interrupted_transaction_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(ZeroDivisionError):
         index.put("P1", broken)  # type: ignore[arg-type]
     assert matching(index, "word") == set()
+
+
+async def test_runs_that_end_together_share_a_transaction(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One transaction that waits for the disk serves all of them; who is stopped meanwhile stops no other."""
+    begun: list[bool] = []
+    real = Index.put_all
+
+    def put_all(self: Index, texts: Any, *, durably: bool = False) -> None:
+        begun.append(durably)
+        real(self, texts, durably=durably)
+
+    monkeypatch.setattr(Index, "put_all", put_all)
+    storage = FolderStorage(tmp_path / "storage")
+    async with open_index(tmp_path / ".search.db", storage) as index:
+        for number in range(50):
+            await index.add(f"P{number}", text(number, "warfarin"))
+        await asyncio.gather(*(index.complete(f"P{number}", []) for number in range(50)))
+        assert begun == [True]
+        assert (await index.search("warfarin", limit=100)).total == 50
+        stopped = asyncio.create_task(index.complete("P1", []))
+        await asyncio.sleep(0)
+        stopped.cancel()
+        await index.complete("P2", [])
+    assert not index._settling

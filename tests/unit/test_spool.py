@@ -5,8 +5,11 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
+
+from docpipe.activities import spool as module
 from docpipe.activities.activities import Activities
-from docpipe.activities.spool import SIBLINGS, FolderSpool
+from docpipe.activities.spool import SIBLINGS, FolderSpool, OutFolders
 from docpipe.gates.line import Slots
 from docpipe.model import Ticket
 from docpipe.results.files import Archive, Member
@@ -67,3 +70,23 @@ async def test_files_of_an_older_docpipe_get_them_when_their_run_continues(tmp_p
     await activities.spool.drop(RUN)
     await activities.spool.drop(RUN)
     assert not (tmp_path / RUN).exists()
+
+
+def test_folders_of_conversions_are_made_with_one_fsync(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each is handed over once, empty and durable; what an earlier attempt has left is not among them."""
+    synced: list[Path] = []
+    monkeypatch.setattr(module, "sync_folder", synced.append)
+    folder, folders = tmp_path / RUN, OutFolders()
+    (folder / "out" / "00002").mkdir(parents=True)
+    folders.make(folder, ["00001", "00002", "00003"])
+    assert synced == [folder / "out"]
+    assert [folders.take(RUN, f"0000{number}") for number in (1, 2, 3, 4)] == [True, False, True, False]
+    assert not folders.take(RUN, "00001")
+    assert {path.name for path in (folder / "out").iterdir()} == {"00001", "00002", "00003"}
+    folders.make(folder, [f"{number:05d}" for number in range(10, 1000)])
+    assert len(list((folder / "out").iterdir())) < 300
+    folders.forget(RUN)
+    assert not folders.take(RUN, "00010")
+    assert not folders._made

@@ -202,6 +202,37 @@ async def test_bytes_reach_the_disk_before_names(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
+    ("shared", "mode", "linked_and_count"),
+    [
+        (False, 0o600, (True, 0)),
+        (False, 0o644, (True, 2)),
+        (True, 0o600, (True, 2)),
+        (False, 0o600, (False, 2)),
+    ],
+)
+async def test_what_the_spool_has_synced_is_not_synced_again(
+    tmp_path, monkeypatch, shared, mode, linked_and_count
+):
+    """A second name of a file needs no fsync; a copy, a new mode and a file of another machine do."""
+    (linked, count), synced = linked_and_count, list[str]()
+    real = os.fsync
+
+    def fsync(number: int) -> None:
+        real(number)
+        synced.append(Path(f"/proc/self/fd/{number}").readlink().name)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    if not linked:
+        monkeypatch.setattr(os, "link", _no_link)
+    files = sources(tmp_path, original_pdf=b"%PDF", text_md=b"text")
+    for path in files.values():
+        path.chmod(mode)
+    storage = FolderStorage(tmp_path / "storage", shared=shared)
+    await storage.put_document(PATIENT, DOCUMENT, files, {})
+    assert sum(name.endswith((".pdf", ".md")) for name in synced) == count
+
+
+@pytest.mark.parametrize(
     "damage",
     [
         lambda folder: (folder / "metadata.json").unlink(),

@@ -83,7 +83,8 @@ class Downloader:
             ArchiveError: if it stays damaged, or its links never work.
             ServiceError: if it comes from an origin that is not allowed.
         """
-        if (verified := await _verified(archive, path)) is not None and archive.sha256:
+        left = Part.of(path, None, None).exists
+        if left and (verified := await _verified(archive, path)) is not None and archive.sha256:
             return verified  # an earlier attempt was stopped between here and its checkpoint
         fetch = self.http.fetch(
             step.ticket,
@@ -173,7 +174,8 @@ class Downloader:
                     log.warning("range_not_as_requested", run_id=step.ticket.run_id)
                     await asyncio.to_thread(part.refuse, response)
                 else:
-                    await asyncio.to_thread(part.begin, start)
+                    if part.exists:
+                        await asyncio.to_thread(part.begin, start)
                     etag = response.headers.get("ETag", part.etag if start else None)
                     encoded = "Content-Encoding" in response.headers  # then the rest cannot be requested
                     step.note(PartialDownload(etag=None if encoded else etag))

@@ -48,6 +48,11 @@ class Part:
             return cls(path, 0, None)
         return cls(path, 0 if whole_size == size else size, etag)
 
+    @property
+    def exists(self) -> bool:
+        """Whether there is a file at all."""
+        return self.path.exists()
+
     def headers(self) -> dict[str, str]:
         """The headers that request the rest."""
         if not self.size or self.etag is None:

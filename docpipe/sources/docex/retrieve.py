@@ -4,7 +4,7 @@ import asyncio
 import functools
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -19,6 +19,9 @@ from docpipe.sources.docex.exchange import DocumentExchange
 from docpipe.sources.docex.listed import compare, members_of
 from docpipe.util.fsync import emptied
 from docpipe.workers.unpacking import Unpacker
+
+_FEW: Final = 100
+"""Files and listed documents that are compared in less time than a thread takes to start on them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +72,8 @@ class ArchiveExchange:
         """Unpack, and compare with the list."""
         await asyncio.to_thread(emptied, folder)
         members = await self.unpacker.unpack(archive, folder, self.limits, ticket)
+        if len(members) + len(listed) <= _FEW:
+            return msgspec.convert(self._compared(members, listed), list[Member])
         return await asyncio.to_thread(lambda: msgspec.convert(self._compared(members, listed), list[Member]))
 
     def _compared(self, members: list[dict[str, Any]], listed: list[ListedDocument]) -> list[dict[str, Any]]:
