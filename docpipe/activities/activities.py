@@ -19,7 +19,7 @@ from msgspec.structs import replace
 from docpipe import report
 from docpipe.activities.appending import append
 from docpipe.activities.changes import changes_of
-from docpipe.activities.spool import OUT, SIBLINGS, OutFolders, make_empty, write_siblings
+from docpipe.activities.spool import OUT, SIBLINGS, OutFolders, make_empty, mend_siblings, prepare_spool
 from docpipe.convert.core.detect import detect_by_head
 from docpipe.convert.core.kinds import kind_of
 from docpipe.errors import WorkerError
@@ -37,7 +37,6 @@ from docpipe.results.files import (
     Stored,
     Task,
     Updated,
-    item_of,
 )
 from docpipe.results.report import Entry, Facts, Manifest, Report, plain_entries
 from docpipe.results.search import Ready, Search
@@ -123,19 +122,10 @@ class Activities:
             done = await self.exchange.download(step, search, ready, folder)
             seconds = round(self.clock() - began, 3)
         if files := [member.file for member in done.members if member.file]:
-            prepare = functools.partial(asyncio.to_thread, self._prepare, folder, done)
+            prepare = functools.partial(asyncio.to_thread, prepare_spool, self._folders, folder, done)
             names = await self._retry_while_in_trouble(step, "spool", prepare)
             await self.spool.keep(run_id, [*files, names])
         return replace(done, seconds=seconds)
-
-    def _prepare(self, folder: Path, done: Archive) -> str:
-        """Write what conversions need beside the files; returns the name of what all of them read."""
-        items = [
-            item_of(number) for number, one in enumerate(done.members, 1) if one.file and not one.outcome
-        ]
-        self._folders.make(folder, items)
-        write_siblings(folder, _names(done))
-        return SIBLINGS
 
     def extracted(self, run_id: str) -> Callable[[Archive], bool]:
         """Whether the files in a checkpoint of the extraction still exist."""
@@ -143,9 +133,7 @@ class Activities:
         def valid(done: Archive) -> bool:
             if not self._there(run_id, [member.file for member in done.members]):
                 return False
-            folder = self.spool.path(run_id)
-            if not (folder / SIBLINGS).exists() and (names := _names(done)):
-                write_siblings(folder, names)  # docpipe 0.1 left that to the first conversion
+            mend_siblings(self.spool.path(run_id), done)
             return True
 
         return valid
@@ -308,10 +296,6 @@ class Activities:
         if self.index is not None:  # of a run without a report, the texts are there
             await self.index.flush()
         await self.spool.drop(run_id)
-
-
-def _names(done: Archive) -> list[str]:
-    return [member.path for member in done.members if member.file]
 
 
 def _of_metadata(known: dict[str, Any]) -> Converted:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from docpipe.results.files import Archive, item_of
 from docpipe.util.fsync import make_folder, sync_folder
 
 SIBLINGS: Final = "siblings.json"
@@ -75,6 +76,25 @@ class OutFolders:
     def forget(self, run_id: str) -> None:
         """Forget a run that has ended."""
         self._made.pop(run_id, None)
+
+
+def _names(done: Archive) -> list[str]:
+    """The names of the files of an archive."""
+    return [member.path for member in done.members if member.file]
+
+
+def prepare_spool(folders: OutFolders, folder: Path, done: Archive) -> str:
+    """Write what conversions need beside the files; returns the name of what all of them read."""
+    files = [item_of(number) for number, one in enumerate(done.members, 1) if one.file and not one.outcome]
+    folders.make(folder, files)
+    write_siblings(folder, _names(done))
+    return SIBLINGS
+
+
+def mend_siblings(folder: Path, done: Archive) -> None:
+    """Write the names where they are missing: docpipe 0.1 left that to the first conversion."""
+    if not (folder / SIBLINGS).exists() and (names := _names(done)):
+        write_siblings(folder, names)
 
 
 def write_siblings(folder: Path, names: Sequence[str]) -> None:
