@@ -78,7 +78,9 @@ def test_compose_takes_the_file(compose: dict[str, Any]) -> None:
         for needed, how in service.get("depends_on", {}).items():
             if how["condition"] == "service_healthy":
                 assert "healthcheck" in services[needed], needed
-        assert not re.search(r":latest$", service["image"]) or name in ("worker", "docpipe"), service["image"]
+        assert not re.search(r":latest$", service["image"]) or name in ("worker", "docpipe", "serve"), (
+            service["image"]
+        )
 
 
 def test_a_misspelled_key_is_not_taken(compose: dict[str, Any]) -> None:
