@@ -1,4 +1,4 @@
-"""A module to preload in a nursery: the first forks fail as under a limit of processes."""
+"""A module to preload in a forkserver: the first forks fail as under a limit of processes."""
 
 import errno
 import os

@@ -1,8 +1,8 @@
 """A main process for tests, to be killed: `python -m tests.worker_parent FILE [fork] [slow]`.
 
-Its one job names itself and the program it started in FILE, and hangs; the nursery's process id is printed.
-`fork` leaves a copy of this process, and so of its sockets, that lives for a minute. `slow` has the nursery
-import for a minute, so that it never comes to a job.
+Its one job names itself and the program it started in FILE, and hangs; the forkserver's id is printed.
+`fork` leaves a copy of this process, and so of its sockets, that lives for a minute. `slow` has the
+forkserver import for a minute, so that it never comes to a job.
 """
 
 import asyncio

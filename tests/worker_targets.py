@@ -219,7 +219,7 @@ def do_flaky(job):
 
 
 def do_kill_parent(job):
-    """Take the nursery along, once."""
+    """Take the forkserver along, once."""
     file = Path(job["file"])
     if not file.exists():
         do_touch(job)

@@ -17,7 +17,7 @@ from docpipe.notify import Signer, trial_event
 from docpipe.schedule import Roster, members_of, rounds_of
 from docpipe.util.times import iso
 from docpipe.wiring.backends import open_patients
-from docpipe.wiring.credentials import open_ways
+from docpipe.wiring.credentials import open_transports
 
 _DATABASE_S: Final = 60.0
 _ANSWER_S: Final = 20.0
@@ -57,7 +57,7 @@ async def receiver(bench: Bench) -> AsyncIterator[Fit | Finding]:
         return
     bench.progress(where)
     try:
-        async with asyncio.timeout(_ANSWER_S), Http(ways=open_ways(bench.config)) as http:
+        async with asyncio.timeout(_ANSWER_S), Http(ways=open_transports(bench.config)) as http:
             answer = await _tried(bench.config, http, bench.clock)
     except (ConfigError, ServiceError) as error:
         yield Finding("notify", where, str(error), "correct notify.url, or the keys beside it")

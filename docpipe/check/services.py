@@ -21,7 +21,7 @@ from docpipe.sources.docex.exchange import DocumentExchange
 from docpipe.sources.docex.owners import Owners
 from docpipe.sources.fhir.wire import Wire
 from docpipe.tasks.tracker import TaskTracker
-from docpipe.wiring.credentials import open_access, open_ways
+from docpipe.wiring.credentials import open_access, open_transports
 from docpipe.wiring.fleet import open_store
 from docpipe.wiring.gates import open_gates
 
@@ -127,7 +127,7 @@ async def _probes(config: Config, bench: Bench) -> AsyncIterator[tuple[list[_Pro
     async with contextlib.AsyncExitStack() as stack:
         state = stack.enter_context(StateFolder(config.state_dir))
         checkpoints = await stack.enter_async_context(open_database(state.path, bench.clock))
-        http = await stack.enter_async_context(Http(ways=open_ways(config)))
+        http = await stack.enter_async_context(Http(ways=open_transports(config)))
         store = await open_store(bench.config, stack)
         gates = await open_gates(config, checkpoints, bench.clock, random.Random(), stack, store=store)
         await stack.enter_async_context(_alive(checkpoints))

@@ -62,7 +62,7 @@ def storage(scene: Scene) -> Iterator[Finding]:
     tree = scene.storage.tree()
     yield from _privacy(scene)
     try:
-        for stray in [] if scene.beside else tree.strays():
+        for stray in [] if scene.beside else tree.orphans():
             yield _leftover(tree, stray)
         for name in tree.patients():
             yield from _settled(scene, tree, name)

@@ -13,13 +13,13 @@ from typing import Final
 import structlog
 
 from docpipe.checkpoints import StoredRun
-from docpipe.cli.again import print_cancelled
 from docpipe.cli.inspection import activities_of, print_log, print_report, timeline
 from docpipe.cli.plans import plans_json
 from docpipe.cli.progress import Spent
+from docpipe.cli.rerun import print_cancelled
+from docpipe.cli.selection import selected_patients
 from docpipe.cli.status import Presence, line_of
 from docpipe.cli.summary import print_summary
-from docpipe.cli.wanted import wanted_patients
 from docpipe.cli.words import as_json, doing_json, no_run, print_line, warn
 from docpipe.config.config import Config
 from docpipe.errors import UsageError
@@ -102,13 +102,13 @@ def run(args: argparse.Namespace, config: Config) -> int:
 
 
 async def _run(args: argparse.Namespace, fleet: _Open) -> int:
-    patients = await wanted_patients(args, fleet.config)
+    patients = await selected_patients(args, fleet.config)
     return await _seen_to_the_end(args, fleet, await fleet.runs.submit(patients, args.priority))
 
 
 async def _resume(args: argparse.Namespace, fleet: _Open) -> int:
     """Workers continue by themselves: it is enough to wait."""
-    wanted = set(await wanted_patients(args, fleet.config))
+    wanted = set(await selected_patients(args, fleet.config))
     runs = [run for run in await fleet.runs.runs() if not run.stored.state.finished]
     return await _seen_to_the_end(
         args, fleet, [run for run in runs if not wanted or run.stored.patient_id in wanted]
@@ -144,7 +144,7 @@ def submit(args: argparse.Namespace, config: Config) -> int:
 
 
 async def _submit(args: argparse.Namespace, fleet: _Open) -> int:
-    patients = await wanted_patients(args, fleet.config)
+    patients = await selected_patients(args, fleet.config)
     runs = await fleet.runs.submit(patients, args.priority)
     if args.wait:
         return await _watched(args, fleet, runs)

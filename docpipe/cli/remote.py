@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Final
 
-from docpipe.cli.wanted import wanted_patients
+from docpipe.cli.selection import selected_patients
 from docpipe.cli.words import count_words, no_run, print_line, time_words, until_words, warn
 from docpipe.client import Client, Run, Wait
 from docpipe.config.config import Config
@@ -46,7 +46,7 @@ def submit(args: argparse.Namespace) -> int:
         from docpipe.cli import fleet  # noqa: PLC0415 -- only a fleet pays for it
 
         return fleet.submit(args, config)
-    patients = asyncio.run(wanted_patients(args, config))
+    patients = asyncio.run(selected_patients(args, config))
     with client_of(args) as client:
         runs = client.submit(patients, args.priority)
         if args.wait:

@@ -13,8 +13,8 @@ from typing import Final
 from docpipe import app
 from docpipe.checkpoints import StoredRun
 from docpipe.cli.progress import Progress, Verbosity
+from docpipe.cli.selection import selected_patients
 from docpipe.cli.summary import print_summary
-from docpipe.cli.wanted import wanted_patients
 from docpipe.cli.words import as_json, print_line, warn
 from docpipe.config.config import Config
 from docpipe.config.loading import load
@@ -41,7 +41,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 async def _run(args: argparse.Namespace, config: Config) -> int:
-    patient_ids = await wanted_patients(args, config)
+    patient_ids = await selected_patients(args, config)
     instead = (
         _RESUMES_BY_ITSELF if args.command == "resume" else "use `docpipe submit` to hand the work to it."
     )

@@ -19,7 +19,7 @@ from temporalio.service import RPCError
 
 from docpipe import __version__
 from docpipe.errors import ConfigError
-from docpipe.fleet.doing import Doer
+from docpipe.fleet.activities import FleetActivities
 from docpipe.model import Activity
 from docpipe.wiring.gates import Gates
 from docpipe.wiring.metrics import DURATIONS, Requests, of_quotas, of_services
@@ -33,13 +33,13 @@ class Probes:
     Args:
         client: its connection to Temporal.
         gates: what its requests pass.
-        doer: what it does.
+        fleet_activities: what it does.
     """
 
-    def __init__(self, client: Client, gates: Gates, doer: Doer) -> None:
+    def __init__(self, client: Client, gates: Gates, fleet_activities: FleetActivities) -> None:
         self._client = client
         self._gates = gates
-        self._doer = doer
+        self._doer = fleet_activities
         here = self._registry = CollectorRegistry()
         self._activities = Counter(
             "docpipe_activities",
@@ -56,7 +56,7 @@ class Probes:
         )
         ProcessCollector(registry=here)
         here.register(self)
-        doer.listeners.append(self._ended)
+        fleet_activities.listeners.append(self._ended)
         gates.observers.append(Requests(here).attempted)
 
     def _ended(self, activity: Activity, outcome: str, seconds: float) -> None:

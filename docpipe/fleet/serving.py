@@ -18,9 +18,9 @@ from docpipe.errors import ConfigError, UnreachableError, UsageError
 from docpipe.fleet.board import Board
 from docpipe.fleet.checks import refuse_unfit
 from docpipe.fleet.client import FleetRuns
-from docpipe.fleet.forgetful import Nothing
 from docpipe.fleet.indexing import Indexing
 from docpipe.fleet.mirroring import EVERY_S, Mirroring
+from docpipe.fleet.noledger import Nothing
 from docpipe.fleet.notices import NOTIFY
 from docpipe.fleet.opening import Fleet, open_fleet
 from docpipe.fleet.queues import run_queue

@@ -20,11 +20,11 @@ from temporalio.worker import PollerBehaviorAutoscaling, UnsandboxedWorkflowRunn
 from docpipe import __version__
 from docpipe.config.config import Config
 from docpipe.errors import UnreachableError
+from docpipe.fleet.activities import FleetActivities
 from docpipe.fleet.board import EVERY_S, Board, Converters, Presence, attended
 from docpipe.fleet.checks import refuse_unfit
-from docpipe.fleet.doing import Doer
 from docpipe.fleet.flow import RetrievePatient
-from docpipe.fleet.forgetful import Nothing
+from docpipe.fleet.noledger import Nothing
 from docpipe.fleet.notices import NotifyEnd
 from docpipe.fleet.opening import open_fleet
 from docpipe.fleet.probes import Probes, listening
@@ -64,7 +64,7 @@ class FleetWorker:
     config: Config
     client: Client
     gates: Gates
-    doer: Doer
+    fleet_activities: FleetActivities
     name: str
     queues: Sequence[Queue]
 
@@ -107,13 +107,18 @@ async def working(
         activities = await stack.enter_async_context(open_activities(alone, gates, spool, workers, clock))
         activity_log = await stack.enter_async_context(ActivityLog(state.path, clock))
         delivery = make_delivery(config, activities.tracker.http, gates, clock)
-        doer = Doer(fleet.client, activities, activity_log, delivery)
+        fleet_activities = FleetActivities(fleet.client, activities, activity_log, delivery)
         name = f"{socket.gethostname()}:{os.getpid()}"
         worker = FleetWorker(
-            config=config, client=fleet.client, gates=gates, doer=doer, name=name, queues=queues
+            config=config,
+            client=fleet.client,
+            gates=gates,
+            fleet_activities=fleet_activities,
+            name=name,
+            queues=queues,
         )
         if config.fleet.probes:
-            probes = Probes(fleet.client, gates, doer)
+            probes = Probes(fleet.client, gates, fleet_activities)
             await stack.enter_async_context(listening(probes, config.fleet.probes))
         ticking = asyncio.create_task(_tick(worker, spool), name="tick")
         stack.callback(ticking.cancel)
@@ -121,7 +126,7 @@ async def working(
             await stack.enter_async_context(_present(worker, Board(store, gates)))
         for temporal_worker in _workers(worker, pipeline):
             await stack.enter_async_context(temporal_worker)
-        stack.callback(doer.stopping.set)
+        stack.callback(fleet_activities.stopping.set)
         log.info("worker_started", name=name, queues=[str(queue) for queue in queues])
         yield worker
 
@@ -129,7 +134,7 @@ async def working(
 @contextlib.asynccontextmanager
 async def _present(worker: FleetWorker, board: Board) -> AsyncIterator[None]:
     """Let the fleet know of this worker, and obey what is paused."""
-    since = worker.doer.activities.clock()
+    since = worker.fleet_activities.activities.clock()
 
     async def post() -> None:
         while True:
@@ -148,16 +153,18 @@ async def _present(worker: FleetWorker, board: Board) -> AsyncIterator[None]:
 
 
 def _presence(worker: FleetWorker, since: float) -> Presence:
-    doer, lines = worker.doer, worker.gates.quotas
+    fleet_activities, lines = worker.fleet_activities, worker.gates.quotas
     return Presence(
         name=worker.name,
         queues=[str(queue) for queue in worker.queues],
         since=since,
         version=__version__,
-        doing=dict(Counter(doer.under_way.values())),
+        doing=dict(Counter(fleet_activities.under_way.values())),
         in_line={name: quota.waiting for name, quota in lines.items() if quota.waiting},
-        converters=msgspec.convert(doer.activities.workers.snapshot(), Converters, from_attributes=True),
-        stopping=doer.stopping.is_set(),
+        converters=msgspec.convert(
+            fleet_activities.activities.workers.snapshot(), Converters, from_attributes=True
+        ),
+        stopping=fleet_activities.stopping.is_set(),
     )
 
 
@@ -170,7 +177,7 @@ async def _tick(worker: FleetWorker, spool: BucketSpool) -> None:
         ticks += 1
         if ticks % _TIDY_EVERY == 0:
             try:
-                await spool.tidy(worker.doer.busy)
+                await spool.tidy(worker.fleet_activities.busy)
             except OSError as error:
                 log.warning("spool_not_tidied", reason=error.strerror)
         if ticks % _TIDY_STORAGE_EVERY == 0:
@@ -207,7 +214,7 @@ def _workers(worker: FleetWorker, pipeline: int) -> list[Worker]:
     conversions = convert.workers or default_workers(convert.memory)
     for queue in worker.queues:
         for slots in slots_of(queue, downloads=config.docex.max_downloads, conversions=conversions):
-            if not (works := worker.doer.of_queue(slots.name)):
+            if not (works := worker.fleet_activities.of_queue(slots.name)):
                 continue
             of_queue = Worker(
                 client,

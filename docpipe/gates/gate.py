@@ -135,7 +135,7 @@ class Gate:
         Raises:
             PoisonedError: if the call alone is to blame.
         """
-        self._accuse(call, failure)
+        self._blame(call, failure)
         if not self.service.up:
             return
         pause = min(LONGEST_RETRY_S, FIRST_RETRY_S * 2.0 ** min(call.failures - 1, 10))
@@ -143,9 +143,9 @@ class Gate:
         now = self.service.clock()
         with waiting(call.ticket, Wait(WaitKind.RETRY, self.service.name, now, now + pause)):
             await asyncio.sleep(pause)
-        self._accuse(call, failure)
+        self._blame(call, failure)
 
-    def _accuse(self, call: Call, failure: Failure) -> None:
+    def _blame(self, call: Call, failure: Failure) -> None:
         if self.service.poisoned(call):
             raise PoisonedError(
                 f"{self.quota.name} failed {call.failures} times for this request alone "

@@ -75,10 +75,10 @@ def _otherwise(setup: Setup, courses: Iterable[Course]) -> list[tuple[str, str, 
         What is changed, which bottleneck that is about, and what to simulate.
     """
     bottlenecks = {hour.bottleneck for course in courses for hour in course.hours}
-    return [change for change in _twices(setup) if change[1] in bottlenecks]
+    return [change for change in _duplicates(setup) if change[1] in bottlenecks]
 
 
-def _twices(setup: Setup) -> Iterator[tuple[str, str, Setup]]:
+def _duplicates(setup: Setup) -> Iterator[tuple[str, str, Setup]]:
     config = setup.config
     docex, tracker = config.docex, config.tasktracker
     workers, downloads = 2 * setup.workers, 2 * docex.max_downloads

@@ -21,7 +21,7 @@ from docpipe.plan.memory import NoLog, PlannedCheckpoints
 from docpipe.plan.services import ARCHIVES, DOCEX, TRACKER, PlannedHttp, Search, World
 from docpipe.plan.setup import Setup
 from docpipe.plan.trace import Trace
-from docpipe.plan.virtual import BlindLoop
+from docpipe.plan.virtual import NoEventLoop
 from docpipe.sources.docex.exchange import DocumentExchange
 from docpipe.sources.docex.owners import Owners
 from docpipe.tasks.tracker import TaskTracker
@@ -38,7 +38,7 @@ Progress = Callable[[float], None]
 
 def simulate(setup: Setup, progress: Progress = lambda _: None) -> Trace:
     """Simulate from the start until the last run has ended."""
-    loop = BlindLoop()
+    loop = NoEventLoop()
     with _silence(), _rare_collection(), asyncio.Runner(loop_factory=lambda: loop) as runner:
         return runner.run(_simulated(setup, progress, loop.wall))
 

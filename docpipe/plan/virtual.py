@@ -96,7 +96,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         return events
 
 
-class BlindLoop(VirtualLoop):
+class NoEventLoop(VirtualLoop):
     """The same without sockets, threads, and help for those who look for mistakes: a turn costs a fifth.
 
     What a callback raises ends the loop: in a simulation it is a mistake that nobody else would see.

@@ -31,7 +31,7 @@ class BucketTree:
         folders = _made(lambda: obstore.list_with_delimiter(self._store))["common_prefixes"]
         return sorted(name for name in folders if not name.startswith(FLEET))
 
-    def strays(self) -> list[str]:
+    def orphans(self) -> list[str]:
         """See Tree."""
         top = _made(lambda: obstore.list_with_delimiter(self._store))["objects"]
         return sorted(item["path"] for item in top if item["path"].startswith(TEMPORARY))

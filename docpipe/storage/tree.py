@@ -39,7 +39,7 @@ class Tree(Protocol):
     def patients(self) -> list[str]:
         """The folders of patients, in order."""
 
-    def strays(self) -> list[str]:
+    def orphans(self) -> list[str]:
         """Temporary files that a crash left at the top."""
 
     def listing(self, patient: str) -> Listing:
@@ -81,7 +81,7 @@ class FolderTree:
                 if entry.is_dir(follow_symlinks=False) and not entry.name.startswith((TEMPORARY, FLEET))
             )
 
-    def strays(self) -> list[str]:
+    def orphans(self) -> list[str]:
         """See Tree."""
         if not self._root.is_dir():
             return []

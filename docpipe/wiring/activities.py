@@ -25,7 +25,7 @@ from docpipe.storage.privacy import mode_for_others
 from docpipe.tasks.tracker import TaskTracker
 from docpipe.util.structs import prepare_structs
 from docpipe.wiring.backends import index_path, open_patients, open_storage, storage_folder
-from docpipe.wiring.credentials import open_access, open_ways
+from docpipe.wiring.credentials import open_access, open_transports
 from docpipe.wiring.gates import Gates
 from docpipe.wiring.workers import conversion
 from docpipe.workers.inline import InlineWorkers
@@ -62,7 +62,7 @@ async def open_activities(
     async with contextlib.AsyncExitStack() as stack:
         storage = await _storage(config, gates, stack)
         patients = await stack.enter_async_context(open_patients(config))
-        http = await stack.enter_async_context(Http(_har(trace_http, stack), open_ways(config)))
+        http = await stack.enter_async_context(Http(_har(trace_http, stack), open_transports(config)))
         await stack.enter_async_context(workers)
         unpacker = make_unpacker(spool.path(ROOMS), clock, inline=isinstance(workers, InlineWorkers))
         await stack.enter_async_context(unpacker)

@@ -50,7 +50,7 @@ def open_access(config: Config, http: Http, gates: Gates, clock: Clock) -> Acces
     )
 
 
-def open_ways(config: Config) -> TransportMap:
+def open_transports(config: Config) -> TransportMap:
     """How servers are reached.
 
     The certificate that docpipe shows goes to the service's own origin only; where archives and tokens come

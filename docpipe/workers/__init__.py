@@ -1,6 +1,6 @@
 """Worker processes: one document at a time each, killed alone.
 
-    main process (asyncio)          nursery (single-threaded)        worker, one per place
+    main process (asyncio)          forkserver (single-threaded)        worker, one per place
     pool.Workers ── control ──────▶ forks, reaps, kills ───fork────▶ child.live(): job in, answer out
           └──────────────────────── one socket per worker ───────────────────┘
 
@@ -10,12 +10,12 @@ parent-death signal never reports the death of the main process. Here every proc
 of its own, and its parent supervises it; a death affects one child.
 
 No process outlives the main process. It holds the only other end of the control socket: when it dies,
-however it dies, the nursery reads the end of file, kills every worker's process group and leaves.
-If the nursery is what dies, workers are killed by the kernel (PR_SET_PDEATHSIG) and their groups by
+however it dies, the forkserver reads the end of file, kills every worker's process group and leaves.
+If the forkserver is what dies, workers are killed by the kernel (PR_SET_PDEATHSIG) and their groups by
 the main process. Only if both are killed in the same instant may a program started by a worker
 finish on its own. Where there is no prctl and no /proc (other systems than Linux) the sockets still
 report a death; the memory watch and the fence around stray grandchildren are missing.
 
-Nothing is imported here: a worker loads of docpipe only `docpipe.workers.nursery` with its helpers
+Nothing is imported here: a worker loads of docpipe only `docpipe.workers.forkserver` with its helpers
 and what the target needs.
 """

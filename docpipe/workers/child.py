@@ -50,7 +50,7 @@ def settle(parent: int, memory: int, processes: int) -> int:
     """Turn a freshly forked process into a worker: on its own, limited, silent.
 
     Args:
-        parent: process id of the nursery.
+        parent: process id of the forkserver.
         memory: most memory in bytes, as of `limits.set_limits`.
         processes: most processes of the user, likewise.
 
@@ -76,7 +76,7 @@ def settle(parent: int, memory: int, processes: int) -> int:
     return peak
 
 
-def move_in(own: str) -> None:
+def enter_room(own: str) -> None:
     """Make a folder this process's home, its working folder and, in part, its place for temporary files."""
     os.chdir(own)
     os.environ |= {"HOME": own, "TMPDIR": f"{own}/{TEMPORARY}"}

@@ -1,4 +1,4 @@
-"""The main process's side of a nursery and of its workers: no threads, and nothing here blocks the loop."""
+"""The main process's side of a forkserver and its workers: no threads, and nothing here blocks the loop."""
 
 import asyncio
 import contextlib
@@ -36,12 +36,12 @@ from docpipe.workers.wire import (
 log = structlog.get_logger(__name__)
 
 PATIENCE_S: Final = 5.0
-"""Seconds for a kill to be confirmed; a nursery that needs longer is stuck, and is killed itself."""
+"""Seconds for a kill to be confirmed; a forkserver that needs longer is stuck, and is killed itself."""
 RECYCLE_JOBS: Final = 100
 """Jobs after which a worker is replaced, because libraries leak memory."""
 RECYCLE_BYTES: Final = 300 * 2**20
 """Resident memory after a job from which a worker is replaced."""
-_STOP_S: Final = 0.8  # seconds for a nursery to kill everybody and leave
+_STOP_S: Final = 0.8  # seconds for a forkserver to kill everybody and leave
 _READ: Final = 65536
 _PASSED_ON: Final = re.compile(
     r"PATH|LANG|LANGUAGE|LC_[A-Z_]+|TZ|TMPDIR|TESSDATA_PREFIX|LD_LIBRARY_PATH"
@@ -53,11 +53,11 @@ _ONE_THREAD: Final = ("OMP_NUM_THREADS", "OMP_THREAD_LIMIT", "RAYON_NUM_THREADS"
 
 
 @dataclass(frozen=True, slots=True)
-class Death:
+class ProcessExit:
     """How a worker ended."""
 
     code: int | None
-    """Its exit code, -n for signal n; None where it was never born or its nursery was lost."""
+    """Its exit code, -n for signal n; None where it was never born or its forkserver was lost."""
     peak: int = 0
     """Bytes: the most memory it ever held."""
     reason: str = ""
@@ -71,16 +71,16 @@ class Worker:
 
     __slots__ = ("_asking", "_connection", "_nursery", "born", "gone", "jobs", "number", "room", "run_id")
 
-    def __init__(self, nursery: "Nursery", number: int, connection: socket.socket, room: Room) -> None:
+    def __init__(self, forkserver: "ForkServer", number: int, connection: socket.socket, room: Room) -> None:
         loop = asyncio.get_running_loop()
-        self._nursery = nursery
+        self._nursery = forkserver
         self._connection = connection
         self._asking = False
         self.number = number
         self.room = room
         self.born: asyncio.Future[int] = loop.create_future()
         """Its process id, which is also the id of its group and session."""
-        self.gone: asyncio.Future[Death] = loop.create_future()
+        self.gone: asyncio.Future[ProcessExit] = loop.create_future()
         self.jobs = 0
         self.run_id = ""
         """The run whose documents it has seen; it gets no other's."""
@@ -111,7 +111,7 @@ class Worker:
             data += more
         return bytes(data)
 
-    async def end(self) -> Death:
+    async def end(self) -> ProcessExit:
         """Kill it with all that it started; returns when it is dead. One that died before keeps its code."""
         if not self.gone.done():
             self._nursery.kill(self.number)
@@ -129,7 +129,7 @@ class Worker:
         pid = self.born.result()
         return self.jobs >= jobs or proc.resident(pid) >= RECYCLE_BYTES or bool(proc.children(pid))
 
-    def bury(self, death: Death) -> None:
+    def note_exit(self, death: ProcessExit) -> None:
         """Note its death."""
         if not self.gone.done():
             self.gone.set_result(death)
@@ -138,8 +138,8 @@ class Worker:
             self._connection.close()
 
 
-class Nursery:
-    """A nursery process and the workers that live. Make it with a running loop; `stop` it in the end."""
+class ForkServer:
+    """A forkserver process and the workers that live. Make it with a running loop; `stop` it in the end."""
 
     def __init__(
         self,
@@ -163,7 +163,7 @@ class Nursery:
                 # Returns within milliseconds, at exec. Its standard error stays ours, for import errors;
                 # that of its workers is nowhere.
                 self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
-                    [sys.executable, "-P", "-m", "docpipe.workers.nursery", json.dumps(asdict(orders))],
+                    [sys.executable, "-P", "-m", "docpipe.workers.forkserver", json.dumps(asdict(orders))],
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.DEVNULL,
                     pass_fds=[theirs.fileno()],
@@ -176,7 +176,7 @@ class Nursery:
         self._control = ours
         self._living: dict[int, Worker] = {}
         self.ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self.over: asyncio.Task[None] = asyncio.create_task(self._listen(), name="nursery")
+        self.over: asyncio.Task[None] = asyncio.create_task(self._listen(), name="forkserver")
         """Done when it is dead and reaped, and all its workers are noted as gone."""
         self.lost = False
         """Whether it accepts no further job."""
@@ -189,7 +189,7 @@ class Nursery:
             room: its room, made.
 
         Raises:
-            OSError: no descriptors are left, or the nursery is dead.
+            OSError: no descriptors are left, or the forkserver is dead.
         """
         ours, theirs = socket.socketpair()
         ours.settimeout(0)
@@ -214,12 +214,12 @@ class Nursery:
             self.abandon()
 
     def abandon(self) -> None:
-        """Kill the nursery itself; the kernel kills its workers."""
+        """Kill the forkserver itself; the kernel kills its workers."""
         self.lost = True
         self._process.kill()
 
     async def stop(self) -> None:
-        """End the nursery and everybody in it, within about a second."""
+        """End the forkserver and everybody in it, within about a second."""
         self.lost = True
         with contextlib.suppress(OSError):
             self._control.shutdown(socket.SHUT_WR)  # it still reports deaths until it exits
@@ -239,7 +239,7 @@ class Nursery:
                         self._hear(Message.unpack(data[:MESSAGE_SIZE]))
                         data = data[MESSAGE_SIZE:]
         finally:
-            self._bury()
+            self._note_exits()
         while self._process.poll() is None:  # noqa: ASYNC110 - killed above: once around, if at all
             await asyncio.sleep(0.005)
 
@@ -253,19 +253,19 @@ class Nursery:
         elif message.op == UNBORN:
             reason = os.strerror(message.value)
             error = OSError(message.value, reason)
-            self._living.pop(message.number).bury(Death(None, reason=reason, error=error))
+            self._living.pop(message.number).note_exit(ProcessExit(None, reason=reason, error=error))
         elif message.op == GONE:
-            self._living.pop(message.number).bury(Death(message.value, message.peak))
+            self._living.pop(message.number).note_exit(ProcessExit(message.value, message.peak))
 
-    def _bury(self) -> None:
-        """The nursery is dead: so are its workers, and what they started must be, too."""
+    def _note_exits(self) -> None:
+        """The forkserver is dead: so are its workers, and what they started must be, too."""
         self.abandon()
         self._control.close()
         for worker in self._living.values():
             if worker.born.done():
                 with contextlib.suppress(ProcessLookupError, PermissionError):
                     os.killpg(worker.born.result(), signal.SIGKILL)
-            worker.bury(Death(None, reason="its parent process died"))
+            worker.note_exit(ProcessExit(None, reason="its parent process died"))
         self._living.clear()
 
 

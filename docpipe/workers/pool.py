@@ -22,9 +22,9 @@ from docpipe.workers.answers import Answer, Reply
 from docpipe.workers.budget import Budget, span
 from docpipe.workers.budget import size as size_of
 from docpipe.workers.confinement import missing
-from docpipe.workers.errands import Conversions, Errand
 from docpipe.workers.failures import FinalError, LostError
-from docpipe.workers.handle import PATIENCE_S, RECYCLE_JOBS, Death, Nursery, Worker, first_of
+from docpipe.workers.handle import PATIENCE_S, RECYCLE_JOBS, ForkServer, ProcessExit, Worker, first_of
+from docpipe.workers.jobs import Conversions, JobKind
 from docpipe.workers.rooms import MisfitError, Room, remove_tree
 from docpipe.workers.turns import Turns
 from docpipe.workers.wire import PASSING, frame
@@ -33,7 +33,7 @@ _T = TypeVar("_T")
 log = structlog.get_logger(__name__)
 
 _WATCH_S: Final = 0.05  # how often memory is looked at
-_START_S: Final = 60.0  # for the imports of a nursery, and for a fork
+_START_S: Final = 60.0  # for the imports of a forkserver, and for a fork
 _DATA_SHARE: Final = 0.9  # of the limit: what a worker may allocate; the rest is for code and shared pages
 _FULL: Final = 0.45
 """Of the limit. A worker that broke down holding more was out of memory: an allocation that is refused
@@ -69,7 +69,7 @@ class Workers:
         confined: whether workers reach nothing but their rooms and the libraries they run on, as far as the
             kernel can see to it; see `confinement.missing`.
         budget: seconds that all jobs of one run may keep workers busy; None for any.
-        errand: what the jobs are.
+        job_kind: what the jobs are.
         jobs: of one run, after which a worker is replaced; a worker never gets jobs of two runs.
     """
 
@@ -86,11 +86,11 @@ class Workers:
         rooms: Path | None = None,
         confined: bool = True,
         budget: float | None = None,
-        errand: Errand | None = None,
+        job_kind: JobKind | None = None,
         jobs: int = RECYCLE_JOBS,
     ) -> None:
         self._jobs = jobs
-        self._errand = errand or Conversions()
+        self._job_kind = job_kind or Conversions()
         self._target = target
         self._preload = preload
         self._memory = memory
@@ -102,7 +102,7 @@ class Workers:
         self._idle: list[Worker] = []
         self._running: set[asyncio.Task[Answer]] = set()
         self._leaving: set[asyncio.Task[None]] = set()
-        self._nursery: Nursery | None = None
+        self._nursery: ForkServer | None = None
         self._birth = asyncio.Lock()
         self._closed = False
         self._numbers = itertools.count(1)
@@ -183,7 +183,7 @@ class Workers:
         return await task
 
     async def _in_turn(self, job: Json, ticket: Ticket) -> Answer:
-        async with self._slots.hold(ticket, Wait(self._errand.wait, "", self._clock())):
+        async with self._slots.hold(ticket, Wait(self._job_kind.wait, "", self._clock())):
             self._budget.check(ticket.run_id)
             return await self._run(job, ticket)
 
@@ -208,28 +208,28 @@ class Workers:
                 log.warning("worker_lost", run_id=ticket.run_id, times=losses, reason=str(error))
                 if losses >= _MAX_LOSSES:
                     raise WorkerCrashedError(
-                        f"{self._errand.words.worker} could not be started ({error})."
+                        f"{self._job_kind.words.worker} could not be started ({error})."
                     ) from error
                 await asyncio.sleep(0.1 * losses)  # the system may recover
 
     async def _try(self, job: Json, ticket: Ticket, *, fresh: bool) -> Answer:
         """One try. A worker whose job was not answered well is dead when this returns."""
-        worker = await self._hire(ticket.run_id, fresh=fresh)
-        keep, moves = False, self._errand.has_files(job)
+        worker = await self._acquire(ticket.run_id, fresh=fresh)
+        keep, moves = False, self._job_kind.has_files(job)
         try:
-            here = await self._moved(self._errand.put, worker.room, job) if moves else job
+            here = await self._moved(self._job_kind.put, worker.room, job) if moves else job
             with self._budget.spend(ticket.run_id):
                 reply = await self._watch(worker, frame(here))
             if not reply.ok:
                 raise self._refusal(reply, ticket)
             try:
-                returned = self._errand.answered(reply.value, worker.room, job)
+                returned = self._job_kind.answered(reply.value, worker.room, job)
                 if not returned.alive:
                     await worker.end()
                 value, keep = await self._moved(returned.take) if moves else returned.take()
             except MisfitError as error:
                 raise WorkerCrashedError(
-                    f"{self._errand.words.worker} returned an invalid answer."
+                    f"{self._job_kind.words.worker} returned an invalid answer."
                 ) from error
             keep = keep and returned.alive and not worker.worn(self._jobs)
             return Answer(value, reply.peak, reply.seconds)
@@ -251,7 +251,7 @@ class Workers:
         except OSError as error:
             if error.errno in _PASSING:
                 raise
-            reason = self._errand.words.transfer.format(error.strerror)
+            reason = self._job_kind.words.transfer.format(error.strerror)
             raise FinalError(WorkerCrashedError(reason)) from error
 
     def _refusal(self, reply: Reply, ticket: Ticket) -> Exception:
@@ -270,7 +270,7 @@ class Workers:
         await asyncio.to_thread(worker.room.remove)
         self._living_in.discard(worker.room)
 
-    async def _hire(self, run_id: str, *, fresh: bool) -> Worker:
+    async def _acquire(self, run_id: str, *, fresh: bool) -> Worker:
         """A living worker that has seen no other run; a new one if none is idle.
 
         Raises:
@@ -289,10 +289,10 @@ class Workers:
 
     async def _birth_of(self) -> Worker:
         async with self._birth:  # one after the other: a crowd of requests could fill the socket
-            nursery = await self._open()
+            forkserver = await self._open()
             number = next(self._numbers)
             try:
-                worker = nursery.fork(number, await asyncio.to_thread(self._room, number))
+                worker = forkserver.fork(number, await asyncio.to_thread(self._room, number))
             except OSError as error:
                 if error.errno in _FULL_DISK:
                     raise
@@ -310,7 +310,7 @@ class Workers:
 
     def _room(self, number: int) -> Room:
         if self._rooms is None:
-            raise RuntimeError("there is a folder for rooms once there is a nursery")
+            raise RuntimeError("there is a folder for rooms once there is a forkserver")
         if not self._rooms.exists():
             self._rooms.mkdir(mode=0o700)
             self._own_rooms = True
@@ -319,8 +319,8 @@ class Workers:
         room.make()
         return room
 
-    async def _open(self) -> Nursery:
-        """The nursery, ready; a new one if there is none or it died."""
+    async def _open(self) -> ForkServer:
+        """The forkserver, ready; a new one if there is none or it died."""
         if self._nursery is not None and self._nursery.lost:
             await asyncio.wait({self._nursery.over})  # then nothing of it lives any more
         if self._nursery is None or self._nursery.lost:
@@ -328,23 +328,23 @@ class Workers:
                 self._rooms = Path(tempfile.mkdtemp(prefix="docpipe-workers-"))
             try:
                 memory = int(self._memory * _DATA_SHARE)
-                self._nursery = Nursery(
+                self._nursery = ForkServer(
                     self._target,
                     self._preload,
                     memory,
                     self._timeout,
                     self._rooms,
                     confined=self._confined,
-                    programs=self._errand.programs,
+                    programs=self._job_kind.programs,
                 )
             except OSError as error:
                 raise LostError(error.strerror or str(error), error) from error
-        nursery = self._nursery
-        await first_of(nursery.ready, nursery.over, within=_START_S)
-        if not nursery.ready.done():
-            nursery.abandon()
+        forkserver = self._nursery
+        await first_of(forkserver.ready, forkserver.over, within=_START_S)
+        if not forkserver.ready.done():
+            forkserver.abandon()
             raise LostError("its parent process could not be started")
-        return nursery
+        return forkserver
 
     async def _watch(self, worker: Worker, job: bytes) -> Reply:
         """The worker's reply; raises as soon as it is dead, over its time or over its memory."""
@@ -364,7 +364,7 @@ class Workers:
                 processes, held = proc.family(pid)
                 if processes > proc.CROWD:
                     raise WorkerCrashedError(
-                        f"{self._errand.words.worker} was stopped: it started too many programs."
+                        f"{self._job_kind.words.worker} was stopped: it started too many programs."
                     )
                 if held > self._memory:
                     raise self._overweight()
@@ -372,7 +372,7 @@ class Workers:
             reply.cancel()
             await asyncio.wait({reply})
 
-    def _cause(self, death: Death) -> Exception:
+    def _cause(self, death: ProcessExit) -> Exception:
         """The error for a worker that died by itself."""
         if death.code is None:
             return LostError(death.reason)
@@ -384,13 +384,13 @@ class Workers:
         return WorkerCrashedError(self._stopped(how))
 
     def _stopped(self, how: str) -> str:
-        return f"{self._errand.words.worker} stopped unexpectedly ({how})."
+        return f"{self._job_kind.words.worker} stopped unexpectedly ({how})."
 
     def _was_full(self, peak: int) -> bool:
         return peak > self._memory * _FULL
 
     def _overtime(self) -> WorkerTimeoutError:
-        return WorkerTimeoutError(self._errand.words.time.format(span(self._timeout)))
+        return WorkerTimeoutError(self._job_kind.words.time.format(span(self._timeout)))
 
     def _overweight(self) -> WorkerMemoryError:
-        return WorkerMemoryError(self._errand.words.memory.format(size_of(self._memory)))
+        return WorkerMemoryError(self._job_kind.words.memory.format(size_of(self._memory)))

@@ -18,7 +18,7 @@ from docpipe.archive.limits import Limits
 from docpipe.errors import ArchiveError, WorkerError
 from docpipe.model import Clock, Ticket, WaitKind
 from docpipe.util.fsync import sync_folder, sync_tree
-from docpipe.workers.errands import Returned, Words
+from docpipe.workers.jobs import Returned, Words
 from docpipe.workers.pool import Workers
 from docpipe.workers.rooms import MisfitError, Room, empty
 from docpipe.workers.unpacked import Unpacked, read_unpacked
@@ -71,7 +71,7 @@ class Unpacker(Protocol):
 
 
 class _Unpackings:
-    """The errand: an archive or files in, their content out."""
+    """The job_kind: an archive or files in, their content out."""
 
     words = Words(
         worker="its worker",
@@ -83,11 +83,11 @@ class _Unpackings:
     programs = False
 
     def has_files(self, job: Any) -> bool:
-        """As of `Errand`: always."""
+        """As of `JobKind`: always."""
         return bool(job)
 
     def put(self, room: Room, job: Any) -> Any:
-        """As of `Errand`."""
+        """As of `JobKind`."""
         more = {"limits": asdict(job["limits"]), "more": job["more"]}
         if "archive" in job:
             return room.put_archive(job["archive"]) | more
@@ -97,7 +97,7 @@ class _Unpackings:
         return room.put_given([file.path for file in files], listed) | more
 
     def answered(self, value: msgspec.Raw, room: Room, job: Any) -> Returned:
-        """As of `Errand`."""
+        """As of `JobKind`."""
         return _Taken(read_unpacked(value), room, job["folder"])
 
 
@@ -145,7 +145,7 @@ class UnpackingWorkers:
             clock=clock,
             rooms=rooms,
             confined=confined,
-            errand=_Unpackings(),
+            job_kind=_Unpackings(),
         )
 
     async def __aenter__(self) -> Self:

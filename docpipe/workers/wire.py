@@ -10,12 +10,14 @@ import struct
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
-FORK: Final = b"f"  # main to nursery, with a socket: fork the worker `number`
-KILL: Final = b"k"  # main to nursery: kill it and whatever it started
-READY: Final = b"r"  # nursery to main: imports are done; value is the number of threads (more than 1 is bad)
-BORN: Final = b"b"  # nursery to main: the worker lives; value is its process id
-UNBORN: Final = b"u"  # nursery to main: it could not be forked; value is the errno
-GONE: Final = b"g"  # nursery to main: it is dead and reaped; value is its exit code, -n for signal n
+FORK: Final = b"f"  # main to forkserver, with a socket: fork the worker `number`
+KILL: Final = b"k"  # main to forkserver: kill it and whatever it started
+READY: Final = (
+    b"r"  # forkserver to main: imports are done; value is the number of threads (more than 1 is bad)
+)
+BORN: Final = b"b"  # forkserver to main: the worker lives; value is its process id
+UNBORN: Final = b"u"  # forkserver to main: it could not be forked; value is the errno
+GONE: Final = b"g"  # forkserver to main: it is dead and reaped; value is its exit code, -n for signal n
 
 LENGTH: Final = struct.Struct("!I")
 MAX_FRAME: Final = 16 * 2**20
@@ -43,7 +45,7 @@ its own for memory (ENOMEM) and open files (EMFILE), and its sandbox refuses the
 
 @dataclass(frozen=True, slots=True)
 class Orders:
-    """The settings of a nursery; one JSON object on its command line."""
+    """The settings of a forkserver; one JSON object on its command line."""
 
     parent: int
     """Process id of the main process."""

@@ -60,7 +60,7 @@ def cores() -> Iterator[None]:
 def shown_by_processes(main: int) -> None:
     """No secret is on a command line or in a worker's environment, and no core can be dumped."""
     pids = family(main)
-    assert len(pids) >= 3  # itself, the nursery, a worker
+    assert len(pids) >= 3  # itself, the forkserver, a worker
     for pid in pids:
         about = Path(f"/proc/{pid}")
         assert not sings((about / "cmdline").read_bytes())

@@ -76,7 +76,9 @@ async def test_cancelled_with_thirty_conversions_under_way(world: World) -> None
     converting: list[object] = []
     while len(converting) < AT_ONCE:
         await asyncio.sleep(0.1)
-        converting = [step for step in world.worker.doer.under_way.values() if step == Activity.CONVERT]
+        converting = [
+            step for step in world.worker.fleet_activities.under_way.values() if step == Activity.CONVERT
+        ]
     assert payloads(world.machines.folder), "what the archive holds is in the storage, by its name"
     await world.runs.cancel(run)
     OPEN.set()
@@ -117,7 +119,7 @@ async def test_patients_that_wait_hold_no_slot(world: World) -> None:
             stand = await world.runs.with_progress(submitted)
             active = [one for run in stand if run.doing is not None for one in [run.doing]]
             waits = [one.wait for one in active if one.wait is not None and one.wait.kind is WaitKind.POLL]
-        assert not world.worker.doer.under_way
+        assert not world.worker.fleet_activities.under_way
     await asyncio.gather(*(world.runs.cancel(run) for run in submitted))
     ended = await world.runs.wait(submitted)
     assert {run.state for run in ended} == {RunState.CANCELLED}

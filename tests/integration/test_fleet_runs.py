@@ -216,7 +216,7 @@ async def test_outages_of_both_services_are_waited_out(world: World) -> None:
 async def test_the_spool_is_empty_at_the_end(world: World) -> None:
     """Of every run before, in the storage as on the machine."""
     assert not list((world.machines.folder / "storage" / ".fleet" / "spool").glob("*/*"))
-    spool = world.worker.doer.activities.spool
+    spool = world.worker.fleet_activities.activities.spool
     assert isinstance(spool, BucketSpool)
     await spool.tidy(set())  # a worker does so every few minutes: another one may have ended a run
     assert not [path for path in (world.machines.folder / "worker" / "spool").iterdir() if path.is_dir()]

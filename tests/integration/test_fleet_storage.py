@@ -48,7 +48,7 @@ async def test_a_bucket_is_all_that_machines_share(fleet: Machines, s3: S3) -> N
         runs_of(one) as runs,
     ):
         ended = await runs.wait(await runs.submit(["P100", "P101"]))
-        left = await converting.doer.activities.spool.blobs.folders("spool")  # type: ignore[attr-defined]
+        left = await converting.fleet_activities.activities.spool.blobs.folders("spool")  # type: ignore[attr-defined]
     assert {(run.state, run.counts["converted"]) for run in ended} == {(RunState.COMPLETED, 8)}
     assert (lines(one, Activity.DOWNLOAD), lines(one, Activity.CONVERT)) == (2, 0)
     assert (lines(two, Activity.DOWNLOAD), lines(two, Activity.CONVERT)) == (0, 16)

@@ -228,7 +228,7 @@ async def test_no_patient_is_named_like_what_a_fleet_keeps(machine: Machine, sto
     await one.keep(RUN, write(one, files_00001=b"1"))
     await storage.put_run_files("P1", RUN, {"report.json": b"{}"})
     assert storage.tree().patients() == ["P1"]
-    assert storage.tree().strays() == []
+    assert storage.tree().orphans() == []
     assert not storage.folder_of(".fleet").startswith(".")
 
 

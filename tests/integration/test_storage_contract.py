@@ -154,4 +154,4 @@ async def test_the_check_leaves_nothing(storage: Storage) -> None:
     """A storage that can be written is left as it was."""
     await storage.check()
     assert storage.tree().patients() == []
-    assert storage.tree().strays() == []
+    assert storage.tree().orphans() == []

@@ -14,7 +14,7 @@ from docpipe.config.config import Config, Docex, Tasktracker
 from docpipe.gates import WANTS_CERTIFICATE, Failure, Gate, Quota, Service
 from docpipe.http import Http
 from docpipe.model import Ticket
-from docpipe.wiring.credentials import open_ways
+from docpipe.wiring.credentials import open_transports
 
 
 def serve(listener, context):
@@ -55,7 +55,7 @@ async def test_a_certificate_is_asked_for(tmp_path, version):
     try:
         async with (
             Quota.local("exchange.ask", None, clock=time.time) as quota,
-            Http(ways=open_ways(config)) as http,
+            Http(ways=open_transports(config)) as http,
         ):
             failure = await http.once(url, gate=Gate(service, quota), ticket=Ticket())
     finally:

@@ -58,7 +58,7 @@ def world(folder):
     )
 
 
-ON_FILES = ("read", "write", "truncate", "move_in")
+ON_FILES = ("read", "write", "truncate", "enter_room")
 MAKING = ("create", "make_folder")
 NEW = f"docpipe-test-{os.getpid()}"
 SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 -- it is what workers must not have
@@ -87,7 +87,7 @@ async def test_deeds_would_succeed(tmp_path):
 async def test_workers_do_not_reach_each_other(tmp_path):
     """Neither the room of another worker, nor its document, nor the process."""
     async with pool(rooms=tmp_path, size=2) as workers:
-        first = await workers._hire("r", fresh=True)
+        first = await workers._acquire("r", fresh=True)
         file = first.room.path / "own" / "text.md"
         file.write_text("of another patient")
         deeds = {

@@ -272,7 +272,7 @@ async def test_close_kills_what_runs(tmp_path):
 
 
 async def test_close_does_not_wait_for_a_stuck_nursery(tmp_path):
-    """A nursery that is stopped cannot leave by itself: it is killed, and nobody of it is left."""
+    """A forkserver that is stopped cannot leave by itself: it is killed, and nobody of it is left."""
     file = tmp_path / "pids"
     async with workers(size=1) as pool:
         running = asyncio.create_task(pool.run({"do": "spawn", "file": str(file)}, Ticket()))
@@ -284,7 +284,7 @@ async def test_close_does_not_wait_for_a_stuck_nursery(tmp_path):
 
 
 async def test_stuck_nursery_is_replaced(monkeypatch):
-    """A nursery that does not confirm a kill is killed itself; the pool continues with a new one."""
+    """A forkserver that does not confirm a kill is killed itself; the pool continues with a new one."""
     monkeypatch.setattr("docpipe.workers.handle.PATIENCE_S", 0.2)
     async with workers(size=1) as pool:
         await pool.run({"do": "echo"}, Ticket())
@@ -305,7 +305,7 @@ async def test_death_of_an_idle_worker_costs_nobody_a_try():
 
 
 async def test_lost_nursery_costs_nobody_a_try(tmp_path):
-    """Jobs in flight when the nursery dies are done again, though they have but one try."""
+    """Jobs in flight when the forkserver dies are done again, though they have but one try."""
     jobs = [{"do": "kill_parent", "file": str(tmp_path / "killed")}] + [{"do": "echo", "value": 1}] * 20
     with capture_logs() as logs:
         async with workers() as pool:
@@ -391,18 +391,18 @@ async def test_limits_of_a_worker_are_the_documents_own(number):
 
 
 async def test_storm():
-    """200 jobs while workers and the nursery are killed at random: each ends, and the pool stays whole."""
+    """200 jobs while workers and the forkserver are killed at random: each ends, and the pool stays whole."""
     rng = random.Random(20)
     async with workers(size=4, tries=3) as pool:
 
         async def killer():
             while True:
                 await asyncio.sleep(rng.uniform(0.001, 0.02))
-                if (nursery := pool._nursery) is None:
+                if (forkserver := pool._nursery) is None:
                     continue
-                pids = [w.born.result() for w in nursery._living.values() if w.born.done()]
+                pids = [w.born.result() for w in forkserver._living.values() if w.born.done()]
                 if rng.random() < 0.02:
-                    pids = [nursery._process.pid]
+                    pids = [forkserver._process.pid]
                 if pids:
                     with contextlib.suppress(ProcessLookupError):
                         os.kill(rng.choice(pids), signal.SIGKILL)

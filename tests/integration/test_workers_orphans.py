@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[2]
 
 
 async def parent(file, *options):
-    """A main process in a session of its own, and its nursery's process id."""
+    """A main process in a session of its own, and its forkserver's process id."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
@@ -31,35 +31,35 @@ async def parent(file, *options):
 
 @pytest.mark.parametrize("options", [(), ("own",), ("fork",)], ids=["plain", "own-session", "socket-held"])
 async def test_killed_parent_leaves_nobody(tmp_path, options):
-    """SIGKILL of the main process ends nursery, worker, and the program the worker started.
+    """SIGKILL of the main process ends forkserver, worker, and the program the worker started.
 
     Even one in a session of its own; and even if somebody else holds the control socket open.
     """
-    process, nursery = await parent(tmp_path / "pids", *options)
+    process, forkserver = await parent(tmp_path / "pids", *options)
     pids = await spawned(tmp_path / "pids")
     process.kill()
-    await until(lambda: not any(map(alive, [nursery, *pids])))
+    await until(lambda: not any(map(alive, [forkserver, *pids])))
     if "fork" in options:
         os.killpg(process.pid, signal.SIGKILL)
     await process.communicate()
 
 
 async def test_parent_killed_while_the_nursery_imports(tmp_path):
-    """A nursery that is still importing when its parent dies does not continue."""
-    process, nursery = await parent(tmp_path / "pids", "slow")
-    assert alive(nursery)
+    """A forkserver that is still importing when its parent dies does not continue."""
+    process, forkserver = await parent(tmp_path / "pids", "slow")
+    assert alive(forkserver)
     process.kill()
-    await until(lambda: not alive(nursery))
+    await until(lambda: not alive(forkserver))
     await process.communicate()
 
 
 async def test_killed_with_its_nursery(tmp_path):
-    """Should main process and nursery be killed at once, the kernel ends the workers."""
-    process, nursery = await parent(tmp_path / "pids")
+    """Should main process and forkserver be killed at once, the kernel ends the workers."""
+    process, forkserver = await parent(tmp_path / "pids")
     worker, program = await spawned(tmp_path / "pids")
     process.kill()
-    os.kill(nursery, signal.SIGKILL)
-    await until(lambda: not any(map(alive, [nursery, worker])))
+    os.kill(forkserver, signal.SIGKILL)
+    await until(lambda: not any(map(alive, [forkserver, worker])))
     await process.communicate()
     os.kill(program, signal.SIGKILL)  # the one thing that may be left
 

@@ -108,7 +108,7 @@ async def test_worker_knows_no_secrets(monkeypatch):
 
 
 async def test_worker_loads_little_of_docpipe():
-    """A worker that converts loads only the nursery, the words, and the converters."""
+    """A worker that converts loads only the forkserver, the words, and the converters."""
     async with workers() as pool:
         modules = (await pool.run({"do": "facts"}, Ticket()))["modules"]
     allowed = ("docpipe.workers", "docpipe.convert")
@@ -122,7 +122,7 @@ async def test_worker_loads_little_of_docpipe():
 
 
 async def test_converter_loads_little_of_docpipe():
-    """The same with the real converters and what they import beforehand; and the nursery has one thread."""
+    """The same with the real converters and their imports; and the forkserver has one thread."""
     pytest.importorskip("docpipe.convert.preload")
     async with workers(preload="docpipe.convert.preload", memory=2**30) as pool:
         facts = await pool.run({"do": "facts"}, Ticket())
@@ -226,13 +226,13 @@ async def test_leaves_no_descriptor_and_no_process():
 
 
 async def test_dead_workers_leave_no_zombie():
-    """The nursery reaps at once what dies, grandchildren too."""
+    """The forkserver reaps at once what dies, grandchildren too."""
     async with workers(size=1, tries=1) as pool:
         for deed in ("sigkill", "orphan", "raise", "exit"):
             with contextlib.suppress(WorkerCrashedError):
                 await pool.run({"do": deed}, Ticket())
-        nursery = pool._nursery._process.pid
-        children = Path(f"/proc/{nursery}/task/{nursery}/children")
+        forkserver = pool._nursery._process.pid
+        children = Path(f"/proc/{forkserver}/task/{forkserver}/children")
         await until(lambda: not children.read_text().split())
 
 

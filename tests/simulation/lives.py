@@ -58,7 +58,7 @@ class Life:
         for task in self.tasks:
             task.cancel()
 
-    async def bury(self) -> None:
+    async def note_exit(self) -> None:
         """Let its tasks end, close what they left open, put the disk of the moment of its death in place."""
         for _ in range(100):
             left = [task for task in self.tasks if not task.done()]
@@ -176,6 +176,6 @@ async def lived(life: Life, work: Coroutine[Any, Any, None]) -> None:
     finally:
         POINTS.life = None
     if life.dead:
-        await life.bury()
+        await life.note_exit()
     else:
         await whole

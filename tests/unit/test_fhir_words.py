@@ -17,12 +17,12 @@ from docpipe.errors import ServiceError
 from docpipe.http import origin_of
 from docpipe.model import Outcome
 from docpipe.sources.fhir.arrived import Source, from_base64, judged, mismatches
+from docpipe.sources.fhir.declared import FOREIGN, foreign, wanted
 from docpipe.sources.fhir.decoding import struct_of
 from docpipe.sources.fhir.intake import Counts, Intake, ndjson
 from docpipe.sources.fhir.resources import Bundle, bundle_of, person_of, resources
 from docpipe.sources.fhir.retrieval import Retrieval
 from docpipe.sources.fhir.vocabulary import outcome, parsed, progress, referred
-from docpipe.sources.fhir.wanted import FOREIGN, foreign, wanted
 from docpipe.sources.fhir.wire import Wire, broken, from_server, not_supported
 
 JSON = st.recursive(

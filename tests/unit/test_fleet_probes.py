@@ -9,7 +9,7 @@ import pytest
 from temporalio.service import RPCError, RPCStatusCode
 
 from docpipe.errors import ConfigError
-from docpipe.fleet.doing import Doer
+from docpipe.fleet.activities import FleetActivities
 from docpipe.fleet.probes import Probes, listening
 from docpipe.gates import Attempt
 from docpipe.model import Activity
@@ -45,8 +45,8 @@ async def gates() -> Any:
 
 
 @pytest.fixture
-def doer(temporal: Any) -> Doer:
-    return Doer(temporal, SimpleNamespace(), SimpleNamespace())
+def fleet_activities(temporal: Any) -> FleetActivities:
+    return FleetActivities(temporal, SimpleNamespace(), SimpleNamespace())
 
 
 async def asked(address: str, path: str) -> tuple[int, str]:
@@ -55,28 +55,28 @@ async def asked(address: str, path: str) -> tuple[int, str]:
 
 
 async def test_a_worker_is_ready_until_temporal_is_away_or_it_stops(
-    temporal: Any, gates: Any, doer: Doer
+    temporal: Any, gates: Any, fleet_activities: FleetActivities
 ) -> None:
     """It lives all the while: to start it anew would mend nothing."""
-    async with listening(Probes(temporal, gates, doer), f"127.0.0.1:{free_port()}") as address:
+    async with listening(Probes(temporal, gates, fleet_activities), f"127.0.0.1:{free_port()}") as address:
         assert await asked(address, "/readyz") == (200, '{"ready": true, "reasons": []}')
         temporal.healthy = False
         status, text = await asked(address, "/readyz")
         assert (status, "Temporal does not answer" in text) == (503, True)
         assert (await asked(address, "/livez"))[0] == 200
         temporal.healthy = True
-        doer.stopping.set()
+        fleet_activities.stopping.set()
         status, text = await asked(address, "/readyz")
         assert (status, "docpipe is stopping" in text) == (503, True)
         assert (await asked(address, "/"))[0] == 404
 
 
-async def test_metrics(temporal: Any, gates: Any, doer: Doer) -> None:
+async def test_metrics(temporal: Any, gates: Any, fleet_activities: FleetActivities) -> None:
     """Activities, requests, services, quotas and the quota store, as they are counted elsewhere."""
-    async with listening(Probes(temporal, gates, doer), f"127.0.0.1:{free_port()}") as address:
+    async with listening(Probes(temporal, gates, fleet_activities), f"127.0.0.1:{free_port()}") as address:
         step: Any = object()
-        doer.under_way[step] = Activity.CONVERT
-        doer.listeners[0](Activity.STORE, "ok", 0.5)
+        fleet_activities.under_way[step] = Activity.CONVERT
+        fleet_activities.listeners[0](Activity.STORE, "ok", 0.5)
         gates.observers[0](Attempt("docex", "docex.search", "R1", "POST", 0.1, 0.0, 0.2, 202, None))
         gates.store.down_since = 1.0
         status, text = await asked(address, "/metrics")
@@ -92,11 +92,13 @@ async def test_metrics(temporal: Any, gates: Any, doer: Doer) -> None:
     assert "R1" not in text
 
 
-async def test_an_address_that_is_taken_is_named(temporal: Any, gates: Any, doer: Doer) -> None:
+async def test_an_address_that_is_taken_is_named(
+    temporal: Any, gates: Any, fleet_activities: FleetActivities
+) -> None:
     """With what to do."""
     server = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0)
     async with server:
         port = server.sockets[0].getsockname()[1]
         with pytest.raises(ConfigError, match=rf"fleet\.probes: 127\.0\.0\.1:{port} cannot be listened on"):
-            async with listening(Probes(temporal, gates, doer), f"127.0.0.1:{port}"):
+            async with listening(Probes(temporal, gates, fleet_activities), f"127.0.0.1:{port}"):
                 pass

@@ -24,7 +24,7 @@ from docpipe.plan.picture import drawn
 from docpipe.plan.setup import Before, Given, Mix, Outage, Setup
 from docpipe.plan.simulate import simulate
 from docpipe.plan.trace import Trace
-from docpipe.plan.virtual import BlindLoop, Deadlock
+from docpipe.plan.virtual import Deadlock, NoEventLoop
 
 MIX = Mix(search_s=(5.0, 5.0), documents=(2.0, 2.0), convert_s=(0.1, 0.1), archive_b=(1000.0, 1000.0))
 
@@ -289,7 +289,7 @@ def test_interrupted_it_says_nothing(capfd) -> None:
 
 def test_a_deadlock_is_reported() -> None:
     """A loop without sockets in which nothing can ever happen says so."""
-    with pytest.raises(Deadlock), asyncio.Runner(loop_factory=BlindLoop) as runner:
+    with pytest.raises(Deadlock), asyncio.Runner(loop_factory=NoEventLoop) as runner:
         runner.run(asyncio.Event().wait())
 
 
@@ -309,7 +309,7 @@ def test_the_loop_keeps_the_order_of_things() -> None:
         loop.call_soon(seen.append, "at once")
         await asyncio.sleep(10.0)
 
-    with asyncio.Runner(loop_factory=BlindLoop) as runner:
+    with asyncio.Runner(loop_factory=NoEventLoop) as runner:
         runner.run(work())
     assert seen == ["at once", "first", ("a", 5.0), ("c", 5.0)]
 
@@ -321,5 +321,5 @@ def test_the_loop_lets_nothing_fail_in_silence() -> None:
         asyncio.get_running_loop().call_soon(lambda: 1 / 0)
         await asyncio.sleep(1.0)
 
-    with asyncio.Runner(loop_factory=BlindLoop) as runner, pytest.raises(ZeroDivisionError):
+    with asyncio.Runner(loop_factory=NoEventLoop) as runner, pytest.raises(ZeroDivisionError):
         runner.run(work())

@@ -16,7 +16,7 @@ from docpipe.errors import ConfigError
 from docpipe.gates import Failure
 from docpipe.http import Answer, Http
 from docpipe.model import Rate, Ticket
-from docpipe.wiring.credentials import open_ways
+from docpipe.wiring.credentials import open_transports
 from tests.gate_world import Process
 from tests.proxies import Proxy
 
@@ -79,7 +79,7 @@ def config_of(folder, url, tracker="https://tracker.example", **docex):
 
 
 async def once(config, url):
-    async with Http(ways=open_ways(config)) as http, Process(Rate(1000, 1.0)) as process:
+    async with Http(ways=open_transports(config)) as http, Process(Rate(1000, 1.0)) as process:
         return await http.once(url, gate=process.gate, ticket=Ticket())
 
 
@@ -139,7 +139,7 @@ async def test_client_certificates(authorities, files):
 
 async def test_old_versions_of_tls_are_refused(authorities):
     """TLS 1.1 is not spoken, whatever the server offers."""
-    way = open_ways(config_of(authorities.folder, "https://localhost", ca_file="ca.pem")).others
+    way = open_transports(config_of(authorities.folder, "https://localhost", ca_file="ca.pem")).others
     context = way.tls.context()
     assert context.minimum_version is ssl.TLSVersion.TLSv1_2
     assert context.verify_mode is ssl.CERT_REQUIRED
@@ -161,7 +161,7 @@ async def test_old_versions_of_tls_are_refused(authorities):
 async def test_bad_files_are_refused_at_the_start(authorities, given, message):
     """What cannot be used is refused with its name before anything is sent."""
     with pytest.raises(ConfigError, match=message):
-        open_ways(config_of(authorities.folder, "https://localhost", **given))
+        open_transports(config_of(authorities.folder, "https://localhost", **given))
 
 
 async def test_a_proxy_leads_to_the_service(authorities):
@@ -216,7 +216,7 @@ async def test_certificates_are_renewed_under_a_running_docpipe(authorities, tmp
     async with serving(authorities.ours.issue_cert("localhost"), ask_for=authorities.ours) as (url, seen):
         own = {"client_cert_file": "cert.pem", "client_key_file": "key.pem"}
         config = config_of(tmp_path, url, ca_file="trusted.pem", **own)
-        async with Http(ways=open_ways(config)) as http, Process(Rate(1000, 1.0)) as process:
+        async with Http(ways=open_transports(config)) as http, Process(Rate(1000, 1.0)) as process:
 
             async def ok():
                 answer = await http.once(url, gate=process.gate, ticket=Ticket())

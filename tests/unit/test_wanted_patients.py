@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from docpipe.cli.wanted import wanted_patients
+from docpipe.cli.selection import selected_patients
 from docpipe.config.config import Config, Patients
 from docpipe.errors import DatabaseDownError, PatientError, UsageError
 
@@ -30,18 +30,18 @@ def config(folder: Path, *rows: tuple[object, ...]) -> Config:
 async def test_everybody_and_those_who_meet_every_condition(tmp_path: Path) -> None:
     """By id, each once, beside those that are named."""
     wards = config(tmp_path, ("P3", "A"), ("P1", "B"), ("P2", "B"), ("P2", "B"))
-    assert await wanted_patients(args(all=True), wards) == ["P1", "P2", "P3"]
-    assert await wanted_patients(args(where=["ward=B"], patient=["X1"]), wards) == ["X1", "P1", "P2"]
-    assert await wanted_patients(args(where=["ward=B", "id>P1"]), wards) == ["P2"]
-    assert await wanted_patients(args(patient=["X1"]), wards) == ["X1"]
+    assert await selected_patients(args(all=True), wards) == ["P1", "P2", "P3"]
+    assert await selected_patients(args(where=["ward=B"], patient=["X1"]), wards) == ["X1", "P1", "P2"]
+    assert await selected_patients(args(where=["ward=B", "id>P1"]), wards) == ["P2"]
+    assert await selected_patients(args(patient=["X1"]), wards) == ["X1"]
     with pytest.raises(UsageError, match="no patients with these values"):
-        await wanted_patients(args(where=["ward=' OR 1=1"]), wards)
+        await selected_patients(args(where=["ward=' OR 1=1"]), wards)
 
 
 async def test_rows_without_an_id_are_left_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """What cannot be an id is reported by its line, and the rest is taken."""
     wards = config(tmp_path, ("P1", "A"), (None, "A"), ("", "A"), ("P\x07", "A"), (b"\xff\xfe", "A"))
-    assert await wanted_patients(args(all=True), wards) == ["P1"]
+    assert await selected_patients(args(all=True), wards) == ["P1"]
     assert "4 rows of the patients database are left out" in capsys.readouterr().err
 
 
@@ -49,13 +49,15 @@ async def test_what_cannot_be_listed_is_reported(tmp_path: Path) -> None:
     """No words, nobody there, no file, no server: a sentence each."""
     empty = config(tmp_path)
     with pytest.raises(UsageError, match="--all or --where COLUMN=VALUE"):
-        await wanted_patients(args(), empty)
+        await selected_patients(args(), empty)
     with pytest.raises(UsageError, match="database has no patients"):
-        await wanted_patients(args(all=True), empty)
+        await selected_patients(args(all=True), empty)
     with pytest.raises(PatientError, match="There is no patients database"):
-        await wanted_patients(args(all=True), Config(patients=Patients(url=f"sqlite:///{tmp_path}/none.db")))
+        await selected_patients(
+            args(all=True), Config(patients=Patients(url=f"sqlite:///{tmp_path}/none.db"))
+        )
     with pytest.raises(DatabaseDownError, match="the connection was refused"):
-        await wanted_patients(args(all=True), Config(patients=Patients(url="postgresql://u@127.0.0.1:1/d")))
+        await selected_patients(args(all=True), Config(patients=Patients(url="postgresql://u@127.0.0.1:1/d")))
 
 
 @pytest.mark.parametrize(
@@ -76,7 +78,7 @@ async def test_files_of_patients(tmp_path: Path, text: str, ids: list[str]) -> N
     """However lines end, whatever the delimiter is: each patient is taken, and nothing else."""
     path = tmp_path / "file"
     path.write_bytes(text.encode())
-    assert await wanted_patients(args(patients=path), Config()) == ids
+    assert await selected_patients(args(patients=path), Config()) == ids
 
 
 @pytest.mark.parametrize(
@@ -95,5 +97,5 @@ async def test_files_that_are_refused(tmp_path: Path, text: str | bytes, problem
     path = tmp_path / "patients.csv"
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
     with pytest.raises(UsageError, match=problem) as refused:
-        await wanted_patients(args(patients=path), Config())
+        await selected_patients(args(patients=path), Config())
     assert "Ann" not in str(refused.value)

@@ -31,7 +31,7 @@ FIELDS: Final = {
         "|Address|County|Home phone|Business phone|Language|Marital status|Religion|Account number|SSN"
         "|Driver's license|Mother's identifier|Ethnic group|Birth place|Multiple birth|Birth order"
         "|Citizenship"
-        "|Veteran|Nationality|Death|Dead",
+        "|Veteran|Nationality|ProcessExit|Dead",
         "PD1": "|Living dependency|Living arrangement|Primary facility|Primary care provider|Student|Handicap"
         "|Living will|Organ donor|Separate bill|Duplicate patient|Publicity|Protection|Protection date",
         "NK1": "|Set id|Name|Relationship|Address|Phone|Business phone|Contact role|Start|End|Job title",

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from docpipe.sources.fhir.declared import foreign
 from docpipe.sources.fhir.decoding import struct_of
 from docpipe.sources.fhir.resources import Binary, Resource
 from docpipe.sources.fhir.vocabulary import is_id, parsed, referred
-from docpipe.sources.fhir.wanted import foreign
 from docpipe.sources.fhir.wire import FHIR, LARGEST_PAGE
 
 NDJSON: Final = "application/fhir+ndjson"

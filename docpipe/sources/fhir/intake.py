@@ -10,10 +10,10 @@ from typing import Any, BinaryIO, Final
 from docpipe.archive import names
 from docpipe.model import Outcome
 from docpipe.sources.fhir.arrived import Source, from_base64, mismatches
+from docpipe.sources.fhir.declared import FOREIGN, DeclaredDocument, foreign, wanted
 from docpipe.sources.fhir.decoding import struct_of
 from docpipe.sources.fhir.resources import Bundle, Owned, Resource, resources
 from docpipe.sources.fhir.vocabulary import is_id, json_value, outcome, parsed, referred
-from docpipe.sources.fhir.wanted import FOREIGN, Wanted, foreign, wanted
 
 LONGEST_LINE: Final = 128 * 2**20
 """Bytes of one resource in NDJSON."""
@@ -133,7 +133,7 @@ class Intake:
                 owned = struct_of(Owned, resource) or Owned()
                 item.owned = any(owner.target is not None for owner in owned.security_context)
 
-    def _item(self, document: Wanted, *, token: bool) -> Item:
+    def _item(self, document: DeclaredDocument, *, token: bool) -> Item:
         for verdict, reason in (
             (Outcome.IGNORED, document.ignored),
             (Outcome.REFUSED, document.refused),
@@ -151,7 +151,7 @@ class Intake:
         source = Source(document.url or "", media_type, document.size, document.sha1, token, self._patient)
         return self.add(Item(document.name, dict(document.declared), self.place(), source))
 
-    def _inline(self, document: Wanted) -> Item:
+    def _inline(self, document: DeclaredDocument) -> Item:
         content = from_base64(document.data)
         declared: dict[str, Any] = dict(document.declared)
         if content is None:
@@ -163,7 +163,7 @@ class Intake:
                 declared["warnings"] = wrong
         return self.add(Item(document.name, declared, path))
 
-    def _of_binary(self, id_: str, document: Wanted) -> Item:
+    def _of_binary(self, id_: str, document: DeclaredDocument) -> Item:
         """A document whose Binary is in the same result: the Binary's item gets its name and declarations."""
         item, used = self._binaries[id_]
         if used:

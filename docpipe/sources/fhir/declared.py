@@ -56,7 +56,7 @@ _NAMELESS: Final = "Document of another patient"
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class DeclaredDocument:
     """One document, or why there is none."""
 
     name: str
@@ -74,7 +74,7 @@ class Wanted:
     failed: str | None = None
 
 
-def wanted(resource: Resource, patient: str) -> Iterator[Wanted]:
+def wanted(resource: Resource, patient: str) -> Iterator[DeclaredDocument]:
     """The documents of one resource; of a DocumentReference without any, why there is none.
 
     Args:
@@ -84,7 +84,7 @@ def wanted(resource: Resource, patient: str) -> Iterator[Wanted]:
     kind = str(resource.get("resourceType"))
     if kind == "DocumentReference":
         if foreign(resource, patient):
-            yield Wanted(_NAMELESS, refused=FOREIGN)
+            yield DeclaredDocument(_NAMELESS, refused=FOREIGN)
         elif (reference := struct_of(DocumentReference, resource)) is not None:
             yield from _of_reference(reference)
     elif kind == "Binary" and (binary := struct_of(Binary, resource)) is not None:
@@ -108,20 +108,20 @@ def foreign(resource: Resource, patient: str) -> bool:
     return False
 
 
-def _of_reference(reference: DocumentReference) -> Iterator[Wanted]:
+def _of_reference(reference: DocumentReference) -> Iterator[DeclaredDocument]:
     facts = _facts(reference)
     base = _label(reference.resource_type, reference.id)
     attachments = reference.attachments
     if (why := _NOT_CURRENT.get(reference.status or "")) is not None:
-        yield Wanted(base, facts, ignored=why)
+        yield DeclaredDocument(base, facts, ignored=why)
     elif not attachments:
-        yield Wanted(base, facts, failed="The exchange lists the document without any content.")
+        yield DeclaredDocument(base, facts, failed="The exchange lists the document without any content.")
     else:
         for attachment in attachments:
             yield _one(reference, attachment, facts)
 
 
-def _one(holder: Holder, attachment: Attachment, shared: dict[str, Any]) -> Wanted:
+def _one(holder: Holder, attachment: Attachment, shared: dict[str, Any]) -> DeclaredDocument:
     name, facts = _named(holder, attachment, shared)
     data, url, size, sha1 = attachment.data, attachment.url, attachment.size, attachment.hash
     if sha1 == _EMPTY_SHA1:
@@ -131,11 +131,13 @@ def _one(holder: Holder, attachment: Attachment, shared: dict[str, Any]) -> Want
         if media is not None:
             facts.setdefault("media_type", media)
         if data is None:
-            return Wanted(name, facts, failed="The document refers to a part of its entry that is not there.")
+            return DeclaredDocument(
+                name, facts, failed="The document refers to a part of its entry that is not there."
+            )
         url = None
     if data is None and url is None:
-        return Wanted(name, facts, failed="The exchange lists the document without any content.")
-    return Wanted(name, facts, None if data else url, data, size or None, sha1)
+        return DeclaredDocument(name, facts, failed="The exchange lists the document without any content.")
+    return DeclaredDocument(name, facts, None if data else url, data, size or None, sha1)
 
 
 def _named(holder: Holder, attachment: Attachment, shared: dict[str, Any]) -> tuple[str, dict[str, Any]]:
@@ -163,12 +165,12 @@ def _contained(holder: Holder, id_: str) -> tuple[str | None, str | None]:
     return None, None
 
 
-def _of_binary(binary: Binary) -> Wanted:
+def _of_binary(binary: Binary) -> DeclaredDocument:
     declared = {"media_type": binary.content_type} if binary.content_type else {}
     name = f"{_label('Binary', binary.id)}/{_file_name(None, binary.content_type)}"
     if binary.data is None:
-        return Wanted(name, declared, failed="The exchange sent a Binary without data.")
-    return Wanted(name, declared, data=binary.data)
+        return DeclaredDocument(name, declared, failed="The exchange sent a Binary without data.")
+    return DeclaredDocument(name, declared, data=binary.data)
 
 
 def _facts(reference: DocumentReference) -> dict[str, Any]:

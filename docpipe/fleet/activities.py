@@ -39,7 +39,7 @@ Work = Callable[..., Awaitable[Any]]
 
 
 @dataclass(slots=True, eq=False)
-class Doer:
+class FleetActivities:
     """Does activities, and knows which."""
 
     client: Client

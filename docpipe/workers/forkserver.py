@@ -1,4 +1,4 @@
-"""The nursery: `python -m docpipe.workers.nursery ORDERS`. Imports once, forks workers, reaps and kills them.
+"""The forkserver: `python -m docpipe.workers.forkserver ORDERS`. Imports once, forks, reaps and kills workers.
 
 It runs nothing of a document, has one thread and no loop but the one below, so that a fork is always
 safe and nothing keeps it from killing. It leaves when its control socket closes.
@@ -35,7 +35,7 @@ _PARENT_DIED: Final = signal.SIGUSR1  # not SIGTERM: service managers send that 
 _LAST_RESORT_S: Final = 3
 
 
-class _Nursery:
+class _ForkServer:
     def __init__(self, orders: Orders, control: socket.socket, target: child.Target) -> None:
         self._orders = orders
         self._control = control
@@ -108,7 +108,7 @@ class _Nursery:
             end.close()
         peak = child.settle(mother, self._orders.memory, self._processes)
         room = f"{self._orders.rooms}/{room_name(number)}"
-        child.move_in(f"{room}/{OWN}")
+        child.enter_room(f"{room}/{OWN}")
         if self._orders.confined:
             landlock.confine(confinement.allowed(self._libraries, room))
         if not self._orders.programs:
@@ -117,7 +117,7 @@ class _Nursery:
         os._exit(0)
 
     def _reap(self) -> None:
-        """Bury the dead: workers with all that they started, and strays that came to us."""
+        """Bury the dead: workers with all that they started, and orphans that came to us."""
         numbers = {pid: number for number, pid in self._pids.items()}
         while True:
             try:
@@ -167,7 +167,7 @@ def _find(target: str) -> child.Target:
 
 
 def main() -> None:
-    """Run a nursery with the settings of the command line."""
+    """Run a forkserver with the settings of the command line."""
     orders = Orders(**json.loads(sys.argv[1]))
     child.die_with_parent(_PARENT_DIED, orders.parent)
     child.adopt_orphans()
@@ -185,14 +185,14 @@ def main() -> None:
     target = _find(orders.target)
     gc.collect()
     gc.freeze()  # what is here now is shared by all workers: the collector must not touch its pages
-    # Closed by our end and not before: the main process kills at once a nursery that hangs up.
-    nursery = _Nursery(orders, socket.socket(fileno=orders.control), target)
+    # Closed by our end and not before: the main process kills at once a forkserver that hangs up.
+    forkserver = _ForkServer(orders, socket.socket(fileno=orders.control), target)
     try:
-        nursery.run()
+        forkserver.run()
     except ConnectionError:
         pass  # the main process died during the message
     finally:
-        nursery.end()
+        forkserver.end()
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What pools of workers are for: how the files of a job reach a worker and come back, and what errors say."""
+"""Kinds of jobs: how the files of a job reach a worker and come back, and the sentences of its errors."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,7 +39,7 @@ class Returned(Protocol):
         """
 
 
-class Errand(Protocol):
+class JobKind(Protocol):
     """A kind of job."""
 
     words: Words
@@ -101,13 +101,13 @@ class Conversions:
     programs = True
 
     def has_files(self, job: Any) -> bool:
-        """As of `Errand`."""
+        """As of `JobKind`."""
         return isinstance(job, dict) and "folder" in job
 
     def put(self, room: Room, job: Any) -> Any:
-        """As of `Errand`."""
+        """As of `JobKind`."""
         return room.put(job)
 
     def answered(self, value: msgspec.Raw, room: Room, job: Any) -> Returned:
-        """As of `Errand`."""
+        """As of `JobKind`."""
         return _Converted(value, room, job) if self.has_files(job) else _Value(any_value(value))

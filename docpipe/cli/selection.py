@@ -10,7 +10,7 @@ from docpipe.patients import Filter, read_ids
 from docpipe.wiring.backends import open_patients
 
 
-async def wanted_patients(args: argparse.Namespace, config: Config) -> list[str]:
+async def selected_patients(args: argparse.Namespace, config: Config) -> list[str]:
     """The patients that the command names.
 
     Raises:
