@@ -165,17 +165,17 @@ class FhirServer(Front):
 
     async def _find(self, call: Call) -> Reply:
         system, bar, value = call.request.query.get("identifier", "").rpartition("|")
-        found: list[dict[str, Any]] = []
+        actual: list[dict[str, Any]] = []
         if not bar or system == SYSTEM:
             try:
-                found = [self._resource(self.person(value))]
+                actual = [self._resource(self.person(value))]
             except Refusal:
-                found = []
+                actual = []
         if call.unfiltered:
-            found += [self._resource(self.person(id_)) for id_ in [*self._asked_after] if id_ != value]
-        entries = [{"resource": resource, "search": {"mode": "match"}} for resource in found]
+            actual += [self._resource(self.person(id_)) for id_ in [*self._asked_after] if id_ != value]
+        entries = [{"resource": resource, "search": {"mode": "match"}} for resource in actual]
         return self._of(
-            200, {"resourceType": "Bundle", "type": "searchset", "total": len(found), "entry": entries}
+            200, {"resourceType": "Bundle", "type": "searchset", "total": len(actual), "entry": entries}
         )
 
     def _logical(self, id_: str) -> str:

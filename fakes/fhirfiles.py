@@ -53,20 +53,20 @@ class Files:
 
         `files` is the address below which documents lie.
         """
-        found = Held(person, [], [])
+        result = Held(person, [], [])
         if not empty:
             archive = await self._shelf.archive(person)
             reported = {item["path"]: item for item in archive.facts.documents}
             with zipfile.ZipFile(io.BytesIO(archive.body)) as packed:
                 for info in packed.infolist():
                     name = info.filename
-                    self._add(found, patient["id"], (name, packed.read(info)), reported.get(name, {}), files)
-        for reference, status in zip(found.references, self._options.statuses, strict=False):
+                    self._add(result, patient["id"], (name, packed.read(info)), reported.get(name, {}), files)
+        for reference, status in zip(result.references, self._options.statuses, strict=False):
             reference["status"] = status
         if whole:
-            found.others["Patient"] = [patient]
-            found.others["Observation"] = [_observation(patient["id"], number) for number in range(3)]
-        return found
+            result.others["Patient"] = [patient]
+            result.others["Observation"] = [_observation(patient["id"], number) for number in range(3)]
+        return result
 
     def _add(
         self, held: Held, patient: str, member: tuple[str, bytes], expected: dict[str, Any], origin: str
@@ -114,13 +114,13 @@ class Files:
     def page(self, held: Held, number: int, base: str) -> dict[str, Any]:
         """One page of a searchset."""
         most = self._options.page or len(held.references) or 1
-        shown = held.references[number * most : (number + 1) * most]
+        displayed = held.references[number * most : (number + 1) * most]
         links = [{"relation": "self", "url": f"{base}/pages/{held.person.id}/{number}"}]
         if (number + 1) * most < len(held.references):
             links.append({"relation": "next", "url": f"{base}/pages/{held.person.id}/{number + 1}"})
         entries = [
             {"fullUrl": f"{base}/{r['resourceType']}/{r['id']}", "resource": r, "search": {"mode": "match"}}
-            for r in [*shown, *(o for others in held.others.values() for o in others if number == 0)]
+            for r in [*displayed, *(o for others in held.others.values() for o in others if number == 0)]
         ]
         if self._options.urns and number == 0:
             entries += _binaries(held)
@@ -147,8 +147,8 @@ class Files:
         """The manifest, one file a page where it has pages."""
         lists: dict[str, list[dict[str, Any]]] = {"output": [], self._options.problem_key: []}
         named = list(enumerate(self._named(held)))
-        shown = named[page : page + 1] if self._options.manifest_pages else named
-        for number, (key, kind, resources) in shown:
+        displayed = named[page : page + 1] if self._options.manifest_pages else named
+        for number, (key, kind, resources) in displayed:
             url = f"{files}/files/{job}/{number}.ndjson"
             entry: dict[str, Any] = {"url": url, "count": len(resources) + self._options.miscounted}
             lists[key].append({"type": kind, **entry} if key == "output" else entry)

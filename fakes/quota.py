@@ -72,8 +72,8 @@ class Quotas:
         try:
             return self._endpoints[operation]
         except KeyError:
-            found = next((pattern for pattern in self._rates if matches(operation, pattern)), None)
-            return self._endpoints.setdefault(operation, found)
+            result = next((pattern for pattern in self._rates if matches(operation, pattern)), None)
+            return self._endpoints.setdefault(operation, result)
 
     def per(self, pattern: str) -> float:
         """The window of the endpoint whose quota has this pattern, in seconds."""

@@ -36,14 +36,14 @@ def program() -> str | None:
 @pytest.fixture(scope="session")
 def azurite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a blob server, with its account."""
-    found = program()
-    if found is None:
+    result = program()
+    if result is None:
         pytest.skip("SKIPPED LOUDLY: Azurite is not installed: npm install --prefix .ci/npm azurite@3")
     folder = tmp_path_factory.mktemp("azurite")
     port = free_port()
     flags = ["--silent", "--disableTelemetry", "--skipApiVersionCheck", "--inMemoryPersistence"]
     server = subprocess.Popen(
-        [found, "--blobHost", "127.0.0.1", "--blobPort", str(port), *flags],
+        [result, "--blobHost", "127.0.0.1", "--blobPort", str(port), *flags],
         cwd=folder,
         stdout=subprocess.DEVNULL,
         env={**os.environ, "NODE_OPTIONS": "--no-deprecation"},

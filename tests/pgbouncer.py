@@ -29,8 +29,8 @@ default_pool_size = {size}
 def program() -> str:
     """Where PgBouncer is; tests are skipped where it is not, but fail in CI."""
     path = os.pathsep.join((os.environ["PATH"], "/usr/sbin"))
-    if found := shutil.which("pgbouncer", path=path):
-        return found
+    if result := shutil.which("pgbouncer", path=path):
+        return result
     if os.environ.get("CI"):
         pytest.fail("CI has to have PgBouncer (Debian: pgbouncer)")
     pytest.skip("SKIPPED LOUDLY: PgBouncer is not installed (Debian: pgbouncer)")

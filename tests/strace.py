@@ -20,14 +20,14 @@ _PATH: Final = re.compile(r'<(/[^>]*)>|"((?:[^"\\]|\\.)*)"')
 
 def program() -> str:
     """Where strace is; a test that needs it is skipped where it is not, but fails in CI."""
-    found = shutil.which("strace")
-    if found is None:
+    result = shutil.which("strace")
+    if result is None:
         if "CI" in os.environ:
             pytest.fail("CI has to have strace")
         pytest.skip("SKIPPED LOUDLY: strace is not installed")
-    if subprocess.run([found, "-o", os.devnull, "true"], capture_output=True, check=False).returncode:
+    if subprocess.run([result, "-o", os.devnull, "true"], capture_output=True, check=False).returncode:
         pytest.skip("SKIPPED LOUDLY: this kernel lets this user trace no process")
-    return found
+    return result
 
 
 @dataclass(frozen=True)
@@ -43,8 +43,8 @@ class Call:
     @property
     def paths(self) -> list[str]:
         """Absolute paths among the arguments, in their order."""
-        found = (one or two for one, two in _PATH.findall(self.arguments))
-        return [path for path in found if path.startswith("/")]
+        result = (one or two for one, two in _PATH.findall(self.arguments))
+        return [path for path in result if path.startswith("/")]
 
 
 def calls(trace: Path) -> Iterator[Call]:

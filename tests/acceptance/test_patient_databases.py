@@ -117,11 +117,11 @@ async def test_postgres_restarts_in_the_middle_of_fifty(
         assert process.returncode is None
     assert looked_up(box) == 20
     async with postgres.down():
-        said = b""
-        while b"service_down" not in said:
-            said = await process.stderr.readline()
-            assert said, "docpipe ended"
-        assert b"patients" in said
+        output = b""
+        while b"service_down" not in output:
+            output = await process.stderr.readline()
+            assert output, "docpipe ended"
+        assert b"patients" in output
         while "patients is down" not in (await box.run("status")).out:
             assert process.returncode is None
     out, _ = await process.communicate()

@@ -103,9 +103,9 @@ async def test_whatever_a_checkpoint_points_to_is_on_the_disk(
     disk, files = strace.Disk(), 0
     for call in calls:
         if call.name == "pwrite64" and "checkpoints.db-wal>" in call.arguments:
-            for found in [one for one in waiting if one[0].search(call.arguments)]:
-                waiting.remove(found)
-                step = found[1]
+            for actual in [one for one in waiting if one[0].search(call.arguments)]:
+                waiting.remove(actual)
+                step = actual[1]
                 for path in pointed_to(box, storage, run["run_id"], step):
                     assert disk.lost(path) is None, f"{step.activity} {step.item}"
                     files += 1

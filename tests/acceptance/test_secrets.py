@@ -41,11 +41,11 @@ def clean(box: Box, *ended: Ended) -> None:
 
 def family(pid: int) -> list[int]:
     """A process and its descendants."""
-    found = [pid]
+    result = [pid]
     for task in Path(f"/proc/{pid}/task").iterdir():
         for child in (task / "children").read_text().split():
-            found += family(int(child))
-    return found
+            result += family(int(child))
+    return result
 
 
 @pytest.fixture
@@ -76,14 +76,14 @@ def shown_by_processes(main: int) -> None:
 
 async def asked(service: Serving, patient: str, sign: str) -> str:
     """Submit a patient, wait for a sign in what the service tells of the run, and return all it tells."""
-    shown = {"headers": {"Authorization": f"Bearer {CANARIES['service']}"}}
-    body = await service.ask("POST", "/api/runs", 202, json={"patients": [patient]}, **shown)
+    displayed = {"headers": {"Authorization": f"Bearer {CANARIES['service']}"}}
+    body = await service.ask("POST", "/api/runs", 202, json={"patients": [patient]}, **displayed)
     path = f"/api/runs/{body['runs'][0]['run_id']}"
-    while sign not in str(run := await service.ask("GET", path, 200, **shown)):
+    while sign not in str(run := await service.ask("GET", path, 200, **displayed)):
         assert run["finished_at"] is None, run["error"]
         await asyncio.sleep(0.05)
     paths = ("/api/runs", "/api/services", "/api/summary", "/metrics", "/")
-    return str(run) + "".join([str(await service.ask("GET", path, 200, **shown)) for path in paths])
+    return str(run) + "".join([str(await service.ask("GET", path, 200, **displayed)) for path in paths])
 
 
 async def served(box: Box, running: fakes.Running) -> Ended:

@@ -101,6 +101,8 @@ async def test_a_process_killed_while_it_stores(box: Box, services: fakes.Runnin
         (run,) = resumed.json["runs"]
         assert run["state"].startswith("completed")
         checked = await box.run("check", "--json")
-        assert [found for found in checked.json["findings"] if found["check"] == "storage"] == [], checked.out
+        assert [result for result in checked.json["findings"] if result["check"] == "storage"] == [], (
+            checked.out
+        )
         assert checked.json["checked"]["documents"] >= 3
         assert "test-secret-of-nobody" not in resumed.err + checked.out + checked.err

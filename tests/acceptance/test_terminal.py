@@ -186,9 +186,9 @@ def test_very_many_are_not_all_listed() -> None:
         )
         for number in range(1000)
     ]
-    shown = summary._foremost(ended)
-    assert [run.patient_id for run in shown[:9]] == [f"P{number}" for number in range(991, 1000)]
-    assert len(shown) == summary._MOST_ROWS
+    displayed = summary._foremost(ended)
+    assert [run.patient_id for run in displayed[:9]] == [f"P{number}" for number in range(991, 1000)]
+    assert len(displayed) == summary._MOST_ROWS
     assert summary._foremost(ended[:50]) == ended[:50]
 
 

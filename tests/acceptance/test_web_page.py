@@ -28,11 +28,11 @@ PATIENCE_S = 240.0
 
 def chromium() -> str:
     """The browser; in CI it may not be missing."""
-    found = next(filter(None, map(shutil.which, NAMES)), None)
-    if found is None:
+    result = next(filter(None, map(shutil.which, NAMES)), None)
+    if result is None:
         message = "a browser is needed: install chromium"
         pytest.fail(message) if os.environ.get("CI") else pytest.skip(f"SKIPPED LOUDLY: {message}")
-    return found
+    return result
 
 
 @dataclass

@@ -50,11 +50,11 @@ async def test_on_paper(box: Box, services: fakes.Running, path_of_chromium: str
                 assert re.sub(r"\s+", " ", title) in text, place
         await page.click(".documents a:has-text('Continuity of Care')")
         await seen.has(".words table td")
-        shown = await page.inner_text(".words")
+        displayed = await page.inner_text(".words")
         text = await printed(page)
         assert [word for word in CHROME if word in text] == []
         assert name in text, "a sheet that lies about has to say whose it is"
-        missing = [word for word in set(re.findall(r"\w{4,}", shown)) if word not in text]
+        missing = [word for word in set(re.findall(r"\w{4,}", displayed)) if word not in text]
         assert missing == []
         assert seen.complaints == []
 

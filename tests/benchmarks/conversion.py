@@ -40,12 +40,12 @@ def corpus(folder: Path) -> list[Path]:
     if SAMPLES.is_dir():
         return sorted(path for path in SAMPLES.glob("*/*") if path.parent.name != "archives")
     made = make_full(0, Person("P123", "Ann", "Lee", "1957-03-31")).body
-    found = []
+    result = []
     with zipfile.ZipFile(io.BytesIO(made)) as archive:
         for number, name in enumerate(archive.namelist()):
-            found.append(folder / f"{number}-{Path(name).name}")
-            found[-1].write_bytes(archive.read(name))
-    return found
+            result.append(folder / f"{number}-{Path(name).name}")
+            result[-1].write_bytes(archive.read(name))
+    return result
 
 
 def job(path: Path, folder: Path) -> dict[str, Any]:
@@ -87,10 +87,10 @@ def plain(paths: Sequence[Path], folder: Path, processes: int) -> list[tuple[flo
     running = [context.Process(target=_plain, args=words) for _ in range(processes)]
     for process in running:
         process.start()
-    found = dict(reported.get(timeout=600) for _ in paths)
+    result = dict(reported.get(timeout=600) for _ in paths)
     for process in running:
         process.join()
-    return [found[index] for index in range(len(paths))]
+    return [result[index] for index in range(len(paths))]
 
 
 @dataclass(frozen=True)
@@ -116,10 +116,10 @@ async def pooled(paths: Sequence[Path], folder: Path, size: int) -> Pooled:
     return Pooled(seconds, sum(answer.seconds for answer in answers), _cpu() - used)
 
 
-def _again(found: Sequence[tuple[Path, float]]) -> list[Path]:
+def _again(result: Sequence[tuple[Path, float]]) -> list[Path]:
     """The documents, longest first, again and again until there is enough to do."""
-    in_order = [path for path, _ in sorted(found, key=lambda item: -item[1])]
-    times = max(1, round(SECONDS / max(0.001, sum(seconds for _, seconds in found))))
+    in_order = [path for path, _ in sorted(result, key=lambda item: -item[1])]
+    times = max(1, round(SECONDS / max(0.001, sum(seconds for _, seconds in result))))
     return in_order * times
 
 

@@ -72,8 +72,8 @@ def written(figures: dict[str, list[Figure]]) -> list[dict[str, Any]]:
     """As JSON, one object a figure."""
     return [
         {"benchmark": name, **asdict(figure), "ratio": figure.ratio, "met": figure.met}
-        for name, found in figures.items()
-        for figure in found
+        for name, result in figures.items()
+        for figure in result
     ]
 
 

@@ -70,7 +70,7 @@ async def opens(runs: int) -> tuple[Opened, list[Opened]]:
 async def _opens(browser: Browser, address: str) -> list[Opened]:
     context = await browser.new_context(viewport={"width": 1280, "height": 900})
     await context.add_init_script(_WATCH)
-    found = []
+    result = []
     for _ in range(1 + OPENS):
         page = await context.new_page()
         await page.goto(address, wait_until="commit")
@@ -81,6 +81,6 @@ async def _opens(browser: Browser, address: str) -> list[Opened]:
         )
         await page.close()
         assert body["rows"] == 50, body
-        found.append(Opened(body["there"], body["painted"], requests))
+        result.append(Opened(body["there"], body["painted"], requests))
         await asyncio.sleep(_APART_S)
-    return found
+    return result

@@ -75,9 +75,9 @@ async def bare(
         async with session.post(f"{urls['docex_url']}/v1/searches", json=body, headers=key) as answer:
             url = f"{urls['docex_url']}/v1/searches/{(await answer.json())['id']}"
         async with session.get(url) as answer:
-            found = await answer.json()
-        assert found["state"] == "ready", found
-        async with session.get(found["archive"]["url"]) as answer:  # redirected, as docpipe is
+            result = await answer.json()
+        assert result["state"] == "ready", result
+        async with session.get(result["archive"]["url"]) as answer:  # redirected, as docpipe is
             data = await answer.read()
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             files = {member: archive.read(member) for member in archive.namelist()}

@@ -134,16 +134,16 @@ def plan() -> list[Figure]:
     """Each forecast beside the run that it was of, and the worst of each kind."""
     figures = []
     for kind in KINDS:
-        found = []
+        result = []
         for number in range(1, TIMES + 1):
             with tempfile.TemporaryDirectory(dir=DISK) as folder:
-                found.append(once(kind, Path(folder)))
+                result.append(once(kind, Path(folder)))
             figures.append(
-                Figure(f"{kind.name} {number}", found[-1].forecast_s, "s", "the real run", found[-1].real_s)
+                Figure(f"{kind.name} {number}", result[-1].forecast_s, "s", "the real run", result[-1].real_s)
             )
-        worst = max(abs(one.off) for one in found)
+        worst = max(abs(one.off) for one in result)
         figures.append(Figure(f"{kind.name}: off by at most", 100 * worst, "%", goal="<= 5"))
-    figures.append(Figure("a forecast takes", found[-1].took_s, "s"))
+    figures.append(Figure("a forecast takes", result[-1].took_s, "s"))
     return figures
 
 

@@ -192,13 +192,13 @@ def archives(folder: Path) -> list[Figure]:
 def walls() -> list[Figure]:
     """Documents, the start, archives, and the main process's memory for hostile ones."""
     with tempfile.TemporaryDirectory(dir=DISK) as name:
-        found = []
+        result = []
         for number, measure in enumerate((documents, isolation, starts, archives)):
             folder = Path(name, str(number))
             folder.mkdir()
-            found += measure(folder)
+            result += measure(folder)
     quick = [path for path in sorted(HOSTILE.glob("*.*")) if path.suffix in {".zip", ".hl7", ".gz"}]
-    return found + [memory(path) for path in quick]
+    return result + [memory(path) for path in quick]
 
 
 def memory(path: Path) -> Figure:

@@ -82,12 +82,12 @@ def tell(corpus: Corpus, took: float, args: argparse.Namespace) -> None:
     """Print the tables."""
     results = corpus.results
     print(*lines(results), sep="\n")
-    for title, found in (
+    for title, actual in (
         ("failed or refused", [r.reason for r in results if r.outcome in {"failed", "refused"}]),
         ("warnings", [warning for r in results for warning in r.warnings]),
     ):
         print(f"\n{title}")
-        for reason, count in Counter(found).most_common(40):
+        for reason, count in Counter(actual).most_common(40):
             print(f"{count:>7}  {reason}")
     timed = [r for r in results if r.seconds is not None]
     times = [r.seconds or 0.0 for r in timed]

@@ -15,8 +15,8 @@ from docpipe.workers.pool import Workers
 
 def files_of(folder: Path) -> dict[str, Path]:
     """Every file below a folder by its path there."""
-    found = sorted(path for path in folder.rglob("*") if path.is_file())
-    return {str(path.relative_to(folder)): path for path in found}
+    actual = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): path for path in actual}
 
 
 @contextlib.asynccontextmanager

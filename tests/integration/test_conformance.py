@@ -26,9 +26,9 @@ async def examined(running: fakes.Running, name: str, *, write: bool = True, **w
 
 def broken(results: list[Result]) -> list[str]:
     """The rules that are broken; each with what was seen, and a cure."""
-    found = [result for result in results if result.verdict is Verdict.BROKEN]
-    assert all(result.seen and result.cure for result in found)
-    return [result.rule for result in found]
+    actual = [result for result in results if result.verdict is Verdict.BROKEN]
+    assert all(result.seen and result.cure for result in actual)
+    return [result.rule for result in actual]
 
 
 def options(**words: Any) -> fakes.FakeOptions:

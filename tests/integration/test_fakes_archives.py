@@ -107,9 +107,9 @@ async def test_token_stays_with_the_exchange():
     """The exchange wants its token for the link; the archive's origin refuses and remembers one."""
     async with talking(docex_token=TOKEN) as talk:
         token = {"Authorization": f"Bearer {TOKEN}"}
-        found = (await talk.search(token=token["Authorization"])).json["id"]
+        result = (await talk.search(token=token["Authorization"])).json["id"]
         talk.running.skip(10)
-        status = await talk.ask("GET", f"{talk.running.docex_url}/v1/searches/{found}", headers=token)
+        status = await talk.ask("GET", f"{talk.running.docex_url}/v1/searches/{result}", headers=token)
         url = status.json["archive"]["url"]
         assert (await talk.ask("GET", url)).status == 401
         link = (await talk.ask("GET", url, headers=token)).headers["Location"]

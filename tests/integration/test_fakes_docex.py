@@ -148,12 +148,12 @@ async def test_expired_purged_deleted():
 async def test_quota_counts_every_request():
     """Refused requests count, endpoints are counted apart, and Retry-After says until when."""
     async with talking(search_rate=Rate(2, 3600.0), status_rate=Rate(3, 3600.0)) as talk:
-        found = await talk.search("a")
+        result = await talk.search("a")
         await talk.search("a", {})
         over = await talk.search("c")
         assert over.status == 429
         assert 3590 <= int(over.headers["Retry-After"]) <= 3600
-        assert [(await talk.status(found.json["id"])).status for _ in range(4)] == [200, 200, 200, 429]
+        assert [(await talk.status(result.json["id"])).status for _ in range(4)] == [200, 200, 200, 429]
         docex = talk.running.docex
         assert (docex.worst_window("docex.search"), docex.worst_window("docex.status")) == (3, 4)
         assert docex.worst_window("docex.*", 3600.0) == 7
@@ -215,9 +215,9 @@ async def test_one_archive_for_many_who_ask_at_once():
     """Searches that end together get their archives, each patient's its own."""
     async with talking(mix="full") as talk:
         people = [PATIENT | {"id": f"P{n}"} for n in (1, 2)]
-        found = [(await talk.search(f"{n}", people[n % 2])).json["id"] for n in range(6)]
+        result = [(await talk.search(f"{n}", people[n % 2])).json["id"] for n in range(6)]
         talk.running.skip(10)
-        answers = await asyncio.gather(*(talk.status(id_) for id_ in found))
+        answers = await asyncio.gather(*(talk.status(id_) for id_ in result))
         digests = [answer.json["archive"]["sha256"] for answer in answers]
         assert len(set(digests)) == 2
         assert digests[0] == digests[2] == digests[4]

@@ -19,7 +19,7 @@ async def test_everything_is_found_again(tmp_path):
     state = tmp_path / "fakes.db"
     options = {"state": state, "search_rate": Rate(3, 3600.0), "search_seconds": (1000, 1000)}
     async with talking(**options) as talk:
-        found, ports = (await talk.search()).json["id"], {talk.running.docex_url, talk.running.archive_url}
+        result, ports = (await talk.search()).json["id"], {talk.running.docex_url, talk.running.archive_url}
         gone = (await talk.search("gone")).json["id"]
         talk.running.docex.purge_search(gone)
         task = await talk.task()
@@ -31,14 +31,14 @@ async def test_everything_is_found_again(tmp_path):
     async with talking(**options) as talk:
         tracker = talk.running.tracker
         assert (talk.running.docex.searches, tracker.tasks, tracker.reports) == before
-        assert (await talk.search()).json["id"] == found
+        assert (await talk.search()).json["id"] == result
         assert (await talk.search("new")).status == 429
         assert (await talk.status(gone)).status == 404
         assert (await talk.task()).json["id"] == task.json["id"]
         await talk.tracker("POST", f"{path}/reports", {"format": "text", "body": "all"}, "r")
         assert (await talk.tracker("GET", path)).json["reports"] == 1
         talk.running.skip(1001)
-        url = (await talk.status(found)).json["archive"]["url"]
+        url = (await talk.status(result)).json["archive"]["url"]
         assert url.startswith(talk.running.docex_url)
         assert ports.isdisjoint({talk.running.docex_url, talk.running.archive_url})
         fresh = (await talk.search("one more", PATIENT | {"id": "P9"})).status

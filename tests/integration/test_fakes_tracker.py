@@ -28,8 +28,8 @@ async def test_create_and_find():
         }
         second = await talk.task("run-1", "b", status="in_progress")
         await talk.task("run-2", "c")
-        found = await talk.tracker("GET", "/v1/tasks?external_ref=run-1")
-        assert found.json == {"tasks": [made.json, second.json]}
+        result = await talk.tracker("GET", "/v1/tasks?external_ref=run-1")
+        assert result.json == {"tasks": [made.json, second.json]}
         assert (await talk.tracker("GET", "/v1/tasks?external_ref=none")).json == {"tasks": []}
         assert (await talk.tracker("GET", "/v1/tasks")).status == 400
         read = await talk.tracker("GET", path)

@@ -60,9 +60,9 @@ async def test_a_restart_costs_nobody_anything(postgres: Postgres) -> None:
             # Only callers that had a place try again.
             assert service._failures <= service.view().outage.probes + 5
             tasks[7].cancel()
-        found = await asyncio.gather(*tasks, return_exceptions=True)
-        assert isinstance(found.pop(7), asyncio.CancelledError)
-        assert [patient.id for patient in found] == IDS[:7] + IDS[8:]
+        result = await asyncio.gather(*tasks, return_exceptions=True)
+        assert isinstance(result.pop(7), asyncio.CancelledError)
+        assert [patient.id for patient in result] == IDS[:7] + IDS[8:]
         assert service.up
         assert all(ticket.wait is None for ticket in tickets)
         assert patients.places.held == patients.gate.quota.view().used == 0

@@ -58,9 +58,9 @@ async def test_cancelled_at_any_request(way: Way, s3: S3, tmp_path: Path) -> Non
         writing.cancel()
         hanging.cancel()
         await asyncio.gather(writing, hanging, return_exceptions=True)
-        found = await plain.find_document(PATIENT, DOCUMENT)
-        if found is not None:
-            assert await plain.get_document_file(PATIENT, DOCUMENT, "text.md") == found["title"].encode()
+        result = await plain.find_document(PATIENT, DOCUMENT)
+        if result is not None:
+            assert await plain.get_document_file(PATIENT, DOCUMENT, "text.md") == result["title"].encode()
         way.fault = lambda _method, _path: None
         await put(storage, tmp_path, b"newest")
         assert (await plain.find_document(PATIENT, DOCUMENT))["title"] == "newest"
@@ -193,8 +193,8 @@ async def test_somebody_else_writes_the_same_document(way: Way, s3: S3, tmp_path
     way.fault = fault
     await put(one, tmp_path)
     await asyncio.gather(*writing)
-    found = await other.find_document(PATIENT, DOCUMENT)
-    assert await other.get_document_file(PATIENT, DOCUMENT, "text.md") == found["title"].encode()
+    result = await other.find_document(PATIENT, DOCUMENT)
+    assert await other.get_document_file(PATIENT, DOCUMENT, "text.md") == result["title"].encode()
 
 
 async def test_an_upload_that_breaks_off_is_taken_back(way: Way, s3: S3, tmp_path: Path) -> None:

@@ -51,7 +51,7 @@ async def test_the_description_is_true(
     async with serving(tmp_path, time.time, token=token) as served:
         (run,) = await served.finished("S0")
         documents = (await served.get(f"/api/runs/{run}/documents")).json["documents"]
-        document = next(found["document_id"] for found in documents if found["files"])
+        document = next(result["document_id"] for result in documents if result["files"])
         reported = CONFIG.format(run=run, document=document)
         (tmp_path / "schemathesis.toml").write_text(reported, "utf-8")
         header = ("--header", f"Authorization: Bearer {token}") if token else ()

@@ -75,11 +75,11 @@ async def test_what_happened_is_reported(tmp_path: Path) -> None:
 
 def promtool() -> str:
     """Prometheus' own checker; tests are skipped where it is not, but fail in CI."""
-    if (found := shutil.which("promtool")) is None:
+    if (result := shutil.which("promtool")) is None:
         if os.environ.get("CI"):
             pytest.fail("CI has to have promtool (Debian: prometheus)")
         pytest.skip("SKIPPED LOUDLY: promtool is not installed (Debian: prometheus)")
-    return found
+    return result
 
 
 def complaints(tool: str, metrics: bytes) -> str:

@@ -265,18 +265,18 @@ async def test_runs_are_found(served: Served) -> None:
     await served.post(f"/api/runs/{runs[1]}/cancel")
     await asyncio.sleep(10)
 
-    async def found(query: str) -> list[str]:
+    async def result(query: str) -> list[str]:
         answer = (await served.get(f"/api/runs?{query}")).json
         assert answer["total"] == len(answer["runs"])
         return [run["patient_id"] for run in answer["runs"]]
 
-    assert await found("state=cancelled") == ["S2"]
-    assert await found("state=cancelled&state=running&q=S") == ["S2", "S1"]
-    assert await found("q=Anna~") == ["Anna~1"]
-    assert await found(f"q={quote('é/')}") == ["é/ü"]
-    assert await found(f"q={runs[0].lower()}") == ["S1"]
-    assert await found("q=%25") == []
-    assert await found("q=%00") == []
+    assert await result("state=cancelled") == ["S2"]
+    assert await result("state=cancelled&state=running&q=S") == ["S2", "S1"]
+    assert await result("q=Anna~") == ["Anna~1"]
+    assert await result(f"q={quote('é/')}") == ["é/ü"]
+    assert await result(f"q={runs[0].lower()}") == ["S1"]
+    assert await result("q=%25") == []
+    assert await result("q=%00") == []
 
 
 @pytest.mark.parametrize(

@@ -512,6 +512,6 @@ async def test_hostile_ids_do_no_harm(served: Served) -> None:
     answer = await served.post("/api/runs", json={"patients": ids}, headers=bearing())
     assert [run["patient_id"] for run in answer.json["runs"]] == ids
     for patient in ids:
-        found = await served.get(f"/api/runs?q={quote(patient, safe='')}", headers=bearing())
-        assert [run["patient_id"] for run in found.json["runs"]] == [patient]
-        assert found.headers["Content-Type"] == "application/json"
+        result = await served.get(f"/api/runs?q={quote(patient, safe='')}", headers=bearing())
+        assert [run["patient_id"] for run in result.json["runs"]] == [patient]
+        assert result.headers["Content-Type"] == "application/json"

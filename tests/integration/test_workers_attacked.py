@@ -97,15 +97,15 @@ def refused_calls():
         "sched_setparam": [(1, 0)],
         "sched_setattr": [(1, 0, 0)],
     }
-    found = {}
+    result = {}
     for name, number in calls.items():
         wanted = errno.ENOSYS if name == "clone3" else errno.EACCES
         for index, arguments in enumerate(of_arguments.get(name, [(0,) * 6])):
-            found[f"{name} {index}"] = (number, arguments, wanted)
+            result[f"{name} {index}"] = (number, arguments, wanted)
     if platform.machine() == "x86_64":
         getpid = 39
-        found["x32"] = (getpid | 0x40000000, (), errno.EACCES)
-    return found
+        result["x32"] = (getpid | 0x40000000, (), errno.EACCES)
+    return result
 
 
 async def test_calls_are_refused():

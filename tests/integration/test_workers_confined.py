@@ -137,12 +137,12 @@ def test_folder_of_a_project_is_not_a_folder_of_libraries(tmp_path, monkeypatch)
     monkeypatch.delitem(sys.modules, "package", raising=False)
     assert str(tmp_path / "project" / "package") not in confinement.libraries()
     __import__("package")
-    found = confinement.libraries()
+    actual = confinement.libraries()
     monkeypatch.delitem(sys.modules, "package")
-    assert str(tmp_path / "libraries") in found
-    assert str(tmp_path / "project" / "package") in found
-    assert not [name for name in found if str(tmp_path / "project" / "secret.toml").startswith(f"{name}/")]
-    assert not any(Path.home().is_relative_to(name) for name in found)
+    assert str(tmp_path / "libraries") in actual
+    assert str(tmp_path / "project" / "package") in actual
+    assert not [name for name in actual if str(tmp_path / "project" / "secret.toml").startswith(f"{name}/")]
+    assert not any(Path.home().is_relative_to(name) for name in actual)
 
 
 GAPS = [

@@ -268,7 +268,7 @@ async def test_worker_serves_one_run():
             jobs = (pool.run({"do": "pid"}, Ticket(run)) for _ in range(4))
             seen[run] |= set(await asyncio.gather(*jobs))
             assert len(children(pool._nursery._process.pid)) <= 2
-    pids = [pid for found in seen.values() for pid in found]
+    pids = [pid for result in seen.values() for pid in result]
     assert len(pids) == len(set(pids))
 
 

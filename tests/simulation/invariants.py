@@ -89,14 +89,14 @@ def _quotas(after: After) -> None:
 
 def _bodies(running: fakes.Running) -> None:
     """A key is a promise: each request that bears it says the same, and no answer refuses one."""
-    said: dict[tuple[str, str], set[str]] = {}
+    output: dict[tuple[str, str], set[str]] = {}
     for server in (running.docex, running.tracker):
         for seen in server.requests:
             assert seen.status not in (400, 413, 422), seen
             assert (seen.method == "POST") == (seen.key is not None), seen
             if seen.key is not None:
-                said.setdefault((seen.path, seen.key), set()).add(seen.body)
-    assert {len(bodies) for bodies in said.values()} <= {1}
+                output.setdefault((seen.path, seen.key), set()).add(seen.body)
+    assert {len(bodies) for bodies in output.values()} <= {1}
 
 
 def _searches(running: fakes.Running) -> None:

@@ -110,9 +110,9 @@ async def _measured(docpipe: Docpipe, hour: int, folder: Path) -> Hour:
 
 def _ours() -> int:
     kinds = Counter(
-        type(found).__qualname__
-        for found in gc.get_objects()
-        if str(type(found).__module__).startswith("docpipe.") or isinstance(found, asyncio.Future)
+        type(result).__qualname__
+        for result in gc.get_objects()
+        if str(type(result).__module__).startswith("docpipe.") or isinstance(result, asyncio.Future)
     )
     # A fixed number of the latest outages is kept, and hours differ in how many they bring.
     return sum(kinds.values()) - kinds[Outage.__qualname__]

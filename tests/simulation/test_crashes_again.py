@@ -103,8 +103,8 @@ async def judge(world: World, first: Activity | None) -> None:
     assert list((world.config.state_dir / "spool").iterdir()) == []
     storage = Path(world.config.storage.url)
     scene = Scene(world.config.state_dir, FolderStorage(storage), beside=False)
-    found = [finding async for finding in findings(scene)]
-    assert [finding for finding in found if finding.check != "state"] == []  # a life's copy has other modes
+    result = [finding async for finding in findings(scene)]
+    assert [finding for finding in result if finding.check != "state"] == []  # a life's copy has other modes
     known = {hashlib.sha256(data).hexdigest() for data in FILES.values() if data}
     kept = {hashlib.sha256(path.read_bytes()).hexdigest() for path in storage.glob("*/*/original.*")}
     assert first is None or kept >= known

@@ -35,8 +35,8 @@ def files_of(folder: Path, patient: str = "S00000") -> dict[str, dict[str, Any]]
 
 def documents_of(folder: Path, patient: str = "S00000") -> dict[str, dict[str, Any]]:
     """Those that are documents, by the last part of their name."""
-    found = files_of(folder, patient)
-    return {path.rsplit("/", 1)[-1]: file for path, file in found.items() if "DocumentReference/" in path}
+    actual = files_of(folder, patient)
+    return {path.rsplit("/", 1)[-1]: file for path, file in actual.items() if "DocumentReference/" in path}
 
 
 def retrieved(plan: Plan) -> Story:
@@ -57,12 +57,12 @@ def test_every_document_is_found(tmp_path: Path, content: str, result: str) -> N
     options = {"content": content, "at_once": result == "at once", "page": 3}
     plan = fhir(tmp_path, fhir=options | ({} if result == "at once" else {"result": result}))
     retrieved(plan)
-    found = documents_of(tmp_path)
-    assert set(found) == NAMES
-    assert {file["outcome"] for file in found.values()} == {"converted"}
-    text = (tmp_path / "storage" / "S00000" / found["note.txt"]["id"] / "text.md").read_text("utf-8")
+    actual = documents_of(tmp_path)
+    assert set(actual) == NAMES
+    assert {file["outcome"] for file in actual.values()} == {"converted"}
+    text = (tmp_path / "storage" / "S00000" / actual["note.txt"]["id"] / "text.md").read_text("utf-8")
     assert "Progress note for S00000" in text
-    assert found["note.txt"]["title"] == "note"
+    assert actual["note.txt"]["title"] == "note"
 
 
 def test_lists_and_other_resources_are_accounted_for(tmp_path: Path) -> None:
@@ -72,8 +72,8 @@ def test_lists_and_other_resources_are_accounted_for(tmp_path: Path) -> None:
             tmp_path, docex={"fhir_mode": "export"}, fhir={"page": 3, "manifest_pages": True, "packed": True}
         )
     )
-    found = files_of(tmp_path)
-    lists = {path: file for path, file in found.items() if "/" not in path}
+    actual = files_of(tmp_path)
+    lists = {path: file for path, file in actual.items() if "/" not in path}
     assert {path: file["outcome"] for path, file in lists.items()} == {
         "DocumentReference.ndjson": "stored",
         "DocumentReference (2).ndjson": "stored",
@@ -179,8 +179,8 @@ def test_other_origins_are_refused_where_the_configuration_names_some(tmp_path: 
 def test_a_binary_that_comes_as_json_alone_is_unwrapped(tmp_path: Path) -> None:
     """A server that answers 406 to the type of the document is asked for FHIR, and the content taken out."""
     retrieved(fhir(tmp_path, fhir={"binaries": "json"}))
-    found = documents_of(tmp_path)
-    text = (tmp_path / "storage" / "S00000" / found["results.csv"]["id"] / "text.md").read_text("utf-8")
+    actual = documents_of(tmp_path)
+    text = (tmp_path / "storage" / "S00000" / actual["results.csv"]["id"] / "text.md").read_text("utf-8")
     assert text.startswith("test,value")
 
 
@@ -190,13 +190,13 @@ def test_what_is_not_current_is_ignored_and_what_is_said_of_errors_is_reported(t
     plan = fhir(tmp_path, docex={"fhir_mode": "export"}, fhir=options)
     (run,) = virtual.run(simulate(plan)).runs
     assert run.state is RunState.COMPLETED_WITH_ERRORS
-    found = files_of(tmp_path)
-    ignored = [file["reason"] for file in found.values() if file["outcome"] == "ignored"]
+    actual = files_of(tmp_path)
+    ignored = [file["reason"] for file in actual.values() if file["outcome"] == "ignored"]
     assert ignored == [
         "The exchange says that it is superseded by another document.",
         "The exchange says that it was entered in error.",
     ]
-    messages = found["Messages.ndjson"]
+    messages = actual["Messages.ndjson"]
     assert messages["outcome"] == "failed"
     assert messages["reason"] == "The exchange reports 2 problems with the search (not-found)."
 
@@ -207,12 +207,12 @@ def test_bad_lines_and_wrong_counts_are_reported(tmp_path: Path) -> None:
     plan = fhir(tmp_path, docex={"fhir_mode": "export"}, fhir=options)
     (run,) = virtual.run(simulate(plan)).runs
     assert run.state is RunState.COMPLETED_WITH_ERRORS
-    found = files_of(tmp_path)
-    assert found["DocumentReference.ndjson, line 2"]["reason"] == "It is no resource in JSON."
-    assert "DocumentReference.ndjson, line 3" in found
-    assert "DocumentReference.ndjson, line 4" not in found
+    actual = files_of(tmp_path)
+    assert actual["DocumentReference.ndjson, line 2"]["reason"] == "It is no resource in JSON."
+    assert "DocumentReference.ndjson, line 3" in actual
+    assert "DocumentReference.ndjson, line 4" not in actual
     assert set(documents_of(tmp_path)) == NAMES
-    assert found["Patient.ndjson"]["warnings"] == ["The exchange says that it holds 2 resources; 3 came."]
+    assert actual["Patient.ndjson"]["warnings"] == ["The exchange says that it holds 2 resources; 3 came."]
 
 
 def test_a_document_that_the_server_fails_at_stops_no_other(tmp_path: Path) -> None:
@@ -314,9 +314,9 @@ def test_an_outage_of_the_server_itself_is_waited_out(tmp_path: Path) -> None:
 def test_binaries_are_unwrapped_or_read(tmp_path: Path, binaries: str) -> None:
     """As HAPI FHIR hands them out: in XML, and without the data, which is read by an operation of its own."""
     retrieved(fhir(tmp_path, fhir={"binaries": binaries, "verified": False}))
-    found = documents_of(tmp_path)
-    assert {file["outcome"] for file in found.values()} == {"converted"}
-    text = (tmp_path / "storage" / "S00000" / found["note.txt"]["id"] / "text.md").read_text("utf-8")
+    actual = documents_of(tmp_path)
+    assert {file["outcome"] for file in actual.values()} == {"converted"}
+    text = (tmp_path / "storage" / "S00000" / actual["note.txt"]["id"] / "text.md").read_text("utf-8")
     assert "Progress note for S00000" in text
 
 
@@ -407,11 +407,11 @@ def test_a_merged_patient_is_followed(tmp_path: Path, *, same: bool) -> None:
 def test_servers_with_xml_alone_and_documents_by_urn(tmp_path: Path, options: dict, *, at_once: bool) -> None:
     """Resources in XML are read as those in JSON; a Binary of the same Bundle is found by its `urn:uuid`."""
     retrieved(fhir(tmp_path, fhir={**options, "at_once": at_once, "result": "bundle"}))
-    found = documents_of(tmp_path) | {
+    actual = documents_of(tmp_path) | {
         path.rsplit("/", 1)[-1]: file for path, file in files_of(tmp_path).items() if "Binary" in path
     }
-    assert set(found) >= NAMES
-    assert {found[name]["outcome"] for name in NAMES} == {"converted"}
+    assert set(actual) >= NAMES
+    assert {actual[name]["outcome"] for name in NAMES} == {"converted"}
 
 
 def test_a_server_without_outcomes_costs_few_doubts(tmp_path: Path) -> None:

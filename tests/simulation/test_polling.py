@@ -13,13 +13,13 @@ from tests.simulation.world import Plan, Story, ids, simulate
 
 def delays(story: Story, seconds: Callable[[float], float]) -> list[float]:
     """From ready to noticed, of each search, as a part of what is allowed for its duration."""
-    found = []
+    result = []
     for run in story.runs:
         (search,) = story.running.docex.searches_of(run.patient_id)
         answers = [seen for seen in polls(story) if seen.path.endswith(search.id)]
         noticed = story.running.docex.world.clock.epoch(answers[-1].at)
-        found.append((noticed - search.done) / seconds(search.seconds))
-    return found
+        result.append((noticed - search.done) / seconds(search.seconds))
+    return result
 
 
 def polls(story: Story) -> list:

@@ -14,11 +14,11 @@ OUTAGE_S = 600.0
 
 def reports(plan: Plan) -> list[dict[str, Any]]:
     story = virtual.run(simulate(plan))
-    found = [json.loads(path.read_bytes()) for path in (plan.folder / "storage").rglob("report.json")]
-    assert len(found) == len(story.runs)
-    for report in found:
+    result = [json.loads(path.read_bytes()) for path in (plan.folder / "storage").rglob("report.json")]
+    assert len(result) == len(story.runs)
+    for report in result:
         assert wrong(report) == []
-    return found
+    return result
 
 
 def waited(report: dict[str, Any], kind: str) -> float:
@@ -49,10 +49,10 @@ def test_an_outage_is_reported_also_after_a_restart(tmp_path: Path) -> None:
 def test_polls_and_quota_are_reported(tmp_path: Path) -> None:
     """Each poll of a search has its time, and the report gives the wait for the quota."""
     plan = Plan(tmp_path, patients=5, options={"search_seconds": (60.0, 60.0)}, docex={"spacing": "even"})
-    found = reports(plan)
-    for report in found:
+    result = reports(plan)
+    for report in result:
         (asked,) = [step for step in report["timeline"] if step["activity"] == "DocEx_CheckStatus"]
         assert 3 < len(asked["polls"]) < 30
         assert asked["started"] < asked["polls"][0] < asked["polls"][-1] <= asked["finished"]
         assert 45 < waited(report, "poll") <= 75
-    assert max(waited(report, "quota") for report in found) > 20
+    assert max(waited(report, "quota") for report in result) > 20

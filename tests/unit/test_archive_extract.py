@@ -133,7 +133,7 @@ def test_sizes_are_measured_not_believed(tmp_path):
     """The limits of one file and of all hold against what the header claims."""
     noise = random.Random(2).randbytes(3_000)
     data = bytearray(zipped(("a", noise + b"1"), ("b", noise[:2000]), ("c", noise + b"3"), ("d", b"4")))
-    for at in (found for found in range(len(data)) if data[found : found + 4] == b"PK\1\2"):
+    for at in (result for result in range(len(data)) if data[result : result + 4] == b"PK\1\2"):
         data[at + 24 : at + 28] = struct.pack("<L", 1)  # the claim: a single byte
     limits = Limits(member=3_000, total=6_002)
     entries, _ = taken(tmp_path, bytes(data), limits)
@@ -239,7 +239,7 @@ def test_one_bad_member_does_not_stop_the_rest(tmp_path):
         zipped(("a", b"aaaa"), ("b", b"bbbb"), ("c", b"cccc"), ("d", b"d"), method=zipfile.ZIP_STORED)
     )
     data[data.index(b"aaaaa") + 1] ^= 1  # behind its name
-    heads = [found for found in range(len(data)) if data[found : found + 4] == b"PK\1\2"]
+    heads = [result for result in range(len(data)) if data[result : result + 4] == b"PK\1\2"]
     data[heads[1] + 10] = 9  # method
     data[heads[2] + 8] |= 1  # encrypted
     entries, _ = taken(tmp_path, bytes(data))
@@ -252,7 +252,7 @@ def test_one_bad_member_does_not_stop_the_rest(tmp_path):
 def test_overlapping_members_are_refused(tmp_path):
     """Members that share bytes with others (D. Fifield, A better zip bomb, 2019) are refused."""
     data = bytearray(zipped(("a", b"x" * 50), ("b", b"y" * 50), ("c", b"z"), method=zipfile.ZIP_STORED))
-    heads = [found for found in range(len(data)) if data[found : found + 4] == b"PK\1\2"]
+    heads = [result for result in range(len(data)) if data[result : result + 4] == b"PK\1\2"]
     second = data.index(b"PK\3\4", 4)
     data[heads[0] + 20 : heads[0] + 24] = struct.pack("<L", 60 + 30)  # the first reaches into the second
     entries, _ = taken(tmp_path, bytes(data))

@@ -72,8 +72,8 @@ async def test_what_came_before_a_break_is_kept_to_the_byte(tmp_path, sent):
         return web.Response(status=206, body=body, headers={"ETag": '"1"', "Content-Range": where})
 
     seen = []
-    found, requests = await downloaded(behave, tmp_path / "a.zip")
-    assert found == FOUND
+    actual, requests = await downloaded(behave, tmp_path / "a.zip")
+    assert actual == FOUND
     assert [headers.get("Range") for headers in requests] == [None, f"bytes={sent}-"]
     assert (tmp_path / "a.zip").read_bytes() == BODY
 
@@ -124,8 +124,8 @@ async def test_a_part_that_is_not_the_rest_is_discarded(tmp_path, lie, known):
         return await broken_at(request, HALF)
 
     seen = []
-    found, requests = await downloaded(behave, tmp_path / "a.zip", archive=FOUND if known else {})
-    assert found == FOUND
+    actual, requests = await downloaded(behave, tmp_path / "a.zip", archive=FOUND if known else {})
+    assert actual == FOUND
     assert [headers.get("Range") for headers in requests] == [None, f"bytes={HALF}-", None]
     assert (tmp_path / "a.zip").read_bytes() == BODY
 
@@ -141,8 +141,8 @@ async def test_a_part_that_nobody_asked_for_is_discarded(tmp_path, whole_size):
         return whole() if len(seen) == turns else part
 
     seen, turns = [], 2
-    found, requests = await downloaded(behave, tmp_path / "a.zip", archive={})
-    assert (found, len(requests)) == (FOUND, 2)
+    actual, requests = await downloaded(behave, tmp_path / "a.zip", archive={})
+    assert (actual, len(requests)) == (FOUND, 2)
     (tmp_path / "a.zip").unlink()
     seen, turns = [], 0
     with pytest.raises(ArchiveError):
@@ -165,8 +165,8 @@ async def test_a_part_without_an_etag_keeps_the_one_it_was_asked_by(tmp_path):
         await response.write(BODY[start:until])
         return response if until is None else None
 
-    found, requests = await downloaded(behave, tmp_path / "a.zip")
-    assert found == FOUND
+    actual, requests = await downloaded(behave, tmp_path / "a.zip")
+    assert actual == FOUND
     assert [headers.get("Range") for headers in requests] == [None, f"bytes={HALF}-", f"bytes={HALF + 5}-"]
 
 
@@ -224,8 +224,8 @@ async def test_a_link_that_is_refused_gives_way_to_a_fresh_one(tmp_path, status)
         return ArchiveLink(url="/a.zip?fresh" if len(asked) == good else "/a.zip", **FOUND)
 
     asked, good = [], TRIES_LINK
-    found, _ = await downloaded(behave, tmp_path / "a.zip", fresh_link)
-    assert (found, len(asked)) == (FOUND, TRIES_LINK)
+    actual, _ = await downloaded(behave, tmp_path / "a.zip", fresh_link)
+    assert (actual, len(asked)) == (FOUND, TRIES_LINK)
     (tmp_path / "a.zip").unlink()
     asked, good = [], 0
     with pytest.raises(ArchiveError, match=str(status)):
@@ -246,8 +246,8 @@ async def test_an_archive_that_comes_encoded_is_decoded(tmp_path, encoding):
         return web.Response(body=packed[: len(packed) // 2], headers=headers)
 
     asked = []
-    found, _ = await downloaded(behave, tmp_path / "a.zip")
-    assert found == FOUND
+    actual, _ = await downloaded(behave, tmp_path / "a.zip")
+    assert actual == FOUND
     assert (tmp_path / "a.zip").read_bytes() == BODY
     assert asked == [None, None]
 

@@ -144,8 +144,8 @@ async def test_grants_are_remembered(tmp_path: Path) -> None:
         store.ledger.answered("docex.search", first, 100.5)
         store.ledger.note_alive()
     async with open_database(tmp_path, time.time) as store:
-        found = await store.ledger.grants("docex.search", since=100.2)
-        assert [(grant.at, grant.answered) for grant in found] == [(100.0, 100.5), (101.0, None)]
+        actual = await store.ledger.grants("docex.search", since=100.2)
+        assert [(grant.at, grant.answered) for grant in actual] == [(100.0, 100.5), (101.0, None)]
         assert await store.ledger.granted("docex.search", 103.0) == 4
         assert await store.ledger.last_alive() is not None
         store.ledger.spent("short", 104.0)

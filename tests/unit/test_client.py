@@ -243,8 +243,8 @@ def test_the_token_comes_from_its_file(monkeypatch: pytest.MonkeyPatch, tmp_path
         client.run("R1")
     with Client(ADDRESS, "given") as client:
         client.run("R1")
-    shown = [call.request.headers["Authorization"] for call in route.calls]
-    assert shown == [f"Bearer {TOKEN}", "Bearer given"]
+    displayed = [call.request.headers["Authorization"] for call in route.calls]
+    assert displayed == [f"Bearer {TOKEN}", "Bearer given"]
     monkeypatch.setenv("DOCPIPE_SERVICE__TOKEN", TOKEN)
     with pytest.raises(UsageError, match="say the same thing"):
         Client(ADDRESS)

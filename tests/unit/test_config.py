@@ -136,9 +136,9 @@ def test_a_repr_shows_no_password(section: str) -> None:
     """Whatever may be given in a file may hold a password, as addresses of databases do; so may options."""
     made = SECTIONS[section]
     secret = [key.name for key in fields(made) if key.metadata["in_file"] or key.name in ("options", "proxy")]
-    shown = repr(Config(**{section: made(**dict.fromkeys(secret, "CANARY"))}))
-    assert "CANARY" not in shown
-    assert all(f"{key.name}=" in shown for key in fields(made) if key.name not in secret)
+    displayed = repr(Config(**{section: made(**dict.fromkeys(secret, "CANARY"))}))
+    assert "CANARY" not in displayed
+    assert all(f"{key.name}=" in displayed for key in fields(made) if key.name not in secret)
 
 
 def test_values_with_units() -> None:

@@ -92,6 +92,6 @@ def test_serve_refuses_a_bad_schedule(tmp_path: Path, capsys: pytest.CaptureFixt
         text + '[[schedule]]\npatients = "nobody.csv"\nevery = "7d"\n', "utf-8"
     )
     assert main(["--config", str(tmp_path / "config.toml"), "serve"]) == 2
-    said = capsys.readouterr().err
-    assert "Schedule 'nobody.csv, 7d'" in said
-    assert "nobody.csv cannot be read: No such file or directory." in said
+    output = capsys.readouterr().err
+    assert "Schedule 'nobody.csv, 7d'" in output
+    assert "nobody.csv cannot be read: No such file or directory." in output

@@ -65,8 +65,8 @@ def statement(*resources: dict[str, Any], **more: Any) -> dict[str, Any]:
         *((one, set()) for one in (None, [], "x", {}, {"rest": 1}, {"rest": [1]}, statement())),
     ],
 )
-def test_what_a_server_does_not_offer(said: object, lacking: set[str]) -> None:
+def test_what_a_server_does_not_offer(output: object, lacking: set[str]) -> None:
     """By its CapabilityStatement, where that lists resources; else nobody knows."""
     assert {
-        one for one in ("documents", "export", "export-patient", "everything") if lacks(said, one)
+        one for one in ("documents", "export", "export-patient", "everything") if lacks(output, one)
     } == lacking

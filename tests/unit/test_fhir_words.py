@@ -127,9 +127,9 @@ def test_what_a_5xx_means() -> None:
         (None, None),
     ],
 )
-def test_references_end_in_type_and_id(reference: Any, found: tuple[str, str] | None) -> None:
+def test_references_end_in_type_and_id(reference: Any, actual: tuple[str, str] | None) -> None:
     """Whatever stands before them, and without a version."""
-    assert referred(reference) == found
+    assert referred(reference) == actual
 
 
 def test_a_document_reference_tells_all_it_knows() -> None:
@@ -143,9 +143,9 @@ def test_a_document_reference_tells_all_it_knows() -> None:
         "custodian": {"display": "Clinic"},
         "type": {"coding": [{"system": LOINC, "code": "18842-5", "display": "Discharge summary"}]},
     }
-    (found,) = wanted(resource, "P1")
-    assert found.name == "DocumentReference/d1/Discharge letter.pdf"
-    assert found.declared == {
+    (actual,) = wanted(resource, "P1")
+    assert actual.name == "DocumentReference/d1/Discharge letter.pdf"
+    assert actual.declared == {
         "media_type": "application/pdf",
         "title": "Discharge letter",
         "created": "2024-05-17",
@@ -153,13 +153,13 @@ def test_a_document_reference_tells_all_it_knows() -> None:
         "custodian": "Clinic",
         "loinc": {"code": "18842-5", "display": "Discharge summary"},
     }
-    assert (found.url, found.size, found.sha1) == ("Binary/9", 3, "aGFzaA==")
+    assert (actual.url, actual.size, actual.sha1) == ("Binary/9", 3, "aGFzaA==")
 
 
 def test_delayed_assembly_is_not_held_against_its_size() -> None:
     """Size 0 and the digest of nothing mean that both are not yet known (ITI-67)."""
-    (found,) = wanted(reference(url="Binary/1", size=0, hash="2jmj7l5rSw0yVb/vlWAYkK/YBwk="), "P1")
-    assert (found.size, found.sha1) == (None, None)
+    (actual,) = wanted(reference(url="Binary/1", size=0, hash="2jmj7l5rSw0yVb/vlWAYkK/YBwk="), "P1")
+    assert (actual.size, actual.sha1) == (None, None)
 
 
 @pytest.mark.parametrize(
@@ -175,9 +175,9 @@ def test_delayed_assembly_is_not_held_against_its_size() -> None:
 )
 def test_every_reference_without_a_document_says_why(change: dict[str, Any], field: str) -> None:
     """Not current, another patient's, or without content: accounted for."""
-    (found,) = wanted(reference(url="Binary/1") | change, "P1")
-    assert getattr(found, field)
-    assert found.url is None
+    (actual,) = wanted(reference(url="Binary/1") | change, "P1")
+    assert getattr(actual, field)
+    assert actual.url is None
 
 
 def test_resources_of_other_patients_are_distinguished() -> None:
@@ -301,8 +301,8 @@ def test_hostile_answers_are_read_without_an_error(value: Any) -> None:
 def test_long_lines_are_skipped_and_others_kept(lines: list[bytes], longest: int) -> None:
     """No line over the limit is held; those around it come whole."""
     file = io.BytesIO(b"".join(line + b"\n" for line in lines))
-    found = list(ndjson(file, longest))
-    assert found == [line + b"\n" if len(line) < longest else None for line in lines]
+    actual = list(ndjson(file, longest))
+    assert actual == [line + b"\n" if len(line) < longest else None for line in lines]
 
 
 @given(st.binary())

@@ -82,8 +82,13 @@ async def test_nothing_of_the_patient_is_left(config: Config, tmp_path: Path, nu
     assert traces_of(config.state_dir, f"R{number}") == []
     for other in range(len(IDS)):
         if other != number:
-            found = await forget.find(config, IDS[other])
-            assert (found.documents, found.runs, found.spools, found.log_lines) == (1, [f"R{other}"], 1, 2)
+            result = await forget.find(config, IDS[other])
+            assert (result.documents, result.runs, result.spools, result.log_lines) == (
+                1,
+                [f"R{other}"],
+                1,
+                2,
+            )
             assert len(read_steps(config.state_dir, f"R{other}")) == 1
     if number == IDS.index("Zoë"):  # no other id contains it
         assert traces_of(tmp_path, "Zoë") == traces_of(tmp_path, "Zo\\u00eb") == []

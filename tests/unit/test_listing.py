@@ -43,18 +43,18 @@ async def test_states_and_prefixes(store) -> None:
     await store.create_runs({"P1": "R1", "P10": "R2", "P%": "R3", "p1": "R4"}, 0)
     await store.finish_run("R2", RunState.COMPLETED, {"converted": 2, "failed": 1}, None, None)
 
-    async def found(*states: RunState, prefix: str = "") -> list[str]:
+    async def result(*states: RunState, prefix: str = "") -> list[str]:
         runs = await store.listing.page(states, prefix)
         assert await store.listing.count(states, prefix) == len(runs)
         return [run.run_id for run in runs]
 
-    assert await found() == ["R4", "R3", "R2", "R1"]
-    assert await found(prefix="P1") == ["R2", "R1"]
-    assert await found(prefix="P%") == ["R3"]
-    assert await found(prefix="r") == ["R4", "R3", "R2", "R1"]
-    assert await found(RunState.QUEUED, prefix="P1") == ["R1"]
-    assert await found(RunState.COMPLETED, RunState.FAILED) == ["R2"]
-    assert await found(prefix="_") == []
+    assert await result() == ["R4", "R3", "R2", "R1"]
+    assert await result(prefix="P1") == ["R2", "R1"]
+    assert await result(prefix="P%") == ["R3"]
+    assert await result(prefix="r") == ["R4", "R3", "R2", "R1"]
+    assert await result(RunState.QUEUED, prefix="P1") == ["R1"]
+    assert await result(RunState.COMPLETED, RunState.FAILED) == ["R2"]
+    assert await result(prefix="_") == []
     assert await store.listing.count(most=3) == 3
     counts = await store.listing.counts()
     assert (counts[RunState.QUEUED], counts[RunState.COMPLETED], counts[RunState.FAILED]) == (3, 1, 0)

@@ -32,12 +32,12 @@ def locked(lock: str) -> dict[str, list[str]]:
 
 def wanted(extras: list[str]) -> list[Requirement]:
     """What the project itself asks for, and what some of its extras do."""
-    found = [Requirement(line) for line in PROJECT["project"]["dependencies"]]
+    result = [Requirement(line) for line in PROJECT["project"]["dependencies"]]
     for extra in extras:
         for line in EXTRAS[extra]:
             requirement = Requirement(line)
-            found += wanted(sorted(requirement.extras)) if requirement.name == "docpipe" else [requirement]
-    return found
+            result += wanted(sorted(requirement.extras)) if requirement.name == "docpipe" else [requirement]
+    return result
 
 
 @pytest.mark.parametrize("lock", LOCKS)

@@ -85,9 +85,9 @@ async def test_finished_runs_lose_demographics_and_links(tmp_path: Path, kept: P
     async with open_database(tmp_path, time.time):
         pass
     with contextlib.closing(sqlite3.connect(path)) as db:
-        found = dict(db.execute(PERSONAL).fetchall())
-    assert 0 not in found
-    assert found[1]
+        actual = dict(db.execute(PERSONAL).fetchall())
+    assert 0 not in actual
+    assert actual[1]
 
 
 def rows(db: sqlite3.Connection, table: str) -> list[tuple]:
@@ -99,10 +99,10 @@ def test_looking_changes_nothing(tmp_path: Path, kept: Path) -> None:
     """`docpipe status` reads an old database, and leaves it as it was."""
     path = restored(kept, tmp_path)
     before = path.read_bytes()
-    found = read_runs(tmp_path)
-    assert {run.state for run in found} >= {RunState.COMPLETED, RunState.FAILED, RunState.RUNNING}
-    assert {(run.retries, run.retried_from) for run in found} <= {(0, None), (2, Activity.CONVERT)}
-    assert read_runs(tmp_path, found[0].patient_id) == [found[0]]
+    actual = read_runs(tmp_path)
+    assert {run.state for run in actual} >= {RunState.COMPLETED, RunState.FAILED, RunState.RUNNING}
+    assert {(run.retries, run.retried_from) for run in actual} <= {(0, None), (2, Activity.CONVERT)}
+    assert read_runs(tmp_path, actual[0].patient_id) == [actual[0]]
     assert path.read_bytes() == before
 
 
@@ -163,11 +163,11 @@ async def test_runs_of_a_past_version_are_resumed(plan: Plan, kept: Path) -> Non
 def known(state: Path, running: fakes.Running) -> None:
     """The fakes know the tasks and searches of the old database."""
     with contextlib.closing(sqlite3.connect(state / "checkpoints.db")) as db:
-        found = db.execute(
+        actual = db.execute(
             "SELECT run_id, patient_id, activity, result ->> '$.task_id', result ->> '$.search_id', "
             "result ->> '$.at' FROM steps JOIN runs USING (run_id) WHERE result IS NOT NULL"
         ).fetchall()
-    for run_id, patient_id, activity, task_id, search_id, at in found:
+    for run_id, patient_id, activity, task_id, search_id, at in actual:
         if activity == Activity.CREATE_TASK:
             title = f"Documents of patient {patient_id}"
             running.tracker.tasks[task_id] = Task(task_id, title, run_id, "in_progress", ("in_progress",))

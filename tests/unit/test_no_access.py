@@ -95,9 +95,9 @@ def test_check_has_a_line_for_the_state_folder(
     monkeypatch.setattr(check, "TRIALS", here)
     with nobody(place / "state"):
         assert cli.main(["check", "--json"]) == 2
-    found = json.loads(capsys.readouterr().out)
-    assert found["sound"] is False
-    (finding,) = (one for one in found["findings"] if one["check"] == "state folder")
+    result = json.loads(capsys.readouterr().out)
+    assert result["sound"] is False
+    (finding,) = (one for one in result["findings"] if one["check"] == "state folder")
     assert (finding["where"], finding["wrong"]) == (str(place / "state"), True)
     assert finding["problem"] == "it cannot be used: Permission denied"
     assert "state.dir" in finding["cure"]

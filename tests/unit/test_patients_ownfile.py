@@ -27,14 +27,14 @@ async def file(tmp_path: Path) -> Path:
 
 async def both(file: Path, patient_id: str = "P1") -> list[object]:
     """What a look-up gives, without SQLAlchemy where that is possible, and with it."""
-    found: list[object] = []
+    result: list[object] = []
     async with contextlib.aclosing(PatientDatabase(f"sqlite:///{file}")) as database:
         for one in (database, database._sql):
             try:
-                found.append(await one.find(patient_id))
+                result.append(await one.find(patient_id))
             except (PatientError, DatabaseDownError) as error:
-                found.append((type(error), str(error)))
-    return found
+                result.append((type(error), str(error)))
+    return result
 
 
 def test_a_look_up_needs_no_sqlalchemy(file: Path) -> None:

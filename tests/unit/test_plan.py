@@ -89,8 +89,8 @@ def test_a_short_outage_hides_no_bottleneck(down_s: float, searches: int, bottle
     for minute in range(6):
         number = searches if minute == 1 else 10
         trace.requests["docex.search"] += [60.0 * minute + 0.5 + second for second in range(number)]
-    found = hours(setup(outages=(Outage("docex", down_s, 70.0),)), trace)
-    assert [hour.bottleneck for hour in found] == [
+    actual = hours(setup(outages=(Outage("docex", down_s, 70.0),)), trace)
+    assert [hour.bottleneck for hour in actual] == [
         bottleneck if minute == 1 else "search quota" for minute in range(6)
     ]
 
@@ -145,17 +145,17 @@ def test_it_learns_from_finished_runs(tmp_path: Path) -> None:
     """Search times, archives and conversions are those of the history; what is unfinished is read."""
     asyncio.run(history(tmp_path))
     config = Config(state=State(dir=str(tmp_path)), convert=Convert(workers=3))
-    found = inputs_of(config, Given(patients=5, rates={"docex.status": Rate(5, 1.0)}), lambda: 1010.0)
-    assert found.runs == 2
-    (case, _) = found.setup.mix.history
+    actual = inputs_of(config, Given(patients=5, rates={"docex.status": Rate(5, 1.0)}), lambda: 1010.0)
+    assert actual.runs == 2
+    (case, _) = actual.setup.mix.history
     assert case.search_s == 25.0
     assert (case.archive_b, case.download_s, case.convert_s) == (5000, 1.5, (0.25, 0.75))
-    assert (found.setup.workers, found.setup.ask_after) == (3, 3.0)
-    assert found.setup.config.docex.status_rate == Rate(5, 1.0)
-    before = found.setup.before
+    assert (actual.setup.workers, actual.setup.ask_after) == (3, 3.0)
+    assert actual.setup.config.docex.status_rate == Rate(5, 1.0)
+    before = actual.setup.before
     assert (before.queued, before.searched, before.alive) == (1, (20.0,), 10.0)
     assert [(name, grant.at) for name, grant in before.grants] == [("docex.search", 15.0)]
-    sources = {item.what: item.source for item in found.assumptions}
+    sources = {item.what: item.source for item in actual.assumptions}
     assert sources["search time"] == "history"
     assert sources["quota of docex.status"] == "given"
     assert sources["conversion workers"] == "configuration"
@@ -256,8 +256,8 @@ def test_a_busy_machine_is_reported() -> None:
     """The forecast takes the CPUs for free, and says so where they are not."""
 
     def other_work(load: float) -> str:
-        found = inputs_of(Config(), Given(patients=5), time.time, lambda: load)
-        return found.assumptions[-1].value
+        actual = inputs_of(Config(), Given(patients=5), time.time, lambda: load)
+        return actual.assumptions[-1].value
 
     assert other_work(0.0) == "none"
     assert "load is 99.0" in other_work(99.0)
@@ -268,8 +268,8 @@ def test_simulations_side_by_side_are_the_same() -> None:
     mix = replace(MIX, convert_s=(0.0, 0.0))
     slow, fast = (setup(500, mix=mix, config=docex(search_rate=Rate(n, 60.0))) for n in (100, 200))
     seen: list[float] = []
-    found = simulated([slow, fast], seen.append)
-    assert [course.done_s for course in found] == [simulate(slow).done_s, simulate(fast).done_s]
+    actual = simulated([slow, fast], seen.append)
+    assert [course.done_s for course in actual] == [simulate(slow).done_s, simulate(fast).done_s]
     assert seen == sorted(seen)
     assert seen[-1] == 1.0
 

@@ -15,8 +15,8 @@ PAGES = [ROOT / "README.md", *sorted(DOCS.glob("*.md"))]
 
 
 def commands() -> list[str]:
-    (found,) = (action for action in parser()._actions if isinstance(action, argparse._SubParsersAction))
-    return list(found.choices)
+    (result,) = (action for action in parser()._actions if isinstance(action, argparse._SubParsersAction))
+    return list(result.choices)
 
 
 def test_every_command_is_reported() -> None:

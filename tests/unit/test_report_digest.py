@@ -58,8 +58,8 @@ def test_the_digest_fits_the_task(count: int, title: str) -> None:
     assert units(digest) <= LIMIT
     assert digest.endswith("\n")
     reported = digest.count("\n- ") - 1
-    found = POINTER.search(digest)
-    assert reported + (int(found[1].replace(",", "")) if found else 0) == count
+    result = POINTER.search(digest)
+    assert reported + (int(result[1].replace(",", "")) if result else 0) == count
 
 
 HOSTILE = st.text(st.sampled_from("*_`[]()<>#!|~&:/.w@\\-+ \n1abcps"), max_size=40)
@@ -76,9 +76,9 @@ def test_titles_make_no_markdown(title: str) -> None:
 
 
 def tokens(text: str) -> list:
-    found = MarkdownIt("gfm-like", {"linkify": False, "html": True}).parse(text)
-    inner = [child for token in found for child in token.children or ()]
-    return [token for token in (*found, *inner) if token.type not in ("text", "text_special")]
+    result = MarkdownIt("gfm-like", {"linkify": False, "html": True}).parse(text)
+    inner = [child for token in result for child in token.children or ()]
+    return [token for token in (*result, *inner) if token.type not in ("text", "text_special")]
 
 
 @pytest.mark.parametrize("link", ["http://evil.example", "https://evil.example/x", "www.evil.example"])

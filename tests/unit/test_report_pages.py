@@ -244,9 +244,9 @@ def test_a_wait_ends_with_its_activity() -> None:
     ("seconds", "said"),
     [(0.04, "0.0 s"), (59.94, "59.9 s"), (75, "1 min 15 s"), (7_500, "2 h 5 min"), (180_000, "2 days 2 h")],
 )
-def test_spans_of_time(seconds: float, said: str) -> None:
+def test_spans_of_time(seconds: float, output: str) -> None:
     """A span is reported in the units that people use for it."""
-    assert span(seconds) == said
+    assert span(seconds) == output
 
 
 def words_in(file: str, name: str) -> dict[str, str]:
@@ -305,7 +305,7 @@ def test_hostile_texts_stay_texts(title: str, path: str, reason: str, outcome: O
     assert all(link.startswith(("#", "../../0123456789abcdef/")) for link in page.links)
     assert not any(mark in html + digest for mark in "\u202e\u2066\0\ud800")
     assert all(
-        re.match(r"(  )?[#(-]|$", line) for line in digest.splitlines()[2:] if line not in said(reason)
+        re.match(r"(  )?[#(-]|$", line) for line in digest.splitlines()[2:] if line not in output(reason)
     )
     html.encode()
 
@@ -317,7 +317,7 @@ ALLOWED = {
 }
 
 
-def said(reason: str) -> set[str]:
+def output(reason: str) -> set[str]:
     """The line of the digest that tells why a run failed: text that stays text."""
     from docpipe.report.digest import _plain  # noqa: PLC0415 -- the one place that is allowed to begin freely
 

@@ -42,7 +42,7 @@ def texts(node: ast.expr) -> Iterator[str]:
 @cache
 def reasons() -> set[str]:
     """Sentences that end as the reason of a file."""
-    found = set()
+    result = set()
     for path in (path for folder in FOLDERS for path in sorted((ROOT / folder).rglob("*.py"))):
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             given: list[ast.expr] = []
@@ -57,14 +57,14 @@ def reasons() -> set[str]:
                     given = [value]
                 case ast.AnnAssign(value=ast.Constant() as value):
                     given = [value]
-            found |= {text for one in given for text in texts(one) if re.match(r"[A-Z].* .*\.$", text)}
-    return found
+            result |= {text for one in given for text in texts(one) if re.match(r"[A-Z].* .*\.$", text)}
+    return result
 
 
 @cache
 def warnings() -> set[str]:
     """Sentences that end as the warning of a document: those that stand in lower case in a converter."""
-    found = set()
+    result = set()
     for path in sorted((ROOT / "convert").rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             given: list[ast.expr] = []
@@ -79,10 +79,10 @@ def warnings() -> set[str]:
                     given = [value]
                 case ast.Expr(value=ast.Yield(value=ast.JoinedStr() as value)):
                     given = [value]
-            found |= {
+            result |= {
                 text for one in given for text in texts(one) if re.fullmatch(r"[a-z0-9].* .* [^{}<>]*", text)
             }
-    return found
+    return result
 
 
 def test_reasons_are_found() -> None:

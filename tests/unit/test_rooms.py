@@ -47,8 +47,8 @@ class Scene:
         (self.out / "embedded" / "001").write_bytes(b"inner")
 
     def taken(self) -> dict[str, bytes]:
-        found = (path for path in self.target.rglob("*") if path.is_file())
-        return {str(path.relative_to(self.target)): path.read_bytes() for path in found}
+        result = (path for path in self.target.rglob("*") if path.is_file())
+        return {str(path.relative_to(self.target)): path.read_bytes() for path in result}
 
 
 @pytest.fixture

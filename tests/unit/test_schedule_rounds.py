@@ -26,11 +26,11 @@ def cron(every: str, zone: str = "Europe/Berlin", spread: float = HOUR):
 
 
 def starts(rounds, begin: float, end: float) -> list[datetime]:
-    found, moment = [], begin
+    result, moment = [], begin
     while (following := rounds.following(moment)) is not None and following.start <= end:
         moment = following.start
-        found.append(datetime.fromtimestamp(moment, BERLIN))
-    return found
+        result.append(datetime.fromtimestamp(moment, BERLIN))
+    return result
 
 
 @pytest.mark.parametrize(

@@ -211,8 +211,8 @@ async def stored(storage: FolderStorage, folder: Path, patient_id: str, number: 
 
 async def names(index: SearchIndex, query: str) -> set[str]:
     """The documents that match."""
-    found: Hits = await index.search(query)
-    return {f"{hit.patient_id}/{hit.name}" for hit in found.hits}
+    result: Hits = await index.search(query)
+    return {f"{hit.patient_id}/{hit.name}" for hit in result.hits}
 
 
 async def test_the_rebuilt_index_is_that_of_the_storage(tmp_path: Path) -> None:

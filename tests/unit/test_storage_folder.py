@@ -130,9 +130,9 @@ async def test_a_crash_at_any_step_is_mended_by_repeating(tmp_path, monkeypatch,
         folder = root / "storage" / PATIENT / DOCUMENT
         seen = visible(folder)
         assert all(data == plain[name] for name, data in seen.items() if name != "metadata.json")
-        found = await storage.find_document(PATIENT, DOCUMENT)
-        assert (found is not None) == ("metadata.json" in seen)
-        if found:
+        result = await storage.find_document(PATIENT, DOCUMENT)
+        assert (result is not None) == ("metadata.json" in seen)
+        if result:
             assert set(seen) == {*plain, "metadata.json"}
         await storage.put_document(PATIENT, DOCUMENT, files, {"title": "T"})
         assert (await storage.find_document(PATIENT, DOCUMENT) or {})["title"] == "T"
@@ -162,10 +162,10 @@ async def test_a_crash_never_mixes_two_conversions(tmp_path, monkeypatch):
                 finished = True
             except Crash:
                 pass
-        found = await storage.find_document(PATIENT, DOCUMENT)
-        if found:
+        result = await storage.find_document(PATIENT, DOCUMENT)
+        if result:
             seen = visible(root / "storage" / PATIENT / DOCUMENT)
-            assert seen["text.md"].decode() == found["title"]
+            assert seen["text.md"].decode() == result["title"]
     assert set(seen) == {"original.pdf", "text.md", "metadata.json"}
 
 

@@ -35,8 +35,8 @@ def test_tokens_are_compared_in_constant_time(monkeypatch: pytest.MonkeyPatch) -
 
     monkeypatch.setattr(tokens, "hmac", SimpleNamespace(compare_digest=compared))
     token = Token(Secret("right"))
-    shown = ("right", "wrong", "", "righ", "right ", "x" * 100_000, "\udcff", "é")
-    assert [token.same(text) for text in shown] == [True] + [False] * 7
+    displayed = ("right", "wrong", "", "righ", "right ", "x" * 100_000, "\udcff", "é")
+    assert [token.same(text) for text in displayed] == [True] + [False] * 7
     assert seen == [(32, 32)] * 8
 
 

@@ -36,11 +36,11 @@ def needed(name: str, extras: frozenset[str], seen: dict[str, int]) -> None:
     if key in seen:
         return
     try:
-        found = distribution(name)
+        result = distribution(name)
     except PackageNotFoundError:
         return  # a marker of another platform
-    seen[key] = sum(Path(str(file.locate())).stat().st_size for file in found.files or () if _there(file))
-    for text in found.requires or ():
+    seen[key] = sum(Path(str(file.locate())).stat().st_size for file in result.files or () if _there(file))
+    for text in result.requires or ():
         requirement = Requirement(text)
         wanted = [{"extra": extra} for extra in (extras or {""})]
         if requirement.marker is None or any(requirement.marker.evaluate(each) for each in wanted):

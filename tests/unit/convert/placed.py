@@ -7,9 +7,9 @@ import pikepdf
 FONTS = {"F1": "Helvetica", "F2": "Helvetica-Bold", "F3": "Courier", "F4": "Times-Roman"}
 
 
-def text(x, y, shown, size=12, font="F1"):
+def text(x, y, displayed, size=12, font="F1"):
     """The operators that write a line of text with its left end at a place."""
-    escaped = shown.replace("\\", "\\\\").replace("(", "\\(").replace(")", "\\)")
+    escaped = displayed.replace("\\", "\\\\").replace("(", "\\(").replace(")", "\\)")
     return f"BT /{font} {size} Tf {x} {y} Td ({escaped}) Tj ET"
 
 

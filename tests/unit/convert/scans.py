@@ -121,8 +121,8 @@ def scan_pdf(*pictures, text="", mode=0, rotate=0):
         made.Resources = pikepdf.Dictionary(
             XObject=pikepdf.Dictionary(Im0=document.make_indirect(image)), Font=pikepdf.Dictionary(F1=font)
         )
-        shown = f"BT {mode} Tr /F1 9 Tf 20 385 Td ({text}) Tj ET" if text else ""
-        made.Contents = document.make_stream(f"q 612 0 0 396 0 0 cm /Im0 Do Q {shown}".encode())
+        displayed = f"BT {mode} Tr /F1 9 Tf 20 385 Td ({text}) Tj ET" if text else ""
+        made.Contents = document.make_stream(f"q 612 0 0 396 0 0 cm /Im0 Do Q {displayed}".encode())
         if rotate:
             made.rotate(rotate, relative=True)
     document.save(out, static_id=True)

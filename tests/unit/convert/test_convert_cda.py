@@ -281,8 +281,8 @@ def test_picture_that_does_not_say_it_is_encoded_and_one_that_is_a_file(tmp_path
         "<entry><observationMedia ID='B'><value><reference value='img/x.jpg'/></value></observationMedia>"
         "</entry>"
     )
-    shown = "<renderMultiMedia referencedObject='A'/> <renderMultiMedia referencedObject='B'/>"
-    body = section(shown).replace("</section>", media + "</section>")
+    displayed = "<renderMultiMedia referencedObject='A'/> <renderMultiMedia referencedObject='B'/>"
+    body = section(displayed).replace("</section>", media + "</section>")
     done, outputs = run(tmp_path, cda(body), siblings={"img/x.jpg": "/somewhere"})
     assert [part["name"] for part in done["embedded"]] == ["embedded-1.png"]
     assert "[picture: embedded-1.png] [picture: x.jpg]" in outputs["text.md"].decode()

@@ -38,8 +38,8 @@ def test_blocks_begin_at_the_right(text, kind, tmp_path):
 
 def test_latin_after_hebrew_is_set_to_the_left():
     """A direction ends with its block."""
-    found = boxes([Paragraph(HEBREW), Paragraph("plain")])
-    assert min(left for left, _ in found) < 60
+    result = boxes([Paragraph(HEBREW), Paragraph("plain")])
+    assert min(left for left, _ in result) < 60
 
 
 def test_tables_run_from_right_to_left():

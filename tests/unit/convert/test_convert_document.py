@@ -52,7 +52,9 @@ def test_every_sample_has_its_outcome(tmp_path):
         )
         assert [Path(part["name"]).suffix for part in done["embedded"]] == EMBEDDED.get(path.name, [])
         on_disk = {
-            str(found.relative_to(folder / "out")) for found in (folder / "out").rglob("*") if found.is_file()
+            str(result.relative_to(folder / "out"))
+            for result in (folder / "out").rglob("*")
+            if result.is_file()
         }
         numbers = range(1, len(done["embedded"]) + 1)
         assert on_disk == set(outputs) | {f"embedded/{number:03d}" for number in numbers}

@@ -178,9 +178,9 @@ def test_xml_gives_the_same_as_json(tmp_path):
         ({"odd": {"odder": "x"}}, None),
     ],
 )
-def test_data_types_are_said_in_words(value, said):
+def test_data_types_are_said_in_words(value, output):
     """The common data types become one line; what is unknown is left to be listed."""
-    assert fhir.inline(value, lambda _: "") == said
+    assert fhir.inline(value, lambda _: "") == output
 
 
 BROKEN = {

@@ -28,7 +28,7 @@ def sample(mode="RGB", size=(120, 80)):
     return made.convert(mode)
 
 
-def shown(pdf, size, at=0):
+def displayed(pdf, size, at=0):
     """A page as a person sees it, in so many pixels."""
     with pypdfium2.PdfDocument(pdf) as document:
         page = document[at]
@@ -68,7 +68,7 @@ def test_every_orientation_stands_upright_with_its_own_data(orientation, form, m
     tagged = picture.copy()
     tagged.getexif()[274] = orientation
     wanted = ImageOps.exif_transpose(tagged)
-    assert unlike(shown(outputs["document.pdf"], wanted.size), wanted) < 12
+    assert unlike(displayed(outputs["document.pdf"], wanted.size), wanted) < 12
 
 
 def test_sixteen_bits_stay_sixteen_bits(tmp_path):
@@ -78,9 +78,9 @@ def test_sixteen_bits_stay_sixteen_bits(tmp_path):
     for number, form in enumerate(("PNG", "TIFF")):
         outputs = run(tmp_path / str(number), scans.saved(picture, form=form))[1]
         with pikepdf.open(io.BytesIO(outputs["document.pdf"])) as document:
-            (found,) = document.pages[0].get_images().values()
-            assert found.BitsPerComponent == 16
-            assert struct.unpack(f">{len(values)}H", found.read_bytes()) == tuple(values)
+            (result,) = document.pages[0].get_images().values()
+            assert result.BitsPerComponent == 16
+            assert struct.unpack(f">{len(values)}H", result.read_bytes()) == tuple(values)
 
 
 @pytest.mark.parametrize("mode", ["F", "I"])
@@ -88,7 +88,7 @@ def test_shades_that_do_not_fit_are_stretched(mode, tmp_path):
     """Numbers in place of shades run from black to white."""
     picture = sample("L").convert(mode).point(lambda shade: shade * 1000 - 70_000)
     outputs = run(tmp_path, scans.saved(picture, form="TIFF"))[1]
-    low, high = shown(outputs["document.pdf"], picture.size).convert("L").getextrema()
+    low, high = displayed(outputs["document.pdf"], picture.size).convert("L").getextrema()
     assert (low, high) == pytest.approx((0, 255), abs=8)
 
 
@@ -99,7 +99,7 @@ def test_what_is_transparent_is_white(mode, tmp_path):
     picture.paste((0, 255), (20, 20, 60, 60))
     data = scans.saved(picture.convert("RGBA").convert(mode) if mode != "LA" else picture)
     done, outputs = run(tmp_path, data)
-    seen = shown(outputs["document.pdf"], (120, 80)).convert("L")
+    seen = displayed(outputs["document.pdf"], (120, 80)).convert("L")
     assert (seen.getpixel((90, 10)), seen.getpixel((40, 40))) == (255, 0)
     assert ANEW in done["warnings"]
 
@@ -133,7 +133,7 @@ def test_data_that_a_viewer_would_show_wrong_is_encoded_anew(tmp_path, monkeypat
     )
     done, outputs = run(tmp_path, scans.saved(real, form="TIFF", compression="group4"))
     assert ANEW in done["warnings"]
-    assert unlike(shown(outputs["document.pdf"], real.size), real) < 2
+    assert unlike(displayed(outputs["document.pdf"], real.size), real) < 2
 
 
 def test_nonsense_about_resolution_does_not_make_a_stripe(tmp_path):

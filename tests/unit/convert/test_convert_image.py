@@ -97,8 +97,8 @@ def test_pixels_survive(tmp_path):
 def test_page_has_a_sensible_size(size, dpi, page, tmp_path):
     """The resolution is believed where it makes a page; else the picture is fitted to a letter."""
     _, outputs = run(tmp_path, image("PNG", size=size, mode="L", **({"dpi": dpi} if dpi else {})))
-    found = pypdfium2.PdfDocument(outputs["document.pdf"])[0].get_size()
-    assert [round(side) for side in found] == pytest.approx(page, abs=1)
+    result = pypdfium2.PdfDocument(outputs["document.pdf"])[0].get_size()
+    assert [round(side) for side in result] == pytest.approx(page, abs=1)
 
 
 def test_orientation_of_a_camera_is_heeded(tmp_path):

@@ -77,13 +77,13 @@ def _shown(tokens):
 @given(st.lists(LINES, min_size=1, max_size=4))
 def test_paragraphs_stay_paragraphs(texts):
     """A paragraph is read back as one paragraph with the same words, without any markup."""
-    said = [tidy(text) for text in texts]
-    said = [text for text in said if text]
-    tokens = READER.parse(write(Paragraph(text) for text in said))
+    output = [tidy(text) for text in texts]
+    output = [text for text in output if text]
+    tokens = READER.parse(write(Paragraph(text) for text in output))
     assert {token.type for token in tokens} <= {"paragraph_open", "paragraph_close", "inline"}
-    found = [token for token in tokens if token.type == "inline"]
-    assert [_words(_shown(token.children)) for token in found] == [_words(text) for text in said]
-    assert {inner.type for token in found for inner in token.children} <= {
+    result = [token for token in tokens if token.type == "inline"]
+    assert [_words(_shown(token.children)) for token in result] == [_words(text) for text in output]
+    assert {inner.type for token in result for inner in token.children} <= {
         "text",
         "text_special",
         "hardbreak",
@@ -93,12 +93,12 @@ def test_paragraphs_stay_paragraphs(texts):
 @given(LINES, st.integers(1, 9))
 def test_headings_stay_headings(text, level):
     """A heading is read back as one, at its level, with the same words."""
-    said = tidy(text)
-    tokens = READER.parse(write([Heading(level, said)]))
-    assert [token.type for token in tokens] == (["heading_open", "inline", "heading_close"] if said else [])
-    if said:
+    output = tidy(text)
+    tokens = READER.parse(write([Heading(level, output)]))
+    assert [token.type for token in tokens] == (["heading_open", "inline", "heading_close"] if output else [])
+    if output:
         assert tokens[0].tag == f"h{min(level, 6)}"
-        assert _words(_shown(tokens[1].children)) == _words(said)
+        assert _words(_shown(tokens[1].children)) == _words(output)
 
 
 @given(st.integers(2, 4), st.lists(st.lists(LINES, min_size=2, max_size=4), min_size=1, max_size=4))
@@ -124,11 +124,11 @@ def _break_as_blank(token):
 @given(LINES)
 def test_preformatted_text_is_kept(text):
     """Preformatted text is read back to the letter, whatever fences it has of its own."""
-    said = clean(text).strip("\n")
-    tokens = READER.parse(write([Preformatted(said)]))
-    assert [token.type for token in tokens] == (["fence"] if said.strip() else [])
-    if said.strip():
-        assert tokens[0].content == said + "\n"
+    output = clean(text).strip("\n")
+    tokens = READER.parse(write([Preformatted(output)]))
+    assert [token.type for token in tokens] == (["fence"] if output.strip() else [])
+    if output.strip():
+        assert tokens[0].content == output + "\n"
 
 
 @given(st.lists(LINES, min_size=1, max_size=4), st.lists(LINES, min_size=1, max_size=4), st.integers(0, 5))
@@ -144,9 +144,9 @@ def test_lists_keep_their_items(first, second, start):
         == (["bullet_list_open"] + ["ordered_list_open"] * deep * len(outer.items)) * bool(outer.items)
         + ["ordered_list_open"] * deep
     )
-    shown = [_words(_shown(token.children)) for token in tokens if token.type == "inline"]
+    displayed = [_words(_shown(token.children)) for token in tokens if token.type == "inline"]
     inside = [_words(item[0].text) for item in inner.items]
-    assert shown == [w for item in outer.items for w in [_words(item[0].text), *inside]] + inside
+    assert displayed == [w for item in outer.items for w in [_words(item[0].text), *inside]] + inside
 
 
 @pytest.mark.parametrize(

@@ -88,8 +88,8 @@ def test_words_lie_over_their_picture(fast, rotate, tmp_path):
         out = io.BytesIO()
         document.save(out)
     pdf = run(tmp_path, out.getvalue())[1]["document.pdf"]
-    found = pypdfium2.PdfDocument(pdf)[0]
-    words = found.get_textpage()
+    result = pypdfium2.PdfDocument(pdf)[0]
+    words = result.get_textpage()
     left, bottom, right, top = words.get_charbox(words.search("Progress").get_next()[0])
     truth = pypdfium2.PdfDocument(scans.digital())[0].get_textpage()
     wanted = truth.get_charbox(truth.search("Progress").get_next()[0], loose=True)

@@ -68,11 +68,13 @@ def test_nothing_acts_by_itself_in_the_copy(change, tmp_path):
     done, outputs = run(tmp_path, changed(change))
     assert done["warnings"] == ["the PDF had scripts, which were taken out of the copy"]
     with pikepdf.open(io.BytesIO(outputs["document.pdf"])) as copy:
-        shown = copy.Root.unparse(resolved=True) + b"".join(
+        displayed = copy.Root.unparse(resolved=True) + b"".join(
             item.unparse(resolved=True) for item in copy.objects if not isinstance(item, pikepdf.Stream)
         )
-    assert not re.search(rb"/JavaScript|/Launch|/SubmitForm|/URI|/GoToR|/RichMediaContent|/Sound <<", shown)
-    assert b"/Sound 9" not in shown
+    assert not re.search(
+        rb"/JavaScript|/Launch|/SubmitForm|/URI|/GoToR|/RichMediaContent|/Sound <<", displayed
+    )
+    assert b"/Sound 9" not in displayed
     assert outputs["text.md"] == b"Hello from page 1\n"
 
 
@@ -249,8 +251,10 @@ def test_hyphens_at_the_ends_of_lines_stay(tmp_path):
 
     def change(document):
         lines = ("medi-", "cation for COVID-", "19")
-        shown = " T* ".join(f"({line}) Tj" for line in lines)
-        document.pages[0].Contents = document.make_stream(f"BT /F1 12 Tf 14 TL 72 700 Td {shown} ET".encode())
+        displayed = " T* ".join(f"({line}) Tj" for line in lines)
+        document.pages[0].Contents = document.make_stream(
+            f"BT /F1 12 Tf 14 TL 72 700 Td {displayed} ET".encode()
+        )
 
     text = run(tmp_path, changed(change))[1]["text.md"].decode()
     assert text.split() == ["medi-cation", "for", "COVID-19"]

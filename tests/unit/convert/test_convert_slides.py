@@ -138,12 +138,12 @@ def test_looks_and_labels_are_inherited(slide, above, markdown, tmp_path):
 def test_comments_of_newer_programs_are_read(tmp_path):
     """With the answers to them."""
     ours = "http://schemas.microsoft.com/office/2018/10/relationships/comments"
-    said = "<t:txBody><a:p><a:r><a:t>{}</a:t></a:r></a:p></t:txBody>".format
+    output = "<t:txBody><a:p><a:r><a:t>{}</a:t></a:r></a:p></t:txBody>".format
     parts = {
         "ppt/slides/_rels/slide1.xml.rels": f'<Relationships xmlns="{PACKAGE}"><Relationship Id="r1" '
         f'Type="{ours}" Target="../comments/c.xml"/></Relationships>',
-        "ppt/comments/c.xml": f'<t:cmLst xmlns:t="t" xmlns:a="{DRAWING}"><t:cm>{said("should be 50 mg")}'
-        f"<t:replyLst><t:reply>{said('agreed')}</t:reply></t:replyLst></t:cm></t:cmLst>",
+        "ppt/comments/c.xml": f'<t:cmLst xmlns:t="t" xmlns:a="{DRAWING}"><t:cm>{output("should be 50 mg")}'
+        f"<t:replyLst><t:reply>{output('agreed')}</t:reply></t:replyLst></t:cm></t:cmLst>",
     }
     text = text_of(tmp_path, pptx(sp("<a:p><a:r><a:t>5 mg</a:t></a:r></a:p>"), more=parts))
     assert text.endswith("Comments:\n\n- should be 50 mg\n- agreed\n")

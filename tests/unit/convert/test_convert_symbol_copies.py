@@ -45,12 +45,12 @@ def test_symbols_are_unicode_in_the_copy(form, tmp_path):
     """A dose, boxes and bullets, and each reads as the original does."""
     freeze, make, part = FORMATS[form]
     target = frozen(freeze, make(), tmp_path / "copy")
-    shown = lines(tree(target, part))
-    assert shown[: len(symbolic.LINES)] == list(symbolic.LINES)
+    displayed = lines(tree(target, part))
+    assert displayed[: len(symbolic.LINES)] == list(symbolic.LINES)
     if form == "docx":
-        assert shown[3:5] == ["Style 100 μg", "Field 100 μg"]
+        assert displayed[3:5] == ["Style 100 μg", "Field 100 μg"]
     if form == "odt":
-        assert "αβγ" in shown
+        assert "αβγ" in displayed
     text = text_of(tmp_path / "one", make(), name=f"a.{form}")
     assert text_of(tmp_path / "other", target.read_bytes(), name=f"a.{form}") == text
 

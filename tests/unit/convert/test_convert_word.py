@@ -234,9 +234,9 @@ IN_TABLES = (
 def test_styles_of_tables_strike_and_hide(tmp_path):
     """The rows that the table sets apart; their colours belong to places and flag no value."""
     look = "<w:tblPr><w:tblStyle w:val='Plan'/><w:tblLook w:val='0160'/></w:tblPr>"
-    shown = tr("b", "2"), tr("<w:tcPr/>" + p(r("c"), style="OldLine"), "3")
+    displayed = tr("b", "2"), tr("<w:tcPr/>" + p(r("c"), style="OldLine"), "3")
     head = tr("a", "<w:tcPr/>" + p(r("1"), style="OldLine"))
-    body = f"<w:tbl>{look}{head}{''.join(shown)}{tr('d', '4')}</w:tbl>"
+    body = f"<w:tbl>{look}{head}{''.join(displayed)}{tr('d', '4')}</w:tbl>"
     assert text_of(tmp_path, docx(body, {"styles": ("styles", IN_TABLES)})).splitlines() == [
         "| ~~a~~ | 1 |",
         "| --- | --- |",
