@@ -29,7 +29,7 @@ from docpipe.fleet.asking import all_of, answered, moment_of, quoted
 from docpipe.fleet.flow import CARD, NAME
 from docpipe.fleet.keys import Keyring
 from docpipe.fleet.messages import Card, Doing, Ended, Standing, Start
-from docpipe.fleet.queues import COMPUTE_S, PIPELINE, priority_key, run_queue
+from docpipe.fleet.queues import PIPELINE, priority_key, run_queue
 from docpipe.fleet.views import FleetRun, Stand, as_it_stands, kept_of, pending_of, run_of
 from docpipe.model import Activity, Clock, RunIds, time_of
 
@@ -140,7 +140,6 @@ class FleetRuns:
                 start,
                 id=self._names(start.patient_id)[0],
                 task_queue=run_queue(self.prefix, self.pipeline),
-                task_timeout=timedelta(seconds=COMPUTE_S),
                 id_conflict_policy=conflict,
                 memo={CARD: card},
                 priority=Priority(priority_key=priority_key(start.priority, Activity.CREATE_TASK)),

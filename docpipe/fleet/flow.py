@@ -28,7 +28,7 @@ from docpipe.engine.wait_history import MOST, WaitHistory
 from docpipe.errors import DocpipeError, RunError
 from docpipe.fleet.messages import Active, Answer, Call, Card, Doing, Ended, Standing, Start
 from docpipe.fleet.notices import notify_end
-from docpipe.fleet.queues import NOTICES, OF_ACTIVITY, Queue, priority_key, task_queue
+from docpipe.fleet.queues import COMPUTE_S, NOTICES, OF_ACTIVITY, Queue, priority_key, task_queue
 from docpipe.model import Activity, Wait
 from docpipe.results.report import History
 
@@ -234,7 +234,8 @@ class TemporalRun:
         if self.gives_up or not (self._lost or self._is_long()):
             return
         await workflow.wait_condition(lambda: not self.active)
-        workflow.continue_as_new(self._carried())
+        # Only long runs have this time: a worker that is lost with such a task is waited for as long.
+        workflow.continue_as_new(self._carried(), task_timeout=timedelta(seconds=COMPUTE_S))
 
     def _is_long(self) -> bool:
         info, longest = workflow.info(), self.start.longest

@@ -12,7 +12,8 @@ workers of the release that began them."""
 
 
 COMPUTE_S: Final = 30
-"""So long a worker may compute the next steps of a run; then another one does, since it may be lost."""
+"""For this long a worker may compute the next steps of a run. After it Temporal gives those of a long run to
+another worker; those of any other run after 10 s."""
 
 
 class Queue(StrEnum):
