@@ -64,6 +64,7 @@ TYPES: Final = {
     _ODF + "presentation": "OpenDocument presentation",
     _ODF + "presentation-template": "OpenDocument presentation",
     _ODF + "graphics": "OpenDocument drawing",
+    _ODF + "graphics-template": "OpenDocument drawing",
     _ODF + "flat": "OpenDocument file",
     "application/zip": "Archive (ZIP)",
     "application/gzip": "Archive (GZIP)",

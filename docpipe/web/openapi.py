@@ -22,6 +22,8 @@ from docpipe.web.components import (
 )
 from docpipe.web.guard import COOKIE, CSRF_HEADER
 from docpipe.web.openapi_files import of_charts, of_files, of_search
+from docpipe.web.patients import NAMED
+from docpipe.web.reading import LONGEST_ID
 
 _ABOUT: Final = f"""\
 docpipe retrieves every document that a health-information exchange holds for a patient, converts, stores
@@ -204,6 +206,9 @@ def _of_one_run() -> Spec:
     }
 
 
+_IDS: Final = {"type": "array", "items": {**TEXT, "maxLength": LONGEST_ID}, "minItems": 1, "maxItems": NAMED}
+
+
 def _of_patients() -> Spec:
     return {
         "/api/patients/{patient_id}": {
@@ -231,7 +236,7 @@ def _of_patients() -> Spec:
             "get": {
                 "summary": "Who some patients are, read from the database.",
                 "parameters": [
-                    param("query", "id", {"type": "array", "items": TEXT}, "The ids, 1 to 100."),
+                    param("query", "id", _IDS, "The ids.") | {"required": True},
                 ],
                 "responses": {"200": json_response(ref("People"), "The persons, or null.")},
                 "problems": (400,),

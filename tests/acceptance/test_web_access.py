@@ -21,7 +21,7 @@ from tests.acceptance.test_web_page import (
     differs,
     faint_texts,
     has_count,
-    states,
+    says,
     tab,
     until,
 )
@@ -143,7 +143,7 @@ async def test_axe_finds_nothing_at_the_sign_in(
             seen = await tab(browser, service, how.pop("size"), **how)
             await seen.page.keyboard.type("wrong")
             await seen.page.keyboard.press("Enter")
-            await until(lambda page=seen.page: states(page, "#problem", "not the token"))
+            await until(lambda page=seen.page: says(page, "#problem", "not the token"))
             assert await judged(seen, f"sign-in-{look}") == []
             await seen.page.close()
 
@@ -182,7 +182,7 @@ async def test_everything_goes_by_keyboard(box: Box, services: fakes.Running, pa
         await seen.has("main:focus")
         await tab_to(page, "tr[data-run] input")
         await page.keyboard.press("Space")
-        await until(lambda: states(page, ".bulk", "1 run selected"))
+        await until(lambda: says(page, ".bulk", "1 run selected"))
         await page.keyboard.press("Shift+Tab")
         await tab_to(page, "#bulk-clear", back=True)
         await page.keyboard.press("Enter")
@@ -202,7 +202,7 @@ async def test_everything_goes_by_keyboard(box: Box, services: fakes.Running, pa
         await page.keyboard.press("n")
         await until(lambda: differs(page, opened))
         await page.keyboard.press("Escape")
-        await until(lambda: states(page, ".viewer", "Choose a document"))
+        await until(lambda: says(page, ".viewer", "Choose a document"))
         await tab_to(page, ".document-filters summary", back=True)
         await page.keyboard.press("Enter")
         await tab_to(page, ".fields select")

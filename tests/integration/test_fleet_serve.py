@@ -271,7 +271,9 @@ async def test_the_workers_and_quotas(world: World) -> None:
         (run_id,) = await world.served.submit("P114")
         await asyncio.to_thread(ENTERED.acquire)
         async with asyncio.timeout(30):
-            while not (services := await world.served.get("/api/services"))["fleet"]["workers"][0]["doing"]:
+            while not (services := await world.served.get("/api/services"))["fleet"]["workers"][0][
+                "doing"
+            ].get("ConvertFile"):
                 await asyncio.sleep(0.2)
         (worker,) = services["fleet"]["workers"]
         assert (worker["name"], worker["queues"]) == (

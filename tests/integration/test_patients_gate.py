@@ -58,7 +58,7 @@ async def test_a_restart_costs_nobody_anything(postgres: Postgres) -> None:
             assert waits.keys() <= {(WaitKind.OUTAGE, "patients"), (WaitKind.RETRY, "patients"), None}
             assert service.view().outage.reason == "the connection was refused"
             # Only callers that had a place try again.
-            assert service._failures <= service.view().outage.probes + 5
+            assert service._all.failures <= service.view().outage.probes + 5
             tasks[7].cancel()
         result = await asyncio.gather(*tasks, return_exceptions=True)
         assert isinstance(result.pop(7), asyncio.CancelledError)
@@ -87,7 +87,7 @@ async def test_who_is_not_there_is_an_answer(postgres: Postgres) -> None:
             with pytest.raises(PatientError, match="There is no patient"):
                 await patients.get(f"X{number}", Ticket(f"R{number}"))
         assert patients.gate.service.up
-        assert patients.gate.service._failures == 0
+        assert patients.gate.service._all.failures == 0
 
 
 async def test_one_bad_look_up_does_not_hold_the_others(postgres: Postgres) -> None:

@@ -58,7 +58,7 @@ def world(folder):
     )
 
 
-ON_FILES = ("read", "write", "truncate", "enter_room")
+ON_FILES = ("read", "write", "truncate", "move_in")
 MAKING = ("create", "make_folder")
 NEW = f"docpipe-test-{os.getpid()}"
 SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 -- it is what workers must not have

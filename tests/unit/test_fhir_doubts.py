@@ -52,7 +52,7 @@ def statement(*resources: dict[str, Any], **more: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("said", "lacking"),
+    ("output", "lacking"),
     [
         (statement({"type": "Patient", "operation": [{"name": "export"}]}), {"documents", "everything"}),
         (statement({"type": "DocumentReference"}), {"export", "export-patient", "everything"}),

@@ -116,7 +116,7 @@ def test_what_a_5xx_means() -> None:
 
 
 @pytest.mark.parametrize(
-    ("reference", "found"),
+    ("reference", "actual"),
     [
         ("Binary/1", ("Binary", "1")),
         ("https://h/fhir/Binary/1/_history/2", ("Binary", "1")),

@@ -28,8 +28,10 @@ def authority() -> trustme.CA:
 @contextlib.asynccontextmanager
 async def listening(context: ssl.SSLContext | None, *, hangs: bool = False) -> AsyncIterator[str]:
     """A server that knows nothing of gRPC, and breaks each connection off, or never answers."""
+    writers: list[asyncio.StreamWriter] = []
 
     async def handle(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writers.append(writer)
         with contextlib.suppress(asyncio.CancelledError):
             await (asyncio.Event().wait() if hangs else asyncio.sleep(0))
         writer.close()
@@ -39,6 +41,14 @@ async def listening(context: ssl.SSLContext | None, *, hangs: bool = False) -> A
         yield f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
     finally:
         server.close()
+        await break_off(writers)
+
+
+async def break_off(writers: list[asyncio.StreamWriter]) -> None:
+    """End connections at once: what is left to the end of the loop is reported in a later test."""
+    for writer in writers:
+        writer.transport.abort()
+    await asyncio.sleep(0.01)
 
 
 def frame(kind: int, flags: int, stream: int, data: bytes = b"") -> bytes:
@@ -58,7 +68,10 @@ async def refusing(status: bytes) -> AsyncIterator[str]:
     fields = b"\x88" + header(b"content-type", b"application/grpc")
     refusal = fields + header(b"grpc-status", status) + header(b"grpc-message", b"no")
 
+    writers: list[asyncio.StreamWriter] = []
+
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writers.append(writer)
         with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
             await reader.readexactly(24)
             writer.write(frame(settings, 0, 0))
@@ -76,6 +89,7 @@ async def refusing(status: bytes) -> AsyncIterator[str]:
         yield f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
     finally:
         server.close()
+        await break_off(writers)
 
 
 def served(authority: trustme.CA, **dates: datetime) -> ssl.SSLContext:

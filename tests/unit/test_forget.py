@@ -42,7 +42,7 @@ async def config(tmp_path: Path) -> Config:
             ActivityLog(state.path, time.time) as log,
         ):
             for number, patient_id in enumerate(IDS):
-                run_id = f"R{number}"
+                run_id = f"RUN-{number}"
                 await checkpoints.create_runs({patient_id: run_id}, 0)
                 await checkpoints.finish_step(run_id, Activity.CREATE_TASK, "", {"task_id": f"T{number}"})
                 await checkpoints.finish_run(run_id, RunState.COMPLETED, {}, f"T{number}", None)
@@ -73,23 +73,23 @@ def traces_of(folder: Path, text: str) -> list[str]:
 async def test_nothing_of_the_patient_is_left(config: Config, tmp_path: Path, number: int) -> None:
     """Storage, runs, logs, spool and row are gone, and those of all others are as they were."""
     kept = await forget.find(config, IDS[number])
-    assert (kept.documents, kept.runs, kept.spools, kept.log_lines) == (1, [f"R{number}"], 1, 2)
+    assert (kept.documents, kept.runs, kept.spools, kept.log_lines) == (1, [f"RUN-{number}"], 1, 2)
     assert (kept.tasks, kept.nothing) == ([f"T{number}"], False)
     assert f"T{number}" in kept.beyond_reach[0]
     removed = await forget.remove(config, IDS[number])
     assert (removed.runs, removed.in_patients) == (kept.runs, True)
     assert (await forget.find(config, IDS[number])).nothing
-    assert traces_of(config.state_dir, f"R{number}") == []
+    assert traces_of(config.state_dir, f"RUN-{number}") == []
     for other in range(len(IDS)):
         if other != number:
             result = await forget.find(config, IDS[other])
             assert (result.documents, result.runs, result.spools, result.log_lines) == (
                 1,
-                [f"R{other}"],
+                [f"RUN-{other}"],
                 1,
                 2,
             )
-            assert len(read_steps(config.state_dir, f"R{other}")) == 1
+            assert len(read_steps(config.state_dir, f"RUN-{other}")) == 1
     if number == IDS.index("Zoë"):  # no other id contains it
         assert traces_of(tmp_path, "Zoë") == traces_of(tmp_path, "Zo\\u00eb") == []
 
@@ -109,7 +109,7 @@ async def test_finding_changes_nothing(config: Config, tmp_path: Path) -> None:
 async def test_an_unfinished_run_is_in_the_way(config: Config) -> None:
     """It would write again what was removed: the cure is named, and nothing is removed."""
     async with open_database(config.state_dir, time.time) as checkpoints:
-        await checkpoints.create_runs({"P1": "R9"}, 0)
+        await checkpoints.create_runs({"P1": "RUN-9"}, 0)
     with pytest.raises(UsageError, match="docpipe cancel P1"):
         await forget.remove(config, "P1")
     assert len(read_runs(config.state_dir, "P1")) == 2
@@ -135,7 +135,7 @@ async def test_a_repetition_finishes_what_a_crash_left(
         patched.setattr(patient, step, fail)
         with pytest.raises(OSError, match="No space"):
             await forget.remove(config, "P1")
-    assert (await forget.find(config, "P1")).runs == ["R0"]
+    assert (await forget.find(config, "P1")).runs == ["RUN-0"]
     await forget.remove(config, "P1")
     assert (await forget.find(config, "P1")).nothing
 
@@ -150,7 +150,7 @@ async def test_an_id_that_cannot_be(config: Config) -> None:
 async def test_logs_stay_private_and_whole(config: Config) -> None:
     """A rewritten log has its header, all lines of others, and mode 0600."""
     before = (config.state_dir / "activity_log.csv").read_bytes().splitlines()
-    assert logs.remove_lines(config.state_dir, "P1", {"R0"}) == 2
+    assert logs.remove_lines(config.state_dir, "P1", {"RUN-0"}) == 2
     path = config.state_dir / "activity_log.csv"
     assert path.read_bytes().splitlines() == [before[0], *before[2:]]
     assert path.stat().st_mode & 0o777 == 0o600
@@ -172,16 +172,16 @@ async def test_what_a_docpipe_at_work_forgets(config: Config, temporal: str) -> 
             index=None,
         )
         kept = await forget.remove_at_work(parts, "P1")
-        log.start(Entry("R9", "P12", Activity.SEARCH, 1, None))
+        log.start(Entry("RUN-9", "P12", Activity.SEARCH, 1, None))
     await database.aclose()
-    assert (kept.documents, kept.runs, kept.in_patients) == (1, ["R0"], True)
+    assert (kept.documents, kept.runs, kept.in_patients) == (1, ["RUN-0"], True)
     assert any("Temporal: `docpipe forget`" in text for text in kept.beyond_reach) is bool(temporal)
     assert [run.patient_id for run in read_runs(config.state_dir, latest=9)] == ["P12", "=A,1", "Zoë"]
-    assert not (config.state_dir / "spool" / "R0").exists()
+    assert not (config.state_dir / "spool" / "RUN-0").exists()
     lines = (config.state_dir / "activity_log.csv").read_text("utf-8").splitlines()
-    assert [line.split(",")[1] for line in lines] == ["run_id", "R1", "R2", "R3", "R9"]
+    assert [line.split(",")[1] for line in lines] == ["run_id", "RUN-1", "RUN-2", "RUN-3", "RUN-9"]
     (aside,) = config.state_dir.glob("activity_log-*.csv")
-    assert "R0" not in aside.read_text("utf-8")
+    assert "RUN-0" not in aside.read_text("utf-8")
 
 
 @pytest.mark.parametrize("seed", range(20))

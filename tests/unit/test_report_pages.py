@@ -241,7 +241,7 @@ def test_a_wait_ends_with_its_activity() -> None:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "said"),
+    ("seconds", "output"),
     [(0.04, "0.0 s"), (59.94, "59.9 s"), (75, "1 min 15 s"), (7_500, "2 h 5 min"), (180_000, "2 days 2 h")],
 )
 def test_spans_of_time(seconds: float, output: str) -> None:

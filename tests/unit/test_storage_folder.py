@@ -35,6 +35,7 @@ def sources(tmp_path: Path, **contents: bytes) -> dict[str, Path]:
         path = spool / name
         path.unlink(missing_ok=True)
         path.write_bytes(data)
+        path.chmod(0o644)  # whatever the umask: a private file counts as synced
         files[name.replace("_", ".")] = path
     return files
 

@@ -158,7 +158,7 @@ def test_xml_gives_the_same_as_json(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("value", "said"),
+    ("value", "output"),
     [
         ({"value": "5", "unit": "mg", "comparator": "<"}, "<5 mg"),
         ({"start": "2020", "end": "2021"}, "2020 to 2021"),
