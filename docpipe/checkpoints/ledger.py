@@ -10,7 +10,7 @@ _ALIVE: Final = """
     INSERT INTO process (id, alive, at) VALUES (1, ?, ?)
     ON CONFLICT DO UPDATE SET alive = excluded.alive, at = excluded.at
 """
-_SHOWN: Final = "UPDATE clock SET lowest = ?"
+_NOTE_CLOCK: Final = "UPDATE clock SET lowest = ?"
 _KEEP_S: Final = 2 * 3600.0  # the longest window is an hour
 _PRUNE_EVERY: Final = 1000
 
@@ -84,17 +84,17 @@ class GrantLedger:
         """Note that this process lives, and may have spent something of every quota."""
         now = self.now()
         self._put(_ALIVE, self._clock(), now)
-        self._put(_SHOWN, now)
+        self._put(_NOTE_CLOCK, now)
 
     async def begin_life(self) -> None:
         """The same, before this process spends anything; durable when this returns."""
         now = self.now()
-        self._put(_SHOWN, now)
+        self._put(_NOTE_CLOCK, now)
         await self._commit(_ALIVE, self._clock(), now)
 
     def end_life(self) -> None:
         """Note, after what quotas have noted, that this process stops and all it spent is known."""
-        self._put(_SHOWN, self.now())
+        self._put(_NOTE_CLOCK, self.now())
         self._put("DELETE FROM process")
 
     async def last_alive(self) -> float | None:

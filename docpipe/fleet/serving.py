@@ -31,10 +31,11 @@ from docpipe.model import Activity, Clock
 from docpipe.patients import PatientDatabase
 from docpipe.runtime.activity_log import ActivityLog
 from docpipe.runtime.state_folder import StateFolder
-from docpipe.search import SearchIndex, open_index
+from docpipe.search import SearchIndex
 from docpipe.storage import Storage
 from docpipe.util.structs import prepare_structs
-from docpipe.wiring.backends import index_path, open_patients, open_storage, storage_folder
+from docpipe.wiring.activities import open_search_index
+from docpipe.wiring.backends import open_patients, open_storage, storage_folder
 from docpipe.wiring.fleet import open_store
 from docpipe.wiring.gates import Gates, open_gates
 
@@ -213,7 +214,7 @@ async def open_serving(config: Config, *, clock: Clock = time.time) -> AsyncIter
             gates=gates,
             storage=storage,
             patients=await stack.enter_async_context(open_patients(config)),
-            index=await _index(config, storage, stack),
+            index=await open_search_index(config, storage, stack),
             activity_log=await stack.enter_async_context(ActivityLog(state.path, clock)),
             clock=clock,
             runs=runs,
@@ -231,15 +232,6 @@ async def open_serving(config: Config, *, clock: Clock = time.time) -> AsyncIter
         for work in works:
             stack.push_async_callback(_ended, asyncio.create_task(work))
         yield serving
-
-
-async def _index(config: Config, storage: Storage, stack: contextlib.AsyncExitStack) -> SearchIndex | None:
-    """The search index as it is, made where there is none."""
-    if not config.search.index:
-        return None
-    index = await stack.enter_async_context(open_index(index_path(config), storage))
-    await index.create()
-    return index
 
 
 async def _ended(task: "asyncio.Task[None]") -> None:

@@ -79,7 +79,7 @@ async def open_activities(
             spool=spool,
             clock=clock,
             conversion=conversion(config, inline=isinstance(workers, InlineWorkers)),
-            index=await _index(config, storage, stack),
+            index=await open_search_index(config, storage, stack),
         )
 
 
@@ -106,7 +106,9 @@ async def _storage(config: Config, gates: Gates, stack: contextlib.AsyncExitStac
     return storage
 
 
-async def _index(config: Config, storage: Storage, stack: contextlib.AsyncExitStack) -> SearchIndex | None:
+async def open_search_index(
+    config: Config, storage: Storage, stack: contextlib.AsyncExitStack
+) -> SearchIndex | None:
     """The search index, made where there is none."""
     if not config.search.index:
         return None

@@ -30,7 +30,7 @@ def banned_names(folder: Path, banned: AbstractSet[str] = BANNED) -> Counter[str
         for token in tokenize.generate_tokens(io.StringIO(path.read_text("utf-8")).readline):
             if token.type != tokenize.NAME or keyword.iskeyword(token.string) or token.string in OURS_NOT:
                 continue
-            words = re.findall(r"[a-z]+|[A-Z][a-z]*", token.string)
+            words = re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+", token.string)
             if banned & {word.lower() for word in words}:
                 names[token.string] += 1
     return names

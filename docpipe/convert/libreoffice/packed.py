@@ -43,7 +43,7 @@ _ONLY_LISTED: Final = ("fonttable.xml", "numbering.xml")
 """Parts that name fonts, but have no text."""
 _RUNS: Final = (b":r>", b":r ", b"<r>", b"<r ")
 """What parts with text have, by which they are known."""
-_SHOWN: Final = frozenset(
+_VISIBLE: Final = frozenset(
     {"fldChar", "instrText", "delInstrText", "t", "delText", "tab", "br", "cr", "sym", "noBreakHyphen"}
 )
 _PARTS: Final = frozenset({"fldChar", "instrText", "delInstrText"})
@@ -248,7 +248,7 @@ def _freeze_word(root: Element) -> None:
         _remove(binding)
     fields = _Fields()
     for element in root.iter():
-        if local(element) in _SHOWN:
+        if local(element) in _VISIBLE:
             fields.take(element)
     for end, text in fields.written:
         end.addprevious(_text(end, text))

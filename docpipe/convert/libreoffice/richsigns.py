@@ -15,7 +15,7 @@ from docpipe.convert.readers.wordfields import button_or_symbol, instruction_tex
 
 _HINT: Final = re.compile(rb"\\fcharset2(?![0-9])|symbol|dings|sorts|d050000l|button", re.IGNORECASE)
 """What a file with a symbol font, or with a field whose text is its instruction, has somewhere."""
-_NOT_SHOWN: Final = frozenset(PLACES.values()) - {"body"}
+_UNDRAWN: Final = frozenset(PLACES.values()) - {"body"}
 _BULLETS: Final = 23
 _UNSKIPPED: Final = frozenset({"uc", "par", "cell", "row"})
 """Control words that end what old readers show in place of a character."""
@@ -175,7 +175,7 @@ class _Symbols:
     @property
     def _is_symbolic(self) -> bool:
         place = self._group.place
-        drawn = place not in _NOT_SHOWN and place not in {"skip", "gone"}
+        drawn = place not in _UNDRAWN and place not in {"skip", "gone"}
         return drawn and self.rtf.is_symbolic(self._group.font)
 
     @property

@@ -22,7 +22,7 @@ _MAIN: Final = (
     ("Verification", "VerificationFlag"),
     ("Manufacturer", "Manufacturer"), ("Model", "ManufacturerModelName"),
 )  # fmt: skip
-_SAID: Final = frozenset(
+_AT_HEAD: Final = frozenset(
     {"PatientName", "PatientBirthDate", "PatientSex", "StudyDate", "StudyTime"} | {name for _, name in _MAIN}
 )
 _WORDLESS: Final = frozenset(
@@ -109,7 +109,7 @@ def _rest(dataset: Any, depth: int = 0) -> Iterator[str]:
     except Exception:  # noqa: BLE001 - as above
         return
     for element in elements:
-        if element.tag.is_private or element.VR in _WORDLESS or element.keyword in _SAID:
+        if element.tag.is_private or element.VR in _WORDLESS or element.keyword in _AT_HEAD:
             continue
         text = text_of(dataset, element.keyword) if element.keyword else ""
         if text and len(text) <= _LONG:

@@ -58,7 +58,7 @@ class _Around:
 
     style: RunStyle | None = None
     inserted: bool = False
-    visibility: Visibility = Visibility.SHOWN
+    visibility: Visibility = Visibility.VISIBLE
     cell: Given | None = None
     """What the style of a table says of the cell's text."""
 

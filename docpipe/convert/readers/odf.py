@@ -39,7 +39,7 @@ class _Context:
     """What holds for the text within a cell, a frame, or a hidden or deleted part."""
 
     given: Given = NOTHING
-    visibility: Visibility = Visibility.SHOWN
+    visibility: Visibility = Visibility.VISIBLE
     outline: str | None = None
     """The style of a slide's outline, whose levels look different."""
     lists: str = ""

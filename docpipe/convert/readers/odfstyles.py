@@ -58,7 +58,7 @@ class Given:
         """The text as its font shows it."""
         return in_font(self.font, text)
 
-    def look(self, *, inserted: bool = False, visibility: Visibility = Visibility.SHOWN) -> Look:
+    def look(self, *, inserted: bool = False, visibility: Visibility = Visibility.VISIBLE) -> Look:
         """How a text looks; text that the style hides is hidden, unless it is deleted."""
         marks = Mark.NONE
         for value, each in (
@@ -68,7 +68,7 @@ class Given:
             (inserted, Mark.INSERTED),
         ):
             marks |= each if value else Mark.NONE
-        hidden = Visibility.HIDDEN if self.hidden else Visibility.SHOWN
+        hidden = Visibility.HIDDEN if self.hidden else Visibility.VISIBLE
         return Look(marks, self.level or 0, visibility or hidden, self.colour)
 
 

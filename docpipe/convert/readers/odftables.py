@@ -16,7 +16,7 @@ from docpipe.convert.readers.odfrules import rules_of
 from docpipe.convert.readers.odfstyles import Given, Styles
 from docpipe.convert.readers.ooxml import attribute
 from docpipe.convert.readers.runs import HIDDEN, Visibility
-from docpipe.convert.readers.sheet import HIDDEN as HIDDEN_SHOWN
+from docpipe.convert.readers.sheet import HIDDEN as HIDDEN_PARTS
 from docpipe.convert.readers.sheet import Cell, hidden_marked
 from docpipe.convert.readers.xlsxrules import Effect, Rules
 
@@ -105,7 +105,7 @@ class Tables:
         given = replace(given, bold=None, italic=None)
         paper = self._paper(cell, style if over else own or style)
         if local(cell) == "table-cell":
-            return self._reader.within(cell, given, Visibility.SHOWN, paper)
+            return self._reader.within(cell, given, Visibility.VISIBLE, paper)
         if text_of(cell).strip():
             self._reader.notes.warnings.append(HIDDEN)
         return self._reader.within(cell, given, Visibility.HIDDEN, paper)
@@ -138,7 +138,7 @@ class Tables:
             if cells:
                 off = attribute(row, "visibility") in {"collapse", "filter"}
                 if off or hidden & {cell.column for cell in cells}:
-                    self._reader.notes.warnings.append(HIDDEN_SHOWN)
+                    self._reader.notes.warnings.append(HIDDEN_PARTS)
                     cells = hidden_marked(cells, row=off, columns=hidden)
                 for again in range(min(repeated, _MOST_REPEATED)):
                     yield number + again + 1, cells

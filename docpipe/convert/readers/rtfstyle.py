@@ -74,7 +74,7 @@ class Style:
         if self.deleted:
             return Visibility.DELETED
         hidden = self.hidden or self.of_paragraph.hidden or self.of_passage.hidden
-        return Visibility.HIDDEN if hidden else Visibility.SHOWN
+        return Visibility.HIDDEN if hidden else Visibility.VISIBLE
 
     def look(self, text: str) -> Look:
         """How the text looks."""

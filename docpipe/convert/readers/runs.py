@@ -23,7 +23,7 @@ _HALVES: Final = re.compile("[\ud800-\udfff]")
 class Visibility(StrEnum):
     """Whether the page shows a run; the values of the others name them in the text."""
 
-    SHOWN = ""
+    VISIBLE = ""
     HIDDEN = "hidden"
     DELETED = "deleted"
 
@@ -34,7 +34,7 @@ class Look:
 
     marks: Mark = Mark.NONE
     level: int = 0
-    visibility: Visibility = Visibility.SHOWN
+    visibility: Visibility = Visibility.VISIBLE
     colour: str = ""
 
 
@@ -83,7 +83,7 @@ class Runs:
     @property
     def withheld(self) -> bool:
         """Whether there is text, and all of it is hidden or deleted."""
-        visible = (text for text, look in self.parts if look.visibility is Visibility.SHOWN)
+        visible = (text for text, look in self.parts if look.visibility is Visibility.VISIBLE)
         return any(text.strip() for text, _ in self.parts) and not any(text.strip() for text in visible)
 
     def with_visibility(self, visibility: Visibility) -> "Runs":
@@ -108,7 +108,7 @@ def joined(text: str) -> str:
 def withheld(text: str, visibility: Visibility) -> str:
     """A passage as "[hidden: ...]" or "[deleted: ...]"; blank text and visible text stay as they are."""
     inner = text.strip()
-    if visibility is Visibility.SHOWN or not inner:
+    if visibility is Visibility.VISIBLE or not inner:
         return text
     before, after = text[: len(text) - len(text.lstrip())], text[len(text.rstrip()) :]
     return f"{before}[{visibility}: {' '.join(inner.split())}]{after}"
