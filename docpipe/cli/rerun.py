@@ -6,9 +6,8 @@ import json
 from collections.abc import Sequence
 
 from docpipe.checkpoints import StoredRun, read_runs
-from docpipe.cli.progress import Progress, Verbosity
-from docpipe.cli.run import hint, owned, stopping
-from docpipe.cli.summary import print_summary
+from docpipe.cli.progress import Progress
+from docpipe.cli.run import await_runs, hint, owned, stopping
 from docpipe.cli.words import as_json, count_words, no_run, print_line
 from docpipe.config.config import Config
 from docpipe.config.loading import load
@@ -108,13 +107,7 @@ async def _retry(args: argparse.Namespace, config: Config) -> int:
         stopping(docpipe.engine) as stopped,
     ):
         await docpipe.engine.retry(run.run_id, args.first)
-        with Progress(docpipe, 1, Verbosity.of(args)) as progress:
-            await docpipe.engine.wait()
-        ended = await docpipe.checkpoints.runs_with_progress([run.run_id])
-        if args.json:
-            print_line(json.dumps({"runs": [as_json(run) for run in ended]}))
-        else:
-            await print_summary(docpipe.storage, ended, progress.spent)
+        ended = await await_runs(docpipe, [run.run_id], args)
     if any(not run.state.finished for run in ended):
         hint(ended, args.config)
     if stopped:

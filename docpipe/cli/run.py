@@ -40,6 +40,18 @@ def run(args: argparse.Namespace) -> int:
     return asyncio.run(_run(args, config), debug=args.debug)
 
 
+async def await_runs(docpipe: app.Docpipe, run_ids: list[str], args: argparse.Namespace) -> list[StoredRun]:
+    """Show the progress of runs until they have ended or stopped, print how they ended, and return them."""
+    with Progress(docpipe, len(run_ids), Verbosity.of(args)) as progress:
+        await docpipe.engine.wait()
+    ended = await docpipe.checkpoints.runs_with_progress(run_ids)
+    if args.json:
+        print_line(json.dumps({"runs": [as_json(run) for run in ended]}))
+    else:
+        await print_summary(docpipe.storage, ended, progress.spent)
+    return ended
+
+
 async def _run(args: argparse.Namespace, config: Config) -> int:
     patient_ids = await selected_patients(args, config)
     instead = (
@@ -53,13 +65,7 @@ async def _run(args: argparse.Namespace, config: Config) -> int:
             runs = await engine.resume(patient_ids)
         else:
             runs = await engine.submit(patient_ids, args.priority)
-        with Progress(docpipe, len(runs), Verbosity.of(args)) as progress:
-            await engine.wait()
-        ended = await docpipe.checkpoints.runs_with_progress([run.run_id for run in runs])
-        if args.json:
-            print_line(json.dumps({"runs": [as_json(run) for run in ended]}))
-        else:
-            await print_summary(docpipe.storage, ended, progress.spent)
+        ended = await await_runs(docpipe, [run.run_id for run in runs], args)
     if any(not run.state.finished for run in ended):
         hint(ended, args.config)
     if stopped:
