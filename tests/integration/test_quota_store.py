@@ -16,6 +16,7 @@ from docpipe.gates import Gate, Quota
 from docpipe.gates.places import Grant
 from docpipe.gates.service import Failure
 from docpipe.gates.shared import QuotaStore, RedisPlaces, SharedService
+from docpipe.gates.shared.store import Keys
 from docpipe.model import Rate, Ticket, WaitKind, describe_wait
 from tests.quota_store import QuotaServer, running
 
@@ -280,6 +281,27 @@ async def test_a_store_that_refuses_says_why(server):
             assert process.places.trouble().kind is WaitKind.QUOTA_STORE
             assert "read only replica" in process.places.trouble().what
             assert store.down_since is not None
+
+
+@pytest.mark.parametrize("ask", ["check", "agree", "evaluate", "run"])
+async def test_a_cancellation_is_kept_wherever_it_comes(server, ask):
+    """At each await of a request; redis-py takes some for a failure of the connection, and swallows some."""
+    async with QuotaStore(server.url, "test") as store:
+        requests = {
+            "check": store.check,
+            "agree": lambda: store.agree("value", "1"),
+            "evaluate": lambda: store.evaluate("return 1", ["value"], []),
+            "run": lambda: store.run("view", Keys.of("test", "docex.search", "docex"), [0, 0]),
+        }
+        ended, rounds = False, 0
+        while not ended:
+            request = asyncio.create_task(requests[ask]())
+            for _ in range(rounds):
+                await asyncio.sleep(0)
+            ended = not request.cancel()
+            await asyncio.wait({request})
+            assert ended or request.cancelled(), f"after {rounds} rounds of the loop"
+            rounds += 1
 
 
 async def checked(

@@ -130,7 +130,8 @@ class QuotaStore:
 
     async def _ask(self, request: Awaitable[_T]) -> _T:
         try:
-            return await request
+            with _cancellation_kept():
+                return await request
         except (AuthenticationError, NoPermissionError, ResponseError):
             raise
         except STORE_FAILURES as error:
@@ -217,12 +218,7 @@ class QuotaStore:
             UnreachableError: if Redis does not answer.
         """
         keys = [self.key(name) for name in names]
-
-        async def answer() -> Any:
-            with _cancellation_kept():
-                return await self._redis.eval(script, len(keys), *keys, *arguments)
-
-        return await self._ask(answer())
+        return await self._ask(self._redis.eval(script, len(keys), *keys, *arguments))
 
     async def run(self, script: str, keys: Keys, arguments: Sequence[str | int]) -> list[Any]:
         """Run a script, and watch Redis' clock.
