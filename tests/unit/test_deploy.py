@@ -12,9 +12,13 @@ import compose_spec
 import kubernetes_validate
 import pytest
 import yaml
+from aiohttp import web
+from aiohttp.test_utils import TestClient, TestServer
 
 from docpipe.config.config import SECTIONS
 from docpipe.config.loading import load
+from docpipe.web import health
+from docpipe.web.guard import Guard
 from docpipe.workers.machine import OWN_MEMORY
 
 ROOT = Path(__file__).parents[2]
@@ -29,6 +33,7 @@ SECRETS = {
     "tracker-token": "token",
     "patients-url": "postgresql://reader:pw@db.example/clinic",
     "fleet-key": "0a" * 64,
+    "service-token": "0b" * 32,
 }
 MIB = 2**20
 CONVERTERS = 50 * MIB
@@ -187,6 +192,35 @@ def test_docpipe_takes_the_configuration_of_kubernetes(tmp_path: Path) -> None:
     (port,) = container["ports"]
     assert config.fleet.probes.endswith(f":{port['containerPort']}")
     assert config.state.dir.startswith("/data/")
+
+
+async def test_kubernetes_reaches_the_page(tmp_path: Path) -> None:
+    """At the port that it listens on, by a name that its guard lets in; the Service sends there."""
+    folder = secrets_in(tmp_path / "secrets")
+    text = next(of_kind("ConfigMap"))["data"]["config.toml"]
+    (tmp_path / "config.toml").write_text(text.replace("/run/secrets/docpipe", str(folder)))
+    service = load(tmp_path / "config.toml", {}).service
+    (container,) = [c for _, c in containers() if c["name"] == "serve"]
+    (port,) = container["ports"]
+    assert (port["containerPort"], service.host) == (service.port, "0.0.0.0")  # noqa: S104 -- as in a container
+    guard, app = Guard(service, service.port, service.token), web.Application()
+
+    async def let_in(request: web.Request) -> web.Response:
+        guard.check(request)
+        return web.Response()
+
+    app.add_routes([web.get(route.path, let_in) for route in health.ROUTES])
+    async with TestClient(TestServer(app)) as client:
+        for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
+            asked = container[probe]["httpGet"]
+            headers = {each["name"]: each["value"] for each in asked["httpHeaders"]}
+            async with client.get(asked["path"], headers=headers) as answer:
+                assert answer.status == 200, (probe, await answer.text())
+    (page,) = [one for one in of_kind("Service") if one["metadata"]["name"] == "docpipe-serve"]
+    assert [one["targetPort"] for one in page["spec"]["ports"]] == [port["name"]]
+    (policy,) = of_kind("NetworkPolicy")
+    reached_by = [one["podSelector"]["matchLabels"]["app"] for one in policy["spec"]["ingress"][0]["from"]]
+    assert {f"docpipe-{name}" for name in ("worker", "serve", "commands")} == set(reached_by)
 
 
 def test_docpipe_takes_the_environment_of_compose(
