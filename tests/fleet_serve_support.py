@@ -35,6 +35,9 @@ class FleetServed:
         assert answer.status == 200, answer.body
         return answer.json
 
+    async def metrics(self) -> str:
+        return (await self.ask("GET", "/metrics")).body.decode()
+
     async def submit(self, *patients: str) -> list[str]:
         answer = await self.ask("POST", "/api/runs", json={"patients": patients})
         assert answer.status == 202, answer.body
@@ -42,10 +45,13 @@ class FleetServed:
 
 
 @contextlib.asynccontextmanager
-async def serving(made: Machines, name: str = "serve", **more: Any) -> AsyncIterator[FleetServed]:
+async def serving(
+    made: Machines, name: str = "serve", *, ui: str = "", **more: Any
+) -> AsyncIterator[FleetServed]:
     """One that is ready, on a port of its own."""
     listens = Service(port=0, token=Secret("none"))
-    config = replace(made.config(name), service=listens, **more)
+    config = made.config(name)
+    config = replace(config, service=listens, fleet=replace(config.fleet, ui=ui), **more)
     with server.bound(listens) as sockets:
         async with (
             aiohttp.ClientSession() as session,

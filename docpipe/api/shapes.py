@@ -158,11 +158,15 @@ class PastWait(Shape, frozen=True, kw_only=True):
 
 
 class OneRun(Run, frozen=True, kw_only=True):
-    """A run with its activities, its latest waits, and where people open its task, if that is configured."""
+    """A run with its activities and its latest waits.
+
+    `task_url` is where people open its task, `temporal_url` its course on a fleet, where that is configured.
+    """
 
     activities: list[Step]
     waits: list[PastWait]
     task_url: str | None = None
+    temporal_url: str | None = None
 
 
 class Finding(Shape, frozen=True, kw_only=True):

@@ -50,6 +50,8 @@ class FleetActivities:
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     under_way: dict[TemporalStep, str] = field(default_factory=dict)
     """The steps under way, with the name of each."""
+    notified: int = 0
+    """How many notifications this worker has delivered."""
     listeners: list[Callable[[Activity, str, float], None]] = field(default_factory=list)
     """Called with the name, the outcome and the seconds of each try that has ended."""
 
@@ -61,13 +63,16 @@ class FleetActivities:
         if name == Queue.TRACKER:
             works.append(self._clear_spool())
         if name == NOTICES and self.delivery is not None:
-            works.append(sender(self.delivery))
+            works.append(sender(self.delivery, self._notified))
         return works
 
     @property
     def busy(self) -> set[str]:
         """The runs for which something is under way."""
         return {step.call.run_id for step in self.under_way}
+
+    def _notified(self) -> None:
+        self.notified += 1
 
     def _work(self, name: Activity) -> Work:
         method = getattr(self.activities, METHODS[name])

@@ -79,8 +79,13 @@ class NotifyEnd:
         )
 
 
-def sender(delivery: "Delivery") -> Callable[[RunEnd], Awaitable[None]]:
-    """The activity that sends one; while the receiver is down it waits at its gate."""
+def sender(delivery: "Delivery", delivered: Callable[[], None]) -> Callable[[RunEnd], Awaitable[None]]:
+    """The activity that sends one; while the receiver is down it waits at its gate.
+
+    Args:
+        delivery: sends.
+        delivered: called with each that the receiver has taken.
+    """
 
     @activity.defn(name=SEND)
     async def send(end: RunEnd) -> None:
@@ -94,7 +99,9 @@ def sender(delivery: "Delivery") -> Callable[[RunEnd], Awaitable[None]]:
             raise ApplicationError("The worker stops.", type="Stopped") from None
         finally:
             beating.cancel()
-        if not answer.ok:
+        if answer.ok:
+            delivered()
+        else:
             log.warning(
                 "notification_refused",
                 run_id=end.run_id,

@@ -12,7 +12,7 @@ from typing import Final
 
 from aiohttp import web
 from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector, generate_latest
-from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from temporalio.client import Client
 from temporalio.service import RPCError
@@ -75,6 +75,8 @@ class Probes:
         store = self._gates.store
         up = None if store is None else store.down_since is None
         yield from of_quotas((quota.view() for quota in self._gates.quotas.values()), store_up=up)
+        if self._doer.delivery is not None:
+            yield CounterMetricFamily("docpipe_notifications", "Delivered.", self._doer.notified)
 
     async def livez(self, _request: web.Request) -> web.Response:
         """200 as long as the event loop runs."""

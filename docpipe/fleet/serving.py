@@ -126,14 +126,11 @@ class FleetServing:
         now = self.standings.of(stored)
         return stored if now is None else now.run
 
-    async def notices(self) -> tuple[int, int]:
-        """How many notifications wait, and how many were delivered and are still known of."""
+    async def count_notices(self, status: str) -> int:
+        """How many notifications have this status in Temporal: `Running` while not delivered, `Completed`."""
         queue = run_queue(self.config.fleet.prefix)
-        mine = f"WorkflowType = '{NOTIFY}' AND TaskQueue = '{queue}' AND ExecutionStatus = "
-        client = self.fleet.client
-        waiting = await self.asked(client.count_workflows(f"{mine}'Running'"))
-        delivered = await self.asked(client.count_workflows(f"{mine}'Completed'"))
-        return waiting.count, delivered.count
+        query = f"WorkflowType = '{NOTIFY}' AND TaskQueue = '{queue}' AND ExecutionStatus = '{status}'"
+        return (await self.asked(self.fleet.client.count_workflows(query))).count
 
     async def answers(self) -> bool:
         """Whether Temporal does."""

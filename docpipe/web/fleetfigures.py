@@ -1,5 +1,6 @@
 """How a fleet stands: services, quotas and workers, throughput, and metrics."""
 
+import asyncio
 import dataclasses
 from collections import Counter as Counted
 from collections.abc import Iterable, Iterator
@@ -15,7 +16,7 @@ from docpipe.api.machines import Fleet, FleetWorker
 from docpipe.api.shapes import moment
 from docpipe.engine.pace import by_hour
 from docpipe.engine.throughput import Throughput
-from docpipe.errors import UsageError
+from docpipe.errors import UnreachableError, UsageError
 from docpipe.fleet.board import Heard
 from docpipe.fleet.serving import FleetServing
 from docpipe.model import Activity, RunState
@@ -26,6 +27,8 @@ _LOOK_BACK_S: Final = 900.0
 _ENOUGH: Final = 5
 """At least this many runs have to end within `_LOOK_BACK_S` before their pace is used."""
 _STEP_S: Final = 5.0
+_WITHIN_S: Final = 3.0
+"""Metrics wait no longer for Temporal, since who asks for them gives up soon."""
 
 
 class Figures:
@@ -35,6 +38,7 @@ class Figures:
         self._serving = serving
         self._throughput = Throughput(serving.mirror.rows.listing)
         self._counts: dict[RunState, int] = {}
+        self._notices: int | None = None
         self._registry = CollectorRegistry()
         ProcessCollector(registry=self._registry)
         self._registry.register(self)
@@ -155,7 +159,18 @@ class Figures:
     async def metrics(self) -> bytes:
         """Metrics in Prometheus' text format."""
         self._counts = await self._serving.mirror.rows.listing.counts()
+        self._notices = await self._notices_waiting()
         return generate_latest(self._registry)
+
+    async def _notices_waiting(self) -> int | None:
+        """How many notifications wait; None where none are sent, or Temporal does not say it soon."""
+        if not self._serving.config.notify.url or self._serving.mirror.trouble is not None:
+            return None
+        try:
+            async with asyncio.timeout(_WITHIN_S):
+                return await self._serving.count_notices("Running")
+        except (TimeoutError, UnreachableError):
+            return None
 
     def collect(self) -> Iterable[Metric]:
         """See prometheus_client.registry.Collector."""
@@ -167,6 +182,8 @@ class Figures:
         paused, reached = self.paused_since is not None, self._serving.mirror.trouble is None
         yield GaugeMetricFamily("docpipe_paused", "1 while everything is paused.", int(paused))
         yield GaugeMetricFamily("docpipe_temporal_up", "0 while Temporal does not answer.", int(reached))
+        if self._notices is not None:
+            yield GaugeMetricFamily("docpipe_notifications_waiting", "Not delivered yet.", self._notices)
         gates, in_line = self._serving.gates, self._in_line()
         yield from of_services(service.view() for service in gates.services.values())
         up = None if gates.store is None else gates.store.down_since is None

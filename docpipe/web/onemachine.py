@@ -146,6 +146,10 @@ class OneMachine:
         """See Source."""
         return run_view(run, self._engine)
 
+    def temporal_url(self, run_id: str) -> str | None:  # noqa: ARG002 -- as of Source
+        """See Source."""
+        return None
+
     # Changes
 
     async def accept(self, patient_ids: Sequence[str], priority: int) -> list[tuple[StoredRun, bool]]:

@@ -3,6 +3,7 @@
 import contextlib
 from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Final, TypeVar
+from urllib.parse import quote
 
 from docpipe.activities.spool import FolderSpool
 from docpipe.api import shapes
@@ -160,6 +161,14 @@ class OnFleet:
             doing = waiting_view(now.run, self._figures.paused_since)
         return stored_view(now.run, now.files, doing)
 
+    def temporal_url(self, run_id: str) -> str | None:
+        """See Source."""
+        fleet, run = self.config.fleet, self._mirror.run(run_id)
+        if not fleet.ui or run is None:
+            return None
+        words = (quote(word, safe="") for word in (fleet.namespace, run.workflow, run.execution))
+        return "{}/namespaces/{}/workflows/{}/{}/history".format(fleet.ui, *words)
+
     # Changes
 
     async def accept(self, patient_ids: Sequence[str], priority: int) -> list[tuple[StoredRun, bool]]:
@@ -256,7 +265,10 @@ class OnFleet:
     async def notifications(self) -> Notifications:
         """See Source."""
         configured = bool(self.config.notify.url)
-        waiting, delivered = await _asked(self._serving.notices()) if configured else (0, 0)
+        waiting = delivered = 0
+        if configured:
+            waiting = await _asked(self._serving.count_notices("Running"))
+            delivered = await _asked(self._serving.count_notices("Completed"))
         return Notifications(
             configured=configured, waiting=waiting, delivered=delivered, last_at=None, stopped=False
         )

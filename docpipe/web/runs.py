@@ -139,7 +139,8 @@ async def _run(request: web.Request) -> str:
     view = msgspec.structs.asdict(here.source.view(run))
     waits = await _waits(here.source, run)
     where = _task_url(here.source.config.tasktracker.task_url, view["task_id"])
-    return to_json(OneRun(**view, activities=activities, waits=waits, task_url=where))
+    course = here.source.temporal_url(run.run_id)
+    return to_json(OneRun(**view, activities=activities, waits=waits, task_url=where, temporal_url=course))
 
 
 def _task_url(template: str | None, task_id: str | None) -> str | None:

@@ -120,6 +120,9 @@ class Source(Protocol):
     def view(self, run: StoredRun) -> shapes.Run:
         """A run as the API has it."""
 
+    def temporal_url(self, run_id: str) -> str | None:
+        """Where Temporal's own page has a run; None on one machine, or where `fleet.ui` names no page."""
+
     # Changes
 
     async def accept(self, patient_ids: Sequence[str], priority: int) -> list[tuple[StoredRun, bool]]:

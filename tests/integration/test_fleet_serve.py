@@ -23,6 +23,7 @@ from tests.fleet_support import Machines, machines
 from tests.fleet_worker import CONVERTER, ENTERED, OPEN
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module")]
+UI = "https://temporal.example/ui"
 
 
 class Receiver:
@@ -80,7 +81,7 @@ async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World
         config = replace(made.config("worker"), notify=notify)
         async with (
             working(config, converter=CONVERTER, inline=True) as worker,
-            serving(made, notify=notify) as served,
+            serving(made, ui=UI, notify=notify) as served,
         ):
             yield World(made, served, worker, receiver)
 
@@ -140,7 +141,13 @@ async def test_cancelled_and_refused(world: World) -> None:
     answer = await world.served.ask("POST", f"/api/runs/{run_id}/cancel")
     assert (answer.status, answer.json["state"]) == (202, "cancelling")
     OPEN.set()
-    await world.until(run_id, "cancelled")
+    run = await world.until(run_id, "cancelled")
+    course = world.served.serving.mirror.run(run_id)
+    assert course is not None
+    page = (
+        f"{UI}/namespaces/default/workflows/{course.workflow.replace(':', '%3A')}/{course.execution}/history"
+    )
+    assert run["temporal_url"] == page
     for what in ("cancel", "retry"):
         answer = await world.served.ask("POST", f"/api/runs/{run_id}/{what}")
         assert answer.status == 409, answer.body
@@ -282,8 +289,7 @@ async def test_the_workers_and_quotas(world: World) -> None:
         )
         assert worker["doing"]["ConvertFile"] >= 1
         assert services["workers"]["busy"] == 1
-        metrics = (await world.served.ask("GET", "/metrics")).body.decode()
-        assert "docpipe_fleet_workers 1.0" in metrics
+        assert "docpipe_fleet_workers 1.0" in await world.served.metrics()
     finally:
         OPEN.set()
     used = 0.0
@@ -303,6 +309,9 @@ async def test_a_receiver_is_notified_once(world: World) -> None:
     (run_id,) = await world.served.submit("P116")
     await world.until(run_id, "completed")
     assert (await world.served.get("/api/notifications"))["configured"]
+    async with asyncio.timeout(30):
+        while "docpipe_notifications_waiting 1.0" not in await world.served.metrics():
+            await asyncio.sleep(0.2)
     assert f"msg_{run_id}_0" not in world.receiver.messages
     world.receiver.away = False
     await _until(lambda: f"msg_{run_id}_0" in world.receiver.messages, 60)
@@ -310,6 +319,8 @@ async def test_a_receiver_is_notified_once(world: World) -> None:
         while (await world.served.get("/api/notifications"))["waiting"]:
             await asyncio.sleep(0.2)
     assert world.receiver.messages.count(f"msg_{run_id}_0") == 1
+    assert "docpipe_notifications_waiting 0.0" in await world.served.metrics()
+    assert world.worker.fleet_activities.notified == len(world.receiver.messages)
     assert not [body for body in world.receiver.bodies if b"P116" in body]
 
 
@@ -335,7 +346,7 @@ async def test_a_patient_is_forgotten(world: World) -> None:
 async def test_health_and_metrics(world: World) -> None:
     """Ready while Temporal and the storage answer; runs are counted."""
     assert (await world.served.get("/readyz")) == {"ready": True}
-    text = (await world.served.ask("GET", "/metrics")).body.decode()
+    text = await world.served.metrics()
     assert 'docpipe_runs{state="completed"}' in text
     assert "docpipe_temporal_up 1.0" in text
     assert "docpipe_quota_store_up 1.0" in text

@@ -77,6 +77,7 @@ async def test_metrics(temporal: Any, gates: Any, fleet_activities: FleetActivit
         step: Any = object()
         fleet_activities.under_way[step] = Activity.CONVERT
         fleet_activities.listeners[0](Activity.STORE, "ok", 0.5)
+        fleet_activities.delivery, fleet_activities.notified = SimpleNamespace(), 3  # type: ignore[assignment]
         gates.observers[0](Attempt("docex", "docex.search", "R1", "POST", 0.1, 0.0, 0.2, 202, None))
         gates.store.down_since = 1.0
         status, text = await asked(address, "/metrics")
@@ -87,6 +88,7 @@ async def test_metrics(temporal: Any, gates: Any, fleet_activities: FleetActivit
         'docpipe_requests_total{endpoint="docex.search",status="202"} 1.0',
         'docpipe_service_up{service="storage"} 1.0',
         "docpipe_quota_store_up 0.0",
+        "docpipe_notifications_total 3.0",
     ):
         assert line in text.splitlines()
     assert "R1" not in text

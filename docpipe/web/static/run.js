@@ -8,9 +8,11 @@ import { asTable, timeline } from "./timeline.js";
 const OPEN = ["queued", "running", "cancelling"];
 const RETRIED = ["completed", "completed_with_errors", "failed"];
 
+/** A link to the page of another program. */
+const link = (href, text) => h("a", { href, target: "_blank", rel: "noopener noreferrer" }, text);
+
 /** The task of a run, as a link to the tracker's own page where that is known. */
-const taskOf = ({ task_id: id, task_url: href }) =>
-  href ? h("a", { href, target: "_blank", rel: "noopener noreferrer" }, id) : (id ?? "–");
+const taskOf = ({ task_id: id, task_url: href }) => (href ? link(href, id) : (id ?? "–"));
 
 /** The view of a run. */
 export class Run {
@@ -127,6 +129,7 @@ export class Run {
         fact("Ended", time(run.finished_at)),
         fact("Task", taskOf(run)),
         fact("Run", h("code", {}, run.run_id)),
+        run.temporal_url && fact("Course", link(run.temporal_url, "in Temporal")),
       ),
       h("div", { class: "buttons" }, this.#buttons(run)),
     );
