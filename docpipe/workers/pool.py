@@ -3,7 +3,6 @@
 import asyncio
 import errno
 import itertools
-import os
 import tempfile
 import time
 from collections.abc import Callable
@@ -14,20 +13,19 @@ from typing import Any, Final, Self, TypeVar
 
 import structlog
 
-from docpipe.errors import WorkerCrashedError, WorkerError, WorkerMemoryError, WorkerTimeoutError
+from docpipe.errors import WorkerCrashedError, WorkerError, WorkerTimeoutError
 from docpipe.gates.local_trouble import wait_out
 from docpipe.model import Clock, Json, Ticket, Wait
 from docpipe.workers import proc
 from docpipe.workers.answers import Answer, Reply
-from docpipe.workers.budget import Budget, span
-from docpipe.workers.budget import size as size_of
+from docpipe.workers.budget import Budget
 from docpipe.workers.confinement import missing
-from docpipe.workers.failures import FinalError, LostError
-from docpipe.workers.handle import PATIENCE_S, RECYCLE_JOBS, ForkServer, ProcessExit, Worker, first_of
+from docpipe.workers.failures import Failures, FinalError, LostError
+from docpipe.workers.handle import PATIENCE_S, RECYCLE_JOBS, ForkServer, Worker, first_of
 from docpipe.workers.jobs import Conversions, JobKind
 from docpipe.workers.rooms import MisfitError, Room, remove_tree
 from docpipe.workers.turns import Turns
-from docpipe.workers.wire import PASSING, frame
+from docpipe.workers.wire import frame
 
 _T = TypeVar("_T")
 log = structlog.get_logger(__name__)
@@ -35,13 +33,8 @@ log = structlog.get_logger(__name__)
 _WATCH_S: Final = 0.05  # how often memory is looked at
 _START_S: Final = 60.0  # for the imports of a forkserver, and for a fork
 _DATA_SHARE: Final = 0.9  # of the limit: what a worker may allocate; the rest is for code and shared pages
-_FULL: Final = 0.45
-"""Of the limit. A worker that broke down holding more was out of memory: an allocation that is refused
-can be as large as all that is held (a list that doubles), and libraries answer it with an abort."""
 _FULL_DISK: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
-_PASSING: Final = PASSING | {errno.EMFILE}
 _MAX_LOSSES: Final = 3  # how often a job may lose its worker without any fault of its own
-_SIGALRM: Final = 14
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +84,7 @@ class Workers:
     ) -> None:
         self._jobs = jobs
         self._job_kind = job_kind or Conversions()
+        self._failures = Failures(self._job_kind.words, memory, timeout)
         self._target = target
         self._preload = preload
         self._memory = memory
@@ -221,7 +215,7 @@ class Workers:
             with self._budget.spend(ticket.run_id):
                 reply = await self._watch(worker, frame(here))
             if not reply.ok:
-                raise self._refusal(reply, ticket)
+                raise self._failures.of_exception(reply, ticket)
             try:
                 returned = self._job_kind.answered(reply.value, worker.room, job)
                 if not returned.alive:
@@ -249,20 +243,10 @@ class Workers:
         try:
             return await asyncio.to_thread(work, *args)
         except OSError as error:
-            if error.errno in _PASSING:
+            failure = self._failures.of_transfer(error)
+            if failure is error:
                 raise
-            reason = self._job_kind.words.transfer.format(error.strerror)
-            raise FinalError(WorkerCrashedError(reason)) from error
-
-    def _refusal(self, reply: Reply, ticket: Ticket) -> Exception:
-        """Why a target raised an exception."""
-        if reply.error == "MemoryError" or self._was_full(reply.peak):
-            return self._overweight()
-        if reply.errno in PASSING:
-            return OSError(reply.errno, os.strerror(reply.errno))
-        log.warning("worker_raised", run_id=ticket.run_id, error=reply.error, where=reply.where)
-        reason = self._stopped(f"{reply.error} in {reply.where}")
-        return FinalError(WorkerCrashedError(reason))
+            raise failure from error
 
     async def _end(self, worker: Worker) -> None:
         """End a worker, and its room with it."""
@@ -358,39 +342,16 @@ class Workers:
                     await asyncio.wait({reply}, timeout=PATIENCE_S)  # the socket closes when it is dead
                     if reply.done() and (answer := reply.result()) is not None:
                         return answer
-                    raise self._cause(await worker.end())
+                    raise self._failures.of_death(await worker.end())
                 if time.monotonic() > deadline:
-                    raise self._overtime()
+                    raise self._failures.overtime()
                 processes, held = proc.family(pid)
                 if processes > proc.CROWD:
                     raise WorkerCrashedError(
                         f"{self._job_kind.words.worker} was stopped: it started too many programs."
                     )
                 if held > self._memory:
-                    raise self._overweight()
+                    raise self._failures.overweight()
         finally:
             reply.cancel()
             await asyncio.wait({reply})
-
-    def _cause(self, death: ProcessExit) -> Exception:
-        """The error for a worker that died by itself."""
-        if death.code is None:
-            return LostError(death.reason)
-        if death.code == -_SIGALRM:  # its own alarm: this process was too busy to watch it
-            return self._overtime()
-        if self._was_full(death.peak):
-            return self._overweight()
-        how = f"signal {-death.code}" if death.code < 0 else f"exit status {death.code}"
-        return WorkerCrashedError(self._stopped(how))
-
-    def _stopped(self, how: str) -> str:
-        return f"{self._job_kind.words.worker} stopped unexpectedly ({how})."
-
-    def _was_full(self, peak: int) -> bool:
-        return peak > self._memory * _FULL
-
-    def _overtime(self) -> WorkerTimeoutError:
-        return WorkerTimeoutError(self._job_kind.words.time.format(span(self._timeout)))
-
-    def _overweight(self) -> WorkerMemoryError:
-        return WorkerMemoryError(self._job_kind.words.memory.format(size_of(self._memory)))
