@@ -12,9 +12,13 @@ from docpipe.checkpoints.listing import Listing
 from docpipe.checkpoints.schema import RUNS, StoredRun, make_tables, run_of
 
 _PUT: Final = """
-    INSERT OR REPLACE INTO runs (run_id, patient_id, priority, state, created_at, started_at, finished_at,
+    INSERT INTO runs (run_id, patient_id, priority, state, created_at, started_at, finished_at,
         task_id, error, counts, retries, retried_from)
     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    ON CONFLICT DO UPDATE SET patient_id = excluded.patient_id, priority = excluded.priority,
+        state = excluded.state, created_at = excluded.created_at, started_at = excluded.started_at,
+        finished_at = excluded.finished_at, task_id = excluded.task_id, error = excluded.error,
+        counts = excluded.counts, retries = excluded.retries, retried_from = excluded.retried_from
 """
 _T = TypeVar("_T")
 

@@ -24,6 +24,7 @@ from typing import Any, Final, NamedTuple
 import structlog
 
 from docpipe.checkpoints.boottime import CLOCKS
+from docpipe.checkpoints.counters import COUNTERS, complete_counters
 from docpipe.checkpoints.position import Position, position_of
 from docpipe.checkpoints.redaction import REDACT_FINISHED
 from docpipe.errors import StateError
@@ -32,7 +33,7 @@ from docpipe.model import Activity, RunState
 log = structlog.get_logger(__name__)
 
 APPLICATION_ID: Final = 0x444F4350  # "DOCP"
-VERSION: Final = 6
+VERSION: Final = 7
 _SCHEMA: Final = """
 CREATE TABLE runs (
     run_id      TEXT PRIMARY KEY,
@@ -76,10 +77,8 @@ CREATE TABLE pauses ( -- what a person has paused
     since REAL NOT NULL
 ) WITHOUT ROWID;
 CREATE TABLE answers ( -- answers to requests with an idempotency key
-    key    TEXT PRIMARY KEY,
-    at     REAL NOT NULL,
-    digest TEXT NOT NULL, -- of the request
-    answer TEXT NOT NULL
+    key    TEXT PRIMARY KEY, at REAL NOT NULL,
+    digest TEXT NOT NULL, answer TEXT NOT NULL -- the digest is of the request
 ) WITHOUT ROWID;
 """
 _PLANS: Final = """
@@ -98,9 +97,7 @@ CREATE TABLE notifications ( -- ends of runs that the receiver has not confirmed
     state       TEXT NOT NULL,
     counts      TEXT NOT NULL,
     retries     INTEGER NOT NULL,
-    created_at  REAL NOT NULL,
-    started_at  REAL,
-    finished_at REAL NOT NULL
+    created_at  REAL NOT NULL, started_at REAL, finished_at REAL NOT NULL
 ) WITHOUT ROWID;
 """
 """The tables of version 5."""
@@ -120,6 +117,7 @@ _MIGRATIONS: Final = {
     3: REDACT_FINISHED,
     4: _PLANS,
     5: CLOCKS,
+    6: COUNTERS,
 }
 """The statements that upgrade each version to the next."""
 ACTIVE: Final = "state IN ('queued', 'running')"
@@ -311,6 +309,7 @@ def connect(path: Path) -> sqlite3.Connection:
         db.execute(f"PRAGMA wal_autocheckpoint = {_WAL_PAGES}")
         db.execute(f"PRAGMA cache_size = {-_CACHE_KIB}")
         make_tables(db, path)
+        complete_counters(db)
         _make_shrinkable(db)
     except BaseException:
         db.close()
@@ -339,7 +338,8 @@ def make_tables(db: sqlite3.Connection, path: Path) -> None:
     was = 0 if _new(db) else version_of(db, path)
     if was == VERSION:
         return
-    steps = "".join(_MIGRATIONS[old] for old in range(was, VERSION)) if was else _SCHEMA + _PLANS + CLOCKS
+    whole = _SCHEMA + _PLANS + CLOCKS + COUNTERS
+    steps = "".join(_MIGRATIONS[old] for old in range(was, VERSION)) if was else whole
     try:
         db.executescript(
             f"BEGIN IMMEDIATE; {steps} PRAGMA application_id = {APPLICATION_ID}; "

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from docpipe.checkpoints import open_database
+from docpipe.checkpoints import open_database, prune
+from docpipe.checkpoints.mirror import Mirror
 from docpipe.engine.throughput import DAY_S, HOUR_S, Throughput
 from docpipe.model import RunState
 
@@ -58,6 +59,50 @@ async def test_states_and_prefixes(store) -> None:
     assert await store.listing.count(most=3) == 3
     counts = await store.listing.counts()
     assert (counts[RunState.QUEUED], counts[RunState.COMPLETED], counts[RunState.FAILED]) == (3, 1, 0)
+
+
+async def test_counters_are_those_of_the_rows(store) -> None:
+    """Whatever changes runs, all of them are counted, in the state in which they are."""
+
+    async def check(**expected: int) -> None:
+        counts = {state.value: count for state, count in (await store.listing.counts()).items() if count}
+        rows = await store.read("SELECT state, count(*) FROM runs GROUP BY state")
+        assert counts == dict(rows) == expected
+        assert await store.listing.count() == sum(expected.values())
+        assert await store.listing.count([RunState.QUEUED, RunState.QUEUED]) == expected.get("queued", 0)
+
+    await check()
+    await store.create_runs({"P1": "R1", "P2": "R2", "P3": "R3"}, 0)
+    await store.create_runs({"P1": "R4"}, 5)  # it has one already
+    await check(queued=3)
+    store.start_run("R1")
+    store.start_run("R1")
+    await store.writer.committed()
+    await check(queued=2, running=1)
+    await store.finish_run("R1", RunState.COMPLETED, {"converted": 1}, None, None)
+    await store.finish_run("R2", RunState.FAILED, {}, None, "broken")
+    await check(queued=1, completed=1, failed=1)
+    store.now[0] += 2 * DAY
+    assert await prune(store, store.now[0] - DAY) == 2
+    await check(queued=1)
+    await store.commit_all(("DELETE FROM runs WHERE patient_id = ?", ("P3",)))
+    await check()
+
+
+async def test_a_mirror_counts_rows_that_are_written_anew(store) -> None:
+    """Those that another engine keeps are counted once, however often they come."""
+    await store.create_runs({"P1": "R1", "P2": "R2"}, 0)
+    mirror = Mirror()
+    runs = await store.listing.page()
+    await mirror.put(runs)
+    await mirror.put([replace(runs[0], state=RunState.RUNNING), runs[1]])
+    await mirror.put([replace(runs[0], state=RunState.RUNNING, priority=3)])
+    counts = await mirror.listing.counts()
+    assert (counts[RunState.RUNNING], counts[RunState.QUEUED]) == (1, 1)
+    assert [run.priority for run in await mirror.listing.page([RunState.RUNNING])] == [3]
+    await mirror.drop(["R2", "R1"])
+    assert await mirror.listing.count() == 0
+    await mirror.close()
 
 
 async def test_what_ended_by_the_hour(store) -> None:

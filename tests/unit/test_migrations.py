@@ -45,11 +45,12 @@ def restored(kept: Path, folder: Path) -> Path:
 
 
 def shape(path: Path) -> dict[str, object]:
-    """Tables with their columns, and indexes."""
+    """Tables with their columns, indexes and triggers."""
     with contextlib.closing(sqlite3.connect(path)) as db:
         tables = [row[0] for row in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
         columns = {name: db.execute(f"PRAGMA table_xinfo({name})").fetchall() for name in sorted(tables)}
-        indexes = db.execute("SELECT name, sql FROM sqlite_master WHERE type = 'index' ORDER BY name")
+        others = "SELECT type, name, sql FROM sqlite_master WHERE type IN ('index', 'trigger') ORDER BY name"
+        indexes = db.execute(others)
         pragmas = [db.execute(f"PRAGMA {name}").fetchone() for name in ("application_id", "user_version")]
         return {"columns": columns, "indexes": indexes.fetchall(), "pragmas": pragmas}
 
@@ -76,6 +77,35 @@ async def test_the_tables_are_those_of_a_new_database(tmp_path: Path, kept: Path
         for name, values in before.items():
             kept_rows = [row for row in rows(db, name) if name != "steps" or row[1] not in REDACTED]
             assert [row[: len(values[0])] for row in kept_rows] == values
+
+
+@every_version
+async def test_runs_are_counted(tmp_path: Path, kept: Path) -> None:
+    """The upgrade counts the runs that are there."""
+    path = restored(kept, tmp_path)
+    async with open_database(tmp_path, time.time) as store:
+        counts = await store.listing.counts()
+    with contextlib.closing(sqlite3.connect(path)) as db:
+        expected = dict(db.execute("SELECT state, count(*) FROM runs GROUP BY state"))
+    assert {state: count for state, count in counts.items() if count} == expected
+    assert set(counts) == set(RunState)
+
+
+@pytest.mark.parametrize("lost", ["TABLE run_counts", "TRIGGER run_changed", "TRIGGER run_removed"])
+async def test_lost_counters_are_counted_anew(tmp_path: Path, lost: str) -> None:
+    """A database without the counters, or a trigger of them, has right ones once it was opened."""
+    async with open_database(tmp_path, time.time) as store:
+        await store.create_runs({"P1": "R1", "P2": "R2"}, 0)
+    with contextlib.closing(sqlite3.connect(tmp_path / "checkpoints.db")) as db, db:
+        db.execute(f"DROP {lost}")
+        if "TABLE" not in lost:
+            db.execute("UPDATE runs SET state = 'failed', finished_at = 1 WHERE run_id = 'R1'")
+            db.execute("UPDATE run_counts SET runs = 7 WHERE state = 'queued'")
+    async with open_database(tmp_path, time.time) as store:
+        actual = await store.listing.counts()
+        assert actual[RunState.QUEUED] == (2 if "TABLE" in lost else 1)
+        await store.finish_run("R2", RunState.COMPLETED, {}, None, None)
+        assert (await store.listing.counts())[RunState.COMPLETED] == 1
 
 
 @every_version
