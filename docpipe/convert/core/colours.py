@@ -43,7 +43,7 @@ def warm_colour(value: str, least: float) -> str:
 WHITE: Final = "ffffff"
 UNKNOWN: Final = "?"
 """Paper that is not of one colour, or of which nobody knows."""
-_ALIKE: Final = 6
+_ALIKE: Final = 12
 """Steps of 255 within which no eye tells colours apart."""
 
 

@@ -20,7 +20,7 @@ from docpipe.convert.core.blocks import (
     flat,
     tidy,
 )
-from docpipe.convert.core.colours import flags_behind
+from docpipe.convert.core.colours import UNKNOWN, flags_behind
 from docpipe.convert.core.marks import plain
 from docpipe.convert.core.treeflags import flags
 from docpipe.convert.core.treelists import is_ordered, labels
@@ -63,7 +63,8 @@ class Flow:
     def page(self, node: Node) -> tuple[Block, ...]:
         """The blocks of a whole page."""
         linked = any("stylesheet" in each.attributes.get("rel", "").lower() for each in node.find("link"))
-        self._look = Look(backed=linked)  # what sheets elsewhere put behind the text is not known
+        # Which colours sheets elsewhere give to the text, and to what is behind it, is not known.
+        self._look = Look(letters=None, behind=UNKNOWN) if linked else Look()
         self._labelled = frozenset(each.attributes.get("for", "") for each in node.find("label"))
         return self.blocks(node)
 

@@ -1,7 +1,8 @@
 """How an element of HTML or of a narrative looks, as far as that means something.
 
 Struck out, inserted, bold, raised, hidden, or set in a font of signs: by its tag, by its attributes, and by
-declarations of CSS. Sizes and places mean nothing here, unless they hide; colours do where they flag a part.
+declarations of CSS. Sizes and places mean nothing here, unless they hide; colours do where they flag a part
+or hide it.
 """
 
 import re
@@ -9,7 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
-from docpipe.convert.core.colours import FAINT, VIVID, warm_colour
+from docpipe.convert.core.colours import FAINT, UNKNOWN, VIVID, WHITE, warm_colour
+from docpipe.convert.core.csscolours import BLACK, Colour, colour_in, paper_in
+from docpipe.convert.core.legible import is_too_small
 from docpipe.convert.core.marks import Mark, lowered, mark, raised
 from docpipe.convert.core.symbols import in_font
 
@@ -21,9 +24,17 @@ _SHIFTS: Final = {"sup": 1, "sub": -1, "super": 1}
 _DECLARATION: Final = re.compile(r"([a-z-]+)\s*:\s*([^;]*)")
 _LENGTH: Final = re.compile(r"([+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+))(?:pt|px|em|rem|ex|%|mm|cm|in|pc)?")
 _FONT: Final = re.compile(
-    r"(?:^|\s)(?:[0-9.]+(?:[a-z]+|%)|(?:xx?-)?(?:small|large)|medium|smaller|larger)(?:\s*/\s*\S+)?\s+(\S.*)$"
+    r"(?:^|\s)([0-9.]+(?:[a-z]+|%)|(?:xx?-)?(?:small|large)|medium|smaller|larger)(?:\s*/\s*\S+)?\s+(\S.*)$"
 )
-"""The family in `font`, which stands behind the size."""
+"""The size and the family in `font`, which stands behind it."""
+_SIZE: Final = re.compile(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)(pt|px|em|rem|ex|ch|%|mm|cm|in|pc)?")
+_POINTS: Final = {"pt": 1, "px": 0.75, "": 0.75, "pc": 12, "in": 72, "cm": 28.35, "mm": 2.835, "rem": 12}
+_PARTS: Final = {"em": 1, "%": 0.01, "ex": 0.5, "ch": 0.5}
+_USUAL: Final = 12.0
+"""Points of text whose size nothing sets."""
+_LINK: Final = Colour("0000ee")
+_SCALES: Final = re.compile(r"scale(?:3d|x|y)?\(\s*0(?:\.0+)?\s*[,)]|(?:^|\s)opacity\(\s*0(?:\.0*)?%?\s*\)")
+_CUT: Final = re.compile(r"inset\((?:50|100)%|circle\(\s*0|polygon\(\s*0[a-z%]*\s+0[a-z%]*\s*[,)]")
 _FAR: Final = 500
 """Pixels or other units from which a place is far beyond the page."""
 _HEAVY: Final = 600
@@ -42,16 +53,16 @@ class Look:
     """Within an element that is not laid out at all."""
     invisible: bool = False
     """Laid out but not visible; elements within may be so again."""
-    sizeless: bool = False
-    """Not visible because its size is zero."""
+    size: float | None = _USUAL
+    """Points; None within a drawing, which may be drawn at any scale."""
     ink: str = ""
     """The colour of its letters where that may flag it."""
     paper: str = ""
     """The same of what is behind them."""
-    white: bool = False
-    """Whether its letters are white."""
-    backed: bool = False
-    """Whether something other than white is behind it."""
+    letters: Colour | None = BLACK
+    """The colour of its letters, None where it is not known."""
+    behind: str = WHITE
+    """The code of the colour behind it, UNKNOWN where that may be anything."""
 
     @property
     def colour(self) -> str:
@@ -61,38 +72,76 @@ class Look:
     @property
     def hidden(self) -> bool:
         """Whether the page does not show the text."""
-        return self.unseen or self.invisible or self.sizeless or (self.white and not self.backed)
+        if self.unseen or self.invisible or is_too_small(self.size):
+            return True
+        return self.letters is not None and self.letters.vanishes(self.behind)
 
     def of(self, tag: str, attributes: Mapping[str, str]) -> "Look":
         """The look of an element within one that looks like this."""
         look = self
         if tag in _TAGS:
             look = replace(look, marks=look.marks | _TAGS[tag])
+        if tag == "svg":
+            look = replace(look, letters=None, behind=UNKNOWN, size=None)
         if not attributes:
             return look
-        if tag == "font" and attributes.get("face"):
-            look = replace(look, font=attributes["face"])
         if "hidden" in attributes or (tag == "dialog" and "open" not in attributes):
             look = replace(look, unseen=True)
         if attributes.get("revised", "").lower() == "insert":
             look = replace(look, marks=look.marks | Mark.INSERTED)
         if code := attributes.get("stylecode") or attributes.get("emphasis"):
             look = _of_narrative(look, code.lower())
-        if "bgcolor" in attributes or (tag == "font" and "color" in attributes):
-            paper, ink = attributes.get("bgcolor", "").lower(), attributes.get("color", "").lower()
-            look = replace(look, paper=warm_colour(paper, FAINT) or look.paper, ink=warm_colour(ink, VIVID))
-            look = replace(look, white=_is_white(ink) if ink else look.white)
-            look = replace(look, backed=look.backed or bool(paper and not _is_white(paper)))
+        look = _of_attributes(look, tag, attributes)
         if style := attributes.get("style"):
-            declared = dict(declarations(style))  # the last declaration of a name wins
-            for name, value in declared.items():
-                look = _declared(look, name, value)
-            look = replace(look, unseen=True) if not look.unseen and _is_away(declared) else look
+            look = _styled(look, dict(declarations(style)))  # the last declaration of a name wins
         return look
 
     def write(self, text: str) -> str:
         """A text with its marks, its signs in place of letters."""
         return mark(in_font(self.font, text) if self.font else text, self.marks)
+
+
+_LIFTED: Final = frozenset({"absolute", "fixed"})
+
+
+def _of_attributes(look: Look, tag: str, attributes: Mapping[str, str]) -> Look:
+    """The look with what attributes of old HTML say of the font and of colours."""
+    if tag == "a" and look.letters is not None and "href" in attributes:
+        look = replace(look, letters=_LINK)
+    if tag == "font" and attributes.get("face"):
+        look = replace(look, font=attributes["face"])
+    if "background" in attributes:
+        look = replace(look, behind=UNKNOWN)
+    if paper := attributes.get("bgcolor", "").strip().lower():
+        look = replace(look, paper=warm_colour(paper, FAINT) or look.paper)
+        look = replace(look, behind=paper_in(_with_sign(paper), look.behind))
+    name = {"font": "color", "body": "text"}.get(tag, "")
+    if ink := attributes.get(name, "").strip().lower():
+        look = replace(look, ink=warm_colour(ink, VIVID), letters=colour_in(_with_sign(ink)))
+    return look
+
+
+def _with_sign(colour: str) -> str:
+    return f"#{colour}" if re.fullmatch("[0-9a-f]{6}", colour) else colour
+
+
+def _styled(look: Look, declared: Mapping[str, str]) -> Look:
+    """The look with what declarations of CSS say."""
+    if declared.get("position") in _LIFTED:
+        look = replace(look, behind=UNKNOWN)  # whatever it is placed upon
+    for name, value in declared.items():
+        look = _declared(look, name, value)
+    return replace(look, letters=_letters(declared, look), unseen=look.unseen or _is_away(declared))
+
+
+def _letters(declared: Mapping[str, str], look: Look) -> Colour | None:
+    """The colour of the letters; not known where something else draws them."""
+    if declared.get("text-shadow", "none") != "none" or declared.get("-webkit-text-stroke"):
+        return None
+    if "text" in (declared.get("background-clip"), declared.get("-webkit-background-clip")):
+        return None
+    fill = declared.get("-webkit-text-fill-color", "")
+    return colour_in(fill) if fill and fill not in _KEPT else look.letters
 
 
 def declarations(style: str) -> list[tuple[str, str]]:
@@ -111,7 +160,7 @@ def _is_away(declared: Mapping[str, str]) -> bool:
         places = [_number(declared.get(name, "")) or 0 for name in ("left", "top", "right")]
         if min(places) <= -_FAR or re.match(r"rect\((?:0(?:px)?|1px)[\s,]", declared.get("clip", "")):
             return True
-    if re.match(r"inset\((?:50|100)%", declared.get("clip-path", "")):
+    if _CUT.match(declared.get("clip-path", "")):
         return True
     sizes = [_number(declared.get(name, "")) for name in ("height", "max-height", "width", "max-width")]
     return 0 in sizes and declared.get("overflow", "").startswith(("hidden", "clip"))
@@ -128,38 +177,62 @@ def _declared(look: Look, name: str, value: str) -> Look:  # noqa: PLR0911 - a l
             leans = value.startswith(("italic", "oblique"))
             return replace(look, marks=look.marks | Mark.ITALIC if leans else look.marks & ~Mark.ITALIC)
         case "font-family" | "font":
-            family = value if name == "font-family" else (_FONT.search(value) or ("", look.font))[1]
+            match = _FONT.search(value) if name == "font" else None
+            look = replace(look, size=_size(match[1], look.size)) if match else look
+            family = value if name == "font-family" else match[2] if match else look.font
             return replace(look, font=family)
-        case "color":
-            return replace(look, ink=warm_colour(value, VIVID), white=_is_white(value))
+        case "color" if value not in _KEPT:
+            letters = BLACK if value == "initial" else colour_in(value)
+            return replace(look, ink=warm_colour(value, VIVID), letters=letters)
         case "background" | "background-color" | "background-image":
-            backed = look.backed or not (_is_white(value) or value in _NO_PAPER)
-            return replace(look, paper=warm_colour(value, FAINT) or look.paper, backed=backed)
+            behind = paper_in(value, look.behind)
+            return replace(look, paper=warm_colour(value, FAINT) or look.paper, behind=behind)
     return _seen(look, name, value)
 
 
-_WHITE: Final = re.compile(r"white|#fff(?:fff)?|rgba?\(\s*255\s*,?\s*255\s*,?\s*255[^)]*\)")
-_NO_PAPER: Final = frozenset({"", "none", "transparent", "inherit", "initial", "unset"})
+_KEPT: Final = frozenset({"", "inherit", "unset", "revert", "currentcolor"})
 
 
-def _is_white(value: str) -> bool:
-    return _WHITE.fullmatch(value.strip()) is not None
+def _size(value: str, around: float | None) -> float | None:
+    """Points of a size; that of the text around where it is not known, and in a drawing unless it is 0."""
+    match = _SIZE.fullmatch(value)
+    if match is None:
+        return around
+    number, unit = float(match[1]), match[2] or ""
+    if around is None:
+        return None if number else 0.0
+    return number * _PARTS[unit] * around if unit in _PARTS else number * _POINTS[unit]
 
 
 def _seen(look: Look, name: str, value: str) -> Look:
     """The look with what a declaration says of being seen."""
     match name:
-        case "display" if value == "none":
+        case "display" | "mso-hide" if value in {"none", "all"}:
             return replace(look, unseen=True)
-        case "mso-hide" if value == "all":
-            return replace(look, unseen=True)
-        case "opacity" if _number(value) == 0:
+        case "opacity" | "filter" | "transform" | "scale" | "zoom" | "content-visibility" if _is_gone(
+            name, value
+        ):
             return replace(look, unseen=True)
         case "visibility":
             return replace(look, invisible=value in {"hidden", "collapse"})
-        case "font-size" if not value.endswith(("%", "em")) or _number(value) == 0:
-            return replace(look, sizeless=_number(value) == 0)
+        case "font-size":
+            return replace(look, size=_size(value, look.size))
     return look
+
+
+_CHANGING: Final = frozenset({"opacity", "filter", "transform", "scale", "zoom", "content-visibility"})
+_CLEAR: Final = 0.03
+"""Opacity up to which nothing is seen."""
+
+
+def _is_gone(name: str, value: str) -> bool:
+    """Whether an opacity, a filter, a transformation or the like leaves nothing of an element."""
+    if name == "opacity":
+        share = _number(value)
+        return share is not None and share / (100 if value.endswith("%") else 1) <= _CLEAR
+    if name in {"zoom", "scale"}:
+        return _number(value) == 0
+    return value == "hidden" if name == "content-visibility" else _SCALES.search(value) is not None
 
 
 def _of_narrative(look: Look, code: str) -> Look:

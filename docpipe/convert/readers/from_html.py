@@ -13,6 +13,7 @@ from docpipe.convert.core.base import Content, Facts, Source
 from docpipe.convert.core.blocks import Block, tidy
 from docpipe.convert.core.encoding import charset_of, decode, known
 from docpipe.convert.core.tree import DEEPEST, HIDDEN, Flow, Node
+from docpipe.convert.readers.htmlgrid import with_tables
 from docpipe.convert.readers.htmlstyle import declared, generated, laid_out_as
 
 _CHARSET: Final = re.compile(
@@ -41,7 +42,7 @@ def page(data: bytes, charset: str | None, *, outside: bool = False) -> Content:
         language=_language(tree),
     )
     flow = Flow()
-    blocks = flow.page(tree)
+    blocks = flow.page(with_tables(tree))
     return Content(
         blocks=blocks,
         facts=facts,
@@ -53,7 +54,7 @@ def page(data: bytes, charset: str | None, *, outside: bool = False) -> Content:
 def flowed(text: str) -> tuple[Block, ...]:
     """The blocks of a fragment of HTML within another document."""
     root = LexborHTMLParser(text.replace("\0", "")).root
-    return Flow().page(_neutral(root)) if root is not None else ()
+    return Flow().page(with_tables(_neutral(root))) if root is not None else ()
 
 
 def _neutral(root: LexborNode, frames: int = 0) -> Node:
@@ -70,7 +71,8 @@ def _neutral(root: LexborNode, frames: int = 0) -> Node:
             parent.children.append(child.text_content or "")
         elif child.is_element_node and child.tag:
             attributes = _attributes(child, styles, texts)
-            node = Node(laid_out_as(child.tag.lower(), attributes.get("style", "")), attributes)
+            style, role = attributes.get("style", ""), attributes.get("role", "")
+            node = Node(laid_out_as(child.tag.lower(), style, role), attributes)
             if node.tag in _FRAMES and (framed := _framed(node)) and frames < _MOST_FRAMES:
                 inner = LexborHTMLParser(framed.replace("\0", "")).root
                 node = Node(

@@ -11,8 +11,9 @@ from docpipe.convert.readers.htmlcounters import Values, counters
 from docpipe.convert.readers.htmlselect import matched
 
 _MEANT: Final = re.compile(
-    r"(?:^|;)\s*((?:text-decoration|text-indent|vertical-align|display|visibility|font|list-style|mso-hide"
-    r"|mso-text-raise|opacity|position|top|left|right|clip|overflow|max-|height|width|color|background)[a-z-]*"
+    r"(?:^|;)\s*((?:text-decoration|text-indent|text-shadow|vertical-align|display|visibility|font|list-style"
+    r"|mso-hide|mso-text-raise|opacity|position|top|left|right|clip|overflow|max-|height|width|color|background"
+    r"|-webkit-|flex|grid|filter|transform|scale|zoom|content-visibility)[a-z-]*"
     r"\s*:[^;]*)"
 )
 _PLAYING: Final = re.compile(
@@ -159,13 +160,21 @@ _LAID_OUT: Final = {
     "table-row-group": "tbody",
     "table-header-group": "thead", "table-footer-group": "tfoot", "table-caption": "caption",
 }  # fmt: skip
+_ROLES: Final = {
+    "table": "table", "grid": "table", "treegrid": "table", "row": "tr", "cell": "td", "gridcell": "td",
+    "columnheader": "th", "rowheader": "th", "rowgroup": "tbody",
+}  # fmt: skip
 _DISPLAY: Final = re.compile(r"(?:^|;)\s*display\s*:\s*([a-z-]+)", re.IGNORECASE)
 _NEUTRAL: Final = frozenset({"div", "span", "section", "article", "p", "label", "a", "b", "dl", "dt", "dd"})
 
 
-def laid_out_as(tag: str, style: str) -> str:
-    """The tag of an element: that of a part of a table for a neutral one that its style lays out so."""
-    if tag not in _NEUTRAL or "table" not in style:
+def laid_out_as(tag: str, style: str, role: str = "") -> str:
+    """The tag of an element: that of a part of a table for a neutral one that its role or style makes one."""
+    if tag not in _NEUTRAL:
+        return tag
+    if part := _ROLES.get(role.strip().lower()):
+        return part
+    if "table" not in style:
         return tag
     displays = _DISPLAY.findall(style)
     return _LAID_OUT.get(displays[-1].lower(), tag) if displays else tag

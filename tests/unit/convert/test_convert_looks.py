@@ -115,7 +115,7 @@ LOOKS = {
     ),
     "white on something": (
         "<style>.x{background:url(a.png)}</style><p style='color:white;background:navy'>a<div class=x><p style='color:white'>b</div><table bgcolor=black><tr><td><font color=#ffffff>c</font><td>d</table>",
-        "a\n\nb\n\n|  |  |\n| --- | --- |\n| c | d |",
+        "a\n\nb\n\n|  |  |\n| --- | --- |\n| c | [hidden: d] |",
     ),
     "white with a sheet elsewhere": ("<link rel=stylesheet href=a.css><p style='color:white'>a", "a"),
     "hidden row": (
