@@ -6,6 +6,7 @@ from functools import reduce
 from typing import Any, Final
 
 from docpipe.convert.core.colours import UNKNOWN, WHITE, code_of, vanishes
+from docpipe.convert.core.legible import is_too_small
 from docpipe.convert.core.marks import Mark
 from docpipe.convert.core.symbols import in_font, is_symbol_font
 from docpipe.convert.core.tabbed import Stops
@@ -15,6 +16,8 @@ from docpipe.convert.readers.ooxml import OFF, attribute, down, on, whole
 from docpipe.convert.readers.runs import Look, shifted
 
 _MOST_PARENTS: Final = 20
+_USUAL_SIZE: Final = 24
+"""Half points."""
 _BODY_TEXT: Final = 9
 """The outline level of what is no heading; headings are 0 to 8."""
 
@@ -42,6 +45,8 @@ class Given:
     """The code of the colour of its letters, empty where it depends on the paper."""
     behind: str | None = None
     """The code of the colour behind them, UNKNOWN for a pattern."""
+    size: int | None = None
+    """Half points."""
 
     def over(self, below: "Given") -> "Given":
         """What this says, and where it says nothing what is below."""
@@ -68,8 +73,9 @@ class RunStyle:
 
     @property
     def hidden(self) -> bool:
-        """Whether it is hidden."""
-        return bool(self._given.hidden)
+        """Whether it is hidden, or too small to be read."""
+        size = self._given.size
+        return bool(self._given.hidden) or is_too_small(None if size is None else size / 2)
 
     @property
     def inked(self) -> bool:
@@ -283,6 +289,7 @@ def _given(properties: Element | None) -> Given:
     inner = {local(each): each for each in properties}
     fonts = inner.get("rFonts")
     position = attribute(inner.get("position"), "val")
+    size = attribute(inner.get("sz"), "val")
 
     def switch(name: str) -> bool | None:
         return on(inner[name]) if name in inner else None
@@ -301,6 +308,7 @@ def _given(properties: Element | None) -> Given:
         paper=_paper(inner),
         letters=code_of(attribute(inner["color"], "val")) or "" if "color" in inner else None,
         behind=_behind(inner),
+        size=None if size is None else whole(size, _USUAL_SIZE),
     )
 
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from docpipe.convert.core.blocks import Block, Paragraph, Table, even, flat, tidy
+from docpipe.convert.core.colours import code_of, vanishes
+from docpipe.convert.core.legible import is_too_small
 from docpipe.convert.core.marks import Mark
 from docpipe.convert.core.symbols import in_font, is_symbol_font
 from docpipe.convert.core.xmltree import Element, local
@@ -29,6 +31,8 @@ _SCHEME: Final = re.compile("(.*?)(Period|ParenR|ParenBoth|Plain|Minus)")
 _SIGNS: Final = {"Period": "{}.", "ParenR": "{})", "ParenBoth": "({})", "Minus": "{}-"}
 _NAMED: Final = {"red": "red", "crimson": "red", "firebrick": "red", "orange": "orange", "yellow": "yellow"}
 _DEEPEST: Final = 8
+_USUAL_SIZE: Final = 1800
+"""Hundredths of a point."""
 
 
 def is_hidden(shape: Element | None) -> bool:
@@ -138,6 +142,12 @@ def typeface(given: list[Element], name: str) -> str | None:
     return next((face for each in given if (face := attribute(down(each, name), "typeface"))), None)
 
 
+def is_small(given: Iterable[Element]) -> bool:
+    """Whether letters with some properties, the nearest first, are too small to be read."""
+    size = next((points for each in given if (points := attribute(each, "sz")) is not None), None)
+    return is_too_small(None if size is None else whole(size, _USUAL_SIZE) / 100)
+
+
 def _look(given: list[Element]) -> Look:
     marks = Mark.NONE
     marks |= Mark.STRUCK if (_first(given, "strike") or "noStrike") != "noStrike" else Mark.NONE
@@ -225,6 +235,13 @@ def drawn_table(table: Element) -> Block:
     return Table(lines[:top], tuple(row for row in lines[top:] if any(row)))
 
 
+_FILLS: Final = (("solidFill", "srgbClr"), ("highlight", "srgbClr"))
+
+
+def _code(properties: Element, path: tuple[str, str]) -> str | None:
+    return code_of(attribute(down(properties, *path), "val"))
+
+
 def _colour(cell: Element) -> str:
     """The colour of a cell's background or of all its letters that may flag it, empty for others."""
     if colour := _coloured(down(cell, "tcPr", "solidFill"), of_background):
@@ -237,8 +254,14 @@ def _colour(cell: Element) -> str:
 def _cell(cell: Element) -> str:
     labels = Labels()
     lines = []
+    paper = attribute(down(cell, "tcPr", "solidFill", "srgbClr"), "val")
+
+    def off(given: Sequence[Element]) -> bool:
+        ink, pen = (next((code for each in given if (code := _code(each, name))), None) for name in _FILLS)
+        return is_small(given) or vanishes(ink, pen or code_of(paper))
+
     for paragraph in cell.iter("{*}p"):
-        label, text = labels.label(paragraph), tidy(paragraph_text(paragraph))
+        label, text = labels.label(paragraph), tidy(paragraph_text(paragraph, (), off))
         lines.append(Paragraph(f"{label} {text}" if label and text else text))
     covered = attribute(cell, "hMerge") in _ON or attribute(cell, "vMerge") in _ON
     return flat(withheld_blocks(lines, Visibility.HIDDEN) if covered else lines)

@@ -12,6 +12,7 @@ from docpipe.convert.core.blocks import (
     Table,
     pictures,
     placeholder,
+    texts,
     tidy,
     words,
 )
@@ -146,6 +147,7 @@ def _slide(package: Package, name: str, number: int, around: _Around, objects: O
             titles += [" ".join(text.split()) for text in lines if text]
         elif kind not in _FURNITURE:
             blocks += (*_shape(shape, styles, off), *_objects(shape, within))
+    warnings += [HIDDEN] if any("[hidden: " in text for text in texts(blocks)) else []
     blocks += [Paragraph(text) for text in diagram_texts(package, name)]
     notes = _notes(package, name)
     hidden = " (hidden slide)" if root.get("show") in {"0", "false"} else ""

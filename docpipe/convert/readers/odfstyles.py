@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Final
 
 from docpipe.convert.core.colours import UNKNOWN, code_of
+from docpipe.convert.core.legible import is_too_small
 from docpipe.convert.core.marks import Mark
 from docpipe.convert.core.symbols import in_font
 from docpipe.convert.core.tabbed import Stops
@@ -41,6 +42,8 @@ class Given:
     """The code of the colour of its letters, empty where it depends on the paper."""
     behind: str | None = None
     """The code of the colour behind them, empty for none."""
+    twips: int | None = None
+    """The size of its letters."""
 
     @property
     def colour(self) -> str:
@@ -68,7 +71,8 @@ class Given:
             (inserted, Mark.INSERTED),
         ):
             marks |= each if value else Mark.NONE
-        hidden = Visibility.HIDDEN if self.hidden else Visibility.VISIBLE
+        small = is_too_small(None if self.twips is None else self.twips / _TWIPS["pt"])
+        hidden = Visibility.HIDDEN if self.hidden or small else Visibility.VISIBLE
         return Look(marks, self.level or 0, visibility or hidden, self.colour)
 
 
@@ -250,6 +254,7 @@ class Styles:
             paper=None if paper is None else of_background(paper),
             letters="" if attribute(properties, "use-window-font-color") == "true" else code_of(ink),
             behind=None if paper is None else code_of(paper) or "",
+            twips=_twips(attribute(properties, "font-size")),
         )
 
 

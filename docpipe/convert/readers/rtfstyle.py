@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final
 
+from docpipe.convert.core.legible import is_too_small
 from docpipe.convert.core.marks import Mark
 from docpipe.convert.readers.rtfsheet import Styled
 from docpipe.convert.readers.runs import Look, Visibility, shifted
@@ -60,6 +61,8 @@ class Style:
     block: int = 0
     """The same of what is behind the paragraph."""
     in_table: bool = False
+    size: int | None = None
+    """Half points, None where it has the usual size."""
     boxed: bool = False
     """Whether the text is in a shape, which may be filled."""
 
@@ -74,6 +77,7 @@ class Style:
         if self.deleted:
             return Visibility.DELETED
         hidden = self.hidden or self.of_paragraph.hidden or self.of_passage.hidden
+        hidden = hidden or is_too_small(None if self.size is None else self.size / 2)
         return Visibility.HIDDEN if hidden else Visibility.VISIBLE
 
     def look(self, text: str) -> Look:
@@ -145,6 +149,7 @@ STYLES: Final[dict[str, Callable[[Style, int | None, bool], Style]]] = {
     "chcfpat": lambda style, number, _: replace(style, paper=number or style.paper),
     "cbpat": lambda style, number, _: replace(style, block=number or 0),
     "cfpat": lambda style, number, _: replace(style, block=number or style.block),
+    "fs": lambda style, number, _: replace(style, size=number),
     "plain": lambda style, _number, _on: _plain(style),
 }
 """How control words change the style, by the number behind them and whether that is not 0."""

@@ -8,7 +8,7 @@ from docpipe.convert.core.base import UnreadableError
 from docpipe.convert.core.colours import vanishes
 from docpipe.convert.core.opc import SALVAGED, Package
 from docpipe.convert.core.xmltree import Element
-from docpipe.convert.readers.drawing import placeholder_type, shapes
+from docpipe.convert.readers.drawing import is_small, placeholder_type, shapes
 from docpipe.convert.readers.ooxml import attribute, down
 from docpipe.convert.readers.runs import HIDDEN
 from docpipe.convert.readers.slidepaper import colour_of, is_light, paper_of
@@ -59,7 +59,7 @@ class SlideStyles:
         return [each for each in same if each is not None]
 
     def vanishing(self, slide: str, root: Element, shape: Element) -> Callable[[Sequence[Element]], bool]:
-        """Whether letters of a shape, by their properties, have the colour of what is behind them."""
+        """Whether letters of a shape, by their properties, are in the colour of their paper or too small."""
 
         @cache
         def behind() -> tuple[str, bool]:
@@ -69,6 +69,9 @@ class SlideStyles:
             return paper_of(shape, self.counterparts(slide, shape), trees, light=light), light
 
         def off(given: Sequence[Element]) -> bool:
+            if is_small(given):
+                self._package.warnings.append(HIDDEN)
+                return True
             ink = next((fill for each in given if (fill := down(each, "solidFill")) is not None), None)
             pen = next((fill for each in given if (fill := down(each, "highlight")) is not None), None)
             if ink is None:

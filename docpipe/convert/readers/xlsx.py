@@ -199,7 +199,9 @@ def _cells(row: Element, workbook: Workbook, findings: SheetFindings) -> Iterato
         column = column_of(cell.get("r") or "", column + 1)
         style = workbook.style(cell)
         text, number, flag = _cell(cell, style, workbook, findings)
-        if text and style.vanishes and findings.plain and not text.startswith("[hidden: "):
+        if "[hidden: " in text:
+            findings.blanked = True
+        elif text and (style.font.small or (style.vanishes and findings.plain)):
             findings.blanked = True
             text, number, flag = withheld(text, Visibility.HIDDEN), False, ""
         if text and column < MOST_COLUMNS:
@@ -230,7 +232,7 @@ def _cell(
             case "is":
                 text = string_of(inner)
                 text = with_text(text, style.code) if isinstance(text, str) else text
-                return style.text(text), False, style.flag_of(text)
+                return style.text(text, filled=not findings.plain), False, style.flag_of(text)
     if not value:
         if not formula or cell.get("t") == "str":
             return "", False, ""
@@ -243,7 +245,7 @@ def _cell(
     if number:
         return style.text(text) + _coloured(value, style.code, style.text(text)), True, style.flag
     text = with_text(text, style.code) if isinstance(text, str) else text
-    return style.text(text), False, style.flag_of(text)
+    return style.text(text, filled=not findings.plain), False, style.flag_of(text)
 
 
 def _coloured(value: str, code: str, text: str) -> str:

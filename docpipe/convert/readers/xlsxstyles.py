@@ -2,18 +2,19 @@
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, TypeAlias
 
 from docpipe.convert.core.blocks import clean
 from docpipe.convert.core.colours import UNKNOWN, WHITE, code_of, vanishes
+from docpipe.convert.core.legible import is_too_small
 from docpipe.convert.core.marks import Mark
 from docpipe.convert.core.symbols import in_font, is_symbol_font
 from docpipe.convert.core.xmltree import Element, local
 from docpipe.convert.readers.flags import of_background, of_letters
 from docpipe.convert.readers.numberformat import BUILT_IN, GENERAL
 from docpipe.convert.readers.ooxml import attribute, down, on, whole
-from docpipe.convert.readers.runs import Look, Runs
+from docpipe.convert.readers.runs import Look, Runs, Visibility
 
 ESCAPED: Final = re.compile("_x([0-9A-Fa-f]{4})_")
 _INDEXES: Final = {
@@ -34,6 +35,8 @@ class Font:
     """Its colour where that is red, orange or yellow."""
     ink: str = ""
     """The code of its colour, empty where it is not known."""
+    small: bool = False
+    """Whether its letters are too small to be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +79,10 @@ class CellStyle:
         flags = {(font or self.font).flag for part, font in text.runs if part.strip()}
         return flags.pop() if len(flags) == 1 else ""
 
-    def text(self, text: Text) -> str:
-        """A text as the cell shows it, with its marks."""
+    def text(self, text: Text, *, filled: bool = False) -> str:
+        """A text as the cell shows it, with its marks; runs that cannot be seen are hidden, unless the cell
+        may be `filled` with another colour.
+        """
         if isinstance(text, str):
             if self.font.look == _PLAIN and not is_symbol_font(self.font.name):
                 return text
@@ -85,7 +90,9 @@ class CellStyle:
         runs = Runs()
         for part, font in text.runs:
             used = font or self.font
-            runs.add(in_font(used.name, part), used.look)
+            unseen = font is not None and (font.small or (not filled and vanishes(font.ink, self.paper)))
+            look = replace(used.look, visibility=Visibility.HIDDEN) if unseen else used.look
+            runs.add(in_font(used.name, part), look)
         return runs.text().strip()
 
 
@@ -166,7 +173,12 @@ def _font(element: Element, *, within: bool) -> Font:
     name = attribute(inner.get("rFont"), "val") or attribute(inner.get("name"), "val")
     flag = _colour(inner.get("color"), of_letters)
     ink = _code(inner.get("color")) or ""
-    return Font(name, Look(marks, level, colour=flag if within else ""), bold, flag, ink)
+    small = is_too_small(_points(attribute(inner.get("sz"), "val")))
+    return Font(name, Look(marks, level, colour=flag if within else ""), bold, flag, ink, small)
+
+
+def _points(size: str | None) -> float | None:
+    return float(size) if size is not None and re.fullmatch(r"[0-9]{1,4}(?:\.[0-9]{0,4})?", size) else None
 
 
 def _paper(fill: Element) -> str:

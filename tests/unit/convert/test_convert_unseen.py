@@ -1,4 +1,4 @@
-"""Letters in the colour of what lies behind them: marked as hidden, in every kind of office file."""
+"""Letters in the colour of their paper, or of 1 pt: marked as hidden, in every kind of office file."""
 
 import pytest
 
@@ -25,7 +25,9 @@ DARK_SLIDE = (
     '<style:style style:name="D" style:family="drawing-page">'
     '<style:drawing-page-properties draw:fill="solid" draw:fill-color="#000080"/></style:style>'
 )
-STYLES = WHITE + BAR + BLUE_BLOCK + BLUE_CELL + WHITE_CELL + DARK_SLIDE
+SMALL = WHITE.replace('"W"', '"S"').replace('fo:color="#ffffff"', 'fo:font-size="1pt"')
+FOUR = SMALL.replace('"S"', '"F"').replace("1pt", "4pt")
+STYLES = SMALL + FOUR + WHITE + BAR + BLUE_BLOCK + BLUE_CELL + WHITE_CELL + DARK_SLIDE
 COLOURS = rb"{\colortbl;\red255\green255\blue255;\red0\green0\blue0;\red0\green0\blue128;}"
 
 
@@ -73,6 +75,26 @@ def slide(letters, fill="", before="", more=None):
     )
 
 
+def sized_slide(hundredths):
+    return pptx(
+        "<p:sp><p:nvSpPr/><p:spPr/><p:txBody><a:p><a:r><a:t>a </a:t></a:r>"
+        f'<a:r><a:rPr sz="{hundredths}"/><a:t>dose</a:t></a:r></a:p></p:txBody></p:sp>'
+    )
+
+
+def slide_table(letters, fill):
+    filled = f'<a:solidFill><a:srgbClr val="{fill}"/></a:solidFill>' if fill else ""
+    cell = (
+        f"<a:tc><a:txBody><a:p><a:r><a:rPr>{letters}</a:rPr><a:t>dose</a:t></a:r></a:p></a:txBody>"
+        f"<a:tcPr>{filled}</a:tcPr></a:tc>"
+    )
+    other = "<a:tc><a:txBody><a:p><a:r><a:t>a</a:t></a:r></a:p></a:txBody></a:tc>"
+    return pptx(
+        "<p:graphicFrame><a:graphic><a:graphicData><a:tbl><a:tr>"
+        f"{other}{cell}</a:tr></a:tbl></a:graphicData></a:graphic></p:graphicFrame>"
+    )
+
+
 def background(of):
     """A layout with a background, which the first slide has."""
     layout = (
@@ -88,16 +110,19 @@ PICTURE = '<p:pic><p:spPr><a:xfrm><a:off x="{0}" y="0"/><a:ext cx="10" cy="10"/>
 PLACE = '<a:xfrm><a:off x="0" y="0"/><a:ext cx="10" cy="10"/></a:xfrm>'
 
 
-def book(style, more="", ends=""):
+def book(style, more="", ends="", cell=""):
     """A workbook whose second cell has one of the styles: plain, white, white of the theme, white on blue."""
     styles = (
         f'<styleSheet xmlns="{SHEET}"><fonts><font/><font><color rgb="FFFFFFFF"/></font><font>'
-        '<color theme="0"/></font></fonts><fills><fill><patternFill patternType="none"/></fill><fill>'
+        '<color theme="0"/></font><font><sz val="1"/></font></fonts>'
+        '<fills><fill><patternFill patternType="none"/></fill><fill>'
         '<patternFill patternType="solid"><fgColor rgb="FF000080"/></patternFill></fill></fills><cellXfs>'
-        '<xf/><xf fontId="1"/><xf fontId="2"/><xf fontId="1" fillId="1"/></cellXfs><dxfs><dxf>'
+        '<xf/><xf fontId="1"/><xf fontId="2"/><xf fontId="1" fillId="1"/><xf fontId="3"/></cellXfs>'
+        "<dxfs><dxf>"
         '<fill><patternFill><bgColor rgb="FF000080"/></patternFill></fill></dxf></dxfs></styleSheet>'
     )
-    cells = f'<c r="A1" t="inlineStr"><is><t>a</t></is></c><c r="B1" s="{style}"><v>75</v></c>'
+    second = cell or f'<c r="B1" s="{style}"><v>75</v></c>'
+    cells = f'<c r="A1" t="inlineStr"><is><t>a</t></is></c>{second}'
     parts = {"xl/styles.xml": styles}
     if more:
         parts |= {
@@ -136,6 +161,12 @@ UNSEEN = {
     "a slide of PPTX beside a picture": slide(LETTERS.format("srgbClr", "FFFFFF"), PLACE, PICTURE.format(50)),
     "a cell of DOCX": word('<w:color w:val="FFFFFF"/>'),
     "almost white in DOCX": word('<w:color w:val="FDFDFD"/>'),
+    "1 pt in ODT": text(f"<text:p>a {span('dose', 'S')}</text:p>"),
+    "1 pt in ODP": page(f"a {span('dose', 'S')}"),
+    "1 pt in RTF": rtf(rb"a {\fs2 dose}\par"),
+    "1 pt in PPTX": sized_slide("100"),
+    "1 pt in DOCX": word('<w:sz w:val="2"/>'),
+    "a cell of PPTX": slide_table('<a:solidFill><a:srgbClr val="FFFFFF"/></a:solidFill>', "FDFDFD"),
     "a black bar of DOCX": word('<w:color w:val="000000"/><w:highlight w:val="black"/>'),
 }
 SEEN = {
@@ -160,6 +191,13 @@ SEEN = {
     "a picture of PPTX": slide(LETTERS.format("srgbClr", "FFFFFF"), PLACE, PICTURE.format(5)),
     "a shaded cell of DOCX": word('<w:color w:val="FFFFFF"/>', '<w:shd w:val="clear" w:fill="000080"/>'),
     "a table's style of DOCX": word('<w:color w:val="FFFFFF"/>', style="T"),
+    "4 pt in ODT": text(f"<text:p>a {span('dose', 'F')}</text:p>"),
+    "4 pt in RTF": rtf(rb"a {\fs8 dose}\par"),
+    "usual again in RTF": rtf(rb"a {\fs2 \plain dose}\par"),
+    "4 pt in PPTX": sized_slide("400"),
+    "4 pt in DOCX": word('<w:sz w:val="8"/>'),
+    "a cell of PPTX": slide_table('<a:solidFill><a:srgbClr val="FFFFFF"/></a:solidFill>', "000080"),
+    "a table's style of PPTX": slide_table('<a:solidFill><a:srgbClr val="FFFFFF"/></a:solidFill>', ""),
     "gray in DOCX": word('<w:color w:val="BFBFBF"/>'),
 }
 
@@ -202,3 +240,33 @@ def test_tables_and_rules_of_a_workbook_may_fill_cells(tmp_path):
         )
     ):
         assert b"hidden" not in run(tmp_path / str(at), data)[1]["text.md"]
+
+
+RUN = "<r><rPr><sz val='{}'/><color rgb='{}'/></rPr><t>{}</t></r>"
+
+
+@pytest.mark.parametrize(
+    ("runs", "style", "ends", "hidden"),
+    [
+        (RUN.format(11, "FFFDFDFD", "dose"), 0, "", True),
+        (RUN.format(1, "FF000000", "dose"), 0, "", True),
+        (RUN.format(11, "FFFFFFFF", "dose"), 3, "", False),
+        (RUN.format(11, "FF000080", "dose"), 3, "", True),
+        (RUN.format(11, "FF808080", "dose"), 0, "", False),
+        (RUN.format(11, "FFFFFFFF", "dose"), 0, f'<table xmlns="{SHEET}" ref="A1:B1"/>', False),
+    ],
+    ids=["white", "1 pt", "white on blue", "blue on blue", "gray", "white in a table"],
+)
+def test_runs_of_a_cell(runs, style, ends, hidden, tmp_path):
+    """A part of a cell is hidden by its own letters."""
+    cell = f'<c r="B1" s="{style}" t="inlineStr"><is><r><t>a </t></r>{runs}</is></c>'
+    done, outputs = run(tmp_path, book(style, ends, cell=cell))
+    assert (b"[hidden: dose]" in outputs["text.md"]) is hidden
+    assert (HIDDEN in done["warnings"]) is hidden
+
+
+def test_a_cell_of_small_letters(tmp_path):
+    """A number of 1 pt is hidden."""
+    done, outputs = run(tmp_path, book(4))
+    assert b"[hidden: 75]" in outputs["text.md"]
+    assert HIDDEN in done["warnings"]
