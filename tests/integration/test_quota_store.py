@@ -281,6 +281,10 @@ async def test_a_store_that_refuses_says_why(server):
             assert process.places.trouble().kind is WaitKind.QUOTA_STORE
             assert "read only replica" in process.places.trouble().what
             assert store.down_since is not None
+            write = "return redis.call('SET', KEYS[1], '1')"
+            for request in (store.agree("value", "1"), store.evaluate(write, ["value"], [])):
+                with pytest.raises(UnreachableError, match="read only replica"):
+                    await request
 
 
 @pytest.mark.parametrize("ask", ["check", "agree", "evaluate", "run"])

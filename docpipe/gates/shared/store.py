@@ -132,12 +132,9 @@ class QuotaStore:
         try:
             with _cancellation_kept():
                 return await request
-        except (AuthenticationError, NoPermissionError, ResponseError):
-            raise
         except STORE_FAILURES as error:
-            raise UnreachableError(
-                f"The quota store at {self.address} is down ({type(error).__name__})."
-            ) from error
+            why = str(error) if isinstance(error, ResponseError) else type(error).__name__
+            raise UnreachableError(f"The quota store at {self.address} is down ({why}).") from error
 
     async def check(self) -> str:
         """Whether Redis runs the scripts; returns its name and version.
@@ -151,22 +148,8 @@ class QuotaStore:
             await self._ask(self.run("settle", keys, [0, microseconds(LEASE_S)]))
             info = await self._ask(self._redis.info("server"))
             memory = await self._ask(self._redis.info("memory"))
-        except AuthenticationError as error:
-            raise ConfigError(
-                f"fleet.redis: Redis at {self.address} does not accept the login: "
-                "correct user and password in the address."
-            ) from error
-        except NoPermissionError as error:
-            raise ConfigError(
-                f"fleet.redis: the user at {self.address} lacks rights. docpipe needs EVALSHA, EVAL, INFO, "
-                "TIME, PEXPIRE, and the commands of hashes, sorted sets and strings "
-                f"on keys {{{self.prefix}}}:*."
-            ) from error
-        except ResponseError as error:
-            raise ConfigError(
-                f"fleet.redis: the server at {self.address} does not run docpipe's scripts ({error}). "
-                "docpipe needs Redis 6.2, Valkey 7.2, or later, with Lua scripts."
-            ) from error
+        except UnreachableError as error:
+            raise (self._refusal(error.__cause__) or error) from error.__cause__
         policy = memory.get("maxmemory_policy", _KEEPS)
         if memory.get("maxmemory") and policy != _KEEPS:
             raise ConfigError(
@@ -175,6 +158,26 @@ class QuotaStore:
             )
         name = info.get("server_name") or "redis"
         return f"{name} {info.get(f'{name}_version') or info.get('redis_version')}"
+
+    def _refusal(self, error: BaseException | None) -> ConfigError | None:
+        """What to correct, where Redis answers with an error."""
+        if isinstance(error, AuthenticationError):
+            return ConfigError(
+                f"fleet.redis: Redis at {self.address} does not accept the login: "
+                "correct user and password in the address."
+            )
+        if isinstance(error, NoPermissionError):
+            return ConfigError(
+                f"fleet.redis: the user at {self.address} lacks rights. docpipe needs EVALSHA, EVAL, INFO, "
+                "TIME, PEXPIRE, and the commands of hashes, sorted sets and strings "
+                f"on keys {{{self.prefix}}}:*."
+            )
+        if isinstance(error, ResponseError):
+            return ConfigError(
+                f"fleet.redis: the server at {self.address} does not run docpipe's scripts ({error}). "
+                "docpipe needs Redis 6.2, Valkey 7.2, or later, with Lua scripts."
+            )
+        return None
 
     async def claim(self, identity: str) -> None:
         """Make the prefix that of the fleet with this identity.
