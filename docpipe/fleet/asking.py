@@ -10,8 +10,20 @@ from temporalio.service import RPCError, RPCStatusCode
 from docpipe.errors import UnreachableError
 
 AT_ONCE: Final = 16
-_AWAY: Final = (RPCStatusCode.UNAVAILABLE, RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CANCELLED)
-_PAUSES: Final = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 15.0, 15.0, 0.0)
+_AWAY: Final = (
+    RPCStatusCode.UNAVAILABLE,
+    RPCStatusCode.DEADLINE_EXCEEDED,
+    RPCStatusCode.CANCELLED,
+    RPCStatusCode.RESOURCE_EXHAUSTED,  # more is asked of it than it allows
+    RPCStatusCode.ABORTED,
+    RPCStatusCode.INTERNAL,
+    RPCStatusCode.UNKNOWN,
+)
+"""What may be otherwise in a moment."""
+PATIENCE_S: Final = 60.0
+"""So long a command waits for Temporal."""
+_FIRST_PAUSE_S: Final = 0.5
+_LONGEST_PAUSE_S: Final = 8.0
 
 _T = TypeVar("_T")
 _P = TypeVar("_P")
@@ -28,23 +40,32 @@ async def all_of(work: Callable[[_P], Awaitable[_T]], each: Sequence[_P]) -> lis
     return list(await asyncio.gather(*map(one, each)))
 
 
-async def answered(ask: Callable[[], Awaitable[_T]]) -> _T:
-    """Ask Temporal, for as long as it is away for a while.
+async def answered(ask: Callable[[], Awaitable[_T]], patience: float = PATIENCE_S) -> _T:
+    """Ask Temporal, again and again while it is away.
+
+    Args:
+        ask: what is asked; may be repeated.
+        patience: seconds until this is given up. One try alone may take the SDK 10 s.
 
     Raises:
         UnreachableError: if it is away for longer.
     """
-    for pause in _PAUSES:
-        try:
-            return await ask()
-        except RPCError as error:
-            if error.status not in _AWAY:
-                raise
-            reason = error
-        await asyncio.sleep(pause)
-    raise UnreachableError(
-        f"Temporal does not answer ({reason.message}): start it; runs continue as soon as it is back."
-    ) from reason
+    reason, pause = "no answer in time", _FIRST_PAUSE_S
+    try:
+        async with asyncio.timeout(patience):
+            while True:
+                try:
+                    return await ask()
+                except RPCError as error:
+                    if error.status not in _AWAY:
+                        raise
+                    reason = error.message
+                await asyncio.sleep(pause)
+                pause = min(_LONGEST_PAUSE_S, 2 * pause)
+    except TimeoutError as error:
+        raise UnreachableError(
+            f"Temporal does not answer ({reason}): start it; runs continue as soon as it is back."
+        ) from error
 
 
 def moment_of(when: float) -> str:

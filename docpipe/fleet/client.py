@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, timedelta
 from typing import Any, Final, TypeVar
@@ -25,7 +25,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from docpipe.checkpoints import StoredRun, StoredStep
 from docpipe.engine.restart import restart_point
 from docpipe.errors import UnreachableError, UsageError
-from docpipe.fleet.asking import all_of, answered, moment_of, quoted
+from docpipe.fleet.asking import PATIENCE_S, all_of, answered, moment_of, quoted
 from docpipe.fleet.flow import CARD, NAME
 from docpipe.fleet.keys import Keyring
 from docpipe.fleet.messages import Card, Doing, Ended, Standing, Start
@@ -76,7 +76,12 @@ class FleetRuns:
     """See `Start.notify`."""
     pipeline: int = PIPELINE
     """Of the release that begins runs."""
+    patience: float = PATIENCE_S
+    """Seconds for which Temporal is asked while it is away."""
     _ids: RunIds = field(default_factory=RunIds)
+
+    async def _answered(self, ask: Callable[[], Awaitable[_T]]) -> _T:
+        return await answered(ask, self.patience)
 
     def _names(self, patient_id: str) -> list[str]:
         """The names of a patient's workflows, that of the key in use first."""
@@ -119,7 +124,7 @@ class FleetRuns:
         """Raise the priority of a run; one that has ended meanwhile is left alone."""
         handle = self.client.get_workflow_handle(run.workflow, run_id=run.execution)
         try:
-            await answered(lambda: handle.signal("raise_priority", priority))
+            await self._answered(lambda: handle.signal("raise_priority", priority))
         except RPCError as error:
             if error.status is not RPCStatusCode.NOT_FOUND:
                 raise
@@ -134,7 +139,7 @@ class FleetRuns:
             retries=start.retries,
             retried_from=start.retried_from,
         )
-        return await answered(
+        return await self._answered(
             lambda: self.client.start_workflow(
                 NAME,
                 start,
@@ -150,7 +155,7 @@ class FleetRuns:
         """The latest run of a workflow, None where Temporal knows none."""
         handle = self.client.get_workflow_handle(workflow)
         try:
-            described = await answered(handle.describe)
+            described = await self._answered(handle.describe)
         except RPCError as error:
             if error.status is RPCStatusCode.NOT_FOUND:
                 return None
@@ -215,7 +220,7 @@ class FleetRuns:
         pages = listed.__aiter__()
         while True:
             try:
-                execution = await answered(lambda: anext(pages))
+                execution = await self._answered(lambda: anext(pages))
             except StopAsyncIteration:
                 return
             if execution.id.startswith(f"{self.prefix}:"):
@@ -273,7 +278,7 @@ class FleetRuns:
 
     async def _at(self, run: FleetRun, *, asks: bool) -> Stand:
         handle = self.client.get_workflow_handle(run.workflow)
-        described = await answered(handle.describe)
+        described = await self._answered(handle.describe)
         newest = await run_of(described)
         if newest.stored.run_id != run.stored.run_id or newest.stored.state.finished:
             newest = newest if newest.stored.run_id == run.stored.run_id else run
@@ -295,7 +300,7 @@ class FleetRuns:
             task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
         )
         service = self.client.workflow_service
-        described = await answered(lambda: service.describe_task_queue(request))
+        described = await self._answered(lambda: service.describe_task_queue(request))
         since = self.clock() - _MARGIN_S
         names = {
             poller.identity: poller.last_access_time.ToDatetime(UTC).timestamp()
@@ -340,7 +345,7 @@ class FleetRuns:
         """What a finished run returned; None where it did not end by itself."""
         handle = self.client.get_workflow_handle(run.workflow, run_id=run.execution, result_type=Ended)
         try:
-            return await answered(handle.result)
+            return await self._answered(handle.result)
         except WorkflowFailureError:
             return None
 
@@ -348,7 +353,7 @@ class FleetRuns:
         """Cancel a run; `wait` waits for its end. One that has ended is not changed."""
         handle = self.client.get_workflow_handle(run.workflow, run_id=run.execution)
         try:
-            await answered(handle.cancel)
+            await self._answered(handle.cancel)
         except RPCError as error:
             if error.status is not RPCStatusCode.NOT_FOUND:
                 raise

@@ -42,7 +42,7 @@ from docpipe.wiring.gates import Gates, open_gates
 log = structlog.get_logger(__name__)
 
 _PATIENCE_S: Final = 10.0
-"""So long a request waits for Temporal; commands wait a minute."""
+"""So long a request waits for Temporal; commands wait longer."""
 _AWAY: Final = "Temporal does not answer: runs continue where they can, and this page as soon as it is back."
 _T = TypeVar("_T")
 
@@ -150,23 +150,25 @@ class FleetServing:
             raise UnreachableError(_AWAY)
 
     async def attend(self) -> None:
-        """Learn how services, quotas and workers stand, for ever."""
+        """Learn from Redis how services, quotas and workers stand, for ever."""
         store = self.gates.store
         while True:
             try:
                 for look in store.looks if store else ():
                     look()
                 await self.board.read()
-                self.pollers = await self.asked(self.runs.pollers())
             except UnreachableError as error:  # the page shows it
-                log.debug("fleet_not_reached", reason=str(error))
+                log.debug("quota_store_not_reached", reason=str(error))
             await asyncio.sleep(EVERY_S)
 
     async def follow(self) -> None:
-        """Look at the runs that somebody looks at, for ever."""
+        """Ask Temporal which workers ask it for work, and for the runs that somebody looks at, for ever."""
         while True:
             try:
+                self.pollers = await self.asked(self.runs.pollers())
                 await self.standings.keep(read=self.read)
+            except UnreachableError as error:  # the page shows it
+                log.debug("temporal_not_reached", reason=str(error))
             except ConfigError as error:  # a key is missing: the others are served
                 log.warning("runs_not_asked", reason=str(error))
             await asyncio.sleep(EVERY_S)
@@ -201,7 +203,8 @@ async def open_serving(config: Config, *, clock: Clock = time.time) -> AsyncIter
         await refuse_unfit(config, fleet, store)
         storage = open_storage(config, gates.storage)
         stack.push_async_callback(storage.close)
-        runs = FleetRuns(fleet.client, fleet.keys, config.fleet.prefix, clock, notify=bool(config.notify.url))
+        notify, prefix = bool(config.notify.url), config.fleet.prefix
+        runs = FleetRuns(fleet.client, fleet.keys, prefix, clock, notify=notify, patience=_PATIENCE_S)
         mirror = Mirroring(runs)
         stack.push_async_callback(mirror.rows.close)
         serving = FleetServing(
