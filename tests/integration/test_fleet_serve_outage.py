@@ -1,4 +1,4 @@
-"""`docpipe serve` on a fleet while Temporal is away: it says so, lists what it knew, and continues by itself."""
+"""`docpipe serve` on a fleet while Temporal is away: it says so, lists what it knew, then continues."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
