@@ -15,15 +15,17 @@ Answers:
     delay                    `seconds` pass before the effect and the answer
     late                     the effect, then the answer `seconds` later
     lost                     the effect, then the connection is closed without an answer
-    truncate                 the answer is cut in the middle of its body
-    corrupt                  one bit of the body is flipped
-    slow                     the body takes `seconds` to arrive
+    truncate                 the answer is cut in the middle of its body, or of its head where that is all
+    corrupt                  one bit of the body is flipped, or of the address of a redirect
+    slow                     the body takes `seconds` to arrive, or the head where that is all
     forget                   every Idempotency-Key is forgotten before the request is handled, as usual
     revoke                   every token of the OAuth2 server is revoked before the request is handled
     remake                   410 for a link, while the search runs once more, for `seconds`
     swapped                  the effect, then the latest answer of the operation about another subject
     cached                   the first answer of the operation about another subject, without an effect
     unfiltered               what the request asks for is overlooked: all that there is is listed
+
+Some answers fit some operations alone: there is no key to forget where nothing is created (`Fault`).
 """
 
 import math
@@ -57,7 +59,7 @@ OPERATIONS: Final = (
     "tracker.report",  # POST /v1/tasks/{id}/reports
     "oauth2.token",  # POST /token
 )
-_WORDS: Final = (
+WORDS: Final = (
     "reset",
     "close",
     "hang",
@@ -88,6 +90,15 @@ _FIELDS: Final = {
     "retry_after": ("retry_after", str),
 }
 _SERVER_ERROR: Final = range(400, 600)
+_LISTS: Final = ("tracker.find", "fhir.patient", "fhir.search", "fhir.status", "fhir.page", "fhir.file")
+_NO_EFFECT: Final = {
+    "forget": ("docex.archive", *(one for one in OPERATIONS if one.startswith(("fhir.", "oauth2.")))),
+    "remake": tuple(one for one in OPERATIONS if one != "docex.link"),
+    "unfiltered": tuple(one for one in OPERATIONS if one not in _LISTS),
+    "swapped": ("docex.delete", "oauth2.token"),  # all get the same answer
+    "corrupt": ("docex.delete",),  # which has neither body nor address
+}
+"""Answers, and the operations at which they would be no fault."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,14 +125,17 @@ class Fault:
     def __post_init__(self) -> None:
         if not any(matches(operation, self.operation) for operation in OPERATIONS):
             raise ValueError(f"no operation matches {self.operation!r}: there are {', '.join(OPERATIONS)}")
+        none = _NO_EFFECT.get(self.answer, ())
+        if all(operation in none for operation in OPERATIONS if matches(operation, self.operation)):
+            raise ValueError(f"{self.answer} is no fault at {self.operation}")
         page = re.fullmatch(r"(html|plain|away|empty|fhir|fhirbad)([1-5]\d\d)", self.answer)
-        known = self.answer in _WORDS or (
+        known = self.answer in WORDS or (
             int(page[2]) >= 200  # noqa: PLR2004 - 1xx are no answers
             if page
             else self.answer.isdecimal() and int(self.answer) in _SERVER_ERROR
         )
         if not known:
-            answers = ", ".join(_WORDS)
+            answers = ", ".join(WORDS)
             raise ValueError(f"{self.answer!r} is no answer: 400 to 599, html503, empty502, {answers}")
         if self.answer in _TIMED and self.seconds is None:
             raise ValueError(f"{self.answer} needs seconds=")

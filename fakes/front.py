@@ -294,6 +294,8 @@ class Front(ABC):
 
     async def _send(self, request: web.Request, reply: Reply, fault: Fault | None) -> web.StreamResponse:
         answer = fault.answer if fault else ""
+        if not reply.body and answer in ("truncate", "corrupt", "slow"):
+            return await self._send_damaged_head(request, reply, fault)
         body = _flip(reply.body) if answer == "corrupt" else reply.body
         if len(body) <= _CHUNK and answer not in ("truncate", "slow"):
             return web.Response(status=reply.status, body=bytes(body), headers=reply.headers)
@@ -311,6 +313,21 @@ class Front(ABC):
             if answer == "truncate" and request.transport is not None:
                 request.transport.close()
         return response
+
+    async def _send_damaged_head(
+        self, request: web.Request, reply: Reply, fault: Fault | None
+    ) -> web.StreamResponse:
+        """Send an answer that is all head, as a redirect is, with the fault in it."""
+        answer, headers = fault.answer if fault else "", dict(reply.headers)
+        if answer == "truncate" and request.transport is not None:
+            request.transport.write(f"HTTP/1.1 {reply.status} {phrase(reply.status)}\r\nLoca".encode())
+            request.transport.close()
+            return web.Response()  # it goes nowhere
+        if answer == "slow":
+            await self._pause(fault.seconds if fault else None)
+        elif "Location" in headers:
+            headers["Location"] = _flip(headers["Location"].encode()).decode("ascii", "replace")
+        return web.Response(status=reply.status, headers=headers)
 
 
 async def _too_large(_call: Call) -> Reply:

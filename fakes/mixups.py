@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from fakes.calls import Reply
 
-_GOOD = range(200, 300)
+_GOOD = range(200, 400)  # a redirect leads to what somebody else may not get
 
 
 @dataclass(slots=True)

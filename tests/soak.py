@@ -40,7 +40,7 @@ ANSWERS = (
     *("hang seconds=40", "delay seconds=3", "delay seconds=45", "slow seconds=20", "503 retry_after=date:9"),
     *("plain503", "cached", "500", "503 retry_after=epoch:5"),
 )
-MIXED_SEARCHES = ("docex.search", "docex.*", "*")
+MIXED_SEARCHES = ("docex.search", "docex.link", "docex.*", "*")
 NOT_FHIR = ("cached",)
 """A file of another patient is left out, and the run ends with errors."""
 STRANGERS = (
@@ -116,7 +116,7 @@ def _fault(rng: random.Random, kind: str) -> str:
     answers = (*answers, *STRANGERS, *OF_ONE.get(operation, ()))
     if kind != "fhir" or operation.startswith("tracker"):
         answers = (*answers, *EFFECTS)
-    if operation in MIXED_SEARCHES:  # one with the id of another is begun anew, and lives on
+    if operation in MIXED_SEARCHES:  # a mixed-up search is begun anew; a link has four tries
         answers = tuple(answer for answer in answers if answer not in ("cached", "swapped"))
     answer, since = rng.choice(answers), rng.randint(0, 90)
     times, odds = rng.randint(1, OFTEN.get(answer, 6)), rng.choice((1.0, 0.5))

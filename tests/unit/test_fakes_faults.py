@@ -41,6 +41,8 @@ def test_text_and_mapping_say_the_same(*, operation, answer, times, since, secon
         ("docex.search html99", "no answer"),
         ("docex.search explode", "no answer"),
         ("docex.search delay", "needs seconds="),
+        ("docex.search unfiltered", "unfiltered is no fault at docex.search"),
+        ("docex.archive forget", "forget is no fault at docex.archive"),
         ("docex.search 503 times=0", "at least 1"),
         ("docex.search 503 times=x", "no number"),
         ("docex.search 503 probability=2", "at most 1"),
@@ -104,3 +106,8 @@ def test_forms_of_retry_after():
     assert header("epoch_ms:30") == "1700000030250"
     assert header("soon") == "soon"
     assert Fault("docex.search", "429").retry_header(now) == {}
+
+
+def test_a_glob_needs_one_operation_that_a_fault_fits():
+    """Several operations may be named at once, although some of them have nothing to forget."""
+    assert Fault.parse("docex.* forget") == Fault("docex.*", "forget")

@@ -26,7 +26,9 @@ from docpipe.sources.encodings import DamagedError, decoded
 
 log = structlog.get_logger(__name__)
 
-TRIES_DAMAGED: Final = 3
+DAMAGED_PAUSES_S: Final = (4.0, 20.0, 60.0)
+"""After an archive that arrived damaged, before a fresh link is requested: a cache that mixes archives up may
+know the old one, and an archive that is being written anew takes a while."""
 TRIES_LINK: Final = 5
 LINK_PAUSE_S: Final = 4.0
 """Before the second fresh link, and twice as long before each further one: a proxy that answers in place of
@@ -112,20 +114,24 @@ class Downloader:
                     return verified
                 damaged += 1
                 await self._discard(step, path, damaged)
+                if (fresh := await fresh_link()) is None:
+                    return None
+                archive = fresh
 
     async def _discard(self, step: Step, path: Path, damaged: int) -> None:
-        """Remove what arrived damaged for the nth time.
+        """Remove what arrived damaged for the nth time, and wait for a while.
 
         Raises:
             ArchiveError: if that is too often.
         """
         log.warning("archive_damaged", run_id=step.ticket.run_id, tries=damaged)
         await asyncio.to_thread(path.unlink, missing_ok=True)
-        if damaged == TRIES_DAMAGED:
+        if damaged > len(DAMAGED_PAUSES_S):
             raise ArchiveError(
                 f"The archive arrived damaged {damaged} times: its length or its checksum is not "
                 "what the exchange says."
             )
+        await self._wait(step, DAMAGED_PAUSES_S[damaged - 1])
 
     async def _pause(self, step: Step, links: int, status: int) -> None:
         """After this many links that were refused; the first is likely to have expired.
@@ -137,9 +143,12 @@ class Downloader:
             raise ArchiveError(
                 f"The exchange gave {links} links to the archive, and none worked (status {status})."
             )
-        if links == 1:
-            return
-        now, seconds = self.clock(), LINK_PAUSE_S * 2 ** (links - 2)
+        if links > 1:
+            await self._wait(step, LINK_PAUSE_S * 2 ** (links - 2))
+
+    async def _wait(self, step: Step, seconds: float) -> None:
+        """Wait; the run shows for what."""
+        now = self.clock()
         with waiting(step.ticket, Wait(WaitKind.RETRY, "docex", now, now + seconds)):
             await asyncio.sleep(seconds)
 
