@@ -37,6 +37,7 @@ def _plain_tracebacks() -> None:
 _plain_tracebacks()
 _SLOW_PLACES = (
     "acceptance/",
+    "integration/test_conformance.py::test_every_status",
     "integration/test_fleet",
     "integration/test_patients_mariadb.py",
     "integration/test_patients_postgres.py",

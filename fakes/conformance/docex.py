@@ -22,9 +22,11 @@ from fakes.conformance.kit import (
 _STATES: Final = ("queued", "running", "ready", "failed", "expired")
 _OVER: Final = ("ready", "failed", "expired")
 _MIXED_UP: Final = "see caches and balancers before the service"
+_REMEMBER: Final = "remember keys for a day, and their answers"
 _QUOTA: Final = 10
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _MOST_REDIRECTS: Final = 5
+_DELETION_PAUSES_S: Final = (1.0, 4.0)
 _PATH: Final = "v1/searches"
 
 
@@ -66,9 +68,7 @@ async def begin_again(session: Session) -> None:
     headers = {"Idempotency-Key": session.need("key")}
     answer = (await session.ask("POST", _PATH, session.need("body"), headers)).expect(202)
     if _search(answer)["id"] != session.need("id"):
-        raise BrokenError(
-            "another search for the same Idempotency-Key", "remember keys for a day, and their answers"
-        )
+        raise BrokenError("another search for the same Idempotency-Key", _REMEMBER)
 
 
 async def begin_other(session: Session) -> None:
@@ -105,6 +105,17 @@ async def archives_beside(session: Session) -> None:
         answer = await _fetched(session, link["url"])
         if link.get("sha256") not in (None, hashlib.sha256(answer.body).hexdigest()):
             raise BrokenError("the archive of another search", _MIXED_UP)
+
+
+async def begin_later(session: Session) -> None:
+    """The key of the first search is still known, after other requests and a deletion."""
+    await _forgotten(session, session.need("other"))
+    headers = {"Idempotency-Key": session.need("key")}
+    answer = (await session.ask("POST", _PATH, session.need("body"), headers)).expect(202)
+    if (id_ := _search(answer)["id"]) != session.need("id"):
+        place = answer.headers.get("Location", f"{_PATH}/{id_}")
+        await session.ask("DELETE", urljoin(str(answer.url), place))
+        raise BrokenError("another search for the same Idempotency-Key, some requests later", _REMEMBER)
 
 
 async def _over(session: Session, status: str) -> dict[str, Any]:
@@ -224,10 +235,20 @@ async def stale_range(session: Session) -> None:
 
 async def forget(session: Session) -> None:
     """A search can be forgotten; afterwards it is gone."""
-    answer = await session.ask("DELETE", session.need("status"))
-    if answer.expect(202, 204, 404).status == 404:  # noqa: PLR2004 -- Not Found
+    await _forgotten(session, session.need("status"))
+
+
+async def _forgotten(session: Session, status: str) -> None:
+    """Delete a search that is there; it may go some seconds later, as 202 says."""
+    answer = (await session.ask("DELETE", status)).expect(202, 204, 404)
+    if answer.status == 404:  # noqa: PLR2004 -- Not Found
         answer.problem(404)
-    gone = await session.ask("GET", session.need("status"))
+        raise BrokenError("404 to the deletion of a search that is there", "forget it, and answer with 202")
+    for pause in (*_DELETION_PAUSES_S, None):
+        gone = await session.ask("GET", status)
+        if gone.status != 200 or pause is None:  # noqa: PLR2004 -- OK
+            break
+        await asyncio.sleep(pause)
     if gone.status == 200:  # noqa: PLR2004 -- OK
         raise NotedError("the search is still there")
     gone.problem(404, 410)
@@ -260,5 +281,6 @@ CHECKS: Final = (
     Check("two archives beside each other are not mixed up", archives_beside, writes=True),
     Check("Range: 206 with the rest, or 200 with all", ranges, writes=True),
     Check("If-Range of another version: 200 with all", stale_range, writes=True),
+    Check("DELETE of another search; the key of the first is still known", begin_later, writes=True),
     Check("DELETE: the search is gone", forget, writes=True),
 )

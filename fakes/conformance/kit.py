@@ -155,16 +155,20 @@ class Session:
         """Make a request within the least quota of the contract; one that is over another quota is repeated.
 
         Raises:
-            BrokenError: as `send`.
+            BrokenError: as `send`, and where the quota has no room again and again.
         """
         for _ in range(_OVER_QUOTA):
             await asyncio.sleep(_SPACING_S)
             answer = await self.send(method, address, body, headers, token=token)
             if answer.status != 429:  # noqa: PLR2004 -- Too Many Requests
                 return answer
+            answer.problem(429)
             wait = answer.headers.get("Retry-After", "")
             await asyncio.sleep(min(float(wait), _LONGEST_WAIT_S) if wait.isdecimal() else 1.0)
-        raise SkippedError("over the quota again and again: others use it, too")
+        raise BrokenError(
+            f"429 to {_OVER_QUOTA} of {_OVER_QUOTA} requests, at fewer than 10 a second",
+            "see who else uses the quota; say in Retry-After when there is room, in seconds",
+        )
 
     async def send(
         self,

@@ -16,8 +16,7 @@ from fakes.conformance.kit import (
 
 _PATH: Final = "v1/tasks"
 _LONGEST: Final = 65_536
-
-
+_REMEMBER: Final = "remember keys for a day, and their answers"
 _TITLE: Final = "docpipe conformance check"
 
 
@@ -72,9 +71,7 @@ async def create_again(session: Session) -> None:
     headers = {"Idempotency-Key": session.need("key")}
     answer = (await session.ask("POST", _PATH, session.need("body"), headers)).expect(200, 201)
     if _task(answer, session.need("reference"))["id"] != session.need("id"):
-        raise BrokenError(
-            "another task for the same Idempotency-Key", "remember keys for a day, and their answers"
-        )
+        raise BrokenError("another task for the same Idempotency-Key", _REMEMBER)
 
 
 async def create_other(session: Session) -> None:
@@ -160,7 +157,7 @@ async def report(session: Session) -> None:
     if "reports" not in task:
         raise NotedError("the task does not say how many reports it has")
     if task["reports"] != 1:
-        raise BrokenError(f"{task['reports']} reports for one Idempotency-Key", "remember keys for a day")
+        raise BrokenError(f"{task['reports']} reports for one Idempotency-Key", _REMEMBER)
 
 
 async def long_report(session: Session) -> None:
@@ -178,6 +175,15 @@ async def full_report(session: Session) -> None:
     path = f"{_PATH}/{session.need('id')}/reports"
     body = {"format": "text", "body": "é" * _LONGEST}
     (await session.ask("POST", path, body, {"Idempotency-Key": unknown_id()})).expect(200, 201)
+
+
+async def create_later(session: Session) -> None:
+    """The key of the task is still known, after other requests."""
+    headers = {"Idempotency-Key": session.need("key")}
+    answer = (await session.ask("POST", _PATH, session.need("body"), headers)).expect(200, 201)
+    if (id_ := _task(answer, session.need("reference"))["id"]) != session.need("id"):
+        await session.ask("PATCH", f"{_PATH}/{id_}", {"status": "cancelled"})
+        raise BrokenError("another task for the same Idempotency-Key, some requests later", _REMEMBER)
 
 
 async def end(session: Session) -> None:
@@ -205,5 +211,6 @@ CHECKS: Final = (
     Check("a report is appended once for each Idempotency-Key", report, writes=True),
     Check(f"a report of {_LONGEST:,} characters is taken", full_report, writes=True),
     Check("a longer report: 413", long_report, writes=True),
+    Check("the Idempotency-Key of the task is still known", create_later, writes=True),
     Check("a closed task stays closed: 409", end, writes=True),
 )
