@@ -21,6 +21,15 @@ _PRIVATE: Final = re.compile("[\ue000-\uf8ff\U000f0000-\U000ffffd\U00100000-\U00
 _FIRST: Final = 0x20
 _BYTE: Final = 0xF000
 _NO_BREAK_SPACE: Final = 0xA0
+_LAST: Final = 0xFF
+UNLISTED: Final = "docpipe unlisted signs"
+"""The name of a font of signs that no table knows: each of its signs is a gap."""
+_BARS: Final = re.compile(
+    r"bar\s*code|code\s*[-_]?(?:39|93|128)|3\s*of\s*9|\b(?:ean|upc|itf|qr)|idaut", re.IGNORECASE
+)
+"""Names of fonts that draw bars for letters, which are what the bars mean."""
+_UNICODE: Final = re.compile(r"(?:open|star)\s?symbol|segoe|arial|noto|dejavu|ms gothic", re.IGNORECASE)
+"""Names of fonts that are declared so by some writers, and have the characters of Unicode."""
 _GAP: Final = "\ue000"
 """A private character that no font uses for a byte: what the font has no sign for."""
 _OTHER_NAMES: Final = {
@@ -32,6 +41,15 @@ _OTHER_NAMES: Final = {
     "monotypesorts": "zapfdingbats",
     "d050000l": "zapfdingbats",
 }
+_UNLISTED: Final = {
+    "marlett": dict.fromkeys(map(ord, "ab"), "✓"),
+    "mtextra": {ord("l"): "ℓ"},
+    "wingdings4": {},
+    "msoutlook": {},
+    "msreferencespecialty": {},
+    "bookshelfsymbol7": {},
+}
+"""Fonts of signs of which only some signs have a meaning in text: those, by their bytes."""
 # The signs of the bytes 20 to FF, 32 a line; U+FFFD where the font has none.
 _SIGNS: Final = {
     "symbol": (
@@ -106,6 +124,22 @@ def in_font(font: str | None, text: str) -> str:
     return text if table is None else text.translate(table)
 
 
+def font_of_signs(*names: str | None) -> str | None:
+    """The font by which text is read in a font that a file declares to have signs for letters.
+
+    Args:
+        names: its name, and the names of fonts that may stand for it.
+
+    Returns:
+        The first name of a known font of signs; None for bars, whose letters say what they mean, and for
+        fonts that have letters as well; else UNLISTED.
+    """
+    if known := next((name for name in names if is_symbol_font(name)), None):
+        return known
+    lettered = any(name and (_BARS.search(name) or _UNICODE.match(name)) for name in names)
+    return None if lettered else UNLISTED
+
+
 def is_private(text: str) -> bool:
     """Whether a text has a character that only its font gives a meaning."""
     return _PRIVATE.search(text) is not None
@@ -119,6 +153,11 @@ def _table(font: str) -> dict[int, str] | None:
     name = re.sub(r"^\W*(?:[A-Z]{6}\+)?", "", font)
     name = re.sub(r"[^a-z0-9]", "", re.split(r"[,;-]|\bregular\b", name.lower())[0])
     signs = _SIGNS.get(_OTHER_NAMES.get(name, name))
+    if font == UNLISTED or name in _UNLISTED:
+        known = _UNLISTED.get(name, {})
+        codes = (code for code in range(_FIRST + 1, _LAST + 1) if code != _NO_BREAK_SPACE)
+        gaps = {place: known.get(code, _GAP) for code in codes for place in (code, _BYTE + code)}
+        return {**gaps, _BYTE + _FIRST: " "}
     if signs is None:
         return None
     table: dict[int, str] = {}

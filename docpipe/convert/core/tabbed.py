@@ -20,6 +20,7 @@ _LONGEST: Final = 60
 _NEAR: Final = 200
 """Twips within which the stops of two lines are one."""
 _LEAST_COLUMNS: Final = 3
+"""Columns from which lines are a table; of two, where a line leaves the first one blank."""
 _NARROW: Final = frozenset("iljtfrI.,;:!|'()[]/ ")
 _WIDE: Final = frozenset("mwMWOQ@%—")
 _WIDTHS: Final = {"narrow": 0.3, "wide": 0.85, "capital": 0.68, "usual": 0.54}
@@ -125,15 +126,19 @@ def _settled(run: list[Paragraph]) -> Iterator[Block]:
 
 
 def table(rows: Sequence[Sequence[Cell]]) -> Table | None:
-    """Lines of cells as a table; None where they do not set at least three columns together.
+    """Lines of cells as a table; None where they do not set at least three columns together, or two of which
+    a line has the second one alone.
 
     Where the stops do not put the cells below each other, the tabs count them.
     """
-    if sum(len(row) > 1 for row in rows) < 2:  # noqa: PLR2004 - one line alone sets no column
+    several = sum(len(row) > 1 for row in rows)
+    alone = sum(len(row) == 1 and row[0][0] > 0 for row in rows)
+    if not several or several + alone < 2:  # noqa: PLR2004 - one line alone sets no column
         return None
     places = sorted({place for row in rows for _, place, _ in row})
     columns = places[:1] + [place for before, place in pairwise(places) if place - before > _NEAR]
-    if min(len(columns), 1 + max(number for row in rows for number, _, _ in row)) < _LEAST_COLUMNS:
+    wide = min(len(columns), 1 + max(number for row in rows for number, _, _ in row))
+    if wide < _LEAST_COLUMNS - bool(alone):
         return None
     placed = [[(bisect_right(columns, place) - 1, text) for _, place, text in row] for row in rows]
     if len(columns) > max(map(len, rows)) or any(len(dict(row)) < len(row) for row in placed):

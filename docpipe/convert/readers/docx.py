@@ -387,4 +387,6 @@ def symbol(code: str, font: str | None, style: RunStyle | None) -> str:
         sign = chr(int(code, 16) & 0xFFFF)
     except ValueError:
         return ""
-    return style.signs(sign) if font is None and style else in_font(font, sign)
+    if style is None:
+        return in_font(font, sign)
+    return style.signs(sign) if font is None else in_font(style.read_as(font), sign)

@@ -1,14 +1,15 @@
 """What styles of a Word document say of runs and paragraphs (ECMA-376-1, 17.7): looks, headings, lists."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from functools import reduce
+from types import MappingProxyType
 from typing import Any, Final
 
 from docpipe.convert.core.colours import UNKNOWN, WHITE, code_of, vanishes
 from docpipe.convert.core.legible import is_too_small
 from docpipe.convert.core.marks import Mark
-from docpipe.convert.core.symbols import in_font, is_symbol_font
+from docpipe.convert.core.symbols import font_of_signs, in_font, is_symbol_font
 from docpipe.convert.core.tabbed import Stops
 from docpipe.convert.core.xmltree import Element, local
 from docpipe.convert.readers.flags import of_background, of_letters
@@ -16,6 +17,8 @@ from docpipe.convert.readers.ooxml import OFF, attribute, down, on, whole
 from docpipe.convert.readers.runs import Look, shifted
 
 _MOST_PARENTS: Final = 20
+_PICTORIAL: Final = "05"
+"""How the PANOSE number of a font of pictures begins."""
 _USUAL_SIZE: Final = 24
 """Half points."""
 _BODY_TEXT: Final = 9
@@ -66,10 +69,11 @@ NOTHING: Final = Given()
 class RunStyle:
     """How a run looks: its direct properties over those of its styles."""
 
-    __slots__ = ("_given",)
+    __slots__ = ("_fonts", "_given")
 
-    def __init__(self, given: Given) -> None:
+    def __init__(self, given: Given, fonts: Mapping[str, str] = MappingProxyType({})) -> None:
         self._given = given
+        self._fonts = fonts
 
     @property
     def hidden(self) -> bool:
@@ -94,13 +98,21 @@ class RunStyle:
     @property
     def symbolic(self) -> bool:
         """Whether one of its fonts is a symbol font."""
-        return is_symbol_font(self._given.low) or is_symbol_font(self._given.high)
+        return any(map(is_symbol_font, self._names))
+
+    @property
+    def _names(self) -> tuple[str, str]:
+        return self.read_as(self._given.low or ""), self.read_as(self._given.high or "")
+
+    def read_as(self, font: str) -> str:
+        """The font by which text in a font is read."""
+        return self._fonts.get(font, font)
 
     def signs(self, text: str) -> str:
         """The text as its fonts show it."""
         if not self.symbolic:
             return text
-        low, high = self._given.low, self._given.high
+        low, high = self._names
         return "".join(in_font(low if each.isascii() else high, each) for each in text)
 
     def look(self, text: str) -> Look:
@@ -162,7 +174,9 @@ class TableStyle:
 class Styles:
     """What styles say of a paragraph and of its runs."""
 
-    def __init__(self, styles: Element | None) -> None:
+    def __init__(self, styles: Element | None, fonts: Element | None = None) -> None:
+        self.fonts = _fonts_of_signs(fonts)
+        """Fonts of signs by their names, each with the name of the one that it is read as."""
         self._styles: dict[str, Element] = {}
         self._default = self._default_table = ""
         self._defaults = NOTHING
@@ -194,7 +208,7 @@ class Styles:
             if getattr(own, name) is None:
                 mixed = sum(bool(getattr(each, name)) for each in (block, sort, cell)) % 2
                 switches[name] = bool(mixed or getattr(self._defaults, name))
-        return RunStyle(replace(given, **switches))
+        return RunStyle(replace(given, **switches), self.fonts)
 
     def table(self, properties: Element | None) -> TableStyle | None:
         """What a table's style says of the text in it, None for nothing; `properties` are the table's."""
@@ -340,6 +354,18 @@ def shade_of(shade: Element | None) -> str | None:
     if shade is None or (pattern in {None, "clear", "nil"} and (fill or "auto") == "auto"):
         return None
     return code_of(fill) or UNKNOWN if pattern in {None, "clear"} else UNKNOWN
+
+
+def _fonts_of_signs(fonts: Element | None) -> dict[str, str]:
+    """Of the table of fonts (17.8) those that are declared to have signs for letters."""
+    named: dict[str, str] = {}
+    for font in fonts if fonts is not None else ():
+        name, other = attribute(font, "name") or "", attribute(down(font, "altName"), "val") or ""
+        charset, panose = (attribute(down(font, each), "val") or "" for each in ("charset", "panose1"))
+        declared = charset.lstrip("0") == "2" or panose.startswith(_PICTORIAL)
+        if (declared or is_symbol_font(other)) and (read_as := font_of_signs(name, *other.split(","))):
+            named[name] = read_as
+    return named
 
 
 def _titled(element: Element) -> int | None:

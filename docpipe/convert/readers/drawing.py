@@ -9,7 +9,7 @@ from docpipe.convert.core.blocks import Block, Paragraph, Table, even, flat, tid
 from docpipe.convert.core.colours import code_of, vanishes
 from docpipe.convert.core.legible import is_too_small
 from docpipe.convert.core.marks import Mark
-from docpipe.convert.core.symbols import in_font, is_symbol_font
+from docpipe.convert.core.symbols import font_of_signs, in_font, is_symbol_font
 from docpipe.convert.core.xmltree import Element, local
 from docpipe.convert.readers.flags import few, flagged, heads, of_background, of_letters
 from docpipe.convert.readers.labels import bullet
@@ -31,6 +31,9 @@ _SCHEME: Final = re.compile("(.*?)(Period|ParenR|ParenBoth|Plain|Minus)")
 _SIGNS: Final = {"Period": "{}.", "ParenR": "{})", "ParenBoth": "({})", "Minus": "{}-"}
 _NAMED: Final = {"red": "red", "crimson": "red", "firebrick": "red", "orange": "orange", "yellow": "yellow"}
 _DEEPEST: Final = 8
+_SYMBOL: Final = "2"
+_PICTORIAL: Final = "05"
+"""How the PANOSE number of a font of pictures begins."""
 _USUAL_SIZE: Final = 1800
 """Hundredths of a point."""
 
@@ -139,7 +142,11 @@ def signs_of(text: str, given: list[Element]) -> str:
 
 def typeface(given: list[Element], name: str) -> str | None:
     """The font of a kind, such as `latin`, by the first properties that name one."""
-    return next((face for each in given if (face := attribute(down(each, name), "typeface"))), None)
+    font = next((font for each in given if attribute(font := down(each, name), "typeface")), None)
+    face = attribute(font, "typeface")
+    if attribute(font, "charset") == _SYMBOL or (attribute(font, "panose") or "").startswith(_PICTORIAL):
+        return font_of_signs(face)
+    return face
 
 
 def is_small(given: Iterable[Element]) -> bool:

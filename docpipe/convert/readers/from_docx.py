@@ -63,7 +63,7 @@ def read(source: Source) -> Content:
 
 
 def _blocks(package: Package, main: str, objects: Objects) -> tuple[Block, ...]:
-    styles = Styles(package.related(main, "styles"))
+    styles = Styles(package.related(main, "styles"), package.related(main, "fontTable"))
     lists = Lists(package.related(main, "numbering"), styles)
     body = Body(styles, lists, Chunks(package, main), objects.of(main))
     root = package.xml(main)

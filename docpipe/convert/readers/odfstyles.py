@@ -8,7 +8,7 @@ from typing import Final
 from docpipe.convert.core.colours import UNKNOWN, code_of
 from docpipe.convert.core.legible import is_too_small
 from docpipe.convert.core.marks import Mark
-from docpipe.convert.core.symbols import in_font
+from docpipe.convert.core.symbols import font_of_signs, in_font
 from docpipe.convert.core.tabbed import Stops
 from docpipe.convert.core.xmltree import Element, local
 from docpipe.convert.readers.conditions import Value, holds
@@ -93,7 +93,9 @@ class Styles:
             name = attribute(element, "name") or ""
             match local(element):
                 case "font-face":
-                    self._fonts[name] = attribute(element, "font-family") or name
+                    family = attribute(element, "font-family") or name
+                    signs = attribute(element, "font-charset") == "x-symbol"
+                    self._fonts[name] = (font_of_signs(family.strip("'")) if signs else None) or family
                 case "list-style":
                     self.lists[name] = element
                 case "outline-style":
@@ -232,6 +234,8 @@ class Styles:
         if properties is None:
             return NOTHING
         font = attribute(properties, "font-family")
+        if font is not None and attribute(properties, "font-charset") == "x-symbol":
+            font = font_of_signs(font.strip("'")) or font
         if font is None and (named := attribute(properties, "font-name")) is not None:
             font = self._fonts.get(named, named)
         weight = attribute(properties, "font-weight")

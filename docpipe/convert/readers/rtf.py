@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from docpipe.convert.core.colours import UNKNOWN, WHITE, vanishes
-from docpipe.convert.core.symbols import in_font, is_symbol_font
+from docpipe.convert.core.symbols import font_of_signs, in_font, is_symbol_font
 from docpipe.convert.readers.flags import of_background, of_letters
 from docpipe.convert.readers.rtffields import Field, sign_of
 from docpipe.convert.readers.rtflists import RtfLists
@@ -195,12 +195,10 @@ class Rtf:
             data, self._bytes = bytes(self._bytes), bytearray()
             font = self._style.font
             codec = self._fonts.get(self._number_of(font), self._codec)
-            if self._style.place == "font":
-                text = data.decode(self._codec if codec == "symbol" else codec, "replace")
-            elif self.is_symbolic(font):
+            if self._style.place != "font" and self.is_symbolic(font):
                 text = sign_of(data, self.font_name(font))
             else:
-                text = data.decode(codec, "replace")
+                text = data.decode(self._codec if codec == "symbol" else codec, "replace")
             yield from self._text(text)
 
     def _text(self, text: str) -> Iterator[Event]:
@@ -285,7 +283,9 @@ class Rtf:
 
     def is_symbolic(self, font: int | None) -> bool:
         """Whether a font, by its number, is a symbol font by its name or its character set."""
-        return self._fonts.get(self._number_of(font)) == "symbol" or is_symbol_font(self.font_name(font))
+        name = self.font_name(font)
+        declared = self._fonts.get(self._number_of(font)) == "symbol"
+        return is_symbol_font(name) or (declared and font_of_signs(name) is not None)
 
     def _event(self, word: str, number: int) -> Iterator[Event]:
         if self._style.place in {"lists", "overrides"}:

@@ -9,7 +9,7 @@ from docpipe.convert.core.blocks import clean
 from docpipe.convert.core.colours import UNKNOWN, WHITE, code_of, vanishes
 from docpipe.convert.core.legible import is_too_small
 from docpipe.convert.core.marks import Mark
-from docpipe.convert.core.symbols import in_font, is_symbol_font
+from docpipe.convert.core.symbols import font_of_signs, in_font, is_symbol_font
 from docpipe.convert.core.xmltree import Element, local
 from docpipe.convert.readers.flags import of_background, of_letters
 from docpipe.convert.readers.numberformat import BUILT_IN, GENERAL
@@ -171,6 +171,8 @@ def _font(element: Element, *, within: bool) -> Font:
         marks |= Mark.ITALIC if "i" in inner and on(inner["i"]) else Mark.NONE
     level = {"superscript": 1, "subscript": -1}.get(attribute(inner.get("vertAlign"), "val") or "", 0)
     name = attribute(inner.get("rFont"), "val") or attribute(inner.get("name"), "val")
+    if attribute(inner.get("charset"), "val") == "2":
+        name = font_of_signs(name)
     flag = _colour(inner.get("color"), of_letters)
     ink = _code(inner.get("color")) or ""
     small = is_too_small(_points(attribute(inner.get("sz"), "val")))

@@ -1,5 +1,5 @@
 """Fonts that draw signs: a letter in Symbol is Greek, a byte of Wingdings a tick, in every office format."""
-# ruff: noqa: RUF001 - the signs are the data
+# ruff: noqa: E501, RUF001 - the signs are the data
 
 import io
 
@@ -8,7 +8,8 @@ import pytest
 
 from docpipe.convert.core.blocks import Heading, Listing, Paragraph, Preformatted, Table, clean
 from docpipe.convert.core.symbols import LOST, in_font, is_symbol_font, without_private
-from tests.unit.convert.documents import pdf, run, text_of
+from tests.unit.convert.documents import docx, pdf, run, text_of
+from tests.unit.convert.offices import odf, pptx, xlsx
 
 
 @pytest.mark.parametrize(
@@ -135,3 +136,75 @@ def test_a_document_with_private_characters_says_so(tmp_path):
     assert not any("font" in warning for warning in done["warnings"])
     done, _ = run(tmp_path / "b", "Dose μ daily".encode())
     assert LOST not in done["warnings"]
+
+
+CLINIC = (
+    '<w:font w:name="Clinic"><w:altName w:val="{}"/><w:panose1 w:val="{}"/><w:charset w:val="{}"/></w:font>'
+)
+
+
+def word_in_clinic(other="", panose="", charset="00", run="<w:t>m</w:t>"):
+    fonts = '<w:rFonts w:ascii="Clinic" w:hAnsi="Clinic"/>'
+    body = (
+        f"<w:p><w:r><w:t>100 </w:t></w:r><w:r><w:rPr>{fonts}</w:rPr>{run}</w:r><w:r><w:t>g</w:t></w:r></w:p>"
+    )
+    return docx(body, {"fontTable": ("fonts", CLINIC.format(other, panose, charset))})
+
+
+DECLARED = {
+    "DOCX by its character set": (word_in_clinic(charset="02"), "100 [symbol]g"),
+    "DOCX by its kind": (word_in_clinic(panose="05050102010706020507"), "100 [symbol]g"),
+    "DOCX by another name": (word_in_clinic("Symbol"), "100 μg"),
+    "DOCX, a sign by number": (
+        word_in_clinic(charset="02", run='<w:sym w:font="Clinic" w:char="F06D"/>'),
+        "100 [symbol]g",
+    ),
+    "RTF": (rb"{\rtf1\ansi{\fonttbl{\f0 Arial;}{\f1\fcharset2 Clinic;}}100 {\f1 m}g\par}", "100 [symbol]g"),
+    "ODT": (
+        odf(
+            '<text:p>100 <text:span text:style-name="C">m</text:span>g</text:p>',
+            automatic='<style:font-face style:name="F" svg:font-family="Clinic" style:font-charset="x-symbol"/>'
+            '<style:style style:name="C" style:family="text"><style:text-properties style:font-name="F"/></style:style>',
+        ),
+        "100 [symbol]g",
+    ),
+    "PPTX": (
+        pptx(
+            "<p:sp><p:txBody><a:p><a:r><a:t>100 </a:t></a:r><a:r><a:rPr>"
+            '<a:latin typeface="Clinic" charset="2"/></a:rPr><a:t>m</a:t></a:r><a:r><a:t>g</a:t></a:r></a:p></p:txBody></p:sp>'
+        ),
+        "100 [symbol]g",
+    ),
+    "XLSX": (
+        xlsx(
+            {
+                "S": '<row r="1"><c r="A1" t="inlineStr"><is><r><t>100 </t></r><r><rPr><rFont val="Clinic"/><charset val="2"/>'
+                "</rPr><t>m</t></r><r><t>g</t></r></is></c></row>"
+            }
+        ),
+        "100 [symbol]g",
+    ),
+}
+
+
+@pytest.mark.parametrize(("data", "text"), DECLARED.values(), ids=DECLARED.keys())
+def test_fonts_that_a_file_declares_to_be_of_signs(data, text, tmp_path):
+    """A milligram is not read where nobody knows which sign the font draws; the gap is marked, with a warning."""
+    done, outputs = run(tmp_path, data, more={"libreoffice": False})
+    assert text in outputs["text.md"].decode()
+    assert (LOST in done["warnings"]) is ("[symbol]" in text)
+
+
+def test_letters_of_bars_are_what_they_mean(tmp_path):
+    """A font of bars has the character set of signs; its text is a number of a patient."""
+    data = rb"{\rtf1\ansi{\fonttbl{\f1\fcharset2 3 of 9 Barcode;}}{\f1 *12345*}\par}"
+    assert "\\*12345\\*" in text_of(tmp_path, data, more={"libreoffice": False})
+
+
+@pytest.mark.parametrize(
+    ("font", "text", "signs"),
+    [("Marlett", "ab", "✓✓"), ("Marlett", "m", "\ue000"), ("MT Extra", "l m", "ℓ \ue000")],
+)
+def test_fonts_of_which_few_signs_are_known(font, text, signs):
+    """The others are gaps."""
+    assert in_font(font, text) == signs

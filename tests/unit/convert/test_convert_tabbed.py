@@ -55,6 +55,23 @@ def test_blank_column_stays_blank(made, stops, tmp_path):
     )
 
 
+EYES = ("Right\tLeft", "20/20\t", "\t20/40")
+
+
+@pytest.mark.parametrize("made", [word, rich, open_document, slide])
+def test_two_columns_of_which_a_line_leaves_the_first_blank(made, tmp_path, monkeypatch):
+    """Which eye a value is of cannot be read from the value alone."""
+    monkeypatch.setitem(globals(), "LINES", EYES)
+    text = text_of(tmp_path, made((3000,)), more={"libreoffice": False})
+    assert "| Right | Left |\n| 20/20 |  |\n|  | 20/40 |\n" in text
+
+
+def test_two_columns_with_nothing_left_blank_stay_lines():
+    """A label and its value are read as well in one line; so are lines that begin with an indent."""
+    for texts in (("Dose\t5 mg", "Route\toral"), ("Dear Sir", "\tfirst", "\tsecond")):
+        assert not any(isinstance(block, Table) for block in in_columns(lines(*texts)))
+
+
 def lines(*texts, stops=AT):
     return [paragraph(text, Stops(stops)) for text in texts]
 
