@@ -10,6 +10,7 @@ from docpipe.checkpoints.inspect import (
     outdated,
     unfinished_runs,
 )
+from docpipe.checkpoints.kept import KeptSteps, Results
 from docpipe.checkpoints.outbox import RunEnd, waiting_notifications
 from docpipe.checkpoints.position import Position, Span
 from docpipe.checkpoints.pruning import believed, prune
@@ -22,7 +23,9 @@ from docpipe.checkpoints.writer import Statement
 __all__ = [
     "Checkpoints",
     "Grant",
+    "KeptSteps",
     "Position",
+    "Results",
     "RunEnd",
     "Span",
     "Statement",

@@ -20,6 +20,7 @@ from docpipe.checkpoints.answers import Answers
 from docpipe.checkpoints.boottime import grant_clock
 from docpipe.checkpoints.ledger import GrantLedger
 from docpipe.checkpoints.listing import Listing
+from docpipe.checkpoints.kept import KeptSteps
 from docpipe.checkpoints.outbox import Outbox
 from docpipe.checkpoints.redaction import REDACT
 from docpipe.checkpoints.schema import (
@@ -243,6 +244,10 @@ class Checkpoints:
     async def steps(self, run_id: str) -> list[StoredStep]:
         """Return every activity of the run that was started, in the order of their start."""
         return [step_of(row) for row in await self.read(STEPS, run_id)]
+
+    async def kept_steps(self, run_id: str) -> KeptSteps:
+        """The same for a process that goes on with the run."""
+        return KeptSteps.of_rows(await self.read(STEPS, run_id))
 
     async def run_and_steps(self, run_id: str) -> tuple[StoredRun, list[StoredStep]] | None:
         """Return a run and its activities in one trip to the reader's thread, None if there is none."""

@@ -8,7 +8,7 @@ from typing import Final, Self, TypeVar
 
 import structlog
 
-from docpipe.checkpoints import Statement, StoredRun
+from docpipe.checkpoints import KeptSteps, Statement, StoredRun
 from docpipe.engine.admission import Admission, urgency
 from docpipe.engine.pipeline import Ending, conclude
 from docpipe.engine.ports import Activities, ActivityLog, Checkpoints
@@ -190,7 +190,8 @@ class Engine:
         run = await self._stored(run_id)
         if run.state.finished and (task := self._task_of(run_id)):  # it is still cleaning up
             await asyncio.wait([task])
-        first = restart_point(run, await self.checkpoints.steps(run_id), wanted)
+        steps = await self.checkpoints.kept_steps(run_id)
+        first = restart_point(run, steps.values(), wanted)
         await self.checkpoints.retry_run(run, first)
         again = await self._stored(run_id)
         if again.retries == run.retries:
@@ -283,8 +284,8 @@ class Engine:
             self._idle.set()
 
     async def _run(self, stored: StoredRun) -> None:
-        run = ActiveRun(self, replace(stored, started_at=stored.started_at or self.clock()), {})
-        run.steps = {(step.activity, step.item): step for step in await self.checkpoints.steps(run.id)}
+        run = ActiveRun(self, replace(stored, started_at=stored.started_at or self.clock()), KeptSteps())
+        run.steps = await self.checkpoints.kept_steps(run.id)
         if run.gives_up or run.results(Activity.SEARCH):
             self.release_admission(run.id)
         self.runs[run.id] = run

@@ -23,18 +23,7 @@ def history_of(started: float, steps: Steps, spans: Iterable[Span], now: float) 
     """
     return History(
         started=_iso(started),
-        timeline=[
-            PastActivity(
-                activity=past.activity,
-                item=past.item,
-                attempts=past.attempts,
-                started=_iso(past.started_at),
-                finished=None if past.finished_at is None else _iso(past.finished_at),
-                outcome="failed" if failed(past.result) else "ok",
-                polls=_polls(past, steps, now),
-            )
-            for past in sorted(steps.values(), key=lambda step: (step.started_at, step.item))
-        ],
+        timeline=_timeline(steps, now),
         waits=[
             PastWait(
                 activity=span.activity,
@@ -45,6 +34,25 @@ def history_of(started: float, steps: Steps, spans: Iterable[Span], now: float) 
             )
             for span in spans
         ],
+    )
+
+
+def _timeline(steps: Steps, now: float) -> list[PastActivity]:
+    """In the order of their start. Each result is looked at once: all of them together may be large."""
+    ordered = [(past.started_at, past.item, _past(past, steps, now)) for past in steps.values()]
+    ordered.sort(key=lambda row: row[:2])
+    return [past for _, _, past in ordered]
+
+
+def _past(past: StoredStep, steps: Steps, now: float) -> PastActivity:
+    return PastActivity(
+        activity=past.activity,
+        item=past.item,
+        attempts=past.attempts,
+        started=_iso(past.started_at),
+        finished=None if past.finished_at is None else _iso(past.finished_at),
+        outcome="failed" if failed(past.result) else "ok",
+        polls=_polls(past, steps, now),
     )
 
 

@@ -13,6 +13,7 @@ import msgspec
 import structlog
 from msgspec.structs import replace
 
+from docpipe.checkpoints import Results
 from docpipe.engine import budget
 from docpipe.engine import files as files_of
 from docpipe.engine.ports import Activities
@@ -93,7 +94,7 @@ class Run(Protocol):
     def is_repeating(self, activity: Activity) -> bool:
         """Whether this is a retry of a finished run that repeats this activity."""
 
-    def results(self, activity: Activity) -> dict[str, Any]:
+    def results(self, activity: Activity) -> Mapping[str, Any]:
         """The results of an activity so far, by item, as checkpoints hold them."""
 
     def may_have_started(self, activity: Activity) -> bool:
@@ -205,9 +206,9 @@ def counts_so_far(run: Run) -> dict[str, int]:
     return files_of.counts(_so_far(run)[1])
 
 
-def _results(run: Run, activity: Activity, kind: type[_T]) -> dict[str, _T]:
+def _results(run: Run, activity: Activity, kind: type[_T]) -> Mapping[str, _T]:
     """The results of an activity so far, by item."""
-    return msgspec.convert(run.results(activity), dict[str, kind])  # type: ignore[valid-type]  # a type by construction
+    return Results(run.results(activity), lambda result: msgspec.convert(result, kind))
 
 
 def _so_far(run: Run) -> tuple[Archive | None, list[Entry]]:

@@ -1,6 +1,6 @@
 """Where a retry of a finished run starts."""
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from typing import Final
 
 import msgspec
@@ -51,7 +51,7 @@ def comes_before(first: Activity, second: Activity) -> bool:
     return _ORDER.index(first) <= _ORDER.index(second)
 
 
-def restart_point(run: StoredRun, steps: Iterable[StoredStep], wanted: Activity | None) -> Activity:
+def restart_point(run: StoredRun, steps: Collection[StoredStep], wanted: Activity | None) -> Activity:
     """Return the first activity that a retry repeats; all later ones follow.
 
     Without `wanted` it is the one that failed: the activity itself, the conversions if only documents failed,
@@ -68,7 +68,6 @@ def restart_point(run: StoredRun, steps: Iterable[StoredStep], wanted: Activity 
             f"Run {run.run_id} was cancelled, and its task closed: "
             f"`docpipe run --patient {run.patient_id}` starts a new one."
         )
-    steps = list(steps)
     broken = [step for step in steps if step.result is None or failed(step.result)]
     first = min(map(_repair_point, broken), key=_ORDER.index, default=None)
     if wanted is None:

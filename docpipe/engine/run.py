@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 import msgspec
 from msgspec import Struct
 
-from docpipe.checkpoints import Position, StoredRun, StoredStep, is_redacted
+from docpipe.checkpoints import KeptSteps, Position, Results, StoredRun, StoredStep, is_redacted
 from docpipe.engine.past import history_of
 from docpipe.engine.ports import ActivityLog, Checkpoints
 from docpipe.engine.restart import comes_before, failed, failure, failure_in
@@ -119,7 +119,7 @@ class ActiveRun:
 
     engine: RunHost
     stored: StoredRun
-    steps: dict[tuple[str, str], StoredStep]
+    steps: KeptSteps
     active: dict[tuple[str, str], ActiveStep] = field(default_factory=dict)
     last_noted: tuple[Any, ...] = ()
     """What `position` returned when the run was noted last."""
@@ -250,10 +250,9 @@ class ActiveRun:
         """Whether a retry starts after all documents were stored, and so needs no file of the spool."""
         return self.stored.retried_from is not None and not self.is_repeating(Activity.STORE)
 
-    def results(self, activity: Activity) -> dict[str, Any]:
+    def results(self, activity: Activity) -> Results[Any]:
         """See pipeline.Run.results."""
-        steps = (step for step in self.steps.values() if step.activity == activity)
-        return {step.item: step.result for step in steps if step.result and not failed(step.result)}
+        return self.steps.results(activity, unless=failed)
 
     def may_have_started(self, activity: Activity) -> bool:
         """See pipeline.Run.may_have_started."""
@@ -263,8 +262,9 @@ class ActiveRun:
     def _remember(self, step: ActiveStep, result: object) -> None:
         if step.activity is Activity.SEARCH:
             self.engine.release_admission(self.id)
-        self.steps[step.activity, step.item] = StoredStep(
-            step.activity, step.item, step.attempt, step.started, self.engine.clock(), None, result
+        finished = self.engine.clock()
+        self.steps.put(
+            StoredStep(step.activity, step.item, step.attempt, step.started, finished, None, result)
         )
 
     def history(self) -> History:

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from docpipe.checkpoints import StoredRun, StoredStep
+from docpipe.checkpoints import KeptSteps, StoredRun, StoredStep
 from docpipe.engine.run import ActiveRun
 from docpipe.errors import RunError, ServiceError
 from docpipe.model import Activity, RunState
@@ -46,7 +46,7 @@ class Host:
 
 def run_of(host, *steps):
     stored = StoredRun("R1", "P1", 0, RunState.RUNNING, 1.0, 2.0, None, None, None, {}, None)
-    return ActiveRun(host, stored, {(step.activity, step.item): step for step in steps})
+    return ActiveRun(host, stored, KeptSteps(steps))
 
 
 def past(result, attempts=1):
