@@ -104,9 +104,11 @@ def build(
     expected: dict[str, Any], images: dict[str, bytes | None] | None = None
 ) -> tuple[dict[str, Any], str, str]:
     """The three reports of facts as JSON has them; the first as it is written to report.json."""
-    made, html, digest = report.build(msgspec.convert(expected, Facts), images)
-    plain = msgspec.to_builtins(made)
-    return {**plain, "documents": plain_entries(plain["documents"])}, html, digest
+    made, pictures = report.build(msgspec.convert(expected, Facts)), report.Pictures()
+    for document_id, data in (images or {}).items():
+        pictures.add(document_id, data)
+    plain, html = msgspec.to_builtins(made), "".join(report.html(made, pictures.kept))
+    return {**plain, "documents": plain_entries(plain["documents"])}, html, report.digest(made)
 
 
 def pictured(files: list[dict[str, Any]]) -> list[str]:

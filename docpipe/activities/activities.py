@@ -5,7 +5,6 @@ They are independent of the engine that calls them; their gates come from outsid
 
 import asyncio
 import functools
-import json
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -19,6 +18,7 @@ from msgspec.structs import replace
 from docpipe import report
 from docpipe.activities.appending import append
 from docpipe.activities.changes import changes_of
+from docpipe.activities.reporting import reports
 from docpipe.activities.spool import OUT, SIBLINGS, OutFolders, make_empty, mend_siblings, prepare_spool
 from docpipe.convert.core.detect import detect_by_head
 from docpipe.convert.core.kinds import kind_of
@@ -38,7 +38,7 @@ from docpipe.results.files import (
     Task,
     Updated,
 )
-from docpipe.results.report import Entry, Facts, Manifest, Report, plain_entries
+from docpipe.results.report import Entry, Facts
 from docpipe.results.search import Ready, Search
 from docpipe.search import SearchIndex, text_of
 from docpipe.storage import Storage
@@ -51,9 +51,6 @@ log = structlog.get_logger(__name__)
 _T = TypeVar("_T")
 Place = tuple[str, str, str]
 """Patient id, run id, and the number of the document within the run."""
-_ENCODED: Final = json.JSONEncoder(ensure_ascii=False).encode
-_ENTRIES: Final = ("documents", "files")
-"""Members of report.json and manifest.json that hold entries."""
 _KEPT: Final = (Outcome.CONVERTED, Outcome.STORED)
 _REPORTS: Final = 4
 """Concurrent reports: more would only fill the queue of the threads, and delay other runs."""
@@ -257,24 +254,26 @@ class Activities:
         pictures = await self._pictures(step, patient_id, facts.documents)
         async with self._writing:
             facts = replace(facts, changes=await changes_of(self.storage, facts))
-            files, digest = await asyncio.to_thread(_reports, facts, pictures)
+            files, digest = await asyncio.to_thread(reports, facts, pictures)
         if self.index is not None:
             await self.index.complete(patient_id, facts.documents)
         put = functools.partial(self.storage.put_run_files, patient_id, run_id, files, step.ticket)
         await self._retry_while_in_trouble(step, "storage", put)
         return Digest(digest, f"{self.storage.location(patient_id, run_id=run_id)}/report.html")
 
-    async def _pictures(self, step: Step, patient_id: str, documents: list[Entry]) -> dict[str, bytes | None]:
+    async def _pictures(self, step: Step, patient_id: str, documents: list[Entry]) -> dict[str, bytes]:
         """Thumbnails for the report, where they can be read; the report works without them."""
-        pictures: dict[str, bytes | None] = {}
+        pictures = report.Pictures()
         for document_id in report.pictured(documents):
             try:
-                pictures[document_id] = await self.storage.get_document_file(
+                data = await self.storage.get_document_file(
                     patient_id, document_id, report.PICTURE, step.ticket
                 )
             except OSError as error:
                 log.warning("thumbnail_not_read", document_id=document_id, reason=error.strerror)
-        return pictures
+            else:
+                pictures.add(document_id, data)
+        return pictures.kept
 
     async def append_report(self, step: Step, task_id: str, made: Digest, again: bool) -> Appended:
         """TaskTracker_AppendReport. `again`: there may be earlier reports."""
@@ -353,39 +352,3 @@ def _embedded(folder: str, member: Member, parts: list[dict[str, Any]]) -> list[
         )
         for part in parts
     ]
-
-
-def _reports(facts: Facts, pictures: dict[str, bytes | None]) -> tuple[dict[str, bytes], str]:
-    """The files of the run, the manifest last, and the digest for the task."""
-    written, html, digest = report.build(facts, pictures)
-    manifest = Manifest(
-        schema_version=1,
-        run=facts.run,
-        counts=facts.counts,
-        archive=facts.archive,
-        files=facts.documents,
-    )
-    files = {"report.html": html.encode(), "report.json": _lined(written), "manifest.json": _lined(manifest)}
-    return files, digest
-
-
-def _lined(value: Report | Manifest) -> bytes:
-    """JSON with a line for each member and each item of a list: readable, and made entry by entry."""
-    written = bytearray(b"{\n")
-    for attribute, name in zip(value.__struct_fields__, value.__struct_encode_fields__, strict=True):
-        made = getattr(value, attribute)
-        written += b",\n" if len(written) > len(b"{\n") else b""
-        written += f' "{name}": '.encode()
-        if isinstance(made, list) and made:
-            for place, item in enumerate(made):
-                plain = msgspec.to_builtins(item)
-                written += b",\n  " if place else b"[\n  "
-                written += _json(plain_entries([plain])[0] if name in _ENTRIES else plain)
-            written += b"\n ]"
-        else:
-            written += _json(msgspec.to_builtins(made))
-    return bytes(written + b"\n}\n")
-
-
-def _json(value: Any) -> bytes:
-    return _ENCODED(value).encode(errors="replace")

@@ -1,6 +1,7 @@
 """What has changed at the exchange since the last retrieval, by the manifests of earlier runs."""
 
 import asyncio
+from dataclasses import dataclass, field
 from typing import Final
 
 import msgspec
@@ -8,7 +9,7 @@ import structlog
 from msgspec import Struct
 
 from docpipe.model import Outcome, RunState
-from docpipe.report.words import title_of
+from docpipe.report.words import named
 from docpipe.results.report import Changes, Entry, Facts, Mention
 from docpipe.storage import Storage
 
@@ -27,11 +28,41 @@ class _Run(Struct, frozen=True, kw_only=True):
     finished: str
 
 
+class _File(Struct, frozen=True, kw_only=True):
+    """What is needed of an entry."""
+
+    path: str
+    id: str | None
+    outcome: str
+    title: str | None = None
+    date: str | None = None
+    key: str | None = None
+    original: str | None = None
+
+
 class _Manifest(Struct, frozen=True, kw_only=True):
     """What is needed of manifest.json."""
 
     run: _Run
-    files: list[Entry]
+    files: list[_File]
+
+
+@dataclass(slots=True)
+class _Earlier:
+    """The earlier runs together: a patient with 10,000 documents has as many in each of 200 manifests."""
+
+    last: _Run | None = None
+    """The latest that was completed."""
+    files: dict[str, _File] = field(default_factory=dict)
+    """Each document that was kept, by its id, as the latest manifest has it."""
+
+    def add(self, manifest: _Manifest) -> None:
+        """Add the next one."""
+        if manifest.run.state in _COMPLETE:
+            self.last = manifest.run
+        for file in manifest.files:
+            if file.id is not None and file.outcome not in _NOT_KEPT:
+                self.files[file.id] = file
 
 
 async def changes_of(storage: Storage, facts: Facts) -> Changes | None:
@@ -47,47 +78,40 @@ async def changes_of(storage: Storage, facts: Facts) -> Changes | None:
     except OSError as error:
         log.warning("earlier_runs_not_read", run_id=facts.run.run_id, reason=error.strerror)
         return None
-    complete = [manifest for manifest in earlier if manifest.run.state in _COMPLETE]
-    if not complete:
+    if earlier.last is None:
         return None
-    before = {file.id: file for manifest in earlier for file in manifest.files if _is_kept(file)}
-    now = {file.id: file for file in facts.documents if _is_kept(file)}
+    now = {file.id: file for file in facts.documents if file.id and file.outcome not in _NOT_KEPT}
     return Changes(
-        since=complete[-1].run.finished,
-        since_run=complete[-1].run.run_id,
-        new=[_mention(file) for id_, file in now.items() if id_ not in before],
-        gone=[_mention(file) for id_, file in before.items() if id_ not in now],
+        since=earlier.last.finished,
+        since_run=earlier.last.run_id,
+        new=[_mention(file) for id_, file in now.items() if id_ not in earlier.files],
+        gone=[_mention(file) for id_, file in earlier.files.items() if id_ not in now],
     )
 
 
-def _is_kept(file: Entry) -> bool:
-    return file.id is not None and file.outcome not in _NOT_KEPT
-
-
-def _mention(file: Entry) -> Mention:
+def _mention(file: Entry | _File) -> Mention:
     return Mention(
         path=file.path,
         id=file.id,
-        title=title_of(file),
+        title=named(file.title, file.path),
         date=file.date,
         key=file.key,
         original=file.original,
     )
 
 
-def _earlier(storage: Storage, patient_id: str, run_id: str) -> list[_Manifest]:
+def _earlier(storage: Storage, patient_id: str, run_id: str) -> _Earlier:
     """The manifests of earlier runs, oldest first; those that cannot be understood are left out."""
-    tree, folder = storage.tree(), storage.folder_of(patient_id)
+    tree, folder, earlier = storage.tree(), storage.folder_of(patient_id), _Earlier()
     try:
         paths = [path.split("/") for path in tree.listing(folder).files]
     except FileNotFoundError:
-        return []
+        return earlier
     runs = sorted(parts[1] for parts in paths if parts[0] == "runs" and parts[2:] == [_MANIFEST])
-    manifests = []
     for run in [run for run in runs if run < run_id][-LATEST:]:
         try:
             data = tree.read(f"{folder}/runs/{run}/{_MANIFEST}")
-            manifests.append(msgspec.json.decode(data, type=_Manifest))
+            earlier.add(msgspec.json.decode(data, type=_Manifest))
         except (FileNotFoundError, msgspec.DecodeError, UnicodeDecodeError):
             continue  # `docpipe check` reports it
-    return manifests
+    return earlier

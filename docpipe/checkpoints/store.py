@@ -18,9 +18,9 @@ import structlog
 from docpipe.checkpoints.agenda import Agenda
 from docpipe.checkpoints.answers import Answers
 from docpipe.checkpoints.boottime import grant_clock
+from docpipe.checkpoints.kept import KeptSteps
 from docpipe.checkpoints.ledger import GrantLedger
 from docpipe.checkpoints.listing import Listing
-from docpipe.checkpoints.kept import KeptSteps
 from docpipe.checkpoints.outbox import Outbox
 from docpipe.checkpoints.redaction import REDACT
 from docpipe.checkpoints.schema import (

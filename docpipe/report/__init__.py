@@ -1,12 +1,13 @@
 """Reports of a run, as pure functions: for people (HTML), for programs (JSON), for the task (Markdown)."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Final
 
 from docpipe.report.digest import digest
 from docpipe.report.findings import not_read, problems, to_check
 from docpipe.report.pictures import NAME as PICTURE
-from docpipe.report.pictures import fitting, pictured
+from docpipe.report.pictures import Pictures, pictured
 from docpipe.results.report import Facts, Report
 
 SCHEMA: Final = "urn:docpipe:report:1"
@@ -14,20 +15,9 @@ SCHEMA: Final = "urn:docpipe:report:1"
 SCHEMA_VERSION: Final = 1
 
 
-def build(facts: Facts, pictures: Mapping[str, bytes | None] | None = None) -> tuple[Report, str, str]:
-    """Make the three reports.
-
-    Args:
-        facts: of the run.
-        pictures: PNG by document id, of those that `pictured` names; as many are shown as there is room for.
-
-    Returns:
-        The JSON report, the HTML page, and the Markdown digest of at most 65,536 characters. The same facts
-        and pictures make the same reports.
-    """
-    from docpipe.report.page import page  # noqa: PLC0415 -- not needed before the first request
-
-    report = Report(
+def build(facts: Facts) -> Report:
+    """The JSON report, which the others are made of. The same facts make the same reports."""
+    return Report(
         schema=SCHEMA,
         schema_version=SCHEMA_VERSION,
         run=facts.run,
@@ -42,7 +32,18 @@ def build(facts: Facts, pictures: Mapping[str, bytes | None] | None = None) -> t
         waits=facts.waits,
         changes=facts.changes,
     )
-    return report, page(report, fitting(dict(pictures or {}))), digest(report)
 
 
-__all__ = ["PICTURE", "SCHEMA", "build", "pictured"]
+def html(report: Report, pictures: Mapping[str, bytes] = MappingProxyType({})) -> Iterator[str]:
+    """The HTML page piece by piece.
+
+    Args:
+        report: as of `build`.
+        pictures: PNG by document id, as `Pictures` has them.
+    """
+    from docpipe.report.page import page  # noqa: PLC0415 -- not needed before the first request
+
+    return page(report, pictures)
+
+
+__all__ = ["PICTURE", "SCHEMA", "Pictures", "build", "digest", "html", "pictured"]

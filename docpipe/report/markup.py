@@ -1,5 +1,6 @@
 """Small pieces of HTML; everything from outside goes through `text`."""
 
+from collections.abc import Iterable, Iterator
 from html import escape
 from typing import Any, Final
 from urllib.parse import quote
@@ -17,15 +18,17 @@ def text(value: Any, limit: int = 120, *, marked: bool = True) -> str:
     return f"<bdi>{clean}</bdi>" if marked and not clean.isascii() else clean
 
 
-def section(heading: str, name: str, body: str) -> tuple[str, ...]:
-    """The pieces of a part of the page with its heading; nothing where there is no body.
+Section = tuple[str, str, str | Iterable[str]]
+"""A part of the page: heading, name within the page, and body, in pieces if it is long; "" for no section."""
 
-    The body is not copied: the list of 10,000 documents takes 10 MB.
-    """
+
+def section(heading: str, name: str, body: str | Iterable[str]) -> Iterator[str]:
+    """The pieces of a part of the page with its heading; nothing where there is no body."""
     if not body:
-        return ()
-    head = f'<section class="{name}" aria-labelledby="{name}"><h2 id="{name}">{heading}</h2>\n'
-    return (head, body, "</section>\n")
+        return
+    yield f'<section class="{name}" aria-labelledby="{name}"><h2 id="{name}">{heading}</h2>\n'
+    yield from (body,) if isinstance(body, str) else body
+    yield "</section>\n"
 
 
 def link(key: str, name: str, label: str) -> str:

@@ -3,14 +3,14 @@
 import hashlib
 import re
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib.resources import files
 from typing import Final
 
 from docpipe.report import plots
 from docpipe.report.findings import Group, grouped
-from docpipe.report.markup import link, moment, section, size, text
+from docpipe.report.markup import Section, link, moment, section, size, text
 from docpipe.report.reasons import plain_words
 from docpipe.report.table import documents_table
 from docpipe.report.words import GONE, NEW, STATES, changed, counted, many, one_line
@@ -23,8 +23,8 @@ _COLOURS: Final = {"converted": "good", "failed": "bad", "refused": "bad"}
 _POLICY: Final = "default-src 'none'; style-src {styles}; img-src data:; base-uri 'none'; form-action 'none'"
 
 
-def page(report: Report, pictures: Mapping[str, bytes]) -> str:
-    """The whole page; `pictures` are PNG by document id."""
+def page(report: Report, pictures: Mapping[str, bytes]) -> Iterator[str]:
+    """The page piece by piece; `pictures` are PNG by document id."""
     run = report.run
     styles = (_style(), _footer(run))
     sections = [
@@ -37,7 +37,7 @@ def page(report: Report, pictures: Mapping[str, bytes]) -> str:
         _timeline(report),
     ]
     policy = _POLICY.format(styles=" ".join(map(_hashed, styles)))
-    head = (
+    yield (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
@@ -46,8 +46,9 @@ def page(report: Report, pictures: Mapping[str, bytes]) -> str:
         f"{''.join(f'<style>{style}</style>' for style in styles)}\n</head>\n<body>\n"
         f"{_head(report, [(heading, name) for heading, name, body in sections if body])}<main>\n"
     )
-    pieces = (piece for parts in sections for piece in section(*parts))
-    return "".join((head, *pieces, "</main>\n</body>\n</html>\n"))
+    for parts in sections:
+        yield from section(*parts)
+    yield "</main>\n</body>\n</html>\n"
 
 
 @cache
@@ -109,10 +110,6 @@ def _counts(counts: dict[str, int]) -> str:
     return f'<ul class="counts">{total}{"".join(items)}</ul>\n'
 
 
-Section = tuple[str, str, str]
-"""Heading, name within the page, and body; an empty body is no section."""
-
-
 def _findings(heading: str, name: str, findings: list[Finding]) -> Section:
     return heading, name, "".join(map(_group, grouped(findings)))
 
@@ -170,8 +167,9 @@ def _mentions(mentions: list[Mention]) -> str:
 
 def _documents(report: Report, pictures: Mapping[str, bytes]) -> Section:
     why = _CUT_OFF if report.run.error else "The exchange gave no documents for this patient."
-    body = documents_table(report.documents, pictures) if report.documents else f"<p>{why}</p>\n"
-    return "Documents", "documents", body
+    if not report.documents:
+        return "Documents", "documents", f"<p>{why}</p>\n"
+    return "Documents", "documents", documents_table(report.documents, pictures)
 
 
 def _plots(documents: list[Entry]) -> Section:

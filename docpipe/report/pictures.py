@@ -1,6 +1,7 @@
 """Pictures of first pages: which documents have one, and how many bytes a report may hold."""
 
 from base64 import b64encode
+from dataclasses import dataclass, field
 from typing import Final
 
 from docpipe.report.words import in_order
@@ -22,14 +23,20 @@ def pictured(documents: list[Entry]) -> list[str]:
     return list(dict.fromkeys(wanted))[:MOST]
 
 
-def fitting(pictures: dict[str, bytes | None]) -> dict[str, bytes]:
-    """Those that are pictures, as many as there is room for, from the first on."""
-    room, kept = MOST_BYTES, {}
-    for document_id, data in pictures.items():
-        if data is not None and data.startswith(_PNG) and len(data) <= min(room, LARGEST):
-            kept[document_id] = data
-            room -= len(data)
-    return kept
+@dataclass(slots=True)
+class Pictures:
+    """The pictures of a report: as many as there is room for, from the first on."""
+
+    kept: dict[str, bytes] = field(default_factory=dict)
+    """PNG by document id."""
+    room: int = field(default_factory=lambda: MOST_BYTES)
+    """Bytes that are left."""
+
+    def add(self, document_id: str, data: bytes | None) -> None:
+        """Take a file, if it is a picture and there is room for it."""
+        if data is not None and data.startswith(_PNG) and len(data) <= min(self.room, LARGEST):
+            self.kept[document_id] = data
+            self.room -= len(data)
 
 
 def data_uri(picture: bytes) -> str:

@@ -150,7 +150,12 @@ def _visible(text: str) -> Iterable[str]:
 
 def title_of(document: Entry) -> str:
     """What a document is called: its title, else its name in the archive."""
-    return one_line(document.title) or one_line(document.path) or "(without a name)"
+    return named(document.title, document.path)
+
+
+def named(title: str | None, path: str) -> str:
+    """What a document with this title and name in the archive is called."""
+    return one_line(title) or one_line(path) or "(without a name)"
 
 
 def type_of(document: Entry) -> str:

@@ -2,7 +2,7 @@
 
 from docpipe.storage.folder import FolderStorage
 from docpipe.storage.interface import Storage
-from docpipe.storage.names import CHUNK, METADATA, RUNS, TEMPORARY, folder_name, hashed_names
+from docpipe.storage.names import CHUNK, METADATA, RUNS, TEMPORARY, Content, folder_name, hashed_names
 from docpipe.storage.tree import FolderTree, Listing, Tree
 from docpipe.storage.urls import Bucket, folder_or_bucket
 
@@ -12,6 +12,7 @@ __all__ = [
     "RUNS",
     "TEMPORARY",
     "Bucket",
+    "Content",
     "FolderStorage",
     "FolderTree",
     "Listing",

@@ -20,7 +20,7 @@ from typing import Any, Final, TypeVar
 from docpipe.errors import StateError
 from docpipe.model import Ticket
 from docpipe.storage.folderfiles import FolderFiles, read_if_there, size_of, stored_metadata
-from docpipe.storage.names import CHUNK, TEMPORARY, folder_name, inner_path, plain
+from docpipe.storage.names import CHUNK, TEMPORARY, Content, folder_name, inner_path, plain
 from docpipe.storage.opening import open_file
 from docpipe.storage.tree import FolderTree
 from docpipe.util.fsync import make_folder
@@ -146,7 +146,7 @@ class FolderStorage:
         self,
         patient_id: str,
         run_id: str,
-        files: Mapping[str, bytes],
+        files: Mapping[str, Content],
         ticket: Ticket | None = None,  # noqa: ARG002 -- as above
     ) -> None:
         """See Storage."""

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from docpipe.storage.madefolders import MadeFolders
-from docpipe.storage.names import METADATA, TEMPORARY, plain, sizes_of, to_json
+from docpipe.storage.names import METADATA, TEMPORARY, Content, pieces, plain, sizes_of, to_json
 from docpipe.util.fsync import sync_folder, write_all
 
 _PRIVATE: Final = 0o600
@@ -84,7 +84,7 @@ class FolderFiles:
         sync_folder(folder)
         return statuses
 
-    def put_files(self, folder: Path, files: Mapping[str, bytes]) -> None:
+    def put_files(self, folder: Path, files: Mapping[str, Content]) -> None:
         """Write the files, the last one once the names of the others are on the disk."""
         items = [(plain(name), data) for name, data in files.items()]
         if not self._folders.make(folder):
@@ -92,7 +92,7 @@ class FolderFiles:
         for some in filter(None, (items[:-1], items[-1:])):
             self.write(folder, dict(some))
 
-    def write(self, folder: Path, files: Mapping[str, bytes]) -> None:
+    def write(self, folder: Path, files: Mapping[str, Content]) -> None:
         """Write small files, each whole."""
         parts = {name: folder / self._temporary(name) for name in files}
         for name, data in files.items():
@@ -188,10 +188,11 @@ def _copy(source: Path, target: Path, *, synced: bool) -> os.stat_result:
     return status
 
 
-def _write(path: Path, data: bytes) -> None:
+def _write(path: Path, content: Content) -> None:
     file = _private(str(path), os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     try:
-        write_all(file, data)
+        for piece in pieces(content):
+            write_all(file, piece)
         os.fsync(file)
     finally:
         os.close(file)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from docpipe.model import Ticket
+from docpipe.storage.names import Content
 from docpipe.storage.tree import Tree
 
 
@@ -84,11 +85,12 @@ class Storage(Protocol):
         """A file of a document, such as its thumbnail, None when there is none."""
 
     async def put_run_files(
-        self, patient_id: str, run_id: str, files: Mapping[str, bytes], ticket: Ticket | None = None
+        self, patient_id: str, run_id: str, files: Mapping[str, Content], ticket: Ticket | None = None
     ) -> None:
         """Store files of a run, such as its reports, by name, in place of earlier ones.
 
-        The last one is written after the others: its presence shows that they are there.
+        The last one is written after the others: its presence shows that they are there. They are made one
+        after the other in a thread, again for each attempt.
         """
 
     async def get_run_file(

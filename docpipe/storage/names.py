@@ -4,7 +4,7 @@ import hashlib
 import hmac
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -17,6 +17,19 @@ CHUNK: Final = 256 * 1024
 """Bytes that are read at a time."""
 _SAFE: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,98}[A-Za-z0-9_-])?")
 _LONGEST: Final = 100
+
+Content = bytes | Callable[[], Iterable[bytes]]
+"""A file: its bytes, or what makes them piece by piece."""
+
+
+def pieces(content: Content) -> Iterable[bytes]:
+    """The bytes of a file, in a thread."""
+    return (content,) if isinstance(content, bytes) else content()
+
+
+def whole(content: Content) -> bytes:
+    """The same in one piece."""
+    return b"".join(pieces(content))
 
 
 def folder_name(patient_id: str) -> str:

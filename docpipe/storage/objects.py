@@ -26,11 +26,13 @@ from docpipe.storage.names import (
     CHUNK,
     METADATA,
     TEMPORARY,
+    Content,
     folder_name,
     inner_path,
     plain,
     sizes_of,
     to_json,
+    whole,
 )
 from docpipe.storage.opening import no_link, open_file
 from docpipe.storage.stores import open_store
@@ -227,12 +229,12 @@ class ObjectStorage:
     # Files of runs, and parts of files
 
     async def put_run_files(
-        self, patient_id: str, run_id: str, files: Mapping[str, bytes], ticket: Ticket | None = None
+        self, patient_id: str, run_id: str, files: Mapping[str, Content], ticket: Ticket | None = None
     ) -> None:
         """See Storage."""
         paths = [self._path(patient_id, name, run_id=run_id) for name in files]
-        for path, data in zip(paths, files.values(), strict=True):
-            await self._put(path, data, ticket)
+        for path, content in zip(paths, files.values(), strict=True):
+            await self._put(path, await asyncio.to_thread(whole, content), ticket)
 
     async def get_run_file(
         self, patient_id: str, run_id: str, name: str, ticket: Ticket | None = None

@@ -58,7 +58,7 @@ class Kept:
     async def report(self, entries: list[dict[str, Any]], run: str = RUNS[0]) -> None:
         """Store the report of a run."""
         known = msgspec.convert(facts(entries, run_id=run, patient_id="P1"), Facts)
-        files = {"report.json": msgspec.json.encode(build(known)[0])}
+        files = {"report.json": msgspec.json.encode(build(known))}
         await self.storage.put_run_files("P1", run, files)
 
     async def chart(self, **more: Any) -> tuple[Any, pikepdf.Pdf]:

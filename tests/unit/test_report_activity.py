@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,6 +12,8 @@ import msgspec
 import pytest
 
 from docpipe.activities.activities import Activities
+from docpipe.activities.changes import changes_of
+from docpipe.activities.reporting import reports
 from docpipe.activities.spool import FolderSpool
 from docpipe.model import Ticket
 from docpipe.report.terminal import as_lines
@@ -157,3 +160,48 @@ async def test_a_storage_that_cannot_be_listed(tmp_path: Path, monkeypatch: pyte
     digest = (await made(tmp_path, of(2, "completed", *ids(1, 2)))).digest
     assert digest.startswith("# Completed\n")
     assert "retrieval" not in digest
+
+
+def peak_of(work: Callable[[], object]) -> int:
+    """The most bytes that are allocated while something is done, beyond those before."""
+    tracemalloc.start()
+    try:
+        work()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def test_no_file_of_a_report_is_in_memory_as_a_whole() -> None:
+    """Each has some megabytes for thousands of documents; one sign that is no Latin letter doubles a page."""
+    files = [document(f"{n}.pdf", id=f"{n:016x}", title=f"Letter {n} \u2026") for n in range(5_000)]
+    made, _ = reports(msgspec.convert(facts(files), Facts), {})
+    for name, content in made.items():
+        assert callable(content)
+        size = sum(map(len, content()))
+        peak = peak_of(lambda content=content: sum(map(len, content())))  # type: ignore[misc]  # bound at once
+        assert (size > 2_000_000, peak < size / 2) == (True, True), (name, size, peak)
+
+
+async def test_pictures_beyond_the_room_are_not_kept(tmp_path: Path) -> None:
+    """200 thumbnails of 4 MiB, which is what a worker may hand over, would be 800 MiB."""
+    files = ids(*range(30))
+    for file in files:
+        (folder := tmp_path / "P1" / file["id"]).mkdir(parents=True)
+        (folder / "thumbnail.png").write_bytes(PNG + bytes(400_000))
+    documents = msgspec.convert(facts(files), Facts).documents
+    kept = await over(tmp_path)._pictures(SimpleNamespace(ticket=Ticket(RUN)), "P1", documents)
+    assert len(kept) == 4 * 2**20 // 400_012
+
+
+def test_earlier_manifests_are_not_in_memory_all_at_once(tmp_path: Path) -> None:
+    """A schedule leaves one each day, and 200 are read."""
+    runs = [f"{RUN[:-2]}{number:02d}" for number in range(8)]
+    for run in runs[:-1]:
+        expected = facts([document(f"{n}.pdf", id=f"{n:016x}") for n in range(400)])
+        expected["run"] |= {"run_id": run}
+        asyncio.run(made(tmp_path, expected))
+    now = msgspec.convert(facts([]) | {"run": facts([])["run"] | {"run_id": runs[-1]}}, Facts)
+    manifest = (tmp_path / "P1" / "runs" / runs[0] / "manifest.json").stat().st_size
+    peak = peak_of(lambda: asyncio.run(changes_of(FolderStorage(tmp_path), now)))
+    assert peak < 4 * manifest

@@ -14,7 +14,7 @@ SCANS = "scanned pages were not read"
 
 def printed(expected: dict[str, Any]) -> str:
     """What `docpipe report` prints of a run."""
-    made, _, _ = report.build(msgspec.convert(expected, Facts))
+    made = report.build(msgspec.convert(expected, Facts))
     return "\n".join(as_lines(made))
 
 
