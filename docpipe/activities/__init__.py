@@ -1,1 +1,1 @@
-"""The ten activities, and the results they return. Imports the adapters; knows no engine."""
+"""The ten activities. Imports the adapters; knows no engine."""

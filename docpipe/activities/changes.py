@@ -1,4 +1,4 @@
-"""What has changed at the exchange since the last retrieval, by the manifests of earlier runs."""
+"""Changes at the exchange since the last retrieval, by the manifests of earlier runs."""
 
 import asyncio
 from dataclasses import dataclass, field

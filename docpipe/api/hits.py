@@ -1,4 +1,4 @@
-"""What the API answers to a search in texts."""
+"""Answers of the API to a full-text search."""
 
 from msgspec import Struct
 

@@ -1,4 +1,4 @@
-"""Who some patients are, as the API sends it."""
+"""Identities of patients, as the API sends them."""
 
 from docpipe.api.shapes import Identity, Shape
 

@@ -1,4 +1,4 @@
-"""What the API sends of schedules and notifications; see `api.shapes`."""
+"""Schedules and notifications, as the API sends them; see `api.shapes`."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""How far a download is, as the API sends it; a part of `shapes.Doing`."""
+"""Progress of a download, as the API sends it; a part of `shapes.Doing`."""
 
 from typing import Annotated
 

@@ -1,4 +1,4 @@
-"""Unforeseen errors of archive readers count as damage of the archive, and end the reading of that member."""
+"""Turns unforeseen errors of archive readers into damage of one member, whose reading ends."""
 
 import errno
 from collections.abc import Iterable, Iterator

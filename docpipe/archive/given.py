@@ -1,4 +1,4 @@
-"""Files that a source hands over one by one, in no archive."""
+"""Files that a source delivers one by one, without an archive."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Unpacking as a worker process does it: files in, files out, a list of what they are back."""
+"""Unpacking within a worker process: the archive's path in, the list of unpacked files out."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""TAR, GZIP, BZIP2 and XZ inside of an archive, as members."""
+"""TAR, GZIP, BZIP2 and XZ archives, nested ones too, as members."""
 
 import re
 import tarfile

@@ -1,4 +1,4 @@
-"""What belongs into a patient's chart, as the reports of the runs have it."""
+"""The documents of a patient's chart, from the reports of the runs."""
 
 from collections.abc import Collection
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The chart as one PDF: gathered here, assembled in a worker, which cannot reach anything but its room."""
+"""The chart as one PDF: documents are gathered here and assembled in a confined worker."""
 
 import asyncio
 import tempfile

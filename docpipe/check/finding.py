@@ -1,4 +1,4 @@
-"""What checks report, and what they work on."""
+"""Findings of checks, and what the checks examine."""
 
 import time
 from collections import Counter

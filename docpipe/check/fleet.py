@@ -1,4 +1,4 @@
-"""Whether this machine could take part in the fleet that the configuration names."""
+"""Checks whether this machine can join the fleet that the configuration names."""
 
 import asyncio
 import contextlib

@@ -1,4 +1,4 @@
-"""Whether LibreOffice can be used, by having a worker make a PDF with it."""
+"""Checks LibreOffice: a worker makes a PDF with it."""
 
 import asyncio
 import tempfile

@@ -1,4 +1,4 @@
-"""Whether the parts on this machine can be used: patients, storage, converters, OCR, disk and memory."""
+"""Checks of the parts on this machine: patients, storage, converters, OCR, disk and memory."""
 
 import asyncio
 import contextlib

@@ -1,4 +1,4 @@
-"""Whether schedules and the receiver of notifications can be used."""
+"""Checks of schedules and of the receiver of notifications."""
 
 import asyncio
 import random

@@ -1,4 +1,4 @@
-"""Whether the services answer as they should: one question each, under their quotas, and no search."""
+"""Checks of the services: one request each, under their quotas, and no search."""
 
 import asyncio
 import contextlib

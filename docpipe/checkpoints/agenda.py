@@ -1,4 +1,4 @@
-"""How far the schedules of a service are: what has begun, and what a person has paused."""
+"""Progress of schedules: which runs have begun, and which schedules are paused."""
 
 import json
 from collections.abc import Awaitable, Callable, Collection

@@ -1,4 +1,4 @@
-"""What quotas remember across restarts: the requests that were sent, and when a process was last alive."""
+"""The requests that count against quotas across restarts, and when a process was last alive."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any, Final

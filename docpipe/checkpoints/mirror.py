@@ -1,4 +1,4 @@
-"""Runs that another engine keeps, as rows in memory: for views of many runs, by the same SQL."""
+"""Runs that another engine keeps, as rows in memory, so that the same SQL lists them."""
 
 import asyncio
 import json

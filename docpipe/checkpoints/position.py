@@ -1,4 +1,4 @@
-"""The position of a run: what it does and waits for, and its wait history; stored each second."""
+"""The position of a run: its current activity and wait, and its wait history; stored every second."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""What a person reads where a file or a folder cannot be used, whichever command came upon it."""
+"""The message for a file or folder that cannot be used, the same in every command."""
 
 import errno
 import os

@@ -1,4 +1,4 @@
-"""What commands do where `fleet.temporal` is set: by the same words, and with the same answers."""
+"""Commands where `fleet.temporal` is set: the same words, and the same answers."""
 
 import argparse
 import asyncio

@@ -1,4 +1,4 @@
-"""The moving view of a terminal: patients under way, what each waits for, quotas, outages, the time to go."""
+"""The live view of a terminal: patients in progress and their waits, quotas, outages, and the time left."""
 
 import math
 import time

@@ -1,4 +1,4 @@
-"""Schedules and notifications in `docpipe status`, as the owner of the state folder noted them."""
+"""Schedules and notifications in `docpipe status`, as the owner of the state folder recorded them."""
 
 from collections.abc import Iterator
 from typing import Any

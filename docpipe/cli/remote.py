@@ -1,4 +1,4 @@
-"""What commands do through a service that holds the state folder, instead of by themselves."""
+"""Commands that a running service, which owns the state folder, carries out."""
 
 import argparse
 import asyncio

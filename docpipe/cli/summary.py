@@ -1,4 +1,4 @@
-"""The end of `run`, `resume` and `retry`: what became of every patient, and where the time went."""
+"""The summary at the end of `run`, `resume` and `retry`: each patient's outcome, and where the time went."""
 
 import json
 import shutil

@@ -1,4 +1,4 @@
-"""What a client brings to files: documents, charts and ZIPs."""
+"""Downloads of the client: documents, charts and ZIPs."""
 
 import contextlib
 import os

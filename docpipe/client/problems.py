@@ -1,4 +1,4 @@
-"""What can go wrong between a client and the service."""
+"""Errors of the client."""
 
 import json
 

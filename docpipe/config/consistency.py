@@ -1,4 +1,4 @@
-"""Whether keys fit each other: refuses a `[fleet]` that its machines could not share."""
+"""Checks keys against each other: refuses a `[fleet]` that its machines could not share."""
 
 import stat
 from importlib.util import find_spec

@@ -1,4 +1,4 @@
-"""All that is wrong with a configuration, each with the line of the file, so that one look mends it."""
+"""Collects all errors of a configuration, each with its line in the file."""
 
 import re
 from dataclasses import dataclass, field

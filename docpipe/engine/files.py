@@ -1,4 +1,4 @@
-"""The files of a run as the pipeline goes through them: which are settled, and how the manifest has each."""
+"""The files of a run in the pipeline: which are settled, and their entries in the manifest."""
 
 from collections import Counter
 from collections.abc import Container, Iterator, Mapping, Sequence

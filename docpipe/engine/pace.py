@@ -1,4 +1,4 @@
-"""How fast runs end, what holds them up, and when all of them should be done."""
+"""The pace of runs, their bottleneck, and the expected end of all."""
 
 from collections import Counter, deque
 from typing import Final

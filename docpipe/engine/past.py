@@ -1,4 +1,4 @@
-"""The course of a run so far, from its checkpoints and waits, for its report."""
+"""The course of a run, from its checkpoints and waits, for its report."""
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""The files of a run's archive, from its checkpoints: what is known of each while the run is under way."""
+"""The files of an unfinished run's archive, from its checkpoints."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass

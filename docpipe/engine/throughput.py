@@ -1,4 +1,4 @@
-"""What ended in each of the last 24 hours: read whole once an hour, in between only what has come since."""
+"""Throughput of the last 24 hours: read in full once an hour, and otherwise only what is new."""
 
 import asyncio
 from typing import Final

@@ -1,1 +1,1 @@
-"""docpipe on many machines: Temporal keeps the runs, and deals their activities out to workers."""
+"""docpipe on many machines: Temporal keeps the runs and assigns their activities to workers."""

@@ -1,4 +1,4 @@
-"""The activities of the pipeline as a worker does them for Temporal."""
+"""The ten activities, as a worker performs them for Temporal."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator

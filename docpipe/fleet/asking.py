@@ -1,4 +1,4 @@
-"""Asks Temporal, also while it is away for a moment, and many things a few at a time."""
+"""Requests to Temporal: retried through a short outage, and several in parallel."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence

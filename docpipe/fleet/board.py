@@ -1,4 +1,4 @@
-"""What the processes of a fleet let each other know through Redis: workers, and what is paused.
+"""The board of a fleet in Redis: which workers there are, and what is paused.
 
 Nothing there is about a patient. Redis may lose it all: workers write of themselves again, and whoever knows
 of a pause restores it.

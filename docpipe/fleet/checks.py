@@ -1,4 +1,4 @@
-"""What is looked at before a machine takes part in a fleet: each refusal names its cause and its cure.
+"""Checks before a machine joins a fleet: each refusal names its cause and its cure.
 
 Two machines that do not share what they should would each do a part of a run and lose the rest. So the first
 machine writes a token into the storage, encrypted, and its hash into Redis: a machine that finds another

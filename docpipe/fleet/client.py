@@ -1,4 +1,4 @@
-"""The runs of a fleet, as commands have them: the same values as those of a state folder."""
+"""The runs of a fleet for commands, with the values that a state folder gives."""
 
 import asyncio
 import time

@@ -1,4 +1,4 @@
-"""A run as a workflow: the pipeline as it is, over activities that any worker may do.
+"""A run as a workflow: the unchanged pipeline, over activities that any worker may perform.
 
 What is here is replayed from the history, so it decides by nothing else: no clock, no randomness, no I/O.
 """

@@ -1,4 +1,4 @@
-"""The search index of a fleet: whoever serves it indexes the documents of runs as these end."""
+"""The search index of a fleet: a process that serves it indexes the documents of each run that ends."""
 
 import asyncio
 import contextlib

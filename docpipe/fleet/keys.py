@@ -1,4 +1,4 @@
-"""The keys of a fleet: all that leaves a machine for Temporal or the spool is encrypted with them.
+"""The keys of a fleet: they encrypt everything that leaves a machine for Temporal or the spool.
 
 AES-SIV: bytes that were changed, or put in another's place, are refused, and there is no nonce that two
 machines could use twice. The same bytes about the same thing are encrypted to the same, so that what is

@@ -1,4 +1,4 @@
-"""What workflow, activities and clients of a fleet hand each other. Times are seconds since the epoch.
+"""The messages between workflow, activities and clients of a fleet. Times are seconds since the epoch.
 
 Histories of earlier releases hold these values: a new member has a default, and none is renamed.
 """

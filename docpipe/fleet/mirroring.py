@@ -1,4 +1,4 @@
-"""All runs of a fleet in the memory of a process that serves them, kept up to date from Temporal's lists.
+"""A copy of all runs of a fleet in the memory of a serving process, kept current from Temporal's lists.
 
 Temporal can list runs neither by what its values say, which are encrypted, nor in pages of our order. So all
 are read once, and then every second what has begun or ended since.

@@ -1,4 +1,4 @@
-"""What gates ask of checkpoints, on a worker of a fleet: it keeps nothing, since the quota store does."""
+"""The ledger of gates on a worker of a fleet: empty, since the quota store counts the requests."""
 
 import time
 from collections.abc import Sequence

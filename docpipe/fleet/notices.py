@@ -1,4 +1,4 @@
-"""Notifications of the ends of runs on a fleet: a workflow each, which any worker's activity sends."""
+"""Notifications of ended runs on a fleet: one workflow each, sent by an activity of any worker."""
 
 import asyncio
 import contextlib

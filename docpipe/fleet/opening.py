@@ -1,4 +1,4 @@
-"""What a worker and a command have of the fleet: the connection to Temporal, keys, and the shared storage."""
+"""Opens what processes of a fleet use: the connection to Temporal, keys, and the shared storage."""
 
 import contextlib
 from collections.abc import AsyncIterator

@@ -1,4 +1,4 @@
-"""Programs that `docpipe fleet up` starts, each with a log file; they end with it."""
+"""The programs that `docpipe fleet up` starts: each has a log file and is stopped with the command."""
 
 import asyncio
 import contextlib

@@ -1,4 +1,4 @@
-"""How values are in Temporal: as JSON, packed and encrypted, and the large ones in the storage instead.
+"""Payloads in Temporal: compressed and encrypted JSON; large ones are in the storage.
 
 Inputs, results, heartbeats, failures, queries and summaries all pass here; search attributes, ids of runs and
 names of activities do not, and so bear nothing of a patient.

@@ -1,4 +1,4 @@
-"""What a worker answers on its port: whether it lives, whether it can work, and its metrics.
+"""The probes of a worker: liveness, readiness and metrics on a port of its own.
 
 Nothing there is about a patient, so that it needs no token.
 """

@@ -1,4 +1,4 @@
-"""The task queues of a fleet: by service, so that an outage of one delays no other."""
+"""The task queues of a fleet: one for each service, so that an outage of one delays no other."""
 
 from dataclasses import dataclass
 from enum import StrEnum

@@ -1,4 +1,4 @@
-"""Answers to requests with an idempotency key, which every process that serves a fleet knows."""
+"""Answers to requests with an idempotency key, shared by all processes that serve a fleet."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""What `docpipe serve` has of a fleet: its runs, storage and patients, and how its services stand."""
+"""The parts of `docpipe serve` on a fleet: runs, storage, patients, and the state of its services."""
 
 import asyncio
 import contextlib

@@ -1,4 +1,4 @@
-"""The spool of a fleet: a folder of this machine, and behind it the storage, where all machines fetch."""
+"""The spool of a fleet: a folder of this machine, backed by the storage, from which other machines fetch."""
 
 import asyncio
 import errno

@@ -1,4 +1,4 @@
-"""What unfinished runs are at that somebody looks at: asked for each of them, and only as long as that."""
+"""What displayed runs do now: queried from Temporal, as long as somebody displays them."""
 
 import asyncio
 from collections.abc import Collection, Iterable, Sequence

@@ -1,4 +1,4 @@
-"""A try of an activity on a worker: its step, whose state the server keeps, and what it ends with."""
+"""The step of an activity on a worker: Temporal keeps its state between attempts."""
 
 import asyncio
 import time

@@ -1,4 +1,4 @@
-"""Removes from the storage what no run needs any more: large payloads, and the spool of terminated runs.
+"""Removes what no run needs any more from the storage: large payloads, and the spool of terminated runs.
 
 Payloads are below the id of their workflow. They are needed for as long as Temporal keeps a history of it, so
 that those go that are older than the oldest history that is left. Each worker looks at a few, now and then.

@@ -1,4 +1,4 @@
-"""Runs of a fleet as a state folder would have them: from memos, pending activities, queries and results."""
+"""Runs of a fleet as a state folder describes them: from memos, pending activities, queries and results."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace

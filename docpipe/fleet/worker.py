@@ -1,4 +1,4 @@
-"""`docpipe worker`: does activities of the fleet's runs, and leaves them to others when it stops."""
+"""`docpipe worker`: performs activities of the fleet's runs, and drains when it is stopped."""
 
 import asyncio
 import contextlib

@@ -1,4 +1,4 @@
-"""Is a service up? A state machine that knows no clock and waits for nothing: times are passed in."""
+"""The health of a service, as a state machine without clock and waits: times are passed in."""
 
 import random
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""What a quota remembers across restarts, and what it makes of it."""
+"""The ledger of a quota: its requests of earlier processes, and what follows from them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

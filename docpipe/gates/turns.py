@@ -1,4 +1,4 @@
-"""When the callers in a quota's line should have their turns, by what is known now."""
+"""Expected times of the callers in a quota's line."""
 
 import itertools
 import math

@@ -1,4 +1,4 @@
-"""Judges what services answer: refusals, probes, and texts that may hold a patient's data."""
+"""Judges answers of services: refusals, probes, and texts that may hold a patient's data."""
 
 import re
 from collections.abc import Collection

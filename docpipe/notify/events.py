@@ -1,4 +1,4 @@
-"""What a notification holds, and how it is signed: Standard Webhooks (https://www.standardwebhooks.com)."""
+"""The body of a notification and its signature: Standard Webhooks (https://www.standardwebhooks.com)."""
 
 import base64
 import contextlib

@@ -1,4 +1,4 @@
-"""How many connections a database gives at the same time: a pooler before it may have fewer than the pool."""
+"""The number of connections that a database grants: a pooler before it may have fewer than the pool."""
 
 import asyncio
 import contextlib

@@ -1,4 +1,4 @@
-"""What was the bottleneck, hour by hour."""
+"""The bottleneck of each hour."""
 
 import bisect
 from collections.abc import Iterable, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""The basis of a forecast: what the history holds, what the user gives, and what is assumed."""
+"""The inputs of a forecast: from the history, from the user, or assumed."""
 
 import itertools
 import os

@@ -1,1 +1,1 @@
-"""What activities return and reports hold, as values; checkpoints keep them as JSON. Imports nothing."""
+"""Results of activities and contents of reports; checkpoints keep them as JSON. Imports nothing."""

@@ -1,4 +1,4 @@
-"""What activities return of the files of an archive and their documents.
+"""Results of activities on the files of an archive and their documents.
 
 Checkpoints hold these values as JSON under the same names; a member that an older one lacks has its default,
 and one that a newer one adds is left out.

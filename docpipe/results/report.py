@@ -1,4 +1,4 @@
-"""What the report of a run is made from, and what `report.json` and `manifest.json` hold.
+"""The facts that a report is made from, and the contents of `report.json` and `manifest.json`.
 
 A file that is not kept has only the members that `OF_EVERY_FILE` names.
 """

@@ -1,4 +1,4 @@
-"""What activities return of a search at the exchange.
+"""Results of activities on a search at the exchange.
 
 Checkpoints hold these values as JSON under the same names, beside those of older releases: a member that is
 missing has its default, and an unknown one is ignored.

@@ -1,4 +1,4 @@
-"""What activities save for their later attempts, beside `sources.polling.Polls`.
+"""States that activities save for their later attempts, beside `sources.polling.Polls`.
 
 Checkpoints hold these values as JSON under the same names, also those of older releases: a member that is
 missing has its default, and an unknown one is ignored.

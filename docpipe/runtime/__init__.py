@@ -1,1 +1,1 @@
-"""What a process needs: state folder, logs, activity log, retention. Imports `checkpoints` and below."""
+"""The environment of a process: state folder, logs, activity log, retention. Imports `checkpoints` and below."""

@@ -1,4 +1,4 @@
-"""Keeps tokens and patients' data in the memory of the process, also when it crashes."""
+"""Keeps tokens and patients' data out of core dumps and other processes."""
 
 import contextlib
 import resource

@@ -1,4 +1,4 @@
-"""Which patients a schedule is for, as the database or the file has them now."""
+"""The patients of a schedule, as the database or the file lists them now."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What is indexed, and what a search answers."""
+"""What is indexed, and the answer to a search."""
 
 from typing import Final
 

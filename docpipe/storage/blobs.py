@@ -1,4 +1,4 @@
-"""Small files beside documents, in the same folder or bucket: what machines of a fleet leave for each other.
+"""Small files beside the documents, in the same folder or bucket, that machines of a fleet share.
 
 A name is a path with slashes. All are below `.fleet/`, which is no patient's folder.
 """

@@ -1,4 +1,4 @@
-"""How files come into a folder of the storage: whole, on the disk, and by several processes at once."""
+"""Writes files into a folder of the storage: atomically, durably, and from several processes at once."""
 
 import contextlib
 import errno

@@ -1,4 +1,4 @@
-"""How what is stored is named: folders of patients, files of documents and of runs."""
+"""Names in the storage: folders of patients, files of documents and of runs."""
 
 import hashlib
 import hmac

@@ -1,4 +1,4 @@
-"""Whether others on this machine can look into a folder; what docpipe itself makes is private."""
+"""Whether other users of this machine can read a folder; docpipe makes its own folders private."""
 
 import stat
 from pathlib import Path

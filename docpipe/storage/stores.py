@@ -1,4 +1,4 @@
-"""Makes stores of obstore from the configuration; obstore is imported on first use."""
+"""Opens obstore's stores by the configuration; obstore is imported on first use."""
 
 import configparser
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""The chart of a patient or a run, and ZIPs of all its documents: made while their reader waits."""
+"""Charts of a patient or a run, and ZIPs of all documents: made on request and streamed."""
 
 import asyncio
 from collections.abc import Mapping

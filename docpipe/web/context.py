@@ -1,4 +1,4 @@
-"""What handlers find in the application."""
+"""The parts of the service that request handlers use."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine

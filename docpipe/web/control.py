@@ -1,4 +1,4 @@
-"""Everything that is not about one run: services, pausing, the summary, the events."""
+"""Handlers for services, pausing, the summary and the events."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

@@ -1,4 +1,4 @@
-"""Names of downloads that people understand, such as `2024-03-01 Discharge summary.pdf`."""
+"""File names of downloads that people understand, such as `2024-03-01 Discharge summary.pdf`."""
 
 import re
 import unicodedata

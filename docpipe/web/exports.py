@@ -1,4 +1,4 @@
-"""Makes charts: by a worker of its own, one at a time, in a folder of the spool. Nothing of them is kept."""
+"""Makes charts in a worker of their own, one at a time, in a folder of the spool; nothing of them is kept."""
 
 import asyncio
 import contextlib

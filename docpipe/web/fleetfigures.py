@@ -1,4 +1,4 @@
-"""How a fleet stands: services, quotas and workers, throughput, and metrics."""
+"""Figures of a fleet: services, quotas, workers, throughput, and metrics."""
 
 import asyncio
 import dataclasses

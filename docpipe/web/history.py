@@ -1,4 +1,4 @@
-"""All documents of a patient in one list, from the runs that delivered them."""
+"""All documents of a patient in one list, from the runs that retrieved them."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The runs of one machine, from its own engine and checkpoints: `Source`."""
+"""The runs of one machine, from its engine and checkpoints: a `Source`."""
 
 import contextlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence

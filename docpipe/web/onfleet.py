@@ -1,4 +1,4 @@
-"""The runs of a fleet, as Temporal has them: `Source`."""
+"""The runs of a fleet, from Temporal: a `Source`."""
 
 import contextlib
 from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""The description of the API (OpenAPI 3.1). A test holds it to the routes, and a fuzzer to what they do."""
+"""The description of the API (OpenAPI 3.1). A test compares it with the routes, a fuzzer with the answers."""
 
 from http import HTTPStatus
 from typing import Final

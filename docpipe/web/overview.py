@@ -1,4 +1,4 @@
-"""How services, quotas, workers and disks stand, what has been done, and when all of it should be done."""
+"""Figures of one machine: services, quotas, workers, disks, throughput, and the expected end."""
 
 import asyncio
 import shutil

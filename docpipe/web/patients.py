@@ -1,4 +1,4 @@
-"""Patients: who a patient is, all runs, and all documents of all runs."""
+"""Handlers for patients: their identity, all their runs, and all documents of these."""
 
 import asyncio
 from typing import Final

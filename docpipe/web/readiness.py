@@ -1,4 +1,4 @@
-"""Readiness: tries whether what the service needs works."""
+"""Readiness: whether everything that the service needs works."""
 
 import asyncio
 from typing import Final

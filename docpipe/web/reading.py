@@ -1,4 +1,4 @@
-"""What callers send: bodies within their limits, JSON, lists of patients, and the words of a query."""
+"""Reads requests: bodies within their limits, JSON, lists of patients, and search queries."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""Runs: submitted, listed, looked at, cancelled and retried."""
+"""Handlers for runs: submit, list, read, cancel and retry."""
 
 import asyncio
 import hashlib

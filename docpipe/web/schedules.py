@@ -1,4 +1,4 @@
-"""Schedules: how they stand, and pausing one. Notifications: how they stand."""
+"""Handlers for schedules, which may be paused, and for the state of notifications."""
 
 from collections.abc import Awaitable, Callable
 from typing import Final

@@ -1,4 +1,4 @@
-"""The server: sockets, the protocol with its limits, and the life of the application."""
+"""The server: sockets, protocol limits, and the lifetime of the application."""
 
 import asyncio
 import contextlib

@@ -1,4 +1,4 @@
-"""Where the service has its runs from: one machine (`web.onemachine`), or a fleet (`web.onfleet`)."""
+"""The interface to runs: of one machine (`web.onemachine`), or of a fleet (`web.onfleet`)."""
 
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager

@@ -1,4 +1,4 @@
-"""Submissions, and those that bear a key: sent again, they have the same answer and no second effect.
+"""Submissions with an idempotency key: a repeated one gets the same answer and has no second effect.
 
 Before anything is done the key is written down, and after it the answer. Where a crash came between, the
 runs made since then are what the first attempt made, or somebody else for the same patients: they are the

@@ -1,4 +1,4 @@
-"""The activities with all that they use, apart from what runs them and keeps their results."""
+"""The activities with all their dependencies, independent of the engine."""
 
 import contextlib
 from collections.abc import AsyncIterator

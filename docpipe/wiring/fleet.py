@@ -1,4 +1,4 @@
-"""What several processes share, as the configuration says."""
+"""The parts that several processes share, as the configuration names them."""
 
 import contextlib
 import hashlib

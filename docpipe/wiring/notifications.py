@@ -1,4 +1,4 @@
-"""The notifier that the configuration asks for."""
+"""The notifier that the configuration describes."""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,4 @@
-"""The workers that convert documents, as the configuration asks for them."""
+"""The workers that convert documents, as the configuration describes them."""
 
 import time
 from pathlib import Path

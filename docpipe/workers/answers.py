@@ -1,4 +1,4 @@
-"""The answers of a worker, with strict types: a hostile document may control the worker.
+"""The answers of a worker, in strict types, since a hostile document may control the worker.
 
 Any other answer is a `MisfitError`, and the failure of that one document.
 """

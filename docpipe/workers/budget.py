@@ -1,4 +1,4 @@
-"""How long all documents of one run may keep workers busy: files that only cost time do not cost days."""
+"""The budget of worker time for the documents of one run, so that files which only cost time cost no days."""
 
 import contextlib
 import time

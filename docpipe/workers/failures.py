@@ -1,4 +1,4 @@
-"""Why a try at a job ended: errors for the pool itself, and those that its callers get."""
+"""The reasons for which an attempt at a job ends, within the pool; callers get a `WorkerError`."""
 
 import errno
 import os

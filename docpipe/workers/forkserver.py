@@ -1,4 +1,4 @@
-"""The forkserver: `python -m docpipe.workers.forkserver ORDERS`. Imports once, then forks and kills workers.
+"""The forkserver, `python -m docpipe.workers.forkserver ORDERS`: imports once, then forks and kills workers.
 
 It runs nothing of a document, has one thread and no loop but the one below, so that a fork is always
 safe and nothing keeps it from killing. It leaves when its control socket closes.

@@ -1,4 +1,4 @@
-"""The main process's side of a forkserver and its workers: no threads, and nothing here blocks the loop."""
+"""The main process's handle of a forkserver and its workers: no threads, and it never blocks the loop."""
 
 import asyncio
 import contextlib

@@ -1,4 +1,4 @@
-"""Kinds of jobs: how the files of a job reach a worker and come back, and the sentences of its errors."""
+"""The kinds of jobs: how files reach a worker and come back, and the sentences for their errors."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What a worker may use at most, for good: neither it nor what it starts can raise a limit again.
+"""Irrevocable limits on what a worker and its children may use.
 
 Sources: setrlimit(2), capabilities(7), core(5), prctl(2); numbers are of <linux/prctl.h> and
 <linux/capability.h>.

@@ -1,4 +1,4 @@
-"""How many workers this machine, or the container around us, has room for."""
+"""The number of workers for which this machine, or its container, has room."""
 
 import os
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""The answer of a worker that unpacked something, with strict types, and the files that it left."""
+"""The answer of a worker that unpacked an archive, in strict types, and the files that it left."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Archives taken apart: in worker processes, or in this process for `--debug` and simulations."""
+"""Unpacks archives in worker processes, or in this process for `--debug` and simulations."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""Does the clock of a server jump forwards?"""
+"""Detects forward jumps of a server's clock."""
 
 from typing import Final
 
