@@ -50,6 +50,7 @@ _NOT_WESTERN: Final = re.compile(
     r"|\b[ñŠ]\b"
     r"|(?<![«\w])[¬«](?= ?(?:tab|cp|ml))|[ýðþÝÞ]|õ|ã(?![oes]|\b)|\w\w[ntcdgpz]ã\b"
     r"|ì(?=\w)|[a-z][¹³º¿](?=[a-z])"
+    r"|µ(?!g|mol|kat|l|L|m\b|M|s\b|U|V|A|Gy|Sv|R)\w|[šž](?=.*æ)|æ(?=.*[šž])"
     r"|ø(?=.*[ìèùò])|[ìèùò](?=.*ø)|(?<=\w)[ƒžŸ]",
     re.DOTALL,
 )
@@ -172,23 +173,69 @@ def _guess(data: bytes) -> str:
         return "utf-8"  # of which a few characters are damaged
     if is_ebcdic(sample):
         return "cp037"
-    answer = detect(sample, exclude_encodings=_UNLIKELY, compat_names=False, no_match_encoding="cp1252")
-    encoding = known(answer["encoding"]) or "cp1252"
+    return _framed(sample) or _statistical(sample, high)
+
+
+def _framed(sample: bytes) -> str:
+    """The code page of DOS of a text with frames, empty for other text."""
+    if not _FRAME.search(sample):
+        return ""
+    rest = sample.translate(None, _FRAME_BYTES)
+    page = western(rest, "cp437") or _detected(rest)[0]
+    return page if page.startswith(_DOS) and _RUNS.search(rest) else "cp437"
+
+
+def _statistical(sample: bytes, high: int) -> str:
+    """The encoding that statistics find, mended where they mistake it; `high` bytes are beyond ASCII."""
+    encoding, confidence = _detected(sample)
     reads_well = _decodes(sample, "cp1252") and not _NOT_WESTERN.search(sample.decode("cp1252"))
-    if reads_well and (high < _A_FEW or answer["confidence"] < _SURE or encoding in _WESTERN):
+    if reads_well and (high < _A_FEW or confidence < _SURE or encoding in _WESTERN):
         return "cp1252"
-    if page := _polish(sample, encoding) or western(sample, encoding):
+    if page := _twin(sample, encoding) or western(sample, encoding):
         return page
     if encoding in _WESTERN:
+        if _LATIN_9.search(sample.decode("iso8859-1")):
+            return "iso8859-15"
         return "cp1252" if _decodes(sample, "cp1252") or encoding == "ascii" else encoding
     return encoding
 
 
-def _polish(sample: bytes, encoding: str) -> str:
-    """The encoding of Polish that is taken for another of its family, empty for other text."""
-    return "cp1250" if encoding == "iso8859-2" and _POLISH.search(sample.decode(encoding)) else ""
+def _detected(sample: bytes) -> tuple[str, float]:
+    """The encoding that statistics find, and how sure they are; none that puts frames into words."""
+    out: tuple[str, ...] = ()
+    for _ in range(_MOST_GUESSES):
+        answer = detect(
+            sample, exclude_encodings=_UNLIKELY + out, compat_names=False, no_match_encoding="cp1252"
+        )
+        name = answer["encoding"] or ""
+        encoding = known(name) or "cp1252"
+        if not _FRAMED.search(sample.decode(encoding, "replace")):
+            break
+        out = (*out, name)
+    return encoding, answer["confidence"]
 
 
+def _twin(sample: bytes, encoding: str) -> str:
+    """The encoding of Windows for a text that is taken for its twin of ISO, empty for other text."""
+    twin = _TWINS.get(encoding, "")
+    polish = encoding == "iso8859-2" and _POLISH.search(sample.decode(encoding, "replace"))
+    return twin if twin and (polish or _MICRO.search(sample)) and _decodes(sample, twin) else ""
+
+
+_MOST_GUESSES: Final = 4
+_FRAMED: Final = re.compile(
+    r"[^\W\d_][\u2500-\u259f]+[^\W\d_]|[\u2550-\u256c][\u2580-\u259f]|[\u2580-\u259f](?:[\u2550-\u256c]|[^\W\d_])"
+)
+"""Lines and blocks of DOS between letters, and blocks beside lines."""
+_FRAME: Final = re.compile(rb"\xc4{6}|\xcd{6}")
+"""Lines of DOS; six of one letter are no word."""
+_FRAME_BYTES: Final = bytes(range(0xB3, 0xDB))
+_DOS: Final = ("cp437", "cp7", "cp8")
+_LATIN_9: Final = re.compile(r"[a-z]½[a-z]|[0-9] ?¤")
+"""Of a text in cp1252: what œ and € of Latin 9 look like."""
+_TWINS: Final = {"iso8859-2": "cp1250", "iso8859-7": "cp1253", "iso8859-5": "cp1251"}
+_MICRO: Final = re.compile(rb"[0-9] ?\xb5(?:g|l|L|mol|kat|U|s|m)\b")
+"""A micro sign of Windows behind a number and before a unit."""
 _A_FEW: Final = 3
 _POLISH: Final = re.compile("[łŁżŻęĘ].*[šŠ]|[šŠ].*[łŁżŻęĘ]", re.DOTALL)
 """Letters of Polish beside one that it does not have: in cp1250 that one is ą."""

@@ -245,3 +245,23 @@ def test_a_charset_that_lies_is_a_guess(tmp_path):
     """Bytes that are none in the declared charset are read by what they look like."""
     done, outputs = run(tmp_path, NOTES["ru"].encode("koi8-r"), declared="text/plain; charset=shift_jis")
     assert (outputs["text.md"].decode(), done["warnings"]) == (NOTES["ru"] + "\n", [GUESSED])
+
+
+@pytest.mark.parametrize(
+    ("encoding", "text"),
+    [
+        ("cp1250", "Pacjent: Łukasz Żółć, uczulenie na penicylinę, dawka 5 µg"),
+        ("cp1250", "Pacienta: Levotiroxină 25 µg zilnic, fără alergii, ţine"),
+        ("cp1250", "Bolnik: šećerna bolest, 75 µg dnevno"),
+        ("cp1253", "Ασθενής: λεβοθυροξίνη 100 µg ημερησίως"),
+        ("iso8859-2", "Pacient má ľavú ruku zlomenú, dávka 5 mg"),
+        ("iso8859-5", "Больной: аллергия на пенициллин, доза 5 мг"),
+        ("iso8859-15", "Prix 5 €, œdème du cœur"),
+        ("cp437", "│Dose│½ tab│\r\n└──────┴─────┘ 100 µg, 38.5°C"),
+        ("cp866", "║Больной║аллергия на пенициллин║\r\n╚═══════╩══════════════════════╝"),
+        ("cp437", "┌────────┐ Potassium 6.9"),
+    ],
+)
+def test_what_cannot_be_text_is_no_guess(encoding, text):
+    """A micro sign stays one before its unit, and no word has a frame or a fraction within it."""
+    assert decode(text.encode(encoding)).text == text
