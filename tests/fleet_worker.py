@@ -25,6 +25,9 @@ HOLD = os.environ.get("DOCPIPE_TEST_HOLD")
 HEARTBEAT_S = float(os.environ.get("DOCPIPE_TEST_HEARTBEAT_S", "20"))
 """After so long without a word of a worker its activities are others'."""
 
+WORTH_S = float(os.environ.get("DOCPIPE_TEST_WORTH_S", "3600"))
+"""Of a level of priority."""
+
 
 def copy(job: dict[str, Any]) -> dict[str, Any]:
     """Copy the document: the cheapest conversion that still has an output."""
@@ -61,7 +64,10 @@ async def main() -> None:
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     heartbeat = timedelta(seconds=HEARTBEAT_S)
-    with mock.patch("docpipe.fleet.flow.HEARTBEAT", heartbeat):
+    with (
+        mock.patch("docpipe.fleet.flow.HEARTBEAT", heartbeat),
+        mock.patch("docpipe.fleet.queues.PRIORITY_WORTH_S", WORTH_S),
+    ):
         async with working(load(None), converter=CONVERTER, inline=True) as worker:
             print(f"docpipe works as {worker.name}", flush=True)  # noqa: T201 -- whoever started it waits for that
             await stop.wait()

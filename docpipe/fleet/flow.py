@@ -14,8 +14,9 @@ import msgspec
 from msgspec.structs import replace
 from temporalio import workflow
 from temporalio.common import Priority, RetryPolicy
-from temporalio.exceptions import ActivityError, ApplicationError
+from temporalio.exceptions import ActivityError, ApplicationError, TimeoutType
 from temporalio.exceptions import CancelledError as ActivityCancelledError
+from temporalio.exceptions import TimeoutError as ActivityTimeoutError
 from temporalio.workflow import ActivityCancellationType
 
 from docpipe.checkpoints import Span, StoredStep
@@ -26,9 +27,17 @@ from docpipe.engine.restart import comes_before, failed, failure_in
 from docpipe.engine.runfiles import files_in
 from docpipe.engine.wait_history import MOST, WaitHistory
 from docpipe.errors import DocpipeError, RunError
-from docpipe.fleet.messages import Active, Answer, Call, Card, Doing, Ended, Standing, Start
+from docpipe.fleet.messages import Active, Answer, Beat, Call, Card, Doing, Ended, Standing, Start
 from docpipe.fleet.notices import notify_end
-from docpipe.fleet.queues import COMPUTE_S, NOTICES, OF_ACTIVITY, Queue, priority_key, task_queue
+from docpipe.fleet.queues import (
+    COMPUTE_S,
+    NOTICES,
+    OF_ACTIVITY,
+    Queue,
+    next_key_in,
+    priority_key,
+    task_queue,
+)
 from docpipe.model import Activity, Wait
 from docpipe.results.report import History
 
@@ -139,10 +148,13 @@ class TemporalRun:
         self.active[here] = Active(activity=activity, item=call.item, since=began)
         if activity not in self.start.begun:
             self.start.begun.append(activity)
+        in_line = began
         try:
-            while (answer := await self._tried(activity, call, began)).later is not None:
+            while (answer := await self._tried(activity, call, began, in_line)).later is not None:
                 call = replace(call, state=answer.state, tries=answer.attempts)
-                await self._slept(here, answer.wait, answer.later)
+                if answer.wait is not None:  # else it is still in line, and comes forward in it
+                    await self._slept(here, answer.wait, answer.later)
+                    in_line = _now()
         finally:
             del self.active[here]
         if self._lost:
@@ -159,23 +171,32 @@ class TemporalRun:
         waits.note(here[0], None, _now())
         self.start.waits, self.active[here] = waits.spans, active
 
-    async def _tried(self, activity: Activity, call: Call, began: float) -> Answer:
+    async def _tried(self, activity: Activity, call: Call, began: float, in_line: float) -> Answer:
         """One try; where the run is cancelled it is seen to its end, so that its effect is known.
+
+        Args:
+            activity: what is tried.
+            call: with what.
+            began: when the first try did.
+            in_line: since when it waits for a worker.
 
         Raises:
             CancelledError: if the run is cancelled.
             BrokenError: if docpipe itself failed.
         """
+        waited = _now() - in_line
+        forward = next_key_in(call.priority, activity, waited)
         doing = workflow.start_activity(
             activity.value,
             call,
             result_type=Answer,
             task_queue=_queue(self.start, OF_ACTIVITY[activity]),
+            schedule_to_start_timeout=None if forward is None else timedelta(seconds=forward),
             start_to_close_timeout=_LONGEST,
             heartbeat_timeout=HEARTBEAT,
             retry_policy=_RETRY,
             cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
-            priority=Priority(priority_key=priority_key(call.priority, activity)),
+            priority=Priority(priority_key=priority_key(call.priority, activity, waited)),
         )
         try:
             answer = cast("Answer", await asyncio.shield(doing))
@@ -184,7 +205,7 @@ class TemporalRun:
             await self._settled(activity, call, began, doing)
             raise
         except ActivityError as error:
-            answer = self._failed(error)
+            answer = self._failed(error, call)
         self._add_waits(answer.waits)
         if answer.broken is not None:
             self._remember(activity, call.item, began, answer)
@@ -200,13 +221,17 @@ class TemporalRun:
         except asyncio.CancelledError:  # it was not sent
             return
         except ActivityError as error:
-            answer = self._failed(error)
+            answer = self._failed(error, call)
         if answer.result is not None:
             self._remember(activity, call.item, began, answer)
 
-    def _failed(self, error: ActivityError) -> Answer:
+    def _failed(self, error: ActivityError, call: Call) -> Answer:
         """What a failure means."""
         cause = error.cause
+        if isinstance(cause, ActivityTimeoutError) and cause.type is TimeoutType.SCHEDULE_TO_START:
+            kept = [msgspec.convert(details, Beat) for details in cause.last_heartbeat_details]
+            state = kept[0].state if kept else call.state  # of a try that was lost with its worker
+            return Answer(later=_now(), state=state, attempts=call.tries + len(kept))
         if isinstance(cause, ActivityCancelledError):
             return Answer()
         if not isinstance(cause, ApplicationError):

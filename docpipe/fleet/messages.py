@@ -69,7 +69,7 @@ class Answer(Struct, frozen=True, kw_only=True, omit_defaults=True):
     later: float | None = None
     """Nothing is to be done before then; the workflow waits."""
     wait: Wait | None = None
-    """What for."""
+    """What for; None where no worker had it yet, and it is to come forward in line."""
     state: State | None = None
     """What the next try is given then."""
     broken: str | None = None

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from docpipe.model import Activity
+from docpipe.model import PRIORITY_WORTH_S, Activity
 
 PIPELINE: Final = 1
 """Changes with each change of the pipeline after which old histories could not be replayed. Runs stay with
@@ -27,8 +27,6 @@ class Queue(StrEnum):
 
 _TASKS: Final = 100
 _BEGINNING: Final = 8
-_USUAL: Final = 3
-_URGENT: Final = 5
 DOWNLOADS: Final = "downloads"
 NOTICES: Final = "notices"
 """Notifications have a queue of their own, so that an outage of their receiver delays nothing else."""
@@ -45,6 +43,10 @@ OF_ACTIVITY: Final = {
     Activity.REPORT: Queue.TRACKER,
     Activity.APPEND_REPORT: Queue.TRACKER,
 }
+_LEVELS: Final = (0, 1, 5)
+"""docpipe's priorities from which on Temporal's key is smaller by one: it has five, and docpipe nineteen."""
+_LEAST: Final = 4
+"""The key of priorities below all of these."""
 FURTHER: Final = {Activity.GET_PATIENT: 1, Activity.CREATE_TASK: 0, Activity.SEARCH: -1}
 """Added to the key of a priority, smaller first: hardly any run is begun that cannot search soon."""
 
@@ -90,7 +92,25 @@ def run_queue(prefix: str, pipeline: int = PIPELINE) -> str:
     return f"{prefix}-runs-{pipeline}"
 
 
-def priority_key(priority: int, activity: Activity) -> int:
-    """Temporal's priority of a task, 1 to 5, smaller first, from docpipe's 0 to 9."""
-    level = _USUAL - (priority > 0) - (priority >= _URGENT)
+def priority_key(priority: float, activity: Activity, waited: float = 0.0) -> int:
+    """Temporal's priority of a task, 1 to 5, smaller first, from docpipe's -9 to 9.
+
+    Temporal gives a task to nobody while there is one of a smaller key. So that no run starves, one that has
+    waited in line counts as of a higher priority, by the rule of all lines.
+
+    Args:
+        priority: of the run.
+        activity: of the task.
+        waited: seconds for which it has been in line.
+    """
+    level = _LEAST - sum(priority + waited / PRIORITY_WORTH_S >= least for least in _LEVELS)
     return min(5, max(1, level + FURTHER.get(activity, 0)))
+
+
+def next_key_in(priority: int, activity: Activity, waited: float) -> float | None:
+    """Seconds until a task that waits in line has a smaller key; None where it has the smallest."""
+    key = priority_key(priority, activity, waited)
+    for least in _LEVELS:
+        if priority_key(least, activity) < key:
+            return max(1.0, (least - priority) * PRIORITY_WORTH_S - waited)
+    return None
