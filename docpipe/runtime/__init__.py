@@ -1,1 +1,1 @@
-"""The environment of a process: state folder, logs, activity log, retention. Imports `checkpoints` and below."""
+"""A process and its surroundings: state folder, logs, retention. Imports `checkpoints` and below."""
