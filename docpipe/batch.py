@@ -195,17 +195,36 @@ class BatchConverter:
         entries = await self._taken(files, folder)
         siblings = folder / "siblings.json"
         siblings.write_text(json.dumps([entry["path"] for entry in entries if entry["file"]]), "utf-8")
+        files: list[list[tuple[_Document, str]]] = []
+        of_path: dict[str, list[tuple[_Document, str]]] = {}
+        for entry in entries:
+            name, parent = entry["path"], entry["parent"]
+            if parent is None:
+                files.append([])
+            of_path[name] = files[-1] if parent is None else of_path[parent]
+            if entry["outcome"] is not None:
+                same = entry["duplicate_of"] and f"The same bytes as {entry['duplicate_of']}."
+                self._done(Result(name, Outcome(entry["outcome"]), entry["reason"] or same))
+            else:
+                path = folder / entry["file"]
+                document = _Document(path, name, None, str(siblings), given=parent is None)
+                of_path[name].append((document, entry["sha256"]))
         async with asyncio.TaskGroup() as group:
-            for entry in entries:
-                name = entry["path"]
-                if entry["outcome"] is not None:
-                    same = entry["duplicate_of"] and f"The same bytes as {entry['duplicate_of']}."
-                    self._done(Result(name, Outcome(entry["outcome"]), entry["reason"] or same))
-                else:
-                    path = folder / entry["file"]
-                    document = _Document(path, name, None, str(siblings), given=entry["parent"] is None)
-                    group.create_task(self._one(document, entry["sha256"]))
+            for number, documents in enumerate(files, 1):
+                group.create_task(self._file(documents, Ticket(f"file {number}")))
         await asyncio.to_thread(shutil.rmtree, folder)
+
+    async def _file(self, documents: Collection[tuple[_Document, str]], ticket: Ticket) -> None:
+        """The documents of one file that was given, which share workers, turns and a budget with no other's.
+
+        Nothing is known of whose the files are, so they are taken for as many patients'.
+        """
+        try:
+            async with asyncio.TaskGroup() as group:
+                for document, sha256 in documents:
+                    group.create_task(self._one(document, sha256, ticket))
+        finally:
+            self._workers.forget(ticket.run_id)
 
     async def _taken(self, files: Mapping[str, Path], folder: Path) -> list[Entry]:
         """The files with those of archives among them; each `file` is relative to the folder."""
@@ -228,7 +247,7 @@ class BatchConverter:
         folder.mkdir(mode=0o700)
         return folder
 
-    async def _one(self, document: _Document, sha256: str) -> None:
+    async def _one(self, document: _Document, sha256: str, ticket: Ticket) -> None:
         """One document, then the documents in it."""
         if self._shelf and (kept := self._shelf.unchanged(document, sha256)):
             for result in kept:
@@ -246,7 +265,7 @@ class BatchConverter:
         }
         try:
             async with self._places:
-                answer = await self._answer(job)
+                answer = await self._answer(job, ticket)
         except WorkerError as error:
             await asyncio.to_thread(shutil.rmtree, folder)
             self._done(Result(document.name, Outcome.FAILED, str(error), escaped=True))
@@ -263,17 +282,17 @@ class BatchConverter:
         else:
             await asyncio.to_thread(shutil.rmtree, folder)
         self._done(result)
-        await self._embedded(document, sha256, parts)
+        await self._embedded(document, sha256, parts, ticket)
 
-    async def _answer(self, job: dict[str, Any]) -> Answer:
+    async def _answer(self, job: dict[str, Any], ticket: Ticket) -> Answer:
         """A worker's answer; where this machine cannot start another process, that is waited out."""
         while True:
             try:
-                return await self._workers.ask(job, Ticket())
+                return await self._workers.ask(job, ticket)
             except OSError as error:
                 if (trouble := trouble_of(error)) is None or trouble.kind is WaitKind.DISK:
                     raise
-            await wait_out(trouble, Ticket(), "folder", time.time)
+            await wait_out(trouble, ticket, "folder", time.time)
 
     async def _parts(self, done: dict[str, Any], folder: Path) -> list[tuple[Path, dict[str, Any]]]:
         """The documents that were found in one, moved out of its folder."""
@@ -284,14 +303,18 @@ class BatchConverter:
         return [(beside / Path(part["file"]).name, part) for part in done["embedded"]]
 
     async def _embedded(
-        self, document: _Document, sha256: str, parts: Collection[tuple[Path, dict[str, Any]]]
+        self,
+        document: _Document,
+        sha256: str,
+        parts: Collection[tuple[Path, dict[str, Any]]],
+        ticket: Ticket,
     ) -> None:
         for path, part in parts:
             inner = document.part(part["name"], sha256, path, part["declared"])
             if (left_out := _left_out(inner, part["sha256"])) is not None:
                 self._done(left_out)
             else:
-                await self._one(inner, part["sha256"])
+                await self._one(inner, part["sha256"], ticket)
 
 
 def _left_out(part: _Document, sha256: str) -> Result | None:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from docpipe.batch import BatchConverter, OutputFolder, Result
 from docpipe.convert.document import __version__
 from docpipe.model import Ticket
 from docpipe.workers.answers import Answer
+from docpipe.workers.unpacking import UnpackingHere
 
 
 def _digest(data: bytes) -> str:
@@ -26,10 +28,13 @@ class _Workers:
 
     def __init__(self) -> None:
         self.asked: list[str] = []
+        self.runs: dict[str, str] = {}
+        self.forgotten: list[str] = []
         self.version = __version__
 
     async def ask(self, job: Mapping[str, Any], ticket: Ticket) -> Answer:
         self.asked.append(str(job["name"]))
+        self.runs[str(job["name"])] = ticket.run_id
         text = Path(job["path"]).read_text("utf-8")
         parts = json.loads(text)["parts"] if text.startswith("{") else {}
         folder = Path(job["folder"])
@@ -58,6 +63,10 @@ class _Workers:
             "embedded": embedded,
         }
         return Answer(value=value, seconds=0.1, peak=1)
+
+
+    def forget(self, run_id: str) -> None:
+        self.forgotten.append(run_id)
 
 
 class _Unpacker:
@@ -177,3 +186,31 @@ async def test_metadata_without_digests_of_parts_is_not_trusted(twice: _Twice) -
     (folder / "metadata.json").write_text(json.dumps(metadata), "utf-8")
     await twice.convert()
     assert "letter.txt" in twice.workers.asked
+
+
+async def test_each_file_counts_as_a_patient_of_its_own(tmp_path: Path) -> None:
+    """Nobody knows whose they are: they share no worker, no turn and no budget; what is in one is with it."""
+    paths = {}
+    for name, text in (("a.txt", json.dumps({"parts": {"001": "inner"}})), ("b.txt", "b"), ("c.zip", "")):
+        paths[name] = tmp_path / name
+        paths[name].write_text(text)
+    with zipfile.ZipFile(paths["c.zip"], "w") as archive:
+        archive.writestr("one.txt", "one")
+        archive.writestr("two.txt", "two")
+    workers, work = _Workers(), tmp_path / "work"
+    work.mkdir()
+    hand = BatchConverter(
+        workers,  # type: ignore[arg-type]  # a double
+        UnpackingHere(),
+        work,
+        shelf=None,
+        done=lambda _: None,
+        job={},
+        at_once=2,
+    )
+    await hand.convert(paths)
+    runs = workers.runs
+    assert runs["a.txt"] == runs["a.txt/001"]
+    assert runs["c.zip/one.txt"] == runs["c.zip/two.txt"]
+    assert len(set(runs.values())) == 3
+    assert sorted(workers.forgotten) == sorted(set(runs.values()))
