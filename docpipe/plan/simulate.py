@@ -13,7 +13,7 @@ import structlog
 
 from docpipe.checkpoints import StoredStep
 from docpipe.engine.engine import Change, Engine
-from docpipe.gates.line import SharedSlots, Slots
+from docpipe.gates.line import Slots
 from docpipe.http.credentials import NONE
 from docpipe.model import Activity, Clock, RunIds, RunState
 from docpipe.plan.activities import PlannedActivities
@@ -26,6 +26,7 @@ from docpipe.sources.docex.exchange import DocumentExchange
 from docpipe.sources.docex.owners import Owners
 from docpipe.tasks.tracker import TaskTracker
 from docpipe.wiring.gates import open_gates
+from docpipe.workers.turns import Turns
 
 _MANY: Final = 500
 _BUNDLES: Final = 8
@@ -91,7 +92,7 @@ async def _activities(
         TaskTracker(http, tracker, gates.tracker, clock, NONE),
         gates.archives(ARCHIVES),
         downloads=Slots(docex.max_downloads, clock),
-        workers=SharedSlots(setup.workers, clock),
+        workers=Turns(setup.workers, clock, timer=world.now),
         disk=Slots(setup.threads, clock),
         bundles=min(_BUNDLES, setup.workers) if setup.patients > _MANY else None,
     )

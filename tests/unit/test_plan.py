@@ -61,6 +61,14 @@ def test_conversion_paces_it() -> None:
     assert more.course.done_s == pytest.approx(20 * 2 * 10 / 4 + 5, abs=5)
 
 
+def test_patients_take_turns_of_two_seconds_at_the_workers() -> None:
+    """As in the real pool: of four documents of 1 s each the first patient's are done after six, not seven."""
+    mix = Mix(search_s=(10.0, 10.0), documents=(4.0, 4.0), convert_s=(1.0, 1.0))
+    trace = simulate(setup(2, config=docex(search_rate=None), workers=1, mix=mix, report_s=0.0))
+    first, second = trace.ended
+    assert second - first == pytest.approx(2.0, abs=0.5)
+
+
 def test_nothing_holds_it_up_but_the_exchange() -> None:
     """Without quotas a forecast is as long as the search and what follows it."""
     mix = replace(MIX, search_s=(600.0, 600.0))
