@@ -25,6 +25,7 @@ _IN_CI = bool(os.environ.get("CI"))
 _SLOW = [hypothesis.HealthCheck.too_slow, hypothesis.HealthCheck.function_scoped_fixture]
 hypothesis.settings.register_profile("dev", deadline=None, suppress_health_check=_SLOW, print_blob=True)
 hypothesis.settings.register_profile("ci", hypothesis.settings.get_profile("dev"), derandomize=True)
+hypothesis.settings.register_profile("inner", hypothesis.settings.get_profile("dev"), max_examples=25)
 hypothesis.settings.load_profile("ci" if _IN_CI else "dev")
 
 
@@ -63,16 +64,27 @@ _SLOW_PLACES = (
 )
 _LONGEST = ("acceptance/test_image.py", "acceptance/test_container.py", "acceptance/test_fifty_patients.py")
 """Minutes each: they begin first, so that no worker is left alone with one at the end."""
-_QUICK_PLACES = ("acceptance/test_first_try.py",)
+_QUICK_PLACES = ("acceptance/test_first_try.py::test_a_patient_from_database_to_report",)
 """What shows that an installation works belongs to the inner loop, although it stands among the slow."""
+_INNER_LOOP = "not slow"
+"""The default of `-m`, as pyproject.toml has it."""
+
+
+def _load_profile(name: str) -> None:
+    hypothesis.settings.load_profile(name)
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Run slow tests of a file that is named; let Ctrl-C work where a script's background ignores it."""
+    """Run slow tests of a file that is named; let Ctrl-C work where a script's background ignores it.
+
+    Properties have a quarter of their examples in the inner loop.
+    """
     given = [str(arg) for arg in config.invocation_params.args]
     named = any(Path(arg.partition("::")[0]).is_file() for arg in config.args)
     if named and not any(arg.startswith("-m") for arg in given):  # so does each worker, by the same arguments
         config.option.markexpr = ""
+    if config.option.markexpr == _INNER_LOOP and not _IN_CI:
+        _load_profile("inner")
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # processes of tests would inherit that
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
