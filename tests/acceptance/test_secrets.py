@@ -57,7 +57,7 @@ def cores() -> Iterator[None]:
     resource.setrlimit(resource.RLIMIT_CORE, (soft, hard))
 
 
-def shown_by_processes(main: int) -> None:
+def memory_and_arguments_of(main: int) -> None:
     """No secret is on a command line or in a worker's environment, and no core can be dumped."""
     pids = family(main)
     assert len(pids) >= 3  # itself, the forkserver, a worker
@@ -91,7 +91,7 @@ async def served(box: Box, running: fakes.Running) -> Ended:
     async with serving(box) as service:
         reported = await asked(service, "P123", "'state': 'completed")
         if sys.platform == "linux":
-            shown_by_processes(service.process.pid)
+            memory_and_arguments_of(service.process.pid)
         running.add_fault("docex.* 503")
         reported += await asked(service, "P124", "'outage'")
         running.tracker.use_token(CANARIES["next"])

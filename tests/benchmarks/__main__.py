@@ -27,7 +27,7 @@ from tests.benchmarks.archives import archives
 from tests.benchmarks.chart import chart
 from tests.benchmarks.checkpoints import checkpoints
 from tests.benchmarks.conversion import conversion
-from tests.benchmarks.figures import Benchmark, machine, read, shown, written
+from tests.benchmarks.figures import Benchmark, machine, read, table, written
 from tests.benchmarks.fleet import fleet, large
 from tests.benchmarks.growth import growth
 from tests.benchmarks.makespan import makespan
@@ -81,7 +81,7 @@ def main() -> int:
         print(f"{name} ...", file=sys.stderr, flush=True)
         rows += _apart(name)
     print("  ".join(f"{word} {value}" for word, value in here.items()))
-    print(shown(rows, before))
+    print(table(rows, before))
     if args.json:
         args.json.write_text(json.dumps({"machine": here, "figures": rows}, indent=1))
     return int(any(row["met"] is False for row in rows))

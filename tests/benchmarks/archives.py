@@ -36,7 +36,7 @@ from docpipe.model import Json, Ticket
 from docpipe.results.search import ArchiveLink
 from docpipe.sources.docex.download import Downloader
 from docpipe.workers.unpacking import make_unpacker
-from tests.benchmarks.figures import DISK, ROOT, Figure, cpu, machine, shown, written
+from tests.benchmarks.figures import DISK, ROOT, Figure, cpu, machine, table, written
 from tests.steps import MemoryStep
 
 GIB = 2.0
@@ -202,7 +202,7 @@ def main() -> None:
         print(json.dumps(asyncio.run(_retrieved(args.retrieve, args.facts, args.folder))))
     else:
         print("  ".join(f"{word} {value}" for word, value in machine().items()))
-        print(shown(written({"archives": archives(args.gib)})))
+        print(table(written({"archives": archives(args.gib)})))
 
 
 if __name__ == "__main__":

@@ -77,7 +77,7 @@ def written(figures: dict[str, list[Figure]]) -> list[dict[str, Any]]:
     ]
 
 
-def shown(rows: Sequence[dict[str, Any]], before: Iterable[dict[str, Any]] = ()) -> str:
+def table(rows: Sequence[dict[str, Any]], before: Iterable[dict[str, Any]] = ()) -> str:
     """The table; with what an earlier run found, what has changed since."""
     was = {(row["benchmark"], row["name"]): row["value"] for row in before}
     head = ["", "", "", "yardstick", "", "ratio", "goal", ""]

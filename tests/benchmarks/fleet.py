@@ -21,7 +21,7 @@ import aiohttp
 from docpipe.fleet.client import FleetRuns
 from docpipe.fleet.views import FleetRun
 from docpipe.model import RunState
-from tests.benchmarks.figures import Figure, shown, written
+from tests.benchmarks.figures import Figure, table, written
 from tests.benchmarks.fleet_losses import losses
 from tests.fleet_support import BareWorker, Machines, machines
 from tests.memory import folder as memory_folder
@@ -246,4 +246,4 @@ if __name__ == "__main__":
         "losses": losses,
     }
     name, *numbers = sys.argv[1:]
-    print(shown(written({"fleet": asyncio.run(works[name](*map(int, numbers)))})))
+    print(table(written({"fleet": asyncio.run(works[name](*map(int, numbers)))})))

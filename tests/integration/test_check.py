@@ -84,7 +84,7 @@ class Kept:
     def scene(self, *, beside: bool = False) -> Scene:
         return Scene(self.state, open_storage(self.config), beside=beside)
 
-    async def found(self, *, beside: bool = False) -> list[Finding]:
+    async def findings(self, *, beside: bool = False) -> list[Finding]:
         return [finding async for finding in findings(self.scene(beside=beside))]
 
     @contextlib.asynccontextmanager
@@ -137,7 +137,7 @@ async def test_what_is_sound(kept: Kept) -> None:
     assert [finding async for finding in findings(scene)] == []
     assert (scene.counts["documents"], scene.counts["patients"], scene.counts["runs"]) == (3, 1, 1)
     assert scene.counts["log lines"] > 20
-    assert await Kept(kept.config, "").found(beside=True) == []
+    assert await Kept(kept.config, "").findings(beside=True) == []
 
 
 def no_output(kept: Kept) -> None:
@@ -206,15 +206,15 @@ async def test_what_can_be_mended(
     """Each damage is found and mended, and everything is as it was before."""
     before = kept.content()
     damage(kept)
-    found = await kept.found()
-    assert len(found) == len(problems)
-    for finding, problem in zip(found, problems, strict=True):
+    findings = await kept.findings()
+    assert len(findings) == len(problems)
+    for finding, problem in zip(findings, problems, strict=True):
         assert problem in finding.problem
         assert "--repair" in finding.cure
         assert finding.wrong
-    assert await kept.found(beside=True) or damage is half_written
+    assert await kept.findings(beside=True) or damage is half_written
     assert await kept.repaired() == done
-    assert await kept.found() == []
+    assert await kept.findings() == []
     assert kept.content() == before
     assert not list((kept.state / "spool").iterdir())
 
@@ -223,14 +223,14 @@ async def test_what_is_lost(kept: Kept) -> None:
     """An original that is gone is reported with the run to retry, and that fetches it again."""
     before = kept.content()
     (kept.letter / "original.txt").write_bytes(b"Letter: ALL is well.\n")
-    (finding,) = await kept.found()
+    (finding,) = await kept.findings()
     assert "other bytes than were stored" in finding.problem
     assert f"docpipe retry {kept.run_id} --from DocEx_DownloadAndExtract" in finding.cure
     assert await kept.repaired() == ["permanently lost here"]
     async with kept.opened() as docpipe:
         await docpipe.engine.retry(kept.run_id, "DocEx_DownloadAndExtract")
         await docpipe.engine.wait()
-    assert await kept.found() == []
+    assert await kept.findings() == []
     assert {name: data for name, data in kept.content().items() if "metadata" not in name} == {
         name: data for name, data in before.items() if "metadata" not in name
     }
@@ -242,17 +242,17 @@ async def test_a_manifest_that_is_lost(kept: Kept, spoil: Callable[[Path], Any])
     spoil(kept.patient / "runs" / kept.run_id / "manifest.json")
     (kept.letter / "text.md").unlink()
     (kept.part / "original.txt").unlink()
-    found = await kept.found()
+    findings = await kept.findings()
     assert {f"docpipe retry {kept.run_id} --from GenerateReport"} == {
-        finding.cure for finding in found if "manifest" in finding.problem
+        finding.cure for finding in findings if "manifest" in finding.problem
     }
-    assert [finding for finding in found if "text.md" in finding.problem]
-    assert [finding for finding in found if "original.txt" in finding.problem]
+    assert [finding for finding in findings if "text.md" in finding.problem]
+    assert [finding for finding in findings if "original.txt" in finding.problem]
     async with kept.opened() as docpipe:
         await docpipe.engine.retry(kept.run_id, "GenerateReport")
         await docpipe.engine.wait()
     assert await kept.repaired() == ["converted again"] * 2
-    assert await kept.found() == []
+    assert await kept.findings() == []
 
 
 async def test_a_document_that_was_converted_later(kept: Kept) -> None:
@@ -261,7 +261,7 @@ async def test_a_document_that_was_converted_later(kept: Kept) -> None:
     (kept.letter / "original.txt").rename(kept.letter / "original.rtf")
     body["files"]["original.rtf"] = body["files"].pop("original.txt")
     (kept.letter / "metadata.json").write_text(json.dumps(body | {"original": "original.rtf"}), "utf-8")
-    assert await kept.found() == []
+    assert await kept.findings() == []
 
 
 async def test_runs_that_are_not_finished(kept: Kept) -> None:
@@ -272,7 +272,7 @@ async def test_runs_that_are_not_finished(kept: Kept) -> None:
     async with open_database(kept.state, virtual.wall_clock) as store:
         await store.create_runs({"S00000": "01MCC5RM00V3RS3DTR98H6BCFN"}, 0)
         for beside in (False, True):
-            (note,) = await kept.found(beside=beside)
+            (note,) = await kept.findings(beside=beside)
             assert not note.wrong
             assert "01MCC5RM00V3RS3DTR98H6BCFN is not finished" in note.problem
 
@@ -282,10 +282,10 @@ async def test_logs_and_the_database(kept: Kept) -> None:
     log = kept.state / "activity_log.csv"
     lines = log.read_text("utf-8").splitlines(keepends=True)
     log.write_text("".join([*lines[:3], "what is this\n", *lines[3:], "2026-01-01T00:0"]), "utf-8")
-    bad, torn = await kept.found()
+    bad, torn = await kept.findings()
     assert ("line 4" in bad.problem, bad.wrong) == (True, True)
     assert ("incomplete" in torn.problem, torn.wrong) == (True, False)
-    assert [finding.problem for finding in await kept.found(beside=True)] == [bad.problem]
+    assert [finding.problem for finding in await kept.findings(beside=True)] == [bad.problem]
     log.write_text("".join(lines), "utf-8")
 
     path = kept.state / "checkpoints.db"
@@ -295,9 +295,9 @@ async def test_logs_and_the_database(kept: Kept) -> None:
     data = bytearray(path.read_bytes())
     data[-4096 * (pages - 3) :] = b"\xff" * (4096 * (pages - 3))
     path.write_bytes(data)
-    found = await kept.found()
-    assert {finding.check for finding in found} == {"database"}
-    assert "put a backup in its place" in found[0].cure
+    findings = await kept.findings()
+    assert {finding.check for finding in findings} == {"database"}
+    assert "put a backup in its place" in findings[0].cure
 
 
 async def test_a_folder_that_is_not_there(tmp_path: Path) -> None:

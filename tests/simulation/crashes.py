@@ -361,7 +361,7 @@ def every_point(folder: Path) -> tuple[list[list[str]], list[Failure]]:
     return recoveries, failures
 
 
-def _say(what: object) -> None:
+def _print(what: object) -> None:
     print(what, flush=True)  # noqa: T201 -- printing is what a command does
 
 
@@ -382,7 +382,7 @@ def main() -> int:
     began = time.monotonic()
     with stage(("P1",)) as folder, prepared():
         recoveries, failures = every_point(folder)
-        _say(f"{len(recoveries)} points in {time.monotonic() - began:.1f} s, {len(failures)} failures")
+        _print(f"{len(recoveries)} points in {time.monotonic() - began:.1f} s, {len(failures)} failures")
         if args.pairs:
             pairs = [(i, j) for i, points in enumerate(recoveries, 1) for j in range(1, len(points) + 1)]
             began = time.monotonic()
@@ -390,12 +390,12 @@ def main() -> int:
                 results = tried(Plan(kills=pair, gaps=(0.3 * (number % 3), 0.4 * (number % 2))), folder)
                 if isinstance(results, Failure):
                     failures.append(results)
-                    _say(results)
+                    _print(results)
                 if number % 5000 == 0:
-                    _say(f"{number} of {len(pairs)} pairs in {time.monotonic() - began:.0f} s")
-            _say(f"{len(pairs[args.first :: args.every])} pairs in {time.monotonic() - began:.0f} s")
+                    _print(f"{number} of {len(pairs)} pairs in {time.monotonic() - began:.0f} s")
+            _print(f"{len(pairs[args.first :: args.every])} pairs in {time.monotonic() - began:.0f} s")
     for failure in failures:
-        _say(failure)
+        _print(failure)
     return 1 if failures else 0
 
 

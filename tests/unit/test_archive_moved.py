@@ -17,7 +17,7 @@ from tests.steps import MemoryStep
 from tests.unit.test_http_downloads import BODY, Origins, whole
 
 pytestmark = pytest.mark.virtual
-FOUND = {"size": len(BODY), "sha256": hashlib.sha256(BODY).hexdigest()}
+FACTS = {"size": len(BODY), "sha256": hashlib.sha256(BODY).hexdigest()}
 
 
 class EnoughError(Exception):
@@ -48,15 +48,15 @@ async def test_the_exchange_is_asked_where_it_is_now(tmp_path, forgets):
 
     async def fresh_link():
         asked.append(1)
-        return links.pop() if links else ArchiveLink(url=f"{files.url}/a.zip", **FOUND)
+        return links.pop() if links else ArchiveLink(url=f"{files.url}/a.zip", **FACTS)
 
     asked = []
     async with Server(whole) as files, Http() as http:
         path = tmp_path / "archive.zip"
         work = downloader(http, "http://127.0.0.1:9").fetch(
-            MemoryStep(), ArchiveLink(url=nowhere(), **FOUND), path, fresh_link
+            MemoryStep(), ArchiveLink(url=nowhere(), **FACTS), path, fresh_link
         )
-        assert asdict(await work) == FOUND
+        assert asdict(await work) == FACTS
     assert len(asked) == (3 if forgets else 1)
     assert path.read_bytes() == BODY
 
@@ -79,5 +79,5 @@ async def test_a_link_at_the_exchange_itself_is_kept(tmp_path):
         work = replace(downloader(http, gone.removesuffix("/a.zip")), gate_of=gate_of)
         with pytest.raises(EnoughError):
             await work.fetch(
-                MemoryStep(), ArchiveLink(url="/a.zip", **FOUND), tmp_path / "archive.zip", fresh_link
+                MemoryStep(), ArchiveLink(url="/a.zip", **FACTS), tmp_path / "archive.zip", fresh_link
             )

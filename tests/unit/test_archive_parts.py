@@ -28,7 +28,7 @@ from tests.unit.test_http_downloads import Origins
 pytestmark = pytest.mark.virtual
 BODY = bytes(range(256)) * 6000 + b"not a whole block"
 HALF = 2**20 + 100_003
-FOUND = {"size": len(BODY), "sha256": hashlib.sha256(BODY).hexdigest()}
+FACTS = {"size": len(BODY), "sha256": hashlib.sha256(BODY).hexdigest()}
 LYING = {
     "another start": {"Content-Range": f"bytes {HALF - 1}-{len(BODY) - 2}/{len(BODY)}"},
     "no range": {},
@@ -52,7 +52,7 @@ async def no_link():
     raise AssertionError("no link is asked for")
 
 
-async def downloaded(behave, path, fresh_link=no_link, archive=FOUND):
+async def downloaded(behave, path, fresh_link=no_link, archive=FACTS):
     """The result of a download, and the headers of each request."""
     async with Server(behave) as server, Http() as http:
         link = ArchiveLink(url=f"{server.url}/a.zip", **archive)
@@ -73,7 +73,7 @@ async def test_what_came_before_a_break_is_kept_to_the_byte(tmp_path, sent):
 
     seen = []
     actual, requests = await downloaded(behave, tmp_path / "a.zip")
-    assert actual == FOUND
+    assert actual == FACTS
     assert [headers.get("Range") for headers in requests] == [None, f"bytes={sent}-"]
     assert (tmp_path / "a.zip").read_bytes() == BODY
 
@@ -124,8 +124,8 @@ async def test_a_part_that_is_not_the_rest_is_discarded(tmp_path, lie, known):
         return await broken_at(request, HALF)
 
     seen = []
-    actual, requests = await downloaded(behave, tmp_path / "a.zip", archive=FOUND if known else {})
-    assert actual == FOUND
+    actual, requests = await downloaded(behave, tmp_path / "a.zip", archive=FACTS if known else {})
+    assert actual == FACTS
     assert [headers.get("Range") for headers in requests] == [None, f"bytes={HALF}-", None]
     assert (tmp_path / "a.zip").read_bytes() == BODY
 
@@ -142,7 +142,7 @@ async def test_a_part_that_nobody_asked_for_is_discarded(tmp_path, whole_size):
 
     seen, turns = [], 2
     actual, requests = await downloaded(behave, tmp_path / "a.zip", archive={})
-    assert (actual, len(requests)) == (FOUND, 2)
+    assert (actual, len(requests)) == (FACTS, 2)
     (tmp_path / "a.zip").unlink()
     seen, turns = [], 0
     with pytest.raises(ArchiveError):
@@ -166,7 +166,7 @@ async def test_a_part_without_an_etag_keeps_the_one_it_was_asked_by(tmp_path):
         return response if until is None else None
 
     actual, requests = await downloaded(behave, tmp_path / "a.zip")
-    assert actual == FOUND
+    assert actual == FACTS
     assert [headers.get("Range") for headers in requests] == [None, f"bytes={HALF}-", f"bytes={HALF + 5}-"]
 
 
@@ -221,11 +221,11 @@ async def test_a_link_that_is_refused_gives_way_to_a_fresh_one(tmp_path, status)
 
     async def fresh_link():
         asked.append(1)
-        return ArchiveLink(url="/a.zip?fresh" if len(asked) == good else "/a.zip", **FOUND)
+        return ArchiveLink(url="/a.zip?fresh" if len(asked) == good else "/a.zip", **FACTS)
 
     asked, good = [], TRIES_LINK
     actual, _ = await downloaded(behave, tmp_path / "a.zip", fresh_link)
-    assert (actual, len(asked)) == (FOUND, TRIES_LINK)
+    assert (actual, len(asked)) == (FACTS, TRIES_LINK)
     (tmp_path / "a.zip").unlink()
     asked, good = [], 0
     with pytest.raises(ArchiveError, match=str(status)):
@@ -247,7 +247,7 @@ async def test_an_archive_that_comes_encoded_is_decoded(tmp_path, encoding):
 
     asked = []
     actual, _ = await downloaded(behave, tmp_path / "a.zip")
-    assert actual == FOUND
+    assert actual == FACTS
     assert (tmp_path / "a.zip").read_bytes() == BODY
     assert asked == [None, None]
 

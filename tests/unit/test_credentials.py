@@ -23,11 +23,11 @@ class Guarded:
 
     def __init__(self, good):
         self.good = good
-        self.shown = []
+        self.sent = []
 
     async def __call__(self, request):
         token = request.headers.get("Authorization", "").removeprefix("Bearer ")
-        self.shown.append(token)
+        self.sent.append(token)
         if token != self.good:
             return web.json_response({}, status=401)
         return web.Response(body=b"PK") if request.path == "/archive" else web.json_response({"ok": True})
@@ -50,7 +50,7 @@ async def test_a_rotated_token_is_read_anew(tmp_path, method):
         assert answer.ok
         assert process.quota.view().used == 2
         assert (await process.call(server.url, credentials=credentials)).ok
-    assert guarded.shown == ["old", "new", "new"]
+    assert guarded.sent == ["old", "new", "new"]
     assert {"event": "token_renewed", "log_level": "info", "key": "docex.token"} in logs
 
 
@@ -61,7 +61,7 @@ async def test_a_second_refusal_is_final(tmp_path):
     (tmp_path / "token").write_text("new")
     async with Server(guarded) as server, Process(FAST) as process:
         assert (await process.call(server.url, credentials=credentials)).status == 401
-    assert guarded.shown == ["old", "new"]
+    assert guarded.sent == ["old", "new"]
 
 
 @pytest.mark.parametrize("now", ["old", "", "has space", None])
@@ -73,7 +73,7 @@ async def test_without_another_token_nothing_is_tried(tmp_path, now):
     async with Server(guarded) as server, Process(FAST) as process:
         with structlog.testing.capture_logs() as logs:
             assert (await process.call(server.url, credentials=credentials)).status == 401
-    assert guarded.shown == ["old"]
+    assert guarded.sent == ["old"]
     assert ("token_not_read" in [entry["event"] for entry in logs]) == (now != "old")
 
 
@@ -83,7 +83,7 @@ async def test_a_token_without_a_file_is_final():
     async with Server(guarded) as server, Process(FAST) as process:
         assert (await process.call(server.url, credentials=bearer(Secret("old")))).status == 401
         assert (await process.call(server.url)).status == 401
-    assert guarded.shown == ["old", ""]
+    assert guarded.sent == ["old", ""]
 
 
 @pytest.mark.parametrize("renewed", ["new", "old"])
@@ -120,7 +120,7 @@ async def test_the_token_is_taken_when_the_turn_has_come():
     before, then = asked
     assert before < 1
     assert then > 3600
-    assert guarded.shown == ["", f"{then:.0f}"]
+    assert guarded.sent == ["", f"{then:.0f}"]
 
 
 async def test_downloads_are_tried_with_the_new_token(tmp_path):
@@ -138,7 +138,7 @@ async def test_downloads_are_tried_with_the_new_token(tmp_path):
         guarded.good = "newer"
         async with fetch.open(f"{server.url}/archive") as download:
             assert download.status == 401
-    assert guarded.shown == ["old", "new", "new"]
+    assert guarded.sent == ["old", "new", "new"]
 
 
 async def test_a_foreign_refusal_is_not_ours(tmp_path):
@@ -156,5 +156,5 @@ async def test_a_foreign_refusal_is_not_ours(tmp_path):
         )
         async with fetch.open(f"{home.url}/archive") as download:
             assert download.status == 401
-    assert away.shown == [""]
+    assert away.sent == [""]
     assert [request.headers["Authorization"] for request in home.requests] == ["Bearer old"]

@@ -65,7 +65,7 @@ def _words(text):
     return text.split()
 
 
-def _shown(tokens):
+def _displayed(tokens):
     """What a reader of the page sees, with line breaks as blanks."""
     return "".join(
         token.content if token.type in {"text", "code_inline", "fence"} else " "
@@ -82,7 +82,7 @@ def test_paragraphs_stay_paragraphs(texts):
     tokens = READER.parse(write(Paragraph(text) for text in output))
     assert {token.type for token in tokens} <= {"paragraph_open", "paragraph_close", "inline"}
     result = [token for token in tokens if token.type == "inline"]
-    assert [_words(_shown(token.children)) for token in result] == [_words(text) for text in output]
+    assert [_words(_displayed(token.children)) for token in result] == [_words(text) for text in output]
     assert {inner.type for token in result for inner in token.children} <= {
         "text",
         "text_special",
@@ -98,7 +98,7 @@ def test_headings_stay_headings(text, level):
     assert [token.type for token in tokens] == (["heading_open", "inline", "heading_close"] if output else [])
     if output:
         assert tokens[0].tag == f"h{min(level, 6)}"
-        assert _words(_shown(tokens[1].children)) == _words(output)
+        assert _words(_displayed(tokens[1].children)) == _words(output)
 
 
 @given(st.integers(2, 4), st.lists(st.lists(LINES, min_size=2, max_size=4), min_size=1, max_size=4))
@@ -108,7 +108,7 @@ def test_tables_keep_their_cells(width, rows):
     tokens = READER.parse(write([Table(table[:1], table[1:])]))
     assert tokens[0].type == "table_open"
     cells = [
-        _words(_shown(map(_break_as_blank, token.children))) for token in tokens if token.type == "inline"
+        _words(_displayed(map(_break_as_blank, token.children))) for token in tokens if token.type == "inline"
     ]
     assert cells == [_words(cell) for row in table for cell in row]
 
@@ -144,7 +144,7 @@ def test_lists_keep_their_items(first, second, start):
         == (["bullet_list_open"] + ["ordered_list_open"] * deep * len(outer.items)) * bool(outer.items)
         + ["ordered_list_open"] * deep
     )
-    displayed = [_words(_shown(token.children)) for token in tokens if token.type == "inline"]
+    displayed = [_words(_displayed(token.children)) for token in tokens if token.type == "inline"]
     inside = [_words(item[0].text) for item in inner.items]
     assert displayed == [w for item in outer.items for w in [_words(item[0].text), *inside]] + inside
 

@@ -51,7 +51,7 @@ DAYS = cache("num", "45413", "45414", code="yyyy-mm-dd")
 CREATININE = chart(series("µmol/L", DAYS, cache("num", "240", "251.26", code="0.0")), title="Creatinine")
 TABLE = "Chart: Creatinine\n\n|  | µmol/L |\n| --- | --- |\n| 2024-05-01 | 240.0 |\n| 2024-05-02 | 251.3 |"
 BLIP = f'<a:blip xmlns:a="{DRAWING}" xmlns:r="{OFFICE}" r:embed="r1"/>'
-SHOWN = f'<c:chart {NAMES} r:id="r2"/>'
+CHART = f'<c:chart {NAMES} r:id="r2"/>'
 LINKS = relations(("image", "../media/i.png"), ("chart", "../charts/c.xml"))
 
 
@@ -88,7 +88,7 @@ def pictures_in(pdf):
 
 PRESENTATION = shape("a") + (
     f'<p:pic><p:nvPicPr><p:cNvPr id="1" name="n" descr="ECG strip"/></p:nvPicPr><p:blipFill>{BLIP}'
-    f"</p:blipFill></p:pic><p:graphicFrame><a:graphic><a:graphicData>{SHOWN}</a:graphicData></a:graphic></p:graphicFrame>"
+    f"</p:blipFill></p:pic><p:graphicFrame><a:graphic><a:graphicData>{CHART}</a:graphicData></a:graphic></p:graphicFrame>"
 )
 SHEET = "<sheetData><row><c t='inlineStr'><is><t>a</t></is></c></row></sheetData><drawing r:id='r1'/>"
 CELL_PICTURE = (
@@ -115,12 +115,12 @@ FRAMES = (
 )
 ODF_FILES = {"Pictures/i.png": PNG, "Object 1/content.xml": CHART_OBJECT}
 DOCUMENTS = {
-    "DOCX": word(line("<w:t>a</w:t>", drawing(BLIP)) + line(drawing(SHOWN))),
+    "DOCX": word(line("<w:t>a</w:t>", drawing(BLIP)) + line(drawing(CHART))),
     "XLSX": xlsx(
         {"S": SHEET},
         more={
             "xl/worksheets/_rels/sheet1.xml.rels": relations(("drawing", "../drawings/d.xml")),
-            "xl/drawings/d.xml": f"<d><pic>{BLIP}</pic><frame>{SHOWN}</frame></d>",
+            "xl/drawings/d.xml": f"<d><pic>{BLIP}</pic><frame>{CHART}</frame></d>",
             "xl/drawings/_rels/d.xml.rels": LINKS,
             "xl/media/i.png": PNG,
             "xl/charts/c.xml": CREATININE,
@@ -247,7 +247,7 @@ NEWER = (
 def test_charts_of_newer_kinds_are_tables(tmp_path):
     """Waterfalls, funnels and the like keep their numbers elsewhere."""
     wanted = "Chart: Potassium\n\n|  | mmol/L |\n| --- | --- |\n| on ward | 6.9 |\n| at home | 4.0 |"
-    drawn = f"<p:graphicFrame><a:graphic>{SHOWN}</a:graphic></p:graphicFrame>"
+    drawn = f"<p:graphicFrame><a:graphic>{CHART}</a:graphic></p:graphicFrame>"
     parts = {"ppt/slides/_rels/slide1.xml.rels": LINKS, "ppt/charts/c.xml": NEWER}
     done, outputs = run(tmp_path, pptx(drawn, more=parts))
     assert wanted in outputs["text.md"].decode()
@@ -258,7 +258,7 @@ def test_charts_of_newer_kinds_are_tables(tmp_path):
 def test_a_chart_without_numbers_is_named_in_a_warning(tmp_path):
     """Its numbers may lie in another file."""
     done, _ = run(
-        tmp_path, word(line("<w:t>a</w:t>") + line(drawing(SHOWN)), drawn=chart(series("a", "", "")))
+        tmp_path, word(line("<w:t>a</w:t>") + line(drawing(CHART)), drawn=chart(series("a", "", "")))
     )
     assert CHARTS_LOST in done["warnings"]
 
