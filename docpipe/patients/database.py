@@ -69,6 +69,11 @@ class SqlDatabase:
         if failed:
             raise failed[0]
 
+    async def named(self, words: Sequence[str], most: int) -> list[dict[str, str]]:
+        """As of PatientDatabase."""
+        rows = await self._ask(lambda connection: self._question.named(connection, words, most))
+        return [_texts(row) for row in rows]
+
     async def check(self) -> int | None:
         """As of PatientDatabase."""
 

@@ -74,6 +74,19 @@ class PatientDatabase:
         """
         await self._sql.each(work, filters)
 
+    async def named(self, words: Sequence[str], most: int) -> list[dict[str, str]]:
+        """Search people by name: each word begins one of their names.
+
+        Returns:
+            At most so many rows, as texts by docpipe's column names, in the order of family names.
+
+        Raises:
+            PatientError: if the table cannot be used.
+            UsageError: with `patients.query`, which finds patients by id alone.
+            DatabaseDownError: if the database cannot be reached.
+        """
+        return await self._sql.named(words, most)
+
     async def check(self) -> int | None:
         """Check that patients can be looked up: the database answers, and has the table and its columns.
 

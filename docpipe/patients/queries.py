@@ -56,6 +56,12 @@ class TableQuestion:
         with self._columns_read_anew(connection):
             yield from _streamed(connection, query)
 
+    def named(self, connection: sa.Connection, words: Sequence[str], most: int) -> Sequence[Row]:
+        """Return the rows in whose names a name begins with each of the words, by family name."""
+        query = self._prepared(connection).named(words, most)
+        with self._columns_read_anew(connection):
+            return [dict(row) for row in connection.execute(query).mappings()]
+
     def number(self, connection: sa.Connection) -> int:
         """Count the rows of the table."""
         return connection.execute(self._prepared(connection).count).scalar_one()
@@ -111,6 +117,7 @@ class _Ready:
     ) -> None:
         self._table, self._types = table, types
         self.id = table.c[real["id"]]
+        self._names = [table.c[real[name]] for name in ("family", "given")]
         self._id_type = types[real["id"]]
         # Columns have no types here, so that values come as the driver returns them.
         self.select = sa.select(*(table.c[called].label(name) for name, called in real.items()))
@@ -120,6 +127,11 @@ class _Ready:
     def id_value(self, patient_id: str) -> Any:
         """Convert an id to the column's type; raises ValueError if that is impossible."""
         return value_of(patient_id, self._id_type)
+
+    def named(self, words: Sequence[str], most: int) -> sa.Select[Any]:
+        """Select people by the beginnings of their names; letters of either case are the same."""
+        each = (sa.or_(*(_begins(name, word) for name in self._names)) for word in words)
+        return self.select.where(*each).order_by(*self._names, self.id).limit(most)
 
     def condition(self, given: Filter) -> sa.ColumnElement[bool]:
         """Bind the value of a filter; raises UsageError for an unknown column or a bad value."""
@@ -134,6 +146,20 @@ class _Ready:
             raise UsageError(f"--where: {given.column} is compared with {error}.") from error
         bound = sa.bindparam(None, value, type_=bound_type(of_type))
         return given.compare(self._table.c[given.column], bound)
+
+
+def _begins(column: sa.ColumnElement[Any], word: str) -> sa.ColumnElement[bool]:
+    """Whether a name in the column begins with the word.
+
+    Databases differ in the letters whose case they ignore (SQLite: ASCII alone), so that usual spellings are
+    compared one by one.
+    """
+    literal = word.replace("/", "//").replace("%", "/%").replace("_", "/_")
+    spellings = dict.fromkeys((literal, literal.lower(), literal.upper(), literal.title()))
+    patterns = [f"{before}{spelling}%" for spelling in spellings for before in ("", "% ", "%-")]
+    return sa.or_(
+        *(column.like(sa.bindparam(None, pattern, sa.String()), escape="/") for pattern in patterns)
+    )
 
 
 class QueryQuestion:
@@ -173,6 +199,10 @@ class QueryQuestion:
             if "id" not in lowered:
                 raise PatientError("patients.list_query returns no column id.")
             yield lowered
+
+    def named(self, connection: sa.Connection, words: Sequence[str], most: int) -> Sequence[Row]:  # noqa: ARG002 -- it cannot
+        """Raise UsageError: a query for one patient cannot search names."""
+        raise UsageError("patients.query finds patients by id alone: names cannot be searched.")
 
     def number(self, connection: sa.Connection) -> None:
         """Return None: a query for one patient cannot count them."""

@@ -34,6 +34,8 @@ class Web:
     readiness: Readiness
     submissions: Submissions
     exports: Exports
+    name_search: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Names are searched one after the other: runs need the connections to the database, too."""
     _under_way: set[asyncio.Task[Any]] = field(default_factory=set)
 
     def refuse_when_stopping(self) -> None:

@@ -234,9 +234,10 @@ def _of_patients() -> Spec:
         },
         "/api/people": {
             "get": {
-                "summary": "Who some patients are, read from the database.",
+                "summary": "Who some patients are, by ids or by name, read from the database.",
                 "parameters": [
-                    param("query", "id", _IDS, "The ids.") | {"required": True},
+                    param("query", "id", _IDS, "The ids."),
+                    param("query", "name", TEXT, "Instead: beginnings of names, such as `lee an`."),
                 ],
                 "responses": {"200": json_response(ref("People"), "The persons, or null.")},
                 "problems": (400,),

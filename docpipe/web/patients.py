@@ -1,6 +1,7 @@
 """Handlers for patients: their identity, all their runs, and all documents of these."""
 
 import asyncio
+from collections.abc import Mapping
 from typing import Final
 
 import msgspec
@@ -16,7 +17,7 @@ from docpipe.web.context import web_of
 from docpipe.web.documents import views_of_run
 from docpipe.web.history import Delivery, merged
 from docpipe.web.problems import Problem
-from docpipe.web.reading import LONGEST_ID, bad, body_of, only, submission_of
+from docpipe.web.reading import LONGEST_ID, bad, body_of, one_in, only, submission_of
 from docpipe.web.source import Source
 from docpipe.web.views import DELIVERED
 
@@ -28,6 +29,13 @@ CHECKED: Final = 500
 """As many ids of one request are looked up; more would take too long."""
 NAMED: Final = 100
 """Patients of one request for names."""
+_NAMESAKES: Final = 20
+"""People of one search by name."""
+_NAME: Final = range(2, 101)
+"""Characters of a name that is searched."""
+_WORDS: Final = 5
+_SEARCH_S: Final = 5.0
+"""A search by name may read a whole table; one that takes longer is given up."""
 _AT_ONCE: Final = 4
 """Look-ups of one request at a time; the rest of the connections is for runs."""
 
@@ -101,6 +109,8 @@ async def person(request: web.Request) -> web.Response:
 
 async def people(request: web.Request) -> web.Response:
     """The same of several patients; after one look-up that fails no other is begun."""
+    if "name" in request.query:
+        return answer(await _by_name(request))
     only(request, "id")
     source, ids = web_of(request).source, list(dict.fromkeys(request.query.getall("id", [])))
     if not ids or len(ids) > NAMED or any(len(one) > LONGEST_ID for one in ids):
@@ -115,6 +125,38 @@ async def people(request: web.Request) -> web.Response:
         return Identity(patient_id=patient_id, person=row, problem=problem)
 
     return answer(People(people=list(await asyncio.gather(*map(one, ids)))))
+
+
+async def _by_name(request: web.Request) -> People:
+    """People whose names begin with the words of the request; nothing of it is kept or logged."""
+    only(request, "name")
+    here, name = web_of(request), one_in(request, "name").strip()
+    words = name.split()[:_WORDS]
+    if len(name) not in _NAME or not name.isprintable():
+        raise bad(f"`name` has to have {_NAME[0]} to {_NAME[-1]} characters.")
+    away = "The patients database cannot be reached now, so names cannot be searched."
+    if not here.source.patients_up():
+        return People(people=[], problem=away)
+    try:
+        async with asyncio.timeout(_SEARCH_S), here.name_search:
+            rows = await here.source.patients.named(words, _NAMESAKES + 1)
+    except UsageError as error:
+        return People(people=[], problem=str(error))
+    except PatientError as error:
+        log.warning("names_not_searched", reason=type(error).__name__)
+        return People(people=[], problem="The patients database cannot search names.")
+    except (DatabaseDownError, TimeoutError) as error:
+        log.warning("names_not_searched", reason=type(error).__name__)
+        return People(people=[], problem=away)
+    known = [row for row in rows if row["id"]]
+    return People(people=[_identity(row) for row in known[:_NAMESAKES]], more=len(rows) > _NAMESAKES)
+
+
+def _identity(row: Mapping[str, str]) -> Identity:
+    person = Person(
+        given=row["given"], family=row["family"], birth_date=row["birth_date"], sex=row["sex"] or "unknown"
+    )
+    return Identity(patient_id=row["id"], person=person, problem=None)
 
 
 async def check(request: web.Request) -> web.Response:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
-from playwright.async_api import Browser, Page, Route, async_playwright
+from playwright.async_api import Browser, Page, Request, Route, async_playwright
 
 import fakes
 from tests.acceptance.conftest import Box
@@ -227,6 +227,55 @@ async def test_search_and_filters(box: Box, services: fakes.Running, path_of_chr
         await until(lambda: says(page, "main", "No run fits"))
         assert page.url.endswith("#/?q=P107&show=cancelled")
         assert seen.complaints == []
+
+
+@pytest.mark.parametrize("services", [SLOW], indirect=True)
+async def test_a_patient_is_looked_for_by_name(
+    box: Box, services: fakes.Running, path_of_chromium: str
+) -> None:
+    """Who types a name is offered the patients who have it, from the database, with a link to each."""
+    async with serving(box) as service, browsing(path_of_chromium) as browser:
+        seen = await tab(browser, service)
+        person = await service.ask("GET", "/api/patients/P123/person", 200)
+        family = person["person"]["family"]
+        await seen.page.fill("#q", f"{family} {person['person']['given'][:2]}".lower())
+        link = seen.page.locator(".namesakes a", has_text="number P123")
+        assert family in await link.inner_text()
+        await link.click()
+        await until(lambda: says(seen.page, "h1", family))
+        assert seen.complaints == []
+
+
+@pytest.mark.parametrize("services", [SLOW], indirect=True)
+async def test_the_list_is_asked_for_before_the_modules(
+    box: Box, services: fakes.Running, path_of_chromium: str
+) -> None:
+    """Nobody waits for the one after the other, and it is asked for once until it is on the screen."""
+    async with serving(box) as service, browsing(path_of_chromium) as browser:
+        await service.submit("P123")
+        page = await browser.new_page()
+        asked, lists = asyncio.Event(), []
+
+        def on_request(request: Request) -> None:
+            if "/api/runs?" in request.url:
+                lists.append(request.url)
+                asked.set()
+
+        async def later(route: Route) -> None:
+            async with asyncio.timeout(PATIENCE_S):
+                await asked.wait()
+            await route.continue_()
+
+        page.on("request", on_request)
+        await page.route("**/app.js", later)
+        await page.route("**/api/events", lambda route: route.abort())
+        await page.goto(service.address)
+        await page.locator("tr[data-run]").wait_for()
+        assert len(lists) == 1
+        await page.goto(f"{service.address}/#/services")
+        await page.reload()
+        await page.locator("h1", has_text="Services").wait_for()
+        assert len(lists) == 1
 
 
 @pytest.mark.parametrize("services", [SLOW], indirect=True)

@@ -1,5 +1,6 @@
 """Patients in the API: who they are, their runs and documents, and a check of ids before anything begins."""
 
+import asyncio
 import re
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -8,7 +9,7 @@ from urllib.parse import quote
 import pytest
 
 from docpipe.checkpoints import forget_patient
-from docpipe.errors import DatabaseDownError, UsageError
+from docpipe.errors import DatabaseDownError, PatientError, UsageError
 from docpipe.model import Patient
 from tests.virtual import wall_clock
 from tests.web_support import Served, serving
@@ -80,6 +81,79 @@ async def test_the_people_of_a_list(served: Served, monkeypatch: pytest.MonkeyPa
     assert len(people) == 40
     assert all("cannot be reached" in one["problem"] for one in people)
     assert len(calls) <= 4  # the others are not asked for in vain
+
+
+async def test_people_by_name(served: Served) -> None:
+    """Each word begins a name; a search that is too broad says so."""
+    await served.docpipe.patients.put(
+        [Patient("Z1", "Zoë Maria", "Özil", "1980-05-06"), Patient("Z2", "Zora", "Smith-Ode", "1981-05-06")]
+    )
+    for name, expected in {
+        "zo": ["Z2", "Z1"],
+        "öz zo": ["Z1"],
+        "maria": ["Z1"],
+        "ode": ["Z2"],
+        "x%": [],
+    }.items():
+        answer = (await served.get(f"/api/people?name={quote(name)}")).json
+        assert sorted(one["patient_id"] for one in answer["people"]) == sorted(expected), name
+        assert (answer["more"], answer["problem"]) == (False, None)
+    await served.docpipe.patients.put([Patient(f"L{n}", "Ann", "Lee", "1957-03-31") for n in range(20)])
+    many = (await served.get("/api/people?name=lee")).json
+    assert (len(many["people"]), many["more"]) == (20, True)
+    assert many["people"][0]["person"] == {
+        "given": "Ann",
+        "family": "Lee",
+        "birth_date": "1957-03-31",
+        "sex": "unknown",
+    }
+    for wrong in ("z", "x" * 101, "zo&id=Z1", "zo&name=zo", "z%00o"):
+        assert (await served.get(f"/api/people?name={wrong}")).status == 400, wrong
+
+
+@pytest.mark.parametrize(
+    ("error", "problem"),
+    [
+        (DatabaseDownError("down", "refused"), "cannot be reached"),
+        (UsageError("patients.query finds patients by id alone."), "by id alone"),
+        (PatientError("The table has no column x."), "cannot search names"),
+    ],
+)
+async def test_names_that_cannot_be_searched(
+    served: Served, monkeypatch: pytest.MonkeyPatch, error: Exception, problem: str
+) -> None:
+    """The answer says why, and is none of the words of the database."""
+
+    async def refused(*_: object) -> list[dict[str, str]]:
+        raise error
+
+    monkeypatch.setattr(served.docpipe.patients, "named", refused)
+    answer = await served.get("/api/people?name=lee")
+    assert (answer.status, answer.json["people"]) == (200, [])
+    assert problem in answer.json["problem"]
+
+
+async def test_a_search_by_name_ends(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A database that reads for minutes holds nobody up for longer than 5 s; one asks at a time."""
+    at_once, most = 0, 0
+
+    async def slow(*_: object) -> list[dict[str, str]]:
+        nonlocal at_once, most
+        at_once += 1
+        most = max(most, at_once)
+        try:
+            await asyncio.sleep(600)
+        finally:
+            at_once -= 1
+        return []
+
+    monkeypatch.setattr(served.docpipe.patients, "named", slow)
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    answers = await asyncio.gather(*(served.get(f"/api/people?name=lee{number}") for number in range(3)))
+    assert [answer.json["people"] for answer in answers] == [[], [], []]
+    assert most == 1
+    assert loop.time() - began == pytest.approx(5, abs=0.5)
 
 
 async def test_without_the_database(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -276,3 +276,38 @@ def test_keys_that_do_not_go_together(config: Patients, message: str) -> None:
     """They are refused before anything is connected."""
     with pytest.raises(ConfigError, match=message):
         PatientDatabase("sqlite:///none.db", config)
+
+
+async def test_names_in_a_table_of_somebody_else(tmp_path: Path) -> None:
+    """By the configured columns, in the order of family names, whatever the letters mean to LIKE."""
+    url = foreign(
+        tmp_path,
+        "nr INTEGER, vorname TEXT, nachname TEXT, geboren TEXT",
+        (1, "Ann_a", "100%", "1957-03-31"),
+        (2, "Annna", "Bohr", "1957-03-31"),
+        (3, "ÄNNE", "von Ahn", None),
+        (4, "a/b", "C", "1957-03-31"),
+    )
+    columns = {"id": "nr", "given": "vorname", "family": "nachname", "birth_date": "geboren"}
+    config = Patients(columns={**columns, "sex": "", "postal_code": ""})
+    async with opened(url, config) as database:
+        for words, expected in {
+            ("ann",): ["1", "2"],
+            ("Ann_",): ["1"],
+            ("100%",): ["1"],
+            ("änne",): ["3"],
+            ("ahn",): ["3"],
+            ("bohr", "ann"): ["2"],
+            ("bohr", "x"): [],
+            ("A/",): ["4"],
+        }.items():
+            assert [row["id"] for row in await database.named(words, 10)] == expected, words
+        assert len(await database.named(["a"], 2)) == 2
+
+
+async def test_a_query_for_one_patient_searches_no_names(tmp_path: Path) -> None:
+    """It says so."""
+    url = foreign(tmp_path, "id TEXT, given TEXT, family TEXT, birth_date TEXT")
+    async with opened(url, Patients(query="SELECT * FROM patients WHERE id = :id")) as database:
+        with pytest.raises(UsageError, match="by id alone"):
+            await database.named(["lee"], 10)

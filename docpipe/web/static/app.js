@@ -1,7 +1,7 @@
 /** The page: its current view, the events, pausing, and the state of the connection. */
 import { get, listen, post } from "./api.js";
 import { ask, notice, prepareSubmission } from "./dialogs.js";
-import { byId, capital, countdown, h, serviceName, time } from "./dom.js";
+import { byId, capital, countdown, h, painted, serviceName, time } from "./dom.js";
 import { Runs, spoken } from "./runs.js";
 
 const SPOKEN_EVERY = 10000;
@@ -180,6 +180,7 @@ const handlers = {
 async function begin() {
   await show(true);
   await view?.loaded;
+  await painted();
   listen(handlers);
   // So that they are there at once when somebody goes there; whoever does asks again where that fails.
   await Promise.allSettled([import("./run.js"), import("./patient.js"), import("./search.js"), import("./services.js")]);

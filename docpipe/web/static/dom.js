@@ -41,6 +41,13 @@ export function entitle(element, title) {
   if (element.isConnected) document.title = `${title} – docpipe`;
 }
 
+/** Resolves once what was changed is on the screen, or after a moment in a window that is not shown. */
+export const painted = () =>
+  new Promise((resolve) => {
+    requestAnimationFrame(() => setTimeout(resolve));
+    setTimeout(resolve, 500);
+  });
+
 let clock, day;
 
 /** Make what formats times: some 20 ms, best spent while an answer is awaited. */

@@ -1,7 +1,7 @@
 /** The list of runs: filters, search, a page at a time, kept up to date by events. */
 import { get, post } from "./api.js";
 import { ask, notice, saveButton } from "./dialogs.js";
-import { badge, counted, doing, h, many, prepareTimes, refill, stateWord, time } from "./dom.js";
+import { badge, counted, doing, h, many, painted, personLine, prepareTimes, refill, shorten, stateWord, tame, time } from "./dom.js";
 
 const FILTERS = [
   ["all", "All", []],
@@ -37,8 +37,8 @@ export class Runs {
       type: "search",
       id: "q",
       maxlength: 200, // as the service takes it
-      placeholder: "Patient or run id begins with…",
-      "aria-label": "Search by the beginning of a patient's or run's id",
+      placeholder: "Name, or beginning of an id…",
+      "aria-label": "Search by a patient's name, or by the beginning of a patient's or run's id",
       value: this.query.get("q") ?? "",
       input: (event) => this.#later(() => this.#set("q", event.target.value.trim())),
     });
@@ -59,6 +59,7 @@ export class Runs {
     const head = [h("span", { class: "unseen" }, "Selected"), "Patient", "State", "Now", "Documents", "Submitted"].map(
       (name) => h("th", { scope: "col" }, name),
     );
+    this.namesakes = h("section", { class: "namesakes", "aria-label": "Patients of this name", hidden: true });
     this.bulk = h("div", { class: "bulk", role: "region", "aria-label": "Selected runs", hidden: true });
     const table = h(
       "table",
@@ -69,11 +70,13 @@ export class Runs {
     );
     this.#showFilters({});
     this.loaded = this.#load(null);
+    this.#searchNames();
     return h(
       "section",
       { "aria-labelledby": "title" },
       h("h1", { id: "title", class: "unseen" }, "Runs"),
       h("div", { class: "bar" }, search, this.filters, this.order),
+      this.namesakes,
       this.status,
       this.bulk,
       table,
@@ -92,6 +95,31 @@ export class Runs {
     history.replaceState(null, "", words ? `#/?${words}` : "#/");
     this.#showFilters(this.counts ?? {});
     this.#load(null);
+    if (name === "q") this.#searchNames();
+  }
+
+  /** People whose name begins with what is searched, as the database has them now; there may be none. */
+  async #searchNames() {
+    const name = this.query.get("q") ?? "";
+    const asked = (this.askedNames = (this.askedNames ?? 0) + 1);
+    let answer = null;
+    if (name.length >= 2 && name.length <= 100 && /\p{L}/u.test(name))
+      answer = await get(`/api/people?${new URLSearchParams({ name })}`).catch(() => null); // ids are searched all the same
+    if (asked !== this.askedNames) return;
+    const people = answer?.people ?? [];
+    this.namesakes.hidden = !people.length;
+    refill(
+      this.namesakes,
+      h("h2", {}, `Patients whose name begins with “${shorten(tame(name), 50)}”`),
+      h(
+        "ul",
+        {},
+        people.map(({ patient_id: id, person }) =>
+          h("li", {}, h("a", { href: `#/patient/${encodeURIComponent(id)}`, dir: "auto" }, personLine(person, id))),
+        ),
+      ),
+      answer?.more && h("p", { class: "faint" }, "There are more. Type more of the name."),
+    );
   }
 
   get states() {
@@ -155,7 +183,7 @@ export class Runs {
     const changed = this.changed.values();
     this.changed = null;
     for (const run of changed) this.run(run); // the answer may be from before that
-    this.#introduce(page.runs.map((run) => run.patient_id));
+    painted().then(() => this.#introduce(page.runs.map((run) => run.patient_id)));
   }
 
   /** Who some patients are, as the database has them now. */
