@@ -148,7 +148,7 @@ def timeline(
         at_work: whether a process is running on the state folder. What has no end is under way only while one
             is, and the run is unfinished.
     """
-    rows = [["began", "took", "activity", "", "tries", "result"]]
+    rows = [["began", "took with waits", "activity", "", "tries", "result"]]
     under_way = at_work and not run.state.finished
     doing = run.doing if under_way else None
     open_end = "under way" if under_way else "not finished" if run.state.finished else STOPPED

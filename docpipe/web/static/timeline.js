@@ -125,7 +125,7 @@ const inWords = (step, run) => {
 
 /** The same as a table. */
 export function asTable(run) {
-  const head = ["Activity", "Document", "Tries", "Took", "Outcome"].map((name) =>
+  const head = ["Activity", "Document", "Tries", "Took, waits included", "Outcome"].map((name) =>
     h("th", { scope: "col" }, name),
   );
   const rows = run.activities.map((step) =>
