@@ -62,7 +62,7 @@ def test_conversion_paces_it() -> None:
 
 
 def test_patients_take_turns_of_two_seconds_at_the_workers() -> None:
-    """As in the real pool: of four documents of 1 s each the first patient's are done after six, not seven."""
+    """As in the real pool: of four documents of 1 s each, the first patient's end after six, not seven."""
     mix = Mix(search_s=(10.0, 10.0), documents=(4.0, 4.0), convert_s=(1.0, 1.0))
     trace = simulate(setup(2, config=docex(search_rate=None), workers=1, mix=mix, report_s=0.0))
     first, second = trace.ended
