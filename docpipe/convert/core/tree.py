@@ -168,6 +168,10 @@ class Flow:
                 self._write("“", out)
                 self._within(node, out)
                 self._write("”", out)
+            case "button" | "output":
+                out.write(" ")  # it has a frame or a place of its own
+                self._within(node, out)
+                out.write(" ")
             case "rt":
                 self._write("(", out)
                 self._within(node, out)

@@ -32,6 +32,7 @@ _POINTS: Final = {"pt": 1, "px": 0.75, "": 0.75, "pc": 12, "in": 72, "cm": 28.35
 _PARTS: Final = {"em": 1, "%": 0.01, "ex": 0.5, "ch": 0.5}
 _USUAL: Final = 12.0
 """Points of text whose size nothing sets."""
+_MARKER: Final = "ffff00"
 _LINK: Final = Colour("0000ee")
 _SCALES: Final = re.compile(r"scale(?:3d|x|y)?\(\s*0(?:\.0+)?\s*[,)]|(?:^|\s)opacity\(\s*0(?:\.0*)?%?\s*\)")
 _CUT: Final = re.compile(r"inset\((?:50|100)%|circle\(\s*0|polygon\(\s*0[a-z%]*\s+0[a-z%]*\s*[,)]")
@@ -81,6 +82,8 @@ class Look:
         look = self
         if tag in _TAGS:
             look = replace(look, marks=look.marks | _TAGS[tag])
+        if tag == "mark":
+            look = replace(look, paper="yellow", behind=_MARKER, letters=BLACK)
         if tag == "svg":
             look = replace(look, letters=None, behind=UNKNOWN, size=None)
         if not attributes:

@@ -30,6 +30,7 @@ from docpipe.convert.readers.margins import named
 from docpipe.convert.readers.objects import Objects
 from docpipe.convert.readers.office import diagram_texts, embedded_documents, picture_documents
 from docpipe.convert.readers.ooxml import attribute
+from docpipe.convert.readers.remarks import byline, passages
 
 
 def read(source: Source) -> Content:
@@ -96,12 +97,18 @@ def _blocks(package: Package, main: str, objects: Objects) -> tuple[Block, ...]:
 def _comments(package: Package, main: str, body: Body) -> tuple[Block, ...]:
     """What reviewers wrote beside the text, with who and when."""
     items: list[tuple[Block, ...]] = []
-    for comment in _parts_of(package.related(main, "comments")):
+    comments = _parts_of(package.related(main, "comments"))
+    about = (
+        passages(package.xml(main), "commentRangeStart", "commentRangeEnd", "id", ("instrText", "delText"))
+        if comments
+        else {}
+    )
+    for comment in comments:
         if local(comment) == "comment" and (text := flat(body.blocks(comment))):
             who = tidy(attribute(comment, "author") or "")
             when = (attribute(comment, "date") or "")[:10]
-            byline = ", ".join(part for part in (who, when) if part)
-            items.append((Paragraph(f"{byline}: {text}" if byline else text),))
+            passage = about.get(attribute(comment, "id") or "", "")
+            items.append((Paragraph(byline(who, when, passage) + text),))
     return (Heading(2, "Comments"), Listing(tuple(items))) if items else ()
 
 

@@ -321,14 +321,10 @@ class Body:
         yield from tables
 
     def _comment(self, element: Element) -> None:
-        who = tidy(next((inner.text or "" for inner in element if local(inner) == "creator"), ""))
-        when = next((inner.text or "" for inner in element if local(inner) == "date"), "")[:10]
-        text = flat(
-            block for inner in element if local(inner) in {"p", "list"} for block in self._block(inner)
+        self.notes.comment(
+            element,
+            flat(block for inner in element if local(inner) in {"p", "list"} for block in self._block(inner)),
         )
-        by = ", ".join(part for part in (who, when) if part)
-        if text:
-            self.notes.comments.append(f"{by}: {text}" if by else text)
 
     def _list(self, element: Element) -> Iterator[Block]:
         style = attribute(element, "style-name") or self._context.lists

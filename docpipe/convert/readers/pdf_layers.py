@@ -9,6 +9,8 @@ import pikepdf
 _SHOWS: Final = frozenset({"Tj", "TJ", "'", '"'})
 _PAINTS: Final = frozenset({"S", "s", "f", "F", "f*", "B", "B*", "b", "b*"})
 _DROPPED: Final = frozenset({"Do", "sh", "INLINE IMAGE"})
+_DEEPEST: Final = 20
+"""Expressions within expressions that are read."""
 _HIDDEN: Final = 2
 """The flag of an annotation that is not shown."""
 
@@ -16,7 +18,8 @@ _HIDDEN: Final = 2
 def visible(pdf: pikepdf.Pdf) -> tuple[bytes, bool] | None:
     """The PDF without what layers that are off draw, and whether that had text; None if there are none.
 
-    `pdf` is changed. Layers that a viewer switches by itself, such as for printing, count by their state.
+    `pdf` is changed. Layers that a viewer switches by itself for the screen count as it shows them, others,
+    such as for printing, by their state.
     """
     layers = _Layers(pdf)
     if not layers.off:
@@ -36,7 +39,7 @@ class _Layers:
 
     def __init__(self, pdf: pikepdf.Pdf) -> None:
         self._pdf = pdf
-        self.off = set(_off(pdf))
+        self.off = _off(pdf)
         self.text = self.changed = False
         self._seen: set[tuple[int, int]] = set()
 
@@ -106,12 +109,27 @@ class _Layers:
         form = forms.get(str(operands[0])) if isinstance(forms, pikepdf.Dictionary) and operands else None
         return isinstance(form, pikepdf.Stream) and self._is_off(form.get("/OC"))
 
+    def _shows(self, expression: Any, depth: int = 0) -> bool | None:
+        """Whether an expression over layers (ISO 32000-2, 8.11.2.2) holds; None where it cannot be read."""
+        if isinstance(expression, pikepdf.Dictionary):
+            return expression.objgen not in self.off
+        if not isinstance(expression, pikepdf.Array) or len(expression) < 2 or depth > _DEEPEST:  # noqa: PLR2004
+            return None
+        known = [part for each in list(expression)[1:] if (part := self._shows(each, depth + 1)) is not None]
+        if not known:
+            return None
+        joined = {"/And": all(known), "/Or": any(known), "/Not": not known[0]}
+        return joined.get(str(expression[0]))
+
     def _is_off(self, layer: Any) -> bool:
         """Whether a layer, or the layers that decide together, are off."""
         if not isinstance(layer, pikepdf.Dictionary):
             return False
         if layer.get("/Type") != "/OCMD":
             return layer.objgen in self.off
+        expression: Any = layer.get("/VE")
+        if isinstance(expression, pikepdf.Array) and (shows := self._shows(expression)) is not None:
+            return not shows
         given: Any = layer.get("/OCGs")
         some = list(given) if isinstance(given, pikepdf.Array) else [given]
         states = [each.objgen not in self.off for each in some if isinstance(each, pikepdf.Dictionary)]
@@ -122,8 +140,37 @@ class _Layers:
         return not on.get(policy, any(states))
 
 
-def _off(pdf: pikepdf.Pdf) -> Iterator[tuple[int, int]]:
-    """The layers that are off when the document is opened."""
+def _off(pdf: pikepdf.Pdf) -> set[tuple[int, int]]:
+    """The layers that are off when the document is opened on a screen."""
+    off = set(_usually_off(pdf))
+    properties = pdf.Root.get("/OCProperties")
+    switched: Any = _at(properties, "/D", "/AS")
+    for each in switched if isinstance(switched, pikepdf.Array) else ():
+        if _at(each, "/Event") != "/View" or "/View" not in _names(_at(each, "/Category")):
+            continue
+        layers: Any = _at(each, "/OCGs")
+        for layer in layers if isinstance(layers, pikepdf.Array) else ():
+            state = _at(layer, "/Usage", "/View", "/ViewState")
+            if state == "/OFF":
+                off.add(layer.objgen)
+            elif state == "/ON":
+                off.discard(layer.objgen)
+    return off
+
+
+def _at(element: Any, *path: str) -> Any:
+    """What is at a path of keys, None where it ends before."""
+    for name in path:
+        element = element.get(name) if isinstance(element, pikepdf.Dictionary) else None
+    return element
+
+
+def _names(given: Any) -> set[str]:
+    return {str(each) for each in given} if isinstance(given, pikepdf.Array) else {str(given)}
+
+
+def _usually_off(pdf: pikepdf.Pdf) -> Iterator[tuple[int, int]]:
+    """The layers that the usual configuration has switched off."""
     properties = pdf.Root.get("/OCProperties")
     usual = properties.get("/D") if isinstance(properties, pikepdf.Dictionary) else None
     if not isinstance(usual, pikepdf.Dictionary) or not isinstance(properties, pikepdf.Dictionary):

@@ -1,4 +1,5 @@
 """OpenDocument texts, presentations, and what Word and RTF files have beside their text."""
+# ruff: noqa: E501 - an element a line
 
 import io
 import struct
@@ -305,3 +306,34 @@ def test_rtf_star_amid_of_a_group_hides_nothing(tmp_path):
 def test_tables_that_lay_out(page, markdown, tmp_path):
     """Gaps that lay a page out are no columns; the columns of a table with a head are kept."""
     assert text_of(tmp_path, f"<html><body>{page}</body></html>".encode()) == markdown
+
+
+ON = {
+    "DOCX": docx(
+        '<w:p><w:r><w:t xml:space="preserve">Give 2 x </w:t></w:r><w:commentRangeStart w:id="0"/><w:r><w:t>5</w:t></w:r>'
+        '<w:r><w:tab/><w:t>mg</w:t></w:r><w:commentRangeEnd w:id="0"/><w:r><w:commentReference w:id="0"/></w:r></w:p>',
+        {
+            "comments": (
+                "comments",
+                '<w:comment w:id="0" w:author="A"><w:p><w:r><w:t>50?</w:t></w:r></w:p></w:comment>',
+            )
+        },
+    ),
+    "ODT": odf(
+        '<text:p>Give 2 x <office:annotation office:name="a"><dc:creator>A</dc:creator><text:p>50?</text:p>'
+        '</office:annotation><text:span>5</text:span> mg<office:annotation-end office:name="a"/> daily</text:p>'
+    ),
+    "ODS": odf(
+        '<table:table table:name="S"><table:table-row><table:table-cell><text:p>Dose</text:p></table:table-cell>'
+        "<table:table-cell><office:annotation><dc:creator>A</dc:creator><text:p>50?</text:p></office:annotation>"
+        "<text:p>5 mg</text:p></table:table-cell></table:table-row></table:table>",
+        "spreadsheet",
+    ),
+}
+
+
+@pytest.mark.parametrize("data", ON.values(), ids=ON.keys())
+def test_a_comment_has_what_it_is_about(data, tmp_path):
+    """Of ten doses only one is wrong."""
+    text = text_of(tmp_path, data, more={"libreoffice": False})
+    assert text.endswith(('- A, on "5 mg": 50?\n', '- A, on "Dose: 5 mg": 50?\n'))

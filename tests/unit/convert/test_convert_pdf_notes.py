@@ -103,8 +103,16 @@ def layered(content, *, base="ON", **more):
             Dictionary(OFF=Array([off])) if base == "ON" else Dictionary(BaseState=Name.OFF, ON=Array([on]))
         )
         document.Root.OCProperties = Dictionary(OCGs=Array([off, on]), D=usual)
+        if state := more.get("state"):
+            on.Usage = Dictionary(View=Dictionary(ViewState=Name(state)))
+            event = Dictionary(
+                Event=Name(more["event"]), OCGs=Array([on]), Category=Array([Name(more["event"])])
+            )
+            usual.AS = Array([event])
         page = document.pages[0]
         some = Dictionary(Type=Name.OCMD, OCGs=Array([off, on]), P=Name(more.get("policy", "/AnyOn")))
+        if expression := more.get("expression"):
+            some.VE = expression(off, on)
         page.Resources.Properties = Dictionary(L=off, M=on, S=some)
         form = document.make_stream(text(72, 600, "In a form").encode())
         form.update({"/Type": Name.XObject, "/Subtype": Name.Form, "/BBox": Array([0, 0, 612, 792])})
@@ -137,6 +145,32 @@ def test_layers_that_decide_together(policy, stays, tmp_path):
     """Content of several layers is shown by their rule."""
     text_md = run(tmp_path, layered(["/OC /S BDC", TWO[0], "EMC"], policy=policy))[1]["text.md"]
     assert (b"Warfarin" in text_md) == stays
+
+
+EXPRESSIONS = {
+    "not on": (lambda off, on: Array([Name.Not, on]), False),
+    "not off": (lambda off, on: Array([Name.Not, off]), True),
+    "both": (lambda off, on: Array([Name.And, on, Array([Name.Or, off, on])]), True),
+    "one of two that are off": (lambda off, on: Array([Name.Or, off, Array([Name.Not, on])]), False),
+    "what nobody can read": (lambda off, on: Array([Name.Xor, off, on]), True),
+}
+
+
+@pytest.mark.parametrize(("expression", "stays"), EXPRESSIONS.values(), ids=EXPRESSIONS.keys())
+def test_layers_that_an_expression_joins(expression, stays, tmp_path):
+    """It takes precedence over the rule, unless it cannot be read."""
+    data = layered(["/OC /S BDC", TWO[0], "EMC"], expression=expression)
+    assert (b"Warfarin" in run(tmp_path, data)[1]["text.md"]) is stays
+
+
+@pytest.mark.parametrize(
+    ("event", "state", "stays"),
+    [("/View", "/OFF", False), ("/View", "/ON", True), ("/Print", "/OFF", True)],
+)
+def test_layers_that_a_viewer_switches_for_the_screen(event, state, stays, tmp_path):
+    """What is only printed is not on the screen; what is not printed is."""
+    data = layered(["/OC /M BDC", TWO[0], "EMC"], event=event, state=state)
+    assert (b"Warfarin" in run(tmp_path, data)[1]["text.md"]) is stays
 
 
 def test_drawing_of_a_layer_that_is_off_is_left_out(tmp_path):
