@@ -195,13 +195,13 @@ class BatchConverter:
         entries = await self._taken(files, folder)
         siblings = folder / "siblings.json"
         siblings.write_text(json.dumps([entry["path"] for entry in entries if entry["file"]]), "utf-8")
-        files: list[list[tuple[_Document, str]]] = []
+        groups: list[list[tuple[_Document, str]]] = []
         of_path: dict[str, list[tuple[_Document, str]]] = {}
         for entry in entries:
             name, parent = entry["path"], entry["parent"]
             if parent is None:
-                files.append([])
-            of_path[name] = files[-1] if parent is None else of_path[parent]
+                groups.append([])
+            of_path[name] = groups[-1] if parent is None else of_path[parent]
             if entry["outcome"] is not None:
                 same = entry["duplicate_of"] and f"The same bytes as {entry['duplicate_of']}."
                 self._done(Result(name, Outcome(entry["outcome"]), entry["reason"] or same))
@@ -210,7 +210,7 @@ class BatchConverter:
                 document = _Document(path, name, None, str(siblings), given=parent is None)
                 of_path[name].append((document, entry["sha256"]))
         async with asyncio.TaskGroup() as group:
-            for number, documents in enumerate(files, 1):
+            for number, documents in enumerate(groups, 1):
                 group.create_task(self._file(documents, Ticket(f"file {number}")))
         await asyncio.to_thread(shutil.rmtree, folder)
 

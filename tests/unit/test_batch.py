@@ -64,7 +64,6 @@ class _Workers:
         }
         return Answer(value=value, seconds=0.1, peak=1)
 
-
     def forget(self, run_id: str) -> None:
         self.forgotten.append(run_id)
 
