@@ -55,8 +55,8 @@ STRANGERS = (
     "empty403",
 )
 """What proxies and firewalls answer in place of a service: at one path alone, for a long time, too."""
-OFTEN = {"corrupt": 2}
-"""How often at most: an archive that arrives damaged three times has failed."""
+OFTEN = {"corrupt": 2, "remake seconds=9": 5}
+"""How often at most: after three damaged archives, or six links that are refused, a run has failed."""
 OF_ONE = {
     "docex.archive": ("corrupt", "slow seconds=200"),
     "docex.link": ("remake seconds=9",),
