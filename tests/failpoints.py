@@ -30,6 +30,7 @@ from docpipe.checkpoints import Checkpoints
 from docpipe.checkpoints.ledger import GrantLedger
 from docpipe.gates.gate import GateMiddleware
 from docpipe.runtime.activity_log import ActivityLog
+from docpipe.storage.names import Content, whole
 from docpipe.workers.inline import InlineWorkers
 from docpipe.workers.pool import Workers
 from docpipe.workers.rooms import Room
@@ -210,7 +211,8 @@ def _storage(patches: _Patches) -> None:
     patches.around(pathlib.Path, "replace", "rename", lambda path, _to: f": {_kind(path)}")
     patches.around(docpipe.activities.activities.report, "build", "report.build")
 
-    def write(path: pathlib.Path, data: bytes) -> None:
+    def write(path: pathlib.Path, content: Content) -> None:
+        data = whole(content)
         real(path, data[: len(data) // 2])
         patches.hit("within storage.write")
         real(path, data)
