@@ -19,12 +19,13 @@ from pypdfium2 import raw
 
 from docpipe.convert.core import pdfa
 from docpipe.convert.core.base import Content, Embedded, Facts, Source, UnreadableError
-from docpipe.convert.core.blocks import Block, Paragraph, Table, tidy
+from docpipe.convert.core.blocks import Block, Paragraph, Table, texts, tidy
 from docpipe.convert.ocr import page_notes, pages
 from docpipe.convert.readers import pdf_active, pdf_fields, pdf_forms, pdf_layers, pdf_text, scanned
 from docpipe.convert.readers.cdatime import iso_date
 from docpipe.convert.readers.pdf_fields import Field
 from docpipe.convert.readers.pdf_text import Page, State
+from docpipe.convert.readers.pdf_unseen import HIDDEN
 
 _MENDED: Final = "the PDF was damaged and was mended; check that no page is missing"
 _SCARRED: Final = "the PDF is damaged; check that no text or page is missing"
@@ -91,6 +92,8 @@ def read(source: Source) -> Content:
         document.close()
     if any(page.beyond for page in read):
         pdf_state.warnings.append(_BEYOND)
+    if any("[hidden: " in text for page in read for text in texts(page.blocks)):
+        pdf_state.warnings.append(HIDDEN)
     _damaged(read, pdf_state)
     if pdf_state.form and pdf_forms.is_placeholder(read):
         return _of_form(pdf_state)

@@ -28,6 +28,9 @@ Box = tuple[float, float, float, float]
 Paper = tuple[Box, str]
 """An area and its colour."""
 _MOST_PAPERS: Final = 300
+_DARK: Final = "dark"
+_DARKEST: Final = 90
+"""The most of red, green and blue, of 255, of a colour that may cover black letters."""
 _SAME: Final[Matrix] = (1, 0, 0, 1, 0, 0)
 
 
@@ -48,6 +51,8 @@ class Rules:
     down: tuple[Rule, ...] = ()
     papers: tuple[Paper, ...] = ()
     """What is behind text in a colour that may flag it; in the page's own coordinates."""
+    bars: tuple[Box, ...] = ()
+    """Dark areas, in the page's own coordinates."""
 
     def turned(self, turn: int) -> "Rules":
         """After this many quarter turns clockwise about the origin."""
@@ -57,6 +62,7 @@ class Rules:
                 tuple(Rule(-rule.at, rule.start, rule.end) for rule in rules.down),
                 tuple(Rule(rule.at, -rule.end, -rule.start) for rule in rules.across),
                 rules.papers,
+                rules.bars,
             )
         return rules
 
@@ -73,7 +79,8 @@ def rules(page: Any) -> Rules:
             across.append(Rule((bottom + top) / 2, left, right))
         else:
             down.append(Rule((left + right) / 2, bottom, top))
-    return Rules(_joined(across), _joined(down), tuple(papers))
+    bars = tuple(box for box, colour in papers if colour == _DARK)
+    return Rules(_joined(across), _joined(down), tuple(each for each in papers if each[1] != _DARK), bars)
 
 
 def _joined(rules: list[Rule]) -> tuple[Rule, ...]:
@@ -137,11 +144,13 @@ def _of_path(path: Any, matrix: Matrix, papers: list[Paper]) -> Iterator[Box]:
 
 
 def _colour(path: Any) -> str:
-    """The colour that fills a path where it may flag what is upon it, empty for others."""
+    """The colour that fills a path where it may flag or cover what is there, empty for others."""
     parts = [ctypes.c_uint() for _ in range(4)]
     if not raw.FPDFPageObj_GetFillColor(path, *map(ctypes.byref, parts)):
         return ""
     red, green, blue, solid = (part.value for part in parts)
+    if solid and max(red, green, blue) <= _DARKEST:
+        return _DARK
     if not solid or red <= blue:
         return ""
     return warm_colour(f"#{red:02x}{green:02x}{blue:02x}", FAINT)

@@ -19,6 +19,7 @@ from docpipe.convert.readers import (
     pdf_layout,
     pdf_notes,
     pdf_rules,
+    pdf_unseen,
     pdf_words,
 )
 from docpipe.convert.readers.pdf_fields import Field
@@ -149,6 +150,7 @@ def _blocks(page: Any, words: Any, fields: tuple[Field, ...], strokes: tuple[Box
     beyond = len(listed) < len(drawn)
     listed = pdf_boxes.placed(page, listed, turn)
     rules = pdf_rules.rules(page)
+    pdf_unseen.mark(page, listed, words, rules.bars)
     pdf_colours.flag(listed, words, rules.papers)
     listed += pdf_fields.placed(fields, listed, turn)
     pdf_notes.strike(listed, rules, strokes)
