@@ -5,6 +5,7 @@ They are independent of the engine that calls them; their gates come from outsid
 
 import asyncio
 import functools
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -28,6 +29,7 @@ from docpipe.gates.local_trouble import retry_while_in_trouble
 from docpipe.model import Clock, Outcome, Patient, Spool, Step, Ticket, Wait, WaitKind
 from docpipe.patients.lookup import Lookup
 from docpipe.results.files import (
+    MOST_EMBEDDED,
     Appended,
     Archive,
     Converted,
@@ -37,6 +39,7 @@ from docpipe.results.files import (
     Stored,
     Task,
     Updated,
+    summed_up,
 )
 from docpipe.results.report import Entry, Facts
 from docpipe.results.search import Ready, Search
@@ -52,6 +55,9 @@ _T = TypeVar("_T")
 Place = tuple[str, str, str]
 """Patient id, run id, and the number of the document within the run."""
 _KEPT: Final = (Outcome.CONVERTED, Outcome.STORED)
+_TOO_MANY: Final = (
+    f"The documents in the documents of this patient are more than {MOST_EMBEDDED:,}; the rest was not read."
+)
 _REPORTS: Final = 4
 """Concurrent reports: more would only fill the queue of the threads, and delay other runs."""
 
@@ -89,6 +95,8 @@ class Activities:
     index: SearchIndex | None = None
     """Takes the text of each document that is stored."""
     _folders: OutFolders = field(default_factory=OutFolders)
+    _embedded: Counter[str] = field(default_factory=Counter)
+    """Documents in documents by run, of this process."""
     _writing: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_REPORTS))
 
     async def get_patient(self, step: Step, patient_id: str) -> Patient:
@@ -183,12 +191,24 @@ class Activities:
         except WorkerError as error:
             return await asyncio.to_thread(_not_converted, path, member, Outcome.FAILED, str(error))
         done = answer.value
-        embedded = _embedded(f"{OUT}/{item}", member, done["embedded"])
-        await self.spool.keep(run_id, [str(part.file) for part in embedded])
+        embedded = self._accepted(run_id, member, _embedded(f"{OUT}/{item}", member, done["embedded"]))
+        await self.spool.keep(run_id, [part.file for part in embedded if part.file])
         converted = msgspec.convert({**done, "embedded": []}, Converted)
         metadata = _with_warnings(done["metadata"], member)
         seconds = round(answer.seconds, 3)
         return replace(converted, metadata=metadata, embedded=embedded, seconds=seconds)
+
+    def _accepted(self, run_id: str, member: Member, parts: list[Member]) -> list[Member]:
+        """Those documents of a document that a run can take at most; the rest in one line.
+
+        The pipeline decides which it takes. But 10,000 mails with 500 attachments each would be millions of
+        entries in memory and checkpoints before it could.
+        """
+        room = max(MOST_EMBEDDED - self._embedded[run_id], 0)
+        if parts:
+            self._embedded[run_id] += len(parts)
+        rest = parts[room:]
+        return [*parts[:room], summed_up(member.path, rest, _TOO_MANY)] if rest else parts
 
     async def _stored(self, step: Step, patient_id: str, document_id: str) -> dict[str, Any] | None:
         """The metadata of a document that is stored with all its readable forms, else None.
@@ -200,7 +220,7 @@ class Activities:
         if known is None or known.get("outcome") not in _KEPT or known.get("needs"):
             return None
         for part in known["embedded"]:
-            if await self._stored(step, patient_id, part["id"]) is None:
+            if part["id"] is None or await self._stored(step, patient_id, part["id"]) is None:
                 return None
         return known
 
@@ -292,6 +312,7 @@ class Activities:
         """Remove the files of a finished run from the spool, and the run from the memory of the workers."""
         self.workers.forget(run_id)
         self._folders.forget(run_id)
+        self._embedded.pop(run_id, None)
         if self.index is not None:  # of a run without a report, the texts are there
             await self.index.flush()
         await self.spool.drop(run_id)

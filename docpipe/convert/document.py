@@ -27,6 +27,7 @@ from docpipe.convert.core.base import (
 )
 from docpipe.convert.core.blocks import cleaned, placeholder, words
 from docpipe.convert.core.detect import detect
+from docpipe.convert.core.facts import bounded, cut, few
 from docpipe.convert.core.kinds import EMPTY, UNKNOWN, Kind, kind_of
 from docpipe.convert.core.symbols import LOST, without_private
 from docpipe.convert.core.tabbed import in_columns
@@ -209,7 +210,7 @@ class _Done:
             inner = folder / "embedded"
             inner.mkdir(mode=0o700, exist_ok=True)
             _store(inner / f"{number:03d}", part.data)
-            self.embedded.append({"name": part.name, "declared": part.declared})
+            self.embedded.append({"name": cut(part.name), "declared": cut(part.declared)})
 
     def _pdf(self, folder: Path) -> bool:
         pdf = self.content.pdf
@@ -295,14 +296,14 @@ class _Done:
     def answer(self) -> dict[str, Any]:
         """The answer, small and fit for JSON."""
         order = ("document.pdf", "text.md", "thumbnail.png")
-        warnings = list(dict.fromkeys(self.warnings))
+        warnings = few(self.warnings)
         return {
             "outcome": self.outcome,
-            "reason": self.reason,
+            "reason": cut(self.reason),
             "media_type": self.media_type,
             "extension": _extension(self.media_type),
             "outputs": [name for name in order if name in self.outputs],
-            "metadata": self._metadata(warnings),
+            "metadata": bounded(self._metadata(warnings)),
             "embedded": self.embedded,
             "warnings": warnings,
         }

@@ -11,12 +11,10 @@ from typing import Final
 from msgspec.structs import replace
 
 from docpipe.model import Outcome
-from docpipe.results.files import Converted, Member
+from docpipe.results.files import MOST_EMBEDDED, Converted, Member, summed_up
 
 MOST: Final = 10_000
 """Files of a run, those of its archive included."""
-MOST_EMBEDDED: Final = 1_500
-"""Of these, documents in documents: each is some 25 KB of memory until the run ends."""
 LARGEST: Final = 4 * 2**30
 """Bytes of these."""
 DEEPEST: Final = 5
@@ -49,14 +47,14 @@ class Budget:
         taken: list[Member] = []
         rest: list[Member] = []
         for number, part in enumerate(parts, 1):
-            if f"{item}.{number}" in self.accepted:
+            if f"{item}.{number}" in self.accepted or part.outcome is not None:
                 taken.append(part)
             elif self.files <= 0:
                 rest.append(part)
             else:
                 self.files -= 1
                 taken.append(self._judged(item, part))
-        return [*taken, _rest(path, rest)] if rest else taken
+        return [*taken, summed_up(path, rest, _NUMBER)] if rest else taken
 
     def _judged(self, item: str, part: Member) -> Member:
         if item.count(".") >= DEEPEST:
@@ -87,14 +85,3 @@ def of_run(members: Sequence[Member], converted: Mapping[str, Converted]) -> Bud
 
 def _refused(part: Member, reason: str) -> Member:
     return replace(part, outcome=Outcome.REFUSED, reason=reason)
-
-
-def _rest(path: str, parts: Sequence[Member]) -> Member:
-    """One entry for all further documents: a line for each would be what the budget is to prevent."""
-    return Member(
-        path=f"{path}/(more documents, {len(parts):,})",
-        size=sum(part.size or 0 for part in parts),
-        outcome=Outcome.REFUSED,
-        reason=_NUMBER,
-        derived_from=parts[0].derived_from,
-    )

@@ -150,8 +150,10 @@ async def _reported(run: Run, activities: Activities, facts: Facts, error: str |
     status, refused = await _tried(run, Activity.UPDATE_STATUS, updating, *update, kind=Updated)
     problem = status.problem if status else None
     error = error or refused
-    about = replace(facts.run, state=_final_state(counts, error), error=error, problem=problem)
     history = run.history()
+    about = replace(
+        facts.run, started=history.started, state=_final_state(counts, error), error=error, problem=problem
+    )
     facts = replace(facts, run=about, counts=counts, timeline=history.timeline, waits=history.waits)
     report, failed = await _tried(run, Activity.REPORT, activities.report, facts, kind=Digest)
     error = error or failed
@@ -371,7 +373,7 @@ def _facts(run: Run, patient: Patient, task: Task, archive: Archive | None, file
         run_id=run.id,
         patient_id=run.patient_id,
         task_id=task.task_id,
-        started=run.history().started,
+        started="",  # with the history, at the end: that of 10,000 documents has some megabytes
     )
     return Facts(
         run=about,

@@ -4,12 +4,17 @@ Checkpoints hold these values as JSON under the same names; a member that an old
 and one that a newer one adds is left out.
 """
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 from msgspec import Struct, field
 
 MISSING: Final = "The exchange lists it, but the archive does not hold it."
 """The reason of a member that stands for a document without a file; only a new search can bring it."""
+
+
+MOST_EMBEDDED: Final = 1_500
+"""Documents in documents that a run takes: each is some 25 KB of memory until the run ends."""
 
 
 class Declared(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -49,6 +54,23 @@ class Member(Struct, frozen=True, kw_only=True):
     refetch: bool = False
     """Whether it could not be fetched, so that a retry fetches it again."""
     declared: Declared = field(name="told", default_factory=Declared)
+
+
+def summed_up(path: str, parts: Sequence[Member], reason: str) -> Member:
+    """One entry for documents that are not taken, refused: a line for each is what a limit is to prevent.
+
+    Args:
+        path: of the document that they are in.
+        parts: the documents, one at least.
+        reason: why they are refused.
+    """
+    return Member(
+        path=f"{path}/(more documents, {len(parts):,})",
+        size=sum(part.size or 0 for part in parts),
+        outcome="refused",
+        reason=reason,
+        derived_from=parts[0].derived_from,
+    )
 
 
 class Converted(Struct, frozen=True, kw_only=True):

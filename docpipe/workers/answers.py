@@ -15,9 +15,14 @@ from docpipe.model import Json
 from docpipe.workers.rooms import MisfitError
 
 MOST_EMBEDDED: Final = 500
+_LARGEST: Final = 2**16
+"""Bytes of metadata; the main process keeps them for as long as the run lasts."""
 _Count = Annotated[int, Meta(ge=0, le=2**62)]
-_Text = str | None
-_MayLack = UnsetType | str | None
+_Short = Annotated[str, Meta(max_length=4_096)]
+"""Converters cut texts, see `convert.core.facts`."""
+_Text = _Short | None
+_MayLack = UnsetType | _Short | None
+_Texts = Annotated[list[_Short], Meta(max_length=200)]
 
 
 class Reply(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
@@ -50,7 +55,7 @@ class Answer:
 
 
 class _Embedded(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    name: str
+    name: _Short
     declared: _Text
 
 
@@ -60,26 +65,26 @@ class _Proof(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 
 
 class _Converter(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    name: str
-    versions: dict[str, str]
+    name: _Short
+    versions: Annotated[dict[_Short, _Short], Meta(max_length=100)]
 
 
 class _Metadata(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    media_type: str
+    media_type: _Short
     declared_media_type: _MayLack = UNSET
     title: _MayLack = UNSET
     date: _MayLack = UNSET
     author: _MayLack = UNSET
     custodian: _MayLack = UNSET
-    loinc: dict[str, _Text] | UnsetType | None = UNSET
+    loinc: Annotated[dict[_Short, _Text], Meta(max_length=10)] | UnsetType | None = UNSET
     language: _MayLack = UNSET
     pages: _Count | UnsetType | None = UNSET
     words: _Count | UnsetType | None = UNSET
     ocr: bool | UnsetType = UNSET
-    ocr_pages: list[_Count] | UnsetType = UNSET
+    ocr_pages: Annotated[list[_Count], Meta(max_length=5_000)] | UnsetType = UNSET
     needs: _MayLack = UNSET
     pdf: _Proof | UnsetType = UNSET
-    warnings: list[str] = []
+    warnings: _Texts = []
     converter: _Converter | UnsetType = UNSET
     duration_s: float | UnsetType = UNSET
 
@@ -87,12 +92,12 @@ class _Metadata(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 class _Converted(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     outcome: Literal["converted", "stored", "failed"]
     reason: _Text
-    media_type: str
+    media_type: _Short
     extension: Annotated[str, Meta(pattern=r"^(\.[A-Za-z0-9][A-Za-z0-9._+-]{0,30})?\Z")]
     outputs: Annotated[list[Literal["document.pdf", "text.md", "thumbnail.png"]], Meta(max_length=3)]
     metadata: _Metadata
     embedded: Annotated[list[_Embedded], Meta(max_length=MOST_EMBEDDED)]
-    warnings: list[str]
+    warnings: _Texts
 
 
 class Files(Protocol):
@@ -149,6 +154,8 @@ def take_converted(
             done = msgspec.json.decode(value, type=_Converted)
     except (ValueError, RecursionError) as error:
         raise MisfitError("no answer of a converter") from error
+    if len(msgspec.json.encode(done.metadata)) > _LARGEST:
+        raise MisfitError("metadata that are too long")
     if len(set(done.outputs)) != len(done.outputs):
         raise MisfitError("an output comes twice")
     outputs: list[str] = list(done.outputs)

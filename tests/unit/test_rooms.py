@@ -185,6 +185,18 @@ LIES = {
     "metadata without a type": {**ANSWER, "metadata": {"warnings": []}},
     "metadata with an id": {**ANSWER, "metadata": {**ANSWER["metadata"], "document_id": "x"}},
     "warnings of a wrong type": {**ANSWER, "warnings": [None]},
+    "a title of megabytes": {**ANSWER, "metadata": {**ANSWER["metadata"], "title": "T" * 2**20}},
+    "a long reason": {**ANSWER, "reason": "r" * 5_000},
+    "a long name": {**ANSWER, "embedded": [{"name": "n" * 5_000, "declared": None}]},
+    "many warnings": {**ANSWER, "metadata": {**ANSWER["metadata"], "warnings": ["w"] * 201}},
+    "long warnings": {**ANSWER, "metadata": {**ANSWER["metadata"], "warnings": ["w" * 4_000] * 20}},
+    "many libraries": {
+        **ANSWER,
+        "metadata": {
+            **ANSWER["metadata"],
+            "converter": {"name": "x", "versions": {str(number): "1" for number in range(101)}},
+        },
+    },
     "negative pages": {**ANSWER, "metadata": {**ANSWER["metadata"], "pages": -1}},
     "huge pages": {**ANSWER, "metadata": {**ANSWER["metadata"], "pages": 10**30}},
     "not a number": {**ANSWER, "metadata": {**ANSWER["metadata"], "duration_s": float("nan")}},

@@ -16,6 +16,7 @@ import pytest
 from docpipe.convert import document, preload
 from docpipe.convert.core.base import Facts
 from docpipe.convert.core.blocks import Heading, Listing, Paragraph, Preformatted, Table
+from docpipe.convert.core.facts import few
 from docpipe.convert.core.kinds import KINDS
 from docpipe.convert.writers import typeset
 from tests.unit.convert import documents
@@ -329,6 +330,41 @@ def test_wide_tables_are_set_as_records():
     text = " ".join(pypdfium2.PdfDocument(made.pdf)[0].get_textpage().get_text_range().split())
     assert "N0: v0; N1: v1" in text
     assert "N29: v29" in text
+
+
+@pytest.mark.parametrize("kind", ["pdf", "html", "mail"])
+def test_what_a_document_states_of_itself_is_cut(kind, tmp_path):
+    """A title of megabytes costs nothing; the main process keeps it, in 10,000 documents."""
+    long, folder = "T" * 20_000, tmp_path / "out"
+    folder.mkdir()
+    path = tmp_path / "in"
+    if kind == "pdf":
+        with pikepdf.new() as made:
+            made.add_blank_page()
+            made.docinfo["/Title"], made.docinfo["/Author"] = long, long
+            made.save(path)
+    elif kind == "html":
+        path.write_text(f"<html><head><title>{long}</title></head><body>text</body></html>")
+    else:
+        parts = "".join(
+            f"--b\nContent-Type: text/plain; x={long}\n"
+            f'Content-Disposition: attachment; filename="{long}{number}.txt"\n\nx\n'
+            for number in range(3)
+        )
+        path.write_text(
+            f"From: a@b.c\nMIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=b\n\n{parts}--b--\n"
+        )
+    answer = document.convert({"path": str(path), "name": "a", "declared": long, "folder": str(folder)})
+    assert answer["outcome"] == "converted"
+    assert len(json.dumps(answer)) < 8_000
+
+
+def test_warnings_are_as_many_as_somebody_reads():
+    """All of them together are bounded, each one is, and none comes twice."""
+    made = few(["first", "first", "x" * 10_000, *(f"{number} {'y' * 400}" for number in range(1_000))])
+    assert made[0] == "first"
+    assert len(made[1]) == 500
+    assert 10 < len(made) < 30
 
 
 def test_archive_member_with_a_hostile_name(tmp_path):

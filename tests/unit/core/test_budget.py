@@ -5,6 +5,7 @@ import pytest
 from docpipe.engine import budget
 from docpipe.engine.pipeline import retrieve
 from docpipe.model import Activity, RunState
+from docpipe.results.files import MOST_EMBEDDED
 from tests.unit.core.support import MemoryActivities, MemoryRun, checkpoint, done, member
 
 
@@ -90,11 +91,11 @@ async def test_a_resumed_run_has_no_second_budget(monkeypatch):
     parts = [part("a", 60), part("b", 60)]
     past = {"00001": done(parts), "00001.2": done([])}
     left = budget.of_run([member("m", size=30)], past)
-    assert (left.files, left.size) == (budget.MOST_EMBEDDED - 1, 10)
+    assert (left.files, left.size) == (MOST_EMBEDDED - 1, 10)
     assert [p.outcome for p in left.parts("00001", "m", parts)] == ["refused", None]
 
 
 def test_documents_in_documents_are_fewer_than_files():
     """An archive may have 10,000 files, but documents within documents are held in memory to the end."""
-    assert budget.of_run([member("m")], {}).files == budget.MOST_EMBEDDED < budget.MOST
+    assert budget.of_run([member("m")], {}).files == MOST_EMBEDDED < budget.MOST
     assert budget.of_run([member("m")] * (budget.MOST - 3), {}).files == 3
