@@ -81,6 +81,13 @@ async def test_files_of_runs(storage: Storage) -> None:
     assert storage.tree().listing(PATIENT).within(f"runs/{RUN}") == {"report.json": 2, "report.html": 1}
 
 
+@pytest.mark.parametrize("text", [b"", b"short"])
+async def test_a_part_that_ends_after_the_file(storage: Storage, tmp_path: Path, text: bytes) -> None:
+    """Ends with the file, also with an empty one: whoever reads at most so much does not know its size."""
+    await storage.put_document(PATIENT, DOCUMENT, sources(tmp_path, original_pdf=b"%PDF", text_md=text), {})
+    assert await whole(storage, "text.md", start=0, end=100) == text
+
+
 async def test_large_files_and_parts_of_them(storage: Storage, tmp_path: Path) -> None:
     """What is sent in parts comes back as it was, whole or from one byte to another."""
     data = os.urandom(11 * 2**20 + 17)
