@@ -15,6 +15,7 @@ import yaml
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
+from docpipe.cli.options import parser
 from docpipe.config.config import SECTIONS
 from docpipe.config.loading import load
 from docpipe.web import health
@@ -63,8 +64,10 @@ def of_kind(kind: str) -> Iterator[dict[str, Any]]:
 
 def containers() -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
     """Each container with its pod."""
-    for deployment in of_kind("Deployment"):
-        pod = deployment["spec"]["template"]["spec"]
+    specs = [each["spec"] for each in of_kind("Deployment")]
+    specs += [each["spec"]["jobTemplate"]["spec"] for each in of_kind("CronJob")]
+    for spec in specs:
+        pod = spec["template"]["spec"]
         yield from ((pod, container) for container in pod["containers"])
 
 
@@ -194,6 +197,15 @@ def test_docpipe_takes_the_configuration_of_kubernetes(tmp_path: Path) -> None:
     assert config.state.dir.startswith("/data/")
 
 
+def test_the_timer_calls_a_command_that_docpipe_has() -> None:
+    """Not before somebody wants it, and never two at a time."""
+    (timer,) = of_kind("CronJob")
+    assert (timer["spec"]["suspend"], timer["spec"]["concurrencyPolicy"]) == (True, "Forbid")
+    (container,) = [c for _, c in containers() if c["name"] == "submit"]
+    args = parser().parse_args(container["args"])
+    assert (args.command, args.all) == ("submit", True)
+
+
 async def test_kubernetes_reaches_the_page(tmp_path: Path) -> None:
     """At the port that it listens on, by a name that its guard lets in; the Service sends there."""
     folder = secrets_in(tmp_path / "secrets")
@@ -220,7 +232,7 @@ async def test_kubernetes_reaches_the_page(tmp_path: Path) -> None:
     assert [one["targetPort"] for one in page["spec"]["ports"]] == [port["name"]]
     (policy,) = of_kind("NetworkPolicy")
     reached_by = [one["podSelector"]["matchLabels"]["app"] for one in policy["spec"]["ingress"][0]["from"]]
-    assert {f"docpipe-{name}" for name in ("worker", "serve", "commands")} == set(reached_by)
+    assert {f"docpipe-{name}" for name in ("worker", "serve", "timer", "commands")} == set(reached_by)
 
 
 def test_docpipe_takes_the_environment_of_compose(
