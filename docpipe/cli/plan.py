@@ -113,8 +113,9 @@ def _lines(inputs: Inputs, forecast_: Forecast, config: Config) -> Iterator[str]
     take = "takes" if inputs.setup.patients == 1 else "take"
     yield f"{_many(inputs.setup.patients, 'patient')} {take} {span}: begun now, all is done at {ends}."
     if unfinished := before.queued + len(before.searched):
+        come, are = ("comes", "is") if unfinished == 1 else ("come", "are")
         these = _many(unfinished, "unfinished run")
-        yield f"Before them come {these} of the state folder, which are counted in."
+        yield f"Before them {come} {these} of the state folder, which {are} counted in."
     if forecast_.undisturbed is not None:
         for outage in forecast_.setup.outages:
             since = span_words(outage.start or 0.0)

@@ -188,6 +188,7 @@ async def test_cancel_an_outage_and_a_pause(box: Box, services: fakes.Running, p
         await seen.picture("outage")
         await page.click("text=Runs")
         await seen.has("tr:has-text('the document exchange is down')")
+        assert "in line" not in await page.inner_text("table.runs")  # the banner has what holds for all
         services.clear_faults()
         await page.click("#pause")
         assert "Pause all retrievals?" in await page.inner_text("#ask-dialog")
@@ -225,6 +226,7 @@ async def test_search_and_filters(box: Box, services: fakes.Running, path_of_chr
         assert linked is None or linked.ok
         await page.click("[data-show=cancelled]")
         await until(lambda: says(page, "main", "No run fits"))
+        assert not await page.is_visible("table.runs")  # a head without rows
         assert page.url.endswith("#/?q=P107&show=cancelled")
         assert seen.complaints == []
 
@@ -384,6 +386,7 @@ async def test_on_a_phone(box: Box, services: fakes.Running, path_of_chromium: s
             await seen.has(awaited)
             assert await seen.overflow() <= 0, name
             assert await faint_texts(page) == [], name
+            assert not await page.is_visible(".unchosen")
             await seen.picture(f"phone-{name}-{scheme}")
         for quota in ("Document exchange (new searches), ", "Document exchange (states of searches), "):
             await seen.has(f".gauge:has-text('{quota}')")
@@ -647,6 +650,8 @@ async def test_matches_are_marked_in_the_text(
         await page.goto(f"{service.address}/#/search")
         await page.fill("input[type=search]", 'ALLERG* "Blóod  pressure"')
         await page.keyboard.press("Enter")
+        await until(lambda: says(page, ".hits .who", "born"))
+        assert "number P123" in await page.inner_text(".hits .who")
         await page.click(".hits a")
         await seen.has(".words mark.here")
         marked = {words.lower() for words in await page.locator(".words mark").all_inner_texts()}
@@ -683,7 +688,7 @@ async def test_a_schedule_is_paused_on_the_page(
         card = page.locator(".card:has-text('all of them')")
         await card.wait_for()
         words = await card.inner_text()
-        assert "all patients: 100 patients, every 7 days" in words
+        assert "All patients (100), every 7 days" in words
         assert "Next:" in words
         await seen.picture("schedule")
         await card.locator("button").press("Enter")

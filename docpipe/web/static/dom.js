@@ -210,7 +210,10 @@ export function placeName(what) {
 }
 
 /** What a run waits for, with names that readers know. */
-const waitWords = ({ told, what }) => (what ? told.replace(what, () => placeName(what)) : told);
+function waitWords({ kind, told, what }) {
+  if (kind === "outage") return `${serviceName(what)} is down`; // since when and until when stands above all rows
+  return what ? told.replace(what, () => placeName(what)) : told;
+}
 
 /** A text that begins a sentence. */
 export const capital = (words) => words.charAt(0).toUpperCase() + words.slice(1);
@@ -242,7 +245,7 @@ export function doing(run) {
         "span",
         { class: "wait" },
         wait.kind === "poll" ? "" : ` · ${waitWords(wait)}`,
-        wait.until && countdown(wait.until, ", next in"),
+        wait.until && wait.kind !== "outage" && countdown(wait.until, ", next in"),
       ),
     transfer && h("span", { class: "wait" }, ` · ${transfer.sentence}`),
     progress !== null && h("progress", { max: 1, value: progress, "aria-label": "Progress of the search" }),

@@ -88,7 +88,7 @@ export class Patient {
         person && fact("Born", person.birth_date),
         fact("Number", patient.patient_id),
         person && person.sex !== "unknown" && fact("Sex", person.sex),
-        fact("Documents", many(patient.documents.length, "document")),
+        fact("Documents", patient.documents.length.toLocaleString()),
         news > 0 && fact("New since the last retrieval", String(news)),
         gone > 0 && fact("No longer at the exchange", String(gone)),
       ),

@@ -61,9 +61,9 @@ export class Runs {
     );
     this.namesakes = h("section", { class: "namesakes", "aria-label": "Patients of this name", hidden: true });
     this.bulk = h("div", { class: "bulk", role: "region", "aria-label": "Selected runs", hidden: true });
-    const table = h(
+    this.table = h(
       "table",
-      { class: "runs" },
+      { class: "runs", hidden: true },
       h("caption", { class: "unseen" }, "Runs"),
       h("thead", {}, h("tr", {}, head)),
       this.body,
@@ -79,7 +79,7 @@ export class Runs {
       this.namesakes,
       this.status,
       this.bulk,
-      table,
+      this.table,
       this.more,
     );
   }
@@ -210,6 +210,7 @@ export class Runs {
         ? `${this.rows.size.toLocaleString()} of ${all} runs`
         : "No run fits. Clear the search, or choose “All”.";
     this.total = total;
+    this.table.hidden = !this.rows.size;
   }
 
   #append(run, first = false) {
@@ -319,7 +320,7 @@ export class Runs {
       h("th", { scope: "row" }, h("a", { href: `#/run/${run.run_id}` }, run.patient_id), urgent, this.#who(run.patient_id)),
       h("td", { "data-label": "State" }, badge(run.state), again),
       h("td", { "data-label": "Now", class: run.doing || run.error ? null : "nothing" }, doing(run)),
-      h("td", { "data-label": "Documents", class: "counts" }, counted(run)),
+      h("td", { "data-label": "Documents", class: run.files ? "counts" : "counts nothing" }, counted(run)),
       h("td", { "data-label": "Submitted" }, time(run.created_at)),
     );
   }

@@ -13,7 +13,9 @@ function often({ every, zone }) {
 }
 
 const whom = ({ patients, members }) => {
-  const words = patients.length === 1 && patients[0] === "all" ? "all patients" : patients.join(", ");
+  const all = patients.length === 1 && patients[0] === "all";
+  if (all) return members === null ? "All patients" : `All patients (${members.toLocaleString()})`;
+  const words = patients.join(", ");
   return members === null ? words : `${words}: ${many(members, "patient")}`;
 };
 

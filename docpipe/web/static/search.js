@@ -1,6 +1,6 @@
 /** Search in the texts of documents: of one patient, or of all. */
 import { get } from "./api.js";
-import { h, many, refill, shorten, tame } from "./dom.js";
+import { h, many, personLine, refill, shorten, tame } from "./dom.js";
 
 const MOST = 20;
 
@@ -60,21 +60,33 @@ export class TextSearch {
   #show(answer, offset) {
     this.count = offset + answer.hits.length;
     this.hits.append(...answer.hits.map((hit) => this.#hit(hit)));
+    if (this.patient === null) this.#introduce(answer.hits.map((hit) => hit.patient_id));
     this.more.hidden = !answer.hits.length || this.count >= answer.total;
     const total = `${answer.more ? "more than " : ""}${many(answer.total, "document")}`;
     const older = answer.complete ? "" : " Documents of earlier times may be missing.";
     this.status.textContent = (answer.total ? `${total} with these words.` : "No document has all these words.") + older;
   }
 
+  /** Who the patients of hits are, as the database has them now; without it the numbers are there all the same. */
+  async #introduce(patients) {
+    const ids = [...new Set(patients)].filter((id) => id.length <= 200);
+    if (!ids.length) return;
+    const answer = await get(`/api/people?${new URLSearchParams(ids.map((id) => ["id", id]))}`).catch(() => null);
+    for (const { patient_id: id, person } of answer?.people ?? [])
+      for (const place of person ? this.hits.querySelectorAll(".who") : [])
+        if (place.dataset.patient === id) place.textContent = personLine(person, id);
+  }
+
   #hit(hit) {
     const words = new URLSearchParams({ q: this.input.value.trim() }); // marked there
     const address = `#/patient/${encodeURIComponent(hit.patient_id)}/document/${hit.document_id}?${words}`;
-    const facts = [this.patient === null && `Patient ${hit.patient_id}`, hit.date?.slice(0, 10), hit.author];
+    const facts = [hit.date?.slice(0, 10), hit.author].filter(Boolean).map((fact) => tame(fact));
+    const who = h("span", { class: "who", "data-patient": hit.patient_id }, `Patient ${hit.patient_id}`);
     return h(
       "li",
       {},
       h("a", { href: address, dir: "auto" }, shorten(tame(hit.title || hit.name))),
-      h("span", { class: "faint" }, ` ${facts.filter(Boolean).map((fact) => tame(fact)).join(" · ")}`),
+      h("span", { class: "faint" }, " ", this.patient === null && who, this.patient === null && facts.length > 0 && " · ", facts.join(" · ")),
       hit.lines.map((line) => refill(h("p", { class: "hit-line", dir: "auto" }), marked(line))),
     );
   }

@@ -29,7 +29,7 @@ export class Viewer {
   /** Show that nothing is chosen. */
   clear() {
     this.current = null;
-    this.element.replaceChildren(h("p", { class: "empty" }, "Choose a document."));
+    this.element.replaceChildren(h("p", { class: "empty unchosen" }, "Choose a document."));
   }
 
   /** Show that the address leads nowhere. */
