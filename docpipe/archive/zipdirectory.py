@@ -22,6 +22,8 @@ _LOCATOR_64: Final = struct.Struct("<4sLQL")
 _EMPTY_DEFLATED: Final = 2
 """Bytes of nothing, deflated; some packers deflate folders too."""
 _FULL_32: Final = 0xFFFF_FFFF
+_FARTHEST: Final = 2**42
+"""An offset that no archive has; beyond their largest file, file systems refuse to seek."""
 _HAS_DESCRIPTOR: Final = 0x8
 LONGEST_NAME: Final = 4_096
 """Bytes of a name; of a longer one only the beginning is kept."""
@@ -124,6 +126,8 @@ def body_offset(file: BinaryIO, entry: Entry) -> int | None:
 
 
 def _local_header(file: BinaryIO, offset: int) -> tuple[int, ...] | None:
+    if offset > _FARTHEST:
+        return None
     file.seek(offset)
     header = file.read(_LOCAL_HEADER.size)
     if len(header) < _LOCAL_HEADER.size or not header.startswith(LOCAL):
@@ -220,7 +224,7 @@ def _end_64(file: BinaryIO, end: _End) -> _End | None:
 def _records(file: BinaryIO, end: _End, shift: int, most: int) -> tuple[Directory, int]:
     """The records from where the directory should begin, and how many there are."""
     directory, count = Directory(), 0
-    file.seek(end.offset + shift)
+    file.seek(min(end.offset + shift, end.position))
     last = min(end.position, end.offset + shift + _LARGEST_DIRECTORY)
     while file.tell() < last:
         header = file.read(_CENTRAL_HEADER.size)

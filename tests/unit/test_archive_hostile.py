@@ -160,6 +160,38 @@ def test_errors_of_the_disk_stay_errors_of_the_disk(tmp_path, monkeypatch):
         collect([Member("a", 1, full)], tmp_path)
 
 
+def wide(archive, **numbers):
+    """The archive with numbers of 64 bits: of its last member, or where its directory begins."""
+    data = bytearray(archive)
+    end = data.rindex(b"PK\5\6")
+    if "directory" in numbers:
+        record = struct.pack("<4sQ2H2L4Q", b"PK\6\6", 44, 45, 45, 0, 0, 2, 2, 1, numbers["directory"])
+        return bytes(data[:end] + record + struct.pack("<4sLQL", b"PK\6\7", 0, end, 1) + data[end:])
+    at = data.rindex(b"PK\1\2")
+    extra = struct.pack("<2H3Q", 1, 24, *(numbers["entry"],) * 3)
+    struct.pack_into("<2L", data, at + 20, 2**32 - 1, 2**32 - 1)
+    struct.pack_into("<L", data, at + 42, 2**32 - 1)
+    (name,) = struct.unpack_from("<H", data, at + 28)
+    struct.pack_into("<H", data, at + 30, len(extra))
+    data[at + 46 + name : at + 46 + name] = extra
+    end += len(extra)
+    (size,) = struct.unpack_from("<L", data, end + 12)
+    struct.pack_into("<L", data, end + 12, size + len(extra))
+    return bytes(data)
+
+
+@pytest.mark.parametrize("what", ["entry", "directory"])
+@pytest.mark.parametrize("number", [2**42 + 1, 2**62, 2**63, 2**64 - 1])
+def test_numbers_that_no_disk_can_seek_to_harm_no_other_member(tmp_path, what, number):
+    """The numbers of ZIP64 have 64 bits; a file system refuses some, Python others."""
+    archive = wide(zipped(("a.txt", b"a"), ("b.txt", b"b")), **{what: number})
+    entries, _ = taken(tmp_path, archive)
+    assert {name: outcome for name, outcome in outcomes(entries).items() if name != "(the archive)"} == {
+        "a.txt": None,
+        "b.txt": None,
+    }
+
+
 def test_a_directory_is_read_within_bounds(tmp_path, monkeypatch):
     """Records beyond the bound are summed up; the archive is not damaged for that."""
     data = zipped(*((f"{number}.txt", b"%d" % number) for number in range(20)))
