@@ -2,6 +2,8 @@
 
 from collections import Counter
 from collections.abc import Container, Iterator, Mapping, Sequence
+from functools import lru_cache
+from sys import intern
 from typing import Final
 
 from msgspec.structs import replace
@@ -66,6 +68,12 @@ def walk(
         yield from one(item_of(number), member)
 
 
+@lru_cache(maxsize=64)
+def _same(names: tuple[str, ...]) -> list[str]:
+    """One list for all documents with these outputs; nobody changes it."""
+    return list(names)
+
+
 def entry(member: Member) -> Entry:
     """A file in the manifest and the report."""
     return Entry(
@@ -84,18 +92,20 @@ def entry(member: Member) -> Entry:
 def stored_entry(member: Member, done: Converted, key: str | None) -> Entry:
     """The same of a document that is converted; `key` where it is stored."""
     metadata, declared = done.metadata, member.declared
+    language = metadata.get("language")
     return replace(
         entry(member),
-        outcome=done.outcome,
+        outcome=intern(str(done.outcome)),  # 10,000 documents share a few of these texts
         reason=done.reason,
-        media_type=done.media_type,
+        media_type=intern(done.media_type),
         title=metadata.get("title") or declared.title,
         author=metadata.get("author") or declared.author,
         date=metadata.get("date") or declared.created,
-        **{name: metadata.get(name) for name in ("custodian", "loinc", "language", "pages", "words", "ocr")},
+        language=language and intern(language),
+        **{name: metadata.get(name) for name in ("custodian", "loinc", "pages", "words", "ocr")},
         warnings=metadata.get("warnings") or [],
         key=key,
-        original=f"original{done.extension}",
-        outputs=done.outputs,
+        original=intern(f"original{done.extension}"),
+        outputs=_same(tuple(done.outputs)),
         reused=done.reused,
     )
