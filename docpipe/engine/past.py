@@ -60,13 +60,13 @@ def _iso(when: float) -> str:
     return datetime.fromtimestamp(when, UTC).isoformat(timespec="milliseconds")
 
 
-def _polls(past: StoredStep, steps: Steps, now: float) -> tuple[str, ...]:
+def _polls(past: StoredStep, steps: Steps, now: float) -> list[str]:
     """When a search was polled, as far back as that is kept."""
     search = steps.get((Activity.SEARCH, past.item))
     if past.activity != Activity.CHECK_STATUS or search is None:
-        return ()
+        return []
     if not (search.result and past.result) or failed(search.result) or failed(past.result):
-        return ()
+        return []
     end = past.finished_at or now  # the times kept are rounded
     at = search.result.get("at", 0.0)
-    return tuple(_iso(min(at + after, end)) for after in past.result.get("asked", ()))
+    return [_iso(min(at + after, end)) for after in past.result.get("asked", ())]

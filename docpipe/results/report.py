@@ -98,7 +98,7 @@ class PastActivity(Struct, frozen=True, kw_only=True, omit_defaults=True):
     started: str
     finished: str | None
     outcome: str
-    polls: tuple[str, ...] = ()
+    polls: list[str] = []
     """When a search was polled."""
 
     @property
