@@ -77,6 +77,7 @@ TROUBLES: Final[dict[int, Trouble]] = {
     errno.ENOMEM: _NO_MEMORY,
     errno.ESTALE: Trouble("the mount has gone stale ({what})", "mount it again"),
     errno.ENOTCONN: Trouble("the mount has lost its server ({what})", "check its server, or mount it again"),
+    errno.ENODEV: Trouble("the {what} is not mounted", "mount it again"),
     errno.EROFS: _READ_ONLY,
     errno.EIO: _BAD_DISK,
     errno.EACCES: _NO_RIGHT,

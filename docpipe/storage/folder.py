@@ -20,6 +20,7 @@ from typing import Any, Final, TypeVar
 from docpipe.errors import StateError
 from docpipe.model import Ticket
 from docpipe.storage.folderfiles import FolderFiles, read_if_there, size_of, stored_metadata
+from docpipe.storage.marker import MARKER, Marker
 from docpipe.storage.names import CHUNK, TEMPORARY, Content, folder_name, inner_path, plain
 from docpipe.storage.opening import open_file
 from docpipe.storage.tree import FolderTree
@@ -40,6 +41,8 @@ class FolderStorage:
         executor: whose threads read and write.
         name: of a patient's folder, for an id; never the same for two.
         shared: whether other processes, on other machines too, write to it at the same time.
+        known: the file with the ids of storage folders, by which a disk that is not mounted is noticed; see
+            `marker`.
     """
 
     def __init__(
@@ -49,8 +52,10 @@ class FolderStorage:
         name: Callable[[str], str] = folder_name,
         *,
         shared: bool = False,
+        known: Path | None = None,
     ) -> None:
         self._root = root.absolute()
+        self._marker = Marker(self._root, known)
         self.folder_of = name
         self._files = FolderFiles(self._root, shared=shared)
         self._executor = executor
@@ -65,23 +70,27 @@ class FolderStorage:
 
     def tree(self) -> FolderTree:
         """The folder with what is in it."""
-        return FolderTree(self._root)
+        return FolderTree(self._root, self._marker.refuse_other)
 
     async def close(self) -> None:
         """Nothing is open between calls."""
 
     async def check(self) -> None:
-        """Create the folder if it is missing, and write a file to it.
+        """Create the folder if it is missing and was never used, and write a file to it.
 
-        Raises: StateError when it cannot be written.
+        Raises: StateError when it cannot be written, or the disk with it is not mounted.
         """
         try:
             await self._in_thread(self._try)
         except OSError as error:
+            if error.errno == errno.ENODEV and self._marker.known is not None:
+                raise StateError(_not_mounted(self._root, self._marker.known, error)) from error
             raise StateError(_cause_and_cure(self._root, error)) from error
 
     def _try(self) -> None:
+        self._marker.refuse_other()
         make_folder(self._root)
+        self._marker.begin()
         folder = self._root / f"{TEMPORARY}check-{os.getpid()}"
         try:
             make_folder(folder)
@@ -115,6 +124,7 @@ class FolderStorage:
         folder = self._folder(patient_id, document_id=document_id)
 
         def work() -> dict[str, int]:
+            self._marker.refuse_other()
             with self._only_one(folder):
                 return self._files.put(folder, files, metadata)
 
@@ -129,7 +139,7 @@ class FolderStorage:
     ) -> dict[str, Any] | None:
         """See Storage."""
         folder = self._folder(patient_id, document_id=document_id)
-        return await self._in_thread(lambda: stored_metadata(folder))
+        return await self._read(lambda: stored_metadata(folder))
 
     async def get_document_file(
         self,
@@ -140,7 +150,7 @@ class FolderStorage:
     ) -> bytes | None:
         """See Storage."""
         path = self._folder(patient_id, document_id=document_id) / plain(name)
-        return await self._in_thread(lambda: read_if_there(path))
+        return await self._read(lambda: read_if_there(path))
 
     async def put_run_files(
         self,
@@ -153,6 +163,7 @@ class FolderStorage:
         folder = self._folder(patient_id, run_id=run_id)
 
         def work() -> None:
+            self._marker.refuse_other()
             with self._only_one(folder):
                 self._files.put_files(folder, files)
 
@@ -167,7 +178,7 @@ class FolderStorage:
     ) -> bytes | None:
         """See Storage."""
         path = self._folder(patient_id, run_id=run_id) / plain(name)
-        return await self._in_thread(lambda: read_if_there(path))
+        return await self._read(lambda: read_if_there(path))
 
     async def size(
         self, patient_id: str, name: str, *, document_id: str | None = None, run_id: str | None = None
@@ -177,7 +188,7 @@ class FolderStorage:
         Raises: ValueError for a name that no file here can have; OSError when the storage cannot be read.
         """
         path = self._folder(patient_id, document_id=document_id, run_id=run_id) / plain(name)
-        return await self._in_thread(lambda: size_of(path))
+        return await self._read(lambda: size_of(path))
 
     async def read(
         self,
@@ -206,11 +217,28 @@ class FolderStorage:
         finally:
             file.close()
 
+    async def _read(self, read: Callable[[], _T | None]) -> _T | None:
+        """What is read in a thread; nothing is missing in a storage that is not mounted."""
+
+        def work() -> _T | None:
+            if (content := read()) is None:
+                self._marker.refuse_other()
+            return content
+
+        return await self._in_thread(work)
+
     def _only_one(self, folder: Path) -> threading.Lock:
         return self._locks[hash(folder) % _LOCKS]
 
     async def _in_thread(self, work: Callable[[], _T]) -> _T:
         return await asyncio.get_running_loop().run_in_executor(self._executor, work)
+
+
+def _not_mounted(root: Path, known: Path, error: OSError) -> str:
+    return (
+        f"The storage folder {root} is not the one that documents were stored in ({error.strerror}; it lacks "
+        f"that one's {MARKER}): mount it. If it was emptied or replaced on purpose, delete {known}."
+    )
 
 
 def _cause_and_cure(root: Path, error: OSError) -> str:

@@ -7,6 +7,7 @@ import hashlib
 import os
 import shutil
 import stat
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -67,11 +68,14 @@ class Tree(Protocol):
 class FolderTree:
     """A folder."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, refuse_other: Callable[[], None] = lambda: None) -> None:
         self._root = root
+        self._refuse_other = refuse_other
+        """Raises OSError if the disk with the storage is not mounted: nothing is missing then."""
 
     def patients(self) -> list[str]:
         """See Tree."""
+        self._refuse_other()
         if not self._root.is_dir():
             return []
         with os.scandir(self._root) as entries:
@@ -90,6 +94,8 @@ class FolderTree:
     def listing(self, patient: str) -> Listing:
         """See Tree."""
         listing, top = Listing(), self._root / patient
+        if not top.exists():
+            self._refuse_other()
         for folder, inner, files in os.walk(top):
             here = os.path.relpath(folder, top)
             start = "" if here == os.curdir else f"{here}/"
@@ -105,7 +111,10 @@ class FolderTree:
 
     def exists(self, path: str) -> bool:
         """See Tree."""
-        return (self._root / path).exists()
+        if (self._root / path).exists():
+            return True
+        self._refuse_other()
+        return False
 
     def read(self, path: str) -> bytes:
         """See Tree."""

@@ -14,6 +14,7 @@ from docpipe.gates.line import Slots
 from docpipe.patients import PatientDatabase, checked
 from docpipe.storage import Bucket, FolderStorage, Storage, folder_name, folder_or_bucket, hashed_names
 from docpipe.storage.blobs import Blobs, FolderBlobs
+from docpipe.storage.marker import KNOWN
 
 
 def storage_folder(config: Config) -> Path | None:
@@ -39,7 +40,7 @@ def open_storage(config: Config, gate: Gate | None = None) -> Storage:
     place, name = _place(config), _naming(config)
     if isinstance(place, Path):
         shared = bool(config.fleet.redis or config.fleet.temporal)
-        return FolderStorage(place, name=name, shared=shared)
+        return FolderStorage(place, name=name, shared=shared, known=config.state_dir / KNOWN)
     # obstore is imported only for buckets.
     from docpipe.storage.stores import open_store  # noqa: PLC0415
 

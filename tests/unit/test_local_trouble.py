@@ -20,7 +20,7 @@ from tests.virtual import wall_clock
 
 LISTED = (
     *(errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOMEM, errno.ESTALE, errno.EROFS, errno.EIO),
-    *(errno.ENOTCONN, errno.EACCES, errno.ENOSPC, errno.EDQUOT),
+    *(errno.ENOTCONN, errno.ENODEV, errno.EACCES, errno.ENOSPC, errno.EDQUOT),
 )
 
 
