@@ -11,6 +11,7 @@ import traceback
 from collections.abc import Callable, Sequence
 
 from docpipe.cli.options import parser
+from docpipe.cli.streams import usable_streams
 from docpipe.errors import DocpipeError
 
 _COMMANDS = {
@@ -60,6 +61,7 @@ def _leave(status: int) -> None:
 
 def _main(argv: Sequence[str] | None, begin: Callable[[], object]) -> int:
     os.umask(0o077)  # files may hold patients' data
+    usable_streams()
     args = parser().parse_args(argv)
     args.debug = getattr(args, "debug", False)
     args.config = getattr(args, "config", None)

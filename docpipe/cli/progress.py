@@ -7,11 +7,12 @@ import time
 from collections import defaultdict
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, Final, Self, TextIO
+from typing import Any, Final, Self, TextIO, cast
 
 import structlog
 
 from docpipe.app import Docpipe
+from docpipe.cli.streams import Lasting
 from docpipe.cli.words import in_short, span_words
 from docpipe.engine.pace import Pace
 from docpipe.engine.run import Change, current_waits
@@ -175,7 +176,7 @@ class _Moving:
 
         from docpipe.cli.live import View  # noqa: PLC0415
 
-        self.console = Console(file=out, highlight=False, markup=False, emoji=False)
+        self.console = Console(file=cast("TextIO", Lasting(out)), highlight=False, markup=False, emoji=False)
         self.view = View(docpipe, runs)
         self._services = docpipe.services
         self._down: dict[str, float] = {}
