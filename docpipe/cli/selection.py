@@ -2,12 +2,15 @@
 
 import argparse
 from pathlib import Path
+from typing import Final
 
 from docpipe.cli.words import warn
 from docpipe.config.config import Config
 from docpipe.errors import UsageError
 from docpipe.patients import Filter, read_ids
 from docpipe.wiring.backends import open_patients
+
+_NAMED_LINES: Final = 5
 
 
 async def selected_patients(args: argparse.Namespace, config: Config) -> list[str]:
@@ -69,10 +72,19 @@ async def _ids_of(config: Config, filters: list[Filter]) -> list[str]:
 
 async def _ids_in(path: Path) -> list[str]:
     """Patient ids of a file: a column `id` where its first line names one, else one a line."""
-    ids = []
+    ids, odd = [], list[int]()
     for number, patient_id in await read_ids(path):
-        if patient_id:
+        if not patient_id:
+            warn(f"{path}, line {number}: refused, it has no id or not the header's number of fields.")
+        elif _possible(patient_id):
             ids.append(patient_id)
         else:
-            warn(f"{path}, line {number}: refused, it has no id or not the header's number of fields.")
+            odd.append(number)
+    if odd:
+        lines = ", ".join(map(str, odd[:_NAMED_LINES])) + (" and more" if odd[_NAMED_LINES:] else "")
+        which = f"the id on line {lines} has" if len(odd) == 1 else f"the ids on lines {lines} have"
+        raise UsageError(
+            f"{path}: {which} control characters or letters that cannot be seen, such as a no-break space: "
+            "type them anew."
+        )
     return ids

@@ -32,7 +32,7 @@ class OwnFile:
         self._thread = ThreadPoolExecutor(1, "patients")
 
     async def rows(self, patient_id: str) -> Sequence[Mapping[str, Any]] | None:
-        """The rows of a patient by docpipe's column names; None if the file cannot answer."""
+        """The rows of a patient by docpipe's column names; None if the file cannot answer, or has none."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._rows, patient_id)
 
     def _rows(self, patient_id: str) -> Sequence[Mapping[str, Any]] | None:
@@ -40,7 +40,8 @@ class OwnFile:
             # Each call opens a connection: one kept open would still read a file that has been replaced.
             with contextlib.closing(sqlite3.connect(self._uri, uri=True, timeout=0)) as db:
                 db.text_factory = lambda data: data.decode("utf-8", "surrogateescape")
-                return [dict(zip(COLUMNS, row, strict=True)) for row in db.execute(_LOOKUP, (patient_id,))]
+                rows = db.execute(_LOOKUP, (patient_id,)).fetchall()
+            return [dict(zip(COLUMNS, row, strict=True)) for row in rows] or None
         except (sqlite3.Error, ValueError, OverflowError):
             return None
 

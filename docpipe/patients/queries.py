@@ -47,7 +47,10 @@ class TableQuestion:
         except ValueError:
             return []
         with self._columns_read_anew(connection):
-            return [dict(row) for row in connection.execute(ready.lookup, {"id": value}).mappings()]
+            rows = connection.execute(ready.lookup, {"id": value}).mappings().all()
+            if not rows and connection.dialect.name == "sqlite":
+                rows = connection.execute(ready.trimmed, {"id": value}).mappings().all()
+            return [dict(row) for row in rows]
 
     def all_rows(self, connection: sa.Connection, filters: Sequence[Filter]) -> Iterator[Row]:
         """Yield every row in the order of ids."""
@@ -122,7 +125,10 @@ class _Ready:
         # Columns have no types here, so that values come as the driver returns them.
         self.select = sa.select(*(table.c[called].label(name) for name, called in real.items()))
         self.count = sa.select(sa.func.count()).select_from(table)
-        self.lookup = self.select.where(self.id == sa.bindparam("id", type_=bound_type(self._id_type)))
+        bound = sa.bindparam("id", type_=bound_type(self._id_type))
+        self.lookup = self.select.where(self.id == bound)
+        self.trimmed = self.select.where(sa.func.trim(self.id) == bound)
+        """Of ids with blanks around them, as `docpipe patients list` shows them; reads the whole table."""
 
     def id_value(self, patient_id: str) -> Any:
         """Convert an id to the column's type; raises ValueError if that is impossible."""

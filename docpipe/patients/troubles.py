@@ -66,6 +66,11 @@ _WIRE: Final[tuple[tuple[type[BaseException], str], ...]] = (
 )
 _MYSQL_STRUCTURE: Final = frozenset({1044, 1054, 1142, 1143, 1146})
 _SQLITE_ERROR: Final = 1
+_SQLITE_CANTOPEN: Final = 14
+_NOT_OPENED: Final = (
+    "SQLite cannot open it: docpipe has to have the right to read it; a file in WAL mode also needs a folder "
+    "that can be written, or `PRAGMA journal_mode = DELETE` before it is published"
+)
 
 
 def outage_of(error: BaseException) -> str | None:
@@ -117,6 +122,8 @@ def fault_of(error: BaseException) -> str:
     The database's message is quoted only if its code shows that it is about tables, columns and rights.
     """
     state, number, sqlite = _codes(error)
+    if sqlite is not None and sqlite & 0xFF == _SQLITE_CANTOPEN:
+        return _NOT_OPENED
     code = next((str(code) for code in (state, number, sqlite) if code is not None), "")
     reason = f"{type(error).__name__} {code}".rstrip()
     structural = (state or "").startswith("42") or number in _MYSQL_STRUCTURE or sqlite == _SQLITE_ERROR

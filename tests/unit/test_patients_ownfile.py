@@ -87,6 +87,25 @@ async def test_files_that_cannot_be_read(file: Path) -> None:
     assert "docpipe patients import" in str(one)
 
 
+async def test_a_file_in_wal_mode_that_cannot_be_opened_has_a_cure(file: Path) -> None:
+    """SQLite has to create a file beside it, and cannot: as on a mount that is read-only."""
+    with contextlib.closing(sqlite3.connect(file)) as db:
+        db.execute("PRAGMA journal_mode = WAL")
+    file.with_name(f"{file.name}-wal").mkdir()
+    one, other = await both(file)
+    assert one == other
+    assert "SQLite cannot open it" in str(one)
+    assert "journal_mode = DELETE" in str(one)
+
+
+async def test_blanks_around_an_id(file: Path) -> None:
+    """Tables of other programs have them; who is listed as P1 is found as P1."""
+    with contextlib.closing(sqlite3.connect(file)) as db, db:
+        db.execute("UPDATE patients SET id = ' P1 '")
+    one, other = await both(file)
+    assert one == other == checked(ANN)
+
+
 @pytest.mark.parametrize(
     ("url", "config"),
     [

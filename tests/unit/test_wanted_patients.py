@@ -10,6 +10,7 @@ import pytest
 from docpipe.cli.selection import selected_patients
 from docpipe.config.config import Config, Patients
 from docpipe.errors import DatabaseDownError, PatientError, UsageError
+from docpipe.wiring.backends import open_patients
 
 
 def args(**given: Any) -> argparse.Namespace:
@@ -99,3 +100,24 @@ async def test_files_that_are_refused(tmp_path: Path, text: str | bytes, problem
     with pytest.raises(UsageError, match=problem) as refused:
         await selected_patients(args(patients=path), Config())
     assert "Ann" not in str(refused.value)
+
+
+async def test_an_odd_id_is_refused_with_its_line(tmp_path: Path) -> None:
+    """A file is not begun by halves, and who mends it finds the line."""
+    path = tmp_path / "ids.csv"
+    path.write_text("id,ward\nP1,A\nP\u200b2,A\nP3,A\n", "utf-8")
+    with pytest.raises(UsageError, match=r"ids\.csv: the id on line 3 has .* cannot be seen"):
+        await selected_patients(args(patients=path), Config())
+    path.write_text("id\n" + "P\u00a01\n" * 7, "utf-8")
+    with pytest.raises(UsageError, match=r"on lines 2, 3, 4, 5, 6 and more have"):
+        await selected_patients(args(patients=path), Config())
+
+
+async def test_a_blank_at_the_end_of_an_id_hides_nobody(tmp_path: Path) -> None:
+    """Who is listed is found."""
+    wards = config(tmp_path, ("P3 ", "A"))
+    (listed,) = await selected_patients(args(all=True), wards)
+    async with open_patients(wards) as database:
+        assert (await database.find(listed)).id == "P3"
+        with pytest.raises(PatientError, match="There is no patient P"):
+            await database.find("P")
