@@ -75,7 +75,8 @@ class OAuth2Server(Front):
         except _Error as error:
             self.refusals.append(error.why)
             value = {"error": error.code, "error_description": error.why}
-            return Reply.of(error.status, value, {"Cache-Control": "no-store"})
+            status = self.world.options.oauth2_refusal or error.status
+            return Reply.of(status, value, {"Cache-Control": "no-store"})
         reported = {
             "access_token": self.tokens.issue(),
             "token_type": "bearer",

@@ -47,6 +47,8 @@ class FakeOptions:
     """The client's public keys, a set of JWKs: it may then show signed assertions."""
     oauth2_auth: str = "basic"
     """Where a secret has to be: `basic`, in a header, or `post`, in the form."""
+    oauth2_refusal: int | None = None
+    """The status of its refusals, in place of that of RFC 6749: some servers send 200."""
     oauth2_seconds: float = 300.0
     """How long a token is good."""
     oauth2_expires_in: str = "number"

@@ -1,7 +1,7 @@
 """HTTP: one client for all services, every attempt through a gate."""
 
 from docpipe.gates.retry_after import retry_after
-from docpipe.http.answers import Answer, Check, Own, about, is_problem
+from docpipe.http.answers import Answer, Check, MemberError, Own, about, is_problem, texts_in
 from docpipe.http.client import Http, Signed
 from docpipe.http.credentials import NONE, BearerToken, Credentials, bearer
 from docpipe.http.download import Ask, Download, DownloadError, Fetch
@@ -26,6 +26,7 @@ __all__ = [
     "Grant",
     "Har",
     "Http",
+    "MemberError",
     "OAuth2",
     "Own",
     "Proof",
@@ -41,5 +42,6 @@ __all__ = [
     "loaded",
     "origin_of",
     "retry_after",
+    "texts_in",
     "tls",
 ]

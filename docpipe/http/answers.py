@@ -34,6 +34,7 @@ MIXED_UP: Final = Failure(
 
 Own = Callable[[int, Mapping[str, str], bytes], bool]
 """Whether a 4xx, by status, headers and body, comes from the service itself: it has the contract's form."""
+_KINDS: Final = {type(None): "missing", bool: "true or false", int: "a number", float: "a number"}
 _UNAUTHORIZED: Final = 401
 _FORBIDDEN: Final = 403
 
@@ -59,6 +60,23 @@ def is_problem(status: int, headers: Mapping[str, str], body: bytes) -> bool:
 
 class MixedUpError(Exception):
     """An answer keeps the contract, but belongs to another request."""
+
+
+class MemberError(Exception):
+    """An answer breaks the contract by one member, which the message names."""
+
+
+def texts_in(body: Mapping[str, Json], *names: str) -> bool:
+    """Check that members are texts, within a check.
+
+    Raises:
+        MemberError: if one is not.
+    """
+    for name in names:
+        if not isinstance(body.get(name), str):
+            kind = _KINDS.get(type(body.get(name)), "a list or object")
+            raise MemberError(f"its member `{name}` is {kind}, not a text")
+    return True
 
 
 def about(given: object, asked: str) -> bool:
@@ -96,7 +114,7 @@ def mixed_up(raw: bytes, check: Check) -> Failure | None:
         check(json.loads(raw))
     except MixedUpError:
         return MIXED_UP
-    except (ValueError, RecursionError, TypeError, LookupError, AttributeError):
+    except (ValueError, RecursionError, TypeError, LookupError, AttributeError, MemberError):
         return None  # its reader judges everything else
     return None
 
@@ -148,6 +166,9 @@ class Reading:
                 good = self._keeps_contract(response, raw)
         except MixedUpError:
             return MIXED_UP
+        except MemberError as error:
+            why = f"an answer that breaks the contract: {error}"
+            return Failure(why, status=response.status, cure=STRANGER, stranger=True)
         if good:
             return None
         why = "an answer that breaks the contract"
@@ -162,6 +183,7 @@ class Reading:
 
         Raises:
             MixedUpError: if it belongs to another request.
+            MemberError: if one member breaks the contract.
         """
         page = response.content_type == _PAGE
         try:

@@ -191,7 +191,7 @@ class OAuth2:
         return endpoint
 
     def _token_of(self, answer: Answer) -> _Token:
-        if not answer.ok:
+        if not answer.ok or "access_token" not in answer.body:
             raise self._refusal_of(answer)
         if str(answer.body.get("token_type") or "bearer").lower() != "bearer":
             raise self._refused("its tokens are no bearer tokens", "ask those who run it", answer.status)
@@ -254,6 +254,9 @@ def _names_endpoint(body: Any) -> bool:
 
 
 def _is_token(body: Any) -> bool:
+    """Whether it is a token, or a refusal, which some servers send with 200."""
+    if body.get("error") in _KNOWN and "access_token" not in body:
+        return True
     return re.fullmatch(r"[\x21-\x7e]+", body["access_token"]) is not None
 
 

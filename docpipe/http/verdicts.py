@@ -20,6 +20,7 @@ def refusal(who: str, config: Remote, answer: Answer, what: str) -> ServiceError
         return ServiceError(f"{who} refused the token ({answer.status}): {_keys(config)}.", answer.status)
     reasons = {
         400: "the data in it are malformed or incomplete",
+        409: "it says that an earlier request with the same key is still in progress, and that does not end",
         413: "it is too large",
         422: "its key was used with other data before",
     }

@@ -29,6 +29,8 @@ class StatusIntent(Struct, frozen=True, kw_only=True):
 
     etag: str | None = None
     """Its tag, None where the tracker gives none that is strong."""
+    status: str | None = None
+    """Its status, None in checkpoints of older releases."""
 
 
 class ReportIntent(Struct, frozen=True, kw_only=True):

@@ -12,7 +12,7 @@ from msgspec import Struct
 from docpipe.config.config import Tasktracker
 from docpipe.errors import ServiceError
 from docpipe.gates import Gate
-from docpipe.http import Answer, Check, Credentials, Http, Own, about, is_problem
+from docpipe.http import Answer, Check, Credentials, Http, Own, about, is_problem, texts_in
 from docpipe.http.pending import Repeats
 from docpipe.http.verdicts import describe_probe, refusal
 from docpipe.model import Clock, Step, Ticket
@@ -137,7 +137,7 @@ class TaskTracker:
             answer = await self._ask(step, task_id)
             if answer.status in _GONE or _done(answer, step.saved(StatusIntent), status):
                 break
-            before = StatusIntent(etag=_etag(answer))
+            before = StatusIntent(etag=_etag(answer), status=_task(answer).status)
             if step.saved(StatusIntent) != before:
                 await step.save(before)
             answer = await self._patch(step, task_id, {"status": status, "note": note})
@@ -299,6 +299,8 @@ def _done(current: Answer, before: StatusIntent | None, status: str) -> bool:
     """Whether an earlier attempt, which found the task as `before`, has set the status."""
     if before is None or not current.ok or _task(current).status != status:
         return False
+    if before.status not in (None, status):  # also where the tag of a task is always the same
+        return True
     return before.etag is None or before.etag != _etag(current)
 
 
@@ -331,8 +333,8 @@ def _on(task_id: str) -> Check:
 
 
 def _is_task(body: Any) -> bool:
-    """Whether an answer keeps the contract as far as docpipe relies on it."""
-    return _task_body(body) is not None
+    """Whether an answer keeps the contract as far as docpipe relies on it; MemberError if not."""
+    return isinstance(body, dict) and texts_in(body, "id", "status")
 
 
 def _task_body(body: Any) -> TaskBody | None:

@@ -183,6 +183,20 @@ async def test_another_program_at_the_address(tmp_path: Path, running: fakes.Run
         assert problems(await tried(config)) == ["an answer that breaks the contract (200)"]
 
 
+@pytest.mark.virtual
+async def test_ids_that_are_numbers_are_named(tmp_path: Path, running: fakes.Running) -> None:
+    """People read which member breaks the contract, and how."""
+
+    async def behave(_request: web.Request) -> web.Response:
+        return web.json_response({"tasks": [{"id": 7, "status": "open"}]})
+
+    async with Server(behave) as server:
+        config = config_in(tmp_path, running)
+        config = replace(config, tasktracker=replace(config.tasktracker, base_url=server.url))
+        (problem,) = problems(await tried(config))
+    assert problem.startswith("an answer that breaks the contract: its member `id` is a number, not a text")
+
+
 @pytest.mark.parametrize(
     ("url", "problem"),
     [

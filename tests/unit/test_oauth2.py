@@ -178,6 +178,11 @@ async def test_whoever_asks_may_be_cancelled():
         ),
         ({"client_id": "other"}, {}, r"401 invalid_client; check docex\.client_id"),
         ({}, {"faults": ("oauth2.token 404",)}, r"answered 404; check docex\.token_url"),
+        (
+            {},
+            {"oauth2_refusal": 200, "oauth2_secret": "another"},
+            r"answered 200 invalid_client; check docex",
+        ),
         ({"client_secret": Secret("a", SimpleNamespace(read_text=lambda _: ""))}, {}, r"file has to hold"),
     ],
 )

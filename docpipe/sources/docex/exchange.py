@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from docpipe.config.config import Docex
 from docpipe.errors import ServiceError
 from docpipe.gates import Gate
-from docpipe.http import Answer, Credentials, Http, about, is_problem, retry_after
+from docpipe.http import Answer, Credentials, Http, about, is_problem, retry_after, texts_in
 from docpipe.http.pending import Repeats
 from docpipe.http.verdicts import describe_probe, refusal, scrubbed
 from docpipe.model import Clock, Patient, Step, Ticket
@@ -25,9 +25,13 @@ log = structlog.get_logger(__name__)
 
 _NO_SEARCH: Final = "docpipe-check"
 _GONE: Final = (404, 410)
-_TRY_AGAIN: Final = (409, 404, 405, 410)
+_CONFLICT: Final = 409
+_TRY_AGAIN: Final = (_CONFLICT, 404, 405, 410)
 """A new search is requested again while its first request is still in progress (409). The others are not in
 the contract of that request: they come from a proxy, or from an exchange that is not complete."""
+_CONFLICTS: Final = 20
+"""A request that is still in progress after so many repetitions, a quarter of an hour, has failed there; each
+costs a search of the quota."""
 LARGEST_STATUS: Final = 64 * 2**20
 """Bytes of the status of a search; with 10,000 documents it has about 5 MB."""
 AGAIN_S: Final = 5.0
@@ -73,14 +77,15 @@ class DocumentExchange:
         if (intent := step.saved(SearchIntent)) is None:  # from here on a crash may leave a search
             intent = SearchIntent(sent=self.clock())
             await step.save(intent)
-        refused, key = "", intent.key or step.key
+        refused, key, conflicts = "", intent.key or step.key, 0
 
         async def is_pending(answer: Answer) -> bool:
             """Whether to request the search again, under another key if it is that of another patient."""
-            nonlocal refused, key
+            nonlocal refused, key, conflicts
             status = search_status(answer.body) if answer.ok else None
             if status is None:
-                return answer.status in _TRY_AGAIN
+                conflicts += answer.status == _CONFLICT
+                return answer.status in _TRY_AGAIN and conflicts < _CONFLICTS
             if self.owners.claim(status.id, patient.id):
                 return False
             log.warning("search_of_another_patient", run_id=step.ticket.run_id)
@@ -213,5 +218,5 @@ def _next_key(first: str, last: str) -> str:
 
 
 def _is_search(body: Any) -> bool:
-    """Whether an answer keeps the contract as far as docpipe relies on it."""
-    return search_status(body) is not None
+    """Whether an answer keeps the contract as far as docpipe relies on it; MemberError if not."""
+    return isinstance(body, dict) and texts_in(body, "id", "state") and search_status(body) is not None

@@ -5,6 +5,7 @@ import itertools
 import pytest
 
 from docpipe.config.config import Docex
+from docpipe.errors import ServiceError
 from docpipe.http.pending import Repeats
 from docpipe.model import Patient, Ticket
 from docpipe.results.search import ArchiveLink, Search
@@ -49,6 +50,15 @@ async def test_a_search_of_another_patient_is_requested_again():
     assert keys == ["k", "k", "k:other2", "k:other3", "k:other3", "k:other4"]
     assert step.states[0] == {"sent": NOW}
     assert [state.get("key") for state in step.states[1:]] == ["k:other2", "k:other3", "k:other4"]
+
+
+async def test_a_request_that_stays_in_progress_has_failed():
+    """Each 409 costs a search of the quota: after twenty of them, a quarter of an hour, the patient fails."""
+    http = ScriptedHttp(*[("POST", 409, {}, {})] * 20)
+    with pytest.raises(ServiceError, match=r"status 409: .*still in progress"):
+        await exchange_of(http).search(MemoryStep(), ANN)
+    http = ScriptedHttp(*[("POST", 409, {}, {})] * 19, accepted())
+    assert (await exchange_of(http).search(MemoryStep(), ANN)).search_id == "s1"
 
 
 async def test_a_resumed_search_has_the_key_that_was_kept():

@@ -55,7 +55,7 @@ async def test_a_status_is_set_with_the_tag_that_was_read():
     (patch,) = http.sent("PATCH")
     assert patch["headers"] == {"If-Match": '"1"'}
     assert patch["json"] == {"status": "completed", "note": "Documents: 1 converted."}
-    assert step.states == [{"etag": '"1"'}]
+    assert step.states == [{"etag": '"1"', "status": "in_progress"}]
 
 
 async def test_a_status_that_an_earlier_attempt_set_is_not_set_again():
@@ -65,7 +65,15 @@ async def test_a_status_that_an_earlier_attempt_set_is_not_set_again():
     assert (result.status, http.sent("PATCH")) == ("completed", [])
 
 
-@pytest.mark.parametrize("state", [None, {"etag": '"1"'}])
+async def test_a_tag_that_never_changes_does_not_hide_a_change():
+    """The status was another one before: the change arrived, although its answer did not."""
+    http = ScriptedHttp(("GET", *task("completed")))
+    state = {"etag": '"1"', "status": "in_progress"}
+    result = await tracker_of(http).update_status(MemoryStep(state), "T1", "completed", "")
+    assert (result.status, http.sent("PATCH")) == ("completed", [])
+
+
+@pytest.mark.parametrize("state", [None, {"etag": '"1"'}, {"etag": '"1"', "status": "completed"}])
 async def test_a_status_that_was_there_before_is_not_ours(state):
     """The status is there, but the tag is that of before: the note is still to be sent."""
     http = ScriptedHttp(("GET", *task("completed")), ("PATCH", *task("completed", '"2"')))
@@ -91,7 +99,7 @@ async def test_a_task_that_changed_meanwhile_is_read_again():
     step = MemoryStep()
     assert (await tracker_of(http).update_status(step, "T1", "completed", "")).status == "completed"
     assert [patch["headers"]["If-Match"] for patch in http.sent("PATCH")] == ['"1"', '"2"']
-    assert step.states == [{"etag": '"1"'}, {"etag": '"2"'}]
+    assert [state["etag"] for state in step.states] == ['"1"', '"2"']
 
 
 async def test_a_transition_that_is_refused_is_a_problem():
