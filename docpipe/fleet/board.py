@@ -1,11 +1,13 @@
 """The board of a fleet in Redis: which workers there are, and what is paused.
 
 Nothing there is about a patient. Redis may lose it all: workers write of themselves again, and whoever knows
-of a pause restores it.
+of a pause restores it, also from its state folder after a start.
 """
 
+import asyncio
 import importlib.resources
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -25,6 +27,7 @@ _NAMES: Final = ("workers", "heard", "pauses")
 _WHOLE: Final = "-"
 """A field of the pauses that is always there, unless Redis has lost them."""
 _EVERYTHING: Final = "*"
+_FILE: Final = "pauses.json"
 _CHANGE: Final = "for i = 1, #ARGV, 2 do redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1]) end return 1"
 _END: Final = "redis.call('HSET', KEYS[1], ARGV[1], '0') redis.call('HDEL', KEYS[1], ARGV[2]) return 1"
 _LEAVE: Final = "redis.call('HDEL', KEYS[1], ARGV[1]) redis.call('ZREM', KEYS[2], ARGV[1]) return 1"
@@ -67,14 +70,18 @@ class Board:
     Args:
         store: the connection.
         gates: are paused as the board says.
+        folder: of the state of this machine.
     """
 
-    def __init__(self, store: "QuotaStore", gates: Gates) -> None:
+    def __init__(self, store: "QuotaStore", gates: Gates, folder: Path) -> None:
         self.workers: list[Heard] = []
         """Those that were heard of lately, as of the last `read`."""
         self._store = store
         self._gates = gates
         self._pauses: dict[str, float] = {}
+        self._path = folder / _FILE
+        self._kept = _read(self._path)
+        """What the file has. It may be of long ago, so that it counts only where Redis knows nothing."""
         self._script = (importlib.resources.files(__package__) / "board.lua").read_text("utf-8")
 
     async def post(self, presence: Presence) -> None:
@@ -102,29 +109,42 @@ class Board:
         field = name or _EVERYTHING
         known = self._pauses.get(name, since)
         await self._store.evaluate(_CHANGE, _NAMES[2:], [_WHOLE, "0", field, repr(known)])
-        self._apply({**self._pauses, name: known})
+        await self._apply({**self._pauses, name: known})
 
     async def unpause(self, name: str) -> None:
         """Take that back."""
         await self._store.evaluate(_END, _NAMES[2:], [_WHOLE, name or _EVERYTHING])
-        self._apply({other: since for other, since in self._pauses.items() if other != name})
+        await self._apply({other: since for other, since in self._pauses.items() if other != name})
 
     async def _obey(self, fields: Sequence[bytes]) -> None:
         """Pause what is paused; where Redis has lost that, write it anew."""
         known = {field.decode(): float(since) for field, since in _pairs(fields)}
         if known:
             known.pop(_WHOLE, None)
-            self._apply({"" if field == _EVERYTHING else field: since for field, since in known.items()})
-        elif self._pauses:
-            log.warning("pauses_restored", services=[name or "everything" for name in self._pauses])
-            lost = {name or _EVERYTHING: repr(since) for name, since in self._pauses.items()}
-            words = [word for field in lost.items() for word in field]
+            await self._apply(
+                {"" if field == _EVERYTHING else field: since for field, since in known.items()}
+            )
+        elif lost := self._pauses or self._kept:
+            log.warning("pauses_restored", services=[name or "everything" for name in lost])
+            words = [word for name, since in lost.items() for word in (name or _EVERYTHING, repr(since))]
             await self._store.evaluate(_CHANGE, _NAMES[2:], [_WHOLE, "0", *words])
+            await self._apply(lost)
 
-    def _apply(self, pauses: dict[str, float]) -> None:
-        """Change the gates from what was paused to this."""
-        gates, before = self._gates, self._pauses
+    async def _apply(self, pauses: dict[str, float]) -> None:
+        """Change the gates from what was paused to this, and keep it for the next start."""
+        self._change(self._pauses, pauses)
         self._pauses = pauses
+        if pauses == self._kept:
+            return
+        try:
+            await asyncio.to_thread(_write, self._path, pauses)
+        except OSError as error:
+            log.warning("pauses_not_kept", reason=error.strerror)
+        else:
+            self._kept = pauses
+
+    def _change(self, before: dict[str, float], pauses: dict[str, float]) -> None:
+        gates = self._gates
         for name in before.keys() - pauses.keys():
             if not name:
                 gates.unpause()
@@ -147,6 +167,19 @@ async def attended(board: Board, presence: Presence) -> None:
         await board.post(presence)
     except UnreachableError as error:
         log.debug("board_not_reached", reason=str(error))
+
+
+def _read(path: Path) -> dict[str, float]:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=dict[str, float])
+    except (OSError, msgspec.DecodeError):
+        return {}
+
+
+def _write(path: Path, pauses: dict[str, float]) -> None:
+    part = path.with_name(f".{path.name}")
+    part.write_bytes(msgspec.json.encode(pauses))
+    part.replace(path)
 
 
 def _heard(text: bytes, age: float) -> Heard:

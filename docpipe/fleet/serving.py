@@ -221,7 +221,7 @@ async def open_serving(config: Config, *, clock: Clock = time.time) -> AsyncIter
             mirror=mirror,
             standings=Standings(runs, mirror),
             replies=Replies(fleet.blobs, fleet.keys, config.fleet.prefix, clock),
-            board=Board(store, gates),
+            board=Board(store, gates, state.path),
         )
         indexing = None
         if serving.index is not None:

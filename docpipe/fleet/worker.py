@@ -123,7 +123,7 @@ async def working(
         ticking = asyncio.create_task(_tick(worker, spool), name="tick")
         stack.callback(ticking.cancel)
         if store is not None:
-            await stack.enter_async_context(_present(worker, Board(store, gates)))
+            await stack.enter_async_context(_present(worker, Board(store, gates, state.path)))
         for temporal_worker in _workers(worker, pipeline):
             await stack.enter_async_context(temporal_worker)
         stack.callback(fleet_activities.stopping.set)
