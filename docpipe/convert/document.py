@@ -38,7 +38,7 @@ from docpipe.convert.writers.sheet import Sheet, sheet
 
 MOST_EMBEDDED: Final = 500
 SECONDS: Final = 300.0
-"""How long a conversion may take, where the job does not say."""
+"""How long a conversion may take, where the job sets no limit."""
 _TOO_MANY: Final = f"only the first {MOST_EMBEDDED} embedded documents were taken out"
 _NO_PDF: Final = "no PDF could be made of the text"
 _SET_ANEW: Final = "the PDF is set from the text, without pictures: LibreOffice {}"

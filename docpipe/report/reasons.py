@@ -80,11 +80,11 @@ _PLAIN: Final = (  # a reason with technical words, and the plain sentence in it
     (r"only the first .* scanned pages were read", "Not all scanned pages were read as text."),
     (r".* scanned pages could not be read", "Some scanned pages could not be read as text."),
     (r".* pages are damaged and could not be read", "Some pages are damaged and could not be read."),
-    (r"the text of .* cannot be told from their fonts", "The text of some pages may be unreadable."),
+    (r"the fonts of .* do not name their letters", "The text of some pages may be unreadable."),
     (r"scanned pages were not read", "It is a scan or a picture, and was not read as text."),
     (r"the XML was not well-formed", "The file had mistakes, which were mended."),
     (r"the JSON was not well-formed", "The file had mistakes, which were mended."),
-    (r"a name stands twice in the JSON", "The file says something twice; both are shown."),
+    (r"a name stands twice in the JSON", "The file has a value twice; both are kept."),
     (r"the PDF is a form in XFA", "The PDF is a special form; parts of it may be missing."),
     (r"the picture was encoded anew", "The picture in the PDF is a copy of slightly different quality."),
     (r"only the first .* of the JSON", "Only the beginning of the file is shown."),
@@ -121,8 +121,8 @@ _MISSING: Final = re.compile(
     r"not (be )?(read|shown|taken|decoded|told)|could not|only the (first|beginning|text)|lacks|encrypted|"
     r"without pictures|the first of|too (large|deeply)|no text was found|not installed|refers to|no PDF"
 )
-_CHECK: Final = re.compile(r"check|damaged|cut short|mended|stands twice|may be|cannot be told|formulas|OCR")
-_NOTE: Final = re.compile(r"shown too|not checked|^no preview|for a preview|the text has|encoded anew")
+_CHECK: Final = re.compile(r"check|damaged|cut short|mended|stands twice|may be|formulas|OCR")
+_NOTE: Final = re.compile(r"are included|not checked|^no preview|for a preview|the text has|encoded anew")
 _BRACKET: Final = re.compile(r"\s*\([^()]*\)(?=\.$)")  # at the end: the name of an error, a number
 
 

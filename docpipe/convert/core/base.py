@@ -23,7 +23,7 @@ class MissingExtraError(NothingToReadError):
     """The document needs a part of docpipe that is not installed; it is kept as it is."""
 
     def __init__(self, name: str, extra: str) -> None:
-        """`name` as in "this is ...", with its article; `extra` as pip knows it."""
+        """`name` as in "this is ...", with its article; `extra` is its name for pip."""
         super().__init__(f"This is {name}; install docpipe[{extra}] to have it converted.")
         self.extra = extra
 
@@ -101,7 +101,7 @@ class Content:
     pdf: Path | bytes | None = None
     """The document as a PDF, None where it is to be set from the blocks."""
     bare: bool = False
-    """Whether `pdf` is a picture on pages that do not say whose they are; each gets a line above it."""
+    """Whether `pdf` is a picture on pages without the name of the patient; each gets a line above it."""
     facts: Facts = field(default_factory=Facts)
     embedded: tuple[Embedded, ...] = ()
     warnings: tuple[str, ...] = ()

@@ -42,9 +42,9 @@ def warm_colour(value: str, least: float) -> str:
 
 WHITE: Final = "ffffff"
 UNKNOWN: Final = "?"
-"""Paper that is not of one colour, or of which nobody knows."""
+"""Paper that is not of one colour, or whose colour is not known."""
 _ALIKE: Final = 12
-"""Steps of 255 within which no eye tells colours apart."""
+"""Steps of 255 within which colours look alike."""
 
 
 def code_of(value: str | None) -> str | None:

@@ -189,7 +189,7 @@ def _of_mail(text: str, name: str, declared: str) -> str | None:
 
 
 def peek(head: bytes) -> str | None:
-    """The head of a file as text good enough to tell its type, None when it is not text."""
+    """The head of a file as text good enough to detect its type, None when it is not text."""
     for bom, encoding in _BOMS:
         if head.startswith(bom):
             return head[len(bom) :].decode(encoding, "replace")

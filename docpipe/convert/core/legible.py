@@ -1,4 +1,4 @@
-"""How small letters are that nobody reads."""
+"""The size up to which letters cannot be read."""
 
 from typing import Final
 

@@ -17,7 +17,7 @@ from docpipe.convert.core.salvage import salvaged
 from docpipe.convert.core.xmltree import MENDED, Element, local, parse
 
 LARGEST_PART: Final = 100 * 2**20
-SALVAGED: Final = "the file is damaged; what could be read of it is shown"
+SALVAGED: Final = "the file is damaged; its readable parts are converted"
 _DAMAGED: Final = "The document is damaged: a part of it cannot be unpacked."
 _PICTURE: Final = re.compile(
     r"(?:word|xl|ppt)/media/[^/]+\.(?:png|jpe?g|gif|bmp|tiff?|emf|wmf)", re.IGNORECASE

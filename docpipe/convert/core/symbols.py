@@ -16,7 +16,7 @@ from docpipe.convert.core.blocks import Block, mapped
 
 UNKNOWN: Final = "[symbol]"
 """The replacement for characters that only an unknown font could draw."""
-LOST: Final = "some characters could not be read and are shown as [symbol]; see the original"
+LOST: Final = "some characters could not be read and became [symbol]; see the original"
 _PRIVATE: Final = re.compile("[\ue000-\uf8ff\U000f0000-\U000ffffd\U00100000-\U0010fffd]+")
 _FIRST: Final = 0x20
 _BYTE: Final = 0xF000

@@ -16,7 +16,7 @@ _COUNTED: Final = frozenset({"decimal", "decimal-leading-zero"})
 _BULLETS: Final = frozenset({"disc", "circle", "square"})
 _QUOTES: Final = ('"', "'")
 _TELLING: Final = "☐☑☒✓✔✗✘⚠✅❌❗"
-"""Signs that tell something where they are a label."""
+"""Signs with a meaning where they are a label."""
 _CODES: Final = {  # of the narrative of CDA
     "littlealpha": "a", "bigalpha": "A", "littleroman": "i", "bigroman": "I", "arabic": "1",
 }  # fmt: skip
@@ -80,7 +80,7 @@ def is_ordered(node: Node, items: Sequence[Node | None]) -> bool:
 
 
 def _text(style: str) -> str:
-    """The text that a style gives as a label, empty for signs that say nothing."""
+    """The text that a style gives as a label, empty for signs without a meaning."""
     text = style.strip("".join(_QUOTES)).strip() if style.startswith(_QUOTES) else ""
     return text if any(each.isalnum() or each in _TELLING for each in text) else ""
 

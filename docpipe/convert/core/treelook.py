@@ -108,7 +108,7 @@ _LIFTED: Final = frozenset({"absolute", "fixed"})
 
 
 def _of_attributes(look: Look, tag: str, attributes: Mapping[str, str]) -> Look:
-    """The look with what attributes of old HTML say of the font and of colours."""
+    """The look with the font and colours that attributes of old HTML set."""
     if tag == "a" and look.letters is not None and "href" in attributes:
         look = replace(look, letters=_LINK)
     if tag == "font" and attributes.get("face"):
@@ -129,7 +129,7 @@ def _with_sign(colour: str) -> str:
 
 
 def _styled(look: Look, declared: Mapping[str, str]) -> Look:
-    """The look with what declarations of CSS say."""
+    """The look with declarations of CSS applied."""
     if declared.get("position") in _LIFTED:
         look = replace(look, behind=UNKNOWN)  # whatever it is placed upon
     for name, value in declared.items():
@@ -208,7 +208,7 @@ def _size(value: str, around: float | None) -> float | None:
 
 
 def _seen(look: Look, name: str, value: str) -> Look:
-    """The look with what a declaration says of being seen."""
+    """The look with a declaration applied that may hide the element."""
     match name:
         case "display" | "mso-hide" if value in {"none", "all"}:
             return replace(look, unseen=True)

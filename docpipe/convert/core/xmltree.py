@@ -18,7 +18,7 @@ from docpipe.convert.core.blocks import tidy
 from docpipe.convert.core.detect import utf16
 from docpipe.convert.core.encoding import decode, known
 
-Element = etree._Element  # noqa: SLF001 - lxml has no public name for what it hands out
+Element = etree._Element  # noqa: SLF001 - lxml has no public name for the type that it returns
 
 MENDED: Final = "the XML was not well-formed and was mended; check it against the original"
 _LARGEST: Final = 300_000_000
@@ -77,7 +77,7 @@ def parse(data: bytes) -> Parsed:
 
 
 def _narrow(data: bytes) -> bytes:
-    """UTF-16 and UTF-32 as UTF-8, whatever the declaration says; anything else unchanged."""
+    """UTF-16 and UTF-32 as UTF-8, whatever the declaration names; anything else unchanged."""
     wide = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, codecs.BOM_UTF32_BE)) or utf16(data)
     if not wide:
         return data
@@ -118,7 +118,7 @@ def _strictly(data: bytes) -> Element:
         return _root(data, huge=False)
     except etree.XMLSyntaxError as error:
         # Text over 10 MB is refused, so that a large embedded PDF fails. Huge trees are let in where no
-        # entity is declared: with them, libxml2 stops looking out for entity bombs.
+        # entity is declared: with them, libxml2 no longer detects entity bombs.
         if "XML_PARSE_HUGE" not in str(error) or _too_deep(error) or b"<!DOCTYPE" in data.replace(b"\0", b""):
             raise
         return _root(data, huge=True)

@@ -16,7 +16,7 @@ class Form:
     """One kind of file."""
 
     extension: str
-    """As LibreOffice knows it."""
+    """Its name in LibreOffice."""
     frozen: Callable[[Path, Path], object] = shutil.copyfile
     """Makes the copy that LibreOffice gets: nothing in it is computed anew."""
     modern: str | None = None

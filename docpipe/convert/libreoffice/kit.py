@@ -57,7 +57,7 @@ class _Document(ctypes.Structure):
 
 
 def _run(order: dict[str, Any]) -> int:
-    """Do what an order says; returns the status to exit with.
+    """Execute an order; returns the status to exit with.
 
     Args:
         order: {"program": the folder of LibreOffice's libraries, "profile": URL of its profile,

@@ -244,7 +244,9 @@ def is_frozen(instruction: str) -> bool:
 
 
 def _freeze_word(root: Element) -> None:
-    for binding in list(root.iter("{*}dataBinding")):  # LibreOffice prefers what is bound to what is shown
+    for binding in list(
+        root.iter("{*}dataBinding")
+    ):  # LibreOffice prefers a bound value to the displayed one
         _remove(binding)
     fields = _Fields()
     for element in root.iter():

@@ -35,7 +35,7 @@ _PATIENCE_S: Final = 5.0
 
 
 class LibreOfficeError(Exception):
-    """LibreOffice did not do it; the message says why, as the end of a sentence about LibreOffice."""
+    """LibreOffice failed; the message is the reason, as the end of a sentence about LibreOffice."""
 
 
 @cache

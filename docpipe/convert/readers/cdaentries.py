@@ -81,7 +81,7 @@ _CODES: Final = frozenset(
 
 
 _TECHNICAL: Final = frozenset({"ASSERTION", "CONC"})
-"""Codes of HL7 that only say how an entry is built."""
+"""Codes of HL7 that only describe how an entry is built."""
 
 
 def subject(element: Element) -> str:

@@ -84,7 +84,7 @@ def _ratio(element: Element) -> str:
 
 
 def _bounded(element: Element) -> str:
-    """An interval; bounds belong to it unless they say that they do not."""
+    """An interval; bounds belong to it unless they are declared as exclusive."""
     if (element.get(_TYPE) or "").rpartition(":")[2] == "IVL_TS":
         return period(element)
     low, high = (next(filter(_plain, named(element, name)), None) for name in ("low", "high"))

@@ -1,4 +1,4 @@
-"""Conditions of spreadsheets on the values of cells, as far as they can be told without calculating."""
+"""Conditions of spreadsheets on the values of cells, as far as they can be decided without calculating."""
 
 import operator
 import re
@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Any, Final, TypeAlias
 
 Value: TypeAlias = float | str
-RULED: Final = "cells that conditional formatting colours are shown without colours; see the original"
-"""The warning for rules that are not told."""
+RULED: Final = "colours of conditional formatting are left out; see the original"
+"""The warning for rules whose colours are left out."""
 _SIGNS: Final[dict[str, Callable[[Any, Any], bool]]] = {
     ">": operator.gt, "<": operator.lt, ">=": operator.ge, "<=": operator.le, "=": operator.eq,
     "!=": operator.ne, "<>": operator.ne,

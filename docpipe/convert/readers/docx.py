@@ -60,7 +60,7 @@ class _Around:
     inserted: bool = False
     visibility: Visibility = Visibility.VISIBLE
     cell: Given | None = None
-    """What the style of a table says of the cell's text."""
+    """The text properties that the style of a table sets for the cell."""
 
     def look(self, text: str) -> Look:
         """How a text of the run looks."""
@@ -85,7 +85,7 @@ class Objects(Protocol):
     """Where the pictures and charts of the part being read come from."""
 
     def picture(self, id_: str) -> tuple[Picture, ...]:
-        """A picture, none where it cannot be shown."""
+        """A picture, none where it cannot be displayed."""
 
     def chart(self, id_: str) -> tuple[Block, ...]:
         """The blocks of a chart."""
@@ -146,7 +146,7 @@ class Body:
         text = tidy(raw)
         deleted = down(properties, "rPr", "del") is not None
         self.warnings += [CHANGED] if deleted else []
-        # A paragraph whose mark is hidden or deleted has no number, unless some of its text is shown.
+        # A paragraph whose mark is hidden or deleted has no number, unless some of its text is visible.
         unmarked = deleted or on(down(properties, "rPr", "vanish"))
         uncounted = unmarked and (not text or reading.runs.withheld)
         item = None if uncounted else self._lists.item(properties)
@@ -348,7 +348,7 @@ def _nested(items: list[tuple[Item, tuple[Block, ...]]], at: int, level: int) ->
 
 
 def _text_of(element: Element, name: str, style: RunStyle | None) -> str | None:
-    """What an element of a run says by itself, None for one that holds others."""
+    """The text of an element of a run, None for one that contains others."""
     if name in {"t", "delText"}:
         return style.signs(element.text or "") if style else element.text or ""
     if name in _CHARACTERS:

@@ -1,4 +1,4 @@
-"""What styles of a Word document say of runs and paragraphs (ECMA-376-1, 17.7): looks, headings, lists."""
+"""The styles of a Word document (ECMA-376-1, 17.7): the looks of runs, headings, lists."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, replace
@@ -27,7 +27,7 @@ _BODY_TEXT: Final = 9
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """What one place says of a run; None where it says nothing."""
+    """The properties that one place sets for a run; None for those that it leaves open."""
 
     low: str | None = None
     """The font of ASCII characters."""
@@ -52,7 +52,7 @@ class Given:
     """Half points."""
 
     def over(self, below: "Given") -> "Given":
-        """What this says, and where it says nothing what is below."""
+        """These properties, completed by those below."""
         if self is NOTHING or below is NOTHING:
             return below if self is NOTHING else self
         mine = {each.name: getattr(self, each.name) for each in fields(self)}
@@ -148,8 +148,8 @@ def looks_of(look: Element | None) -> frozenset[str]:
 
 @dataclass(frozen=True, slots=True)
 class TableStyle:
-    """What the style of a table says of the text in its cells. Its colours belong to places, not to values,
-    and flag nothing.
+    """The text properties that the style of a table sets for its cells. Its colours belong to places, not to
+    values, and flag nothing.
     """
 
     whole: Given
@@ -172,7 +172,7 @@ class TableStyle:
 
 
 class Styles:
-    """What styles say of a paragraph and of its runs."""
+    """The styles of paragraphs and runs."""
 
     def __init__(self, styles: Element | None, fonts: Element | None = None) -> None:
         self.fonts = _fonts_of_signs(fonts)
@@ -211,7 +211,7 @@ class Styles:
         return RunStyle(replace(given, **switches), self.fonts)
 
     def table(self, properties: Element | None) -> TableStyle | None:
-        """What a table's style says of the text in it, None for nothing; `properties` are the table's."""
+        """The text properties that a table's style sets, None for none; `properties` are the table's."""
         whole_table = NOTHING
         parts: dict[str, Given] = {}
         for style in self._chain(attribute(down(properties, "tblStyle"), "val") or self._default_table):
@@ -297,7 +297,7 @@ class Styles:
 
 
 def _given(properties: Element | None) -> Given:
-    """What run properties say."""
+    """The properties in an element of run properties."""
     if properties is None or not len(properties):
         return NOTHING
     inner = {local(each): each for each in properties}

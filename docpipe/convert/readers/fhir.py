@@ -1,4 +1,4 @@
-"""FHIR's data types as text for people, read tolerantly: unknown members are shown by their names.
+"""FHIR's data types as text for people, read tolerantly: unknown members appear by their names.
 
 The definitions of resources are not used. The type of a value is inferred from the names of its members, so
 that all versions of FHIR, and invalid resources, are readable. That is why values are `Any` here, and not the
@@ -16,7 +16,7 @@ from docpipe.convert.readers.fhirtiming import timing
 from docpipe.convert.readers.jsontext import Number
 
 Resolve = Callable[[str], str]
-"""What to call the resource that a reference names; empty where it is not at hand."""
+"""The name of the resource behind a reference; empty where the file lacks it."""
 
 _SYSTEMS: Final = (
     ("loinc.org", "LOINC"),

@@ -35,7 +35,7 @@ class Frame:
     sound: bool
     """Whether it can be read whole."""
     plain: bool
-    """Whether it has no transparent parts, so that its own data can be shown."""
+    """Whether it has no transparent parts, so that its own data can be displayed."""
     orientation: int = 1
     """As EXIF counts: 1 is upright, 2 to 8 are turned or mirrored."""
 

@@ -30,7 +30,7 @@ from docpipe.errors import DocpipeError
 _BY_GDCM: Final = frozenset(f"1.2.840.10008.1.2.4.{kind}" for kind in (57, 70, 80, 81))
 """Transfer syntaxes of lossless JPEG and JPEG-LS; DICOM PS3.6, table A-1."""
 _RLE: Final = "1.2.840.10008.1.2.5"
-_UNSEEN: Final = "the picture could not be decoded; only the text of the header is shown"
+_UNSEEN: Final = "the picture could not be decoded; only the text of the header is converted"
 _FIRST: Final = "the preview shows the first of {} pictures"
 _HUGE: Final = "the picture is too large for a preview"
 _MOST_BYTES: Final = 150_000_000
@@ -258,7 +258,7 @@ def _gray(pixels: Any, dataset: Any, colours: str) -> Any:
     if "VOILUTSequence" in dataset or dataset.get("WindowWidth"):
         try:
             return _within(apply_voi_lut(values, dataset), values)
-        except Exception:  # noqa: BLE001 - windows that make no sense are common; all values are shown then
+        except Exception:  # noqa: BLE001 - invalid windows are common; all values are displayed then
             return values.astype("float64")
     return values.astype("float64")
 

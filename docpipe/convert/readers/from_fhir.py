@@ -298,7 +298,7 @@ class _Bundle:
 
 _WITH_ALERTS: Final = frozenset({"Composition", "DocumentReference", "DocumentManifest"})
 _ADDRESS: Final = re.compile(r"[A-Za-z]+/\S+$|urn:|https?:|#")
-"""A reference that nothing in the file resolves: it names nobody."""
+"""A reference that nothing in the file resolves."""
 _MOST_PATIENTS: Final = 40
 """Lines on patients in the head."""
 
@@ -316,7 +316,7 @@ def narrative(text: Any) -> tuple[Block, ...]:
 
 
 def _covers(story: tuple[Block, ...], data: tuple[Block, ...]) -> bool:
-    """Whether the narrative has the words of the data, so that the data need not be shown."""
+    """Whether the narrative has the words of the data, so that the data need not be repeated."""
     if not story or not data:
         return not data
     known = _vocabulary(story)

@@ -29,7 +29,7 @@ _LONGEST: Final = 1_224.0
 """Points: what would be longer than a ledger's 17 inches has no true resolution and is fitted to a letter."""
 _UNEQUAL: Final = 3.0
 """Pixels of faxes are up to twice as high as wide; larger ratios are invalid."""
-_CUT: Final = "the picture is damaged or cut short; what is there is shown"
+_CUT: Final = "the picture is damaged or cut short; what remains of it is converted"
 _REENCODED: Final = "the picture was encoded anew for the PDF"
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _TURNS: Final = {3: 180, 5: 270, 6: 90, 7: 90, 8: 270}
@@ -146,12 +146,12 @@ def _lossless(image: bytes, *, several: bool = False) -> bytes | None:
         )
     except (Image.DecompressionBombError, Image.DecompressionBombWarning, MemoryError):
         raise
-    except Exception:  # noqa: BLE001 - it knows fewer forms than Pillow, which is tried next
+    except Exception:  # noqa: BLE001 - it reads fewer forms than Pillow, which is tried next
         return None
 
 
 def _orient(page: pikepdf.Page, orientation: int) -> None:
-    """Turn a page by its EXIF orientation; mirror it first where that says so."""
+    """Turn a page by its EXIF orientation; mirror it first where that demands it."""
     if orientation in _MIRRORS:
         box: Any = page.mediabox
         matrix = _MIRRORS[orientation].format(float(box[2]), float(box[3]))

@@ -8,8 +8,8 @@ from docpipe.convert.core.blocks import Preformatted, clean
 from docpipe.convert.readers.jsontext import Number, load
 
 MOST: Final = 500_000
-"""Characters that are shown: the PDF has 600 pages by then."""
-_CUT: Final = "only the first 500,000 characters of the JSON are shown"
+"""Characters that are converted: the PDF has 600 pages by then."""
+_CUT: Final = "only the first 500,000 characters of the JSON are converted"
 _NESTED: Final = 200
 
 

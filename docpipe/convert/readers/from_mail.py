@@ -184,7 +184,7 @@ class _Body:
         if kind.startswith("multipart/"):
             if part.is_multipart():
                 return self._parts(part, kind, depth)
-            kind = "text/plain"  # without its boundary: the text is shown as it is
+            kind = "text/plain"  # without its boundary: the text stays as it is
         if kind in {"message/delivery-status", "message/disposition-notification"}:
             return self._report(part)
         if kind.startswith("message/") and part.is_multipart():

@@ -36,7 +36,7 @@ _XFA_ONLY: Final = (
     "the PDF is a form that only Adobe's programs show; its values were read, its layout was not"
 )
 _PORTFOLIO: Final = "the PDF is a portfolio: the files in it are documents of their own"
-_GARBLED: Final = "the text of {} of {} pages cannot be told from their fonts; it may be unreadable"
+_GARBLED: Final = "the fonts of {} of {} pages do not name their letters; the text may be unreadable"
 _BEYOND: Final = "text outside of the visible page was left out; the original has it"
 _LAYERS: Final = "text in layers that are switched off was left out; the original has it"
 _ODD: Final = (

@@ -18,7 +18,7 @@ from docpipe.convert.readers.rtfparts import objects, pictures
 from docpipe.convert.readers.rtftables import Definition, Row, grid
 from docpipe.convert.readers.runs import Runs, joined
 
-_CUT: Final = "the file is cut short; what is there is shown"
+_CUT: Final = "the file is cut short; what remains of it is converted"
 
 
 def read(source: Source) -> Content:

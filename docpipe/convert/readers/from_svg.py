@@ -7,7 +7,7 @@ from docpipe.convert.core.tree import HIDDEN, Flow
 from docpipe.convert.core.xmltree import MENDED, local, parse, words_of
 from docpipe.convert.readers.narrative import neutral
 
-_UNDRAWN: Final = "only the texts of the drawing are shown; the original has the drawing"
+_UNDRAWN: Final = "only the texts of the drawing are converted; the original has the drawing"
 
 
 def read(source: Source) -> Content:

@@ -79,7 +79,7 @@ def _table(text: str, warnings: list[str]) -> tuple[Block, ...] | None:
     if not rows:
         return None
     if sum(map(len, rows)) >= _MOST_CELLS:
-        warnings.append(f"only the first {_MOST_CELLS:,} cells are shown; the original has all")
+        warnings.append(f"only the first {_MOST_CELLS:,} cells are converted; the original has all")
     lines = even(rows)
     return (Table(lines[:1], lines[1:]),)
 

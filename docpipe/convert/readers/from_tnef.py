@@ -17,7 +17,7 @@ _ROLES: Final = {1: "To", 2: "Cc", 3: "Bcc"}
 _DEEPEST: Final = 5
 _IID: Final = 16
 """Bytes that name the interface before an object."""
-_CUT: Final = "the Outlook attachment is damaged or cut short; what is there is shown"
+_CUT: Final = "the Outlook attachment is damaged or cut short; what remains of it is converted"
 _LOST: Final = "an attachment could not be taken out, or was only a link"
 LIBRARIES: Final = ("selectolax", "chardet")
 

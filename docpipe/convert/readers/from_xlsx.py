@@ -147,7 +147,7 @@ def _sheet(package: Package, target: str, workbook: Workbook, reading: _Reading)
         if rules.wide:
             with package.open(target) as opened:
                 rules.take(values_of(opened, workbook))
-        findings.plain = not (rules.listed or rules.untold or package.relations(target, "table"))
+        findings.plain = not (rules.listed or rules.unfollowed or package.relations(target, "table"))
         with package.open(target) as opened:
             lines = _limited(rows(opened, workbook, findings, rules), reading)
             blocks = blocks_of(lines, head_rows(package, target))
@@ -172,7 +172,7 @@ def _warnings(findings: SheetFindings) -> Iterator[tuple[str, bool]]:
     yield SALVAGED, findings.damaged
     yield HIDDEN, findings.hidden
     yield HIDDEN_TEXT, findings.blanked
-    yield "formulas without a stored result are shown as formulas", findings.uncalculated > 0
+    yield "formulas without a stored result are written as formulas", findings.uncalculated > 0
     yield RULED, findings.ruled
 
 

@@ -74,7 +74,7 @@ EVENTS: Final = {
     "S17": "the appointment is deleted", "S26": "the patient did not come",
     "PC3": "the problem is deleted", "PC8": "the goal is deleted", "PCD": "the pathway is deleted",
 }  # fmt: skip
-"""What a message says of its patient or appointment, by its event."""
+"""The state of a patient or appointment, by the event of the message."""
 WITHDRAWN: Final = frozenset({"D", "W"})
 """States of results that are none any more."""
 REPLACING: Final = {

@@ -19,7 +19,7 @@ _MEANT: Final = re.compile(
 _PLAYING: Final = re.compile(
     r"::|:(?!(?:first|last|only)-(?:child|of-type)|nth-|not\(|is\(|where\(|has\(|root|empty|checked|disabled)"
 )
-"""Within selectors: states that come with the hand of a reader, and texts that are added."""
+"""Within selectors: states of interaction, and texts that are added."""
 _VARIABLE: Final = re.compile(r"var\(\s*(--[\w-]+)\s*(?:,\s*([^()]*))?\)")
 _SET: Final = re.compile(r"(?:^|[;{\s])(--[\w-]+)\s*:\s*([^;{}]*)")
 _TOKEN: Final = re.compile(r"([^{}]*)([{}])")

@@ -13,7 +13,7 @@ from docpipe.convert.core.base import UnreadableError
 from docpipe.convert.core.encoding import decode
 
 MENDED: Final = "the JSON was not well-formed and was mended; check it against the original"
-TWICE: Final = "a name stands twice in the JSON; both values are shown"
+TWICE: Final = "a name stands twice in the JSON; both values are kept"
 BROKEN_LINES: Final = "some lines of the file could not be read"
 _LARGEST: Final = 150_000_000
 """The largest JSON in bytes: objects take several times their text."""

@@ -1,4 +1,4 @@
-"""The labels of lists: which are numbers in a row, which bullets say something, and items to blocks."""
+"""The labels of lists: which are numbers in a row, which bullets have a meaning, and items to blocks."""
 
 import re
 from collections.abc import Sequence
@@ -8,12 +8,12 @@ from docpipe.convert.core.blocks import Block, Listing, tidy
 
 _DECIMAL: Final = re.compile(r"([0-9]{1,6})\.?")
 _MEANING: Final = frozenset("☐☑☒✓✔✕✖✗✘✅❌❎❏❐❑❒🗹🗷🗸🗴🗵🗶→↑↓⇒⇑⇓⚠❗!?★☆+")
-"""Bullets that say something: ticks, boxes, arrows."""
+"""Bullets with a meaning: ticks, boxes, arrows."""
 _BOXES: Final = str.maketrans("□▢◻⬜", "☐☐☐☐")
 
 
 def bullet(sign: str) -> str:
-    """A list's bullet where it says something, such as a ticked box; empty for one that is a mere dot."""
+    """A list's bullet where it has a meaning, such as a ticked box; empty for one that is a mere dot."""
     text = tidy(sign)
     if text in {"", "o", "-", "\N{EN DASH}", "\N{EM DASH}", "*", "•"}:
         return ""

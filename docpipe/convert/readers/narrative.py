@@ -19,7 +19,7 @@ _TAGS: Final = {  # as HTML calls them; what is not here keeps its name
 }
 
 
-# What HTML does not show, but is shown where CDA has it.
+# What HTML does not display, but the narrative of CDA does.
 _PLAIN: Final = frozenset(
     {
         "footnote", "template", "object", "embed", "iframe", "applet", "canvas", "audio", "video", "meta",

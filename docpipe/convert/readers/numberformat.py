@@ -290,7 +290,7 @@ def _digits(value: float, tokens: tuple[tuple[str, str], ...]) -> str:
         return f"{_trimmed(number, least)}E{int(exponent):+03d}"
     if value >= _LARGEST:
         return plain(value)
-    # Rounded as people do it: 37.25 is shown as 37.3, where binary fractions would have it even.
+    # Rounded as people do it: 37.25 becomes 37.3, where binary fractions would have it even.
     decimal = Decimal(f"{value:.15g}").quantize(Decimal(1).scaleb(-most), ROUND_HALF_UP)
     number = _trimmed(f"{decimal:f}", least)
     whole, _, decimals = number.partition(".")
@@ -310,7 +310,9 @@ def _trimmed(number: str, least: int) -> str:
 def _grouped(whole: str, tokens: tuple[tuple[str, str], ...]) -> str:
     """The whole part: digits grouped, zeros filled in, signs within (as of a phone number) in place."""
     slots = "".join(text for kind, text in tokens if kind == "digits")
-    required = len(slots) - slots.index("0") if "0" in slots else 0  # a place right of a 0 is shown as well
+    required = (
+        len(slots) - slots.index("0") if "0" in slots else 0
+    )  # a place right of a 0 is required as well
     whole = whole.lstrip("0").rjust(required, "0")
     if not any(kind == "text" for kind, _ in tokens):
         return f"{int(whole):,}" if ("mark", ",") in tokens and whole.isdigit() and whole[0] != "0" else whole

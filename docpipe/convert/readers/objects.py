@@ -9,7 +9,7 @@ from docpipe.convert.core.opc import SALVAGED, Package
 from docpipe.convert.readers.charts import chart_blocks
 from docpipe.convert.readers.pictures import picture
 
-CHARTS: Final = "charts are shown as tables of their numbers; see the original for the curves"
+CHARTS: Final = "charts became tables of their numbers; see the original for the curves"
 CHARTS_LOST: Final = "charts are not shown; they are in the original"
 _MOST_PICTURES: Final = 60
 

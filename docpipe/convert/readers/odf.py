@@ -257,7 +257,7 @@ class Body:
         yield from blocks
 
     def _framed(self, element: Element) -> _Context:
-        """What the style of a frame says of the text within."""
+        """The context that the style of a frame sets for the text within."""
         for key, value in element.attrib.items():
             if str(key).endswith("}style-name") and (drawn := str(key)).partition("}")[0]:
                 family = "presentation" if ":presentation:" in drawn else "graphic"

@@ -38,9 +38,9 @@ class _Level:
     levels: int
     """How many levels' numbers stand in the label."""
     pattern: str | None
-    """The label with %1% for the first level's number and so on, where a file says it so."""
+    """The label with %1% for the first level's number and so on, where a file writes it so."""
     sign: str
-    """What the bullet says."""
+    """The text of the bullet."""
 
 
 class Counts:

@@ -13,7 +13,7 @@ from docpipe.convert.readers.ooxml import attribute
 _FIELDS: Final = frozenset({"page-number", "page-count", "sheet-name", "header", "footer", "date-time"})
 _FURNITURE: Final = frozenset({"date-time", "footer", "page-number", "header", "page", "handout", "notes"})
 _NOTHING: Final = re.compile(r"(?:page|seite|of|/|[\W_])*", re.IGNORECASE)
-"""What is left of a header or footer that numbers pages and says nothing else."""
+"""The rest of a header or footer that only numbers pages."""
 
 
 class Margins:

@@ -39,7 +39,7 @@ _TEXTS: Final = {
 
 
 def rules_of(table: Element, effect: Callable[[str], Effect], rows: Iterator[tuple[int, Row]]) -> Rules:
-    """The rules of a table; `effect` says what a style of cells flags or strikes, `rows` are its values."""
+    """The rules of a table; `effect` gives what a style of cells flags or strikes, `rows` are its values."""
     rules = Rules()
     formats = list(table.iter("{*}conditional-format"))
     for each in formats:
@@ -48,7 +48,7 @@ def rules_of(table: Element, effect: Callable[[str], Effect], rows: Iterator[tup
             with suppress(UnknownFormulaError, FormulaError):
                 if areas and _take(rule, areas, rules, effect):
                     continue
-            rules.untold = True
+            rules.unfollowed = True
     if formats:
         rules.take(rows)
     return rules

@@ -1,4 +1,4 @@
-"""What styles of OpenDocument say (ODF 1.3, part 3, 16): how text looks, and what is hidden."""
+"""The styles of OpenDocument (ODF 1.3, part 3, 16): how text looks, and what is hidden."""
 
 import re
 from collections.abc import Iterator
@@ -25,7 +25,7 @@ _SUNK: Final = 10
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """What one place says of a text; None where it says nothing."""
+    """The properties that one place sets for a text; None for those that it leaves open."""
 
     font: str | None = None
     bold: bool | None = None
@@ -51,7 +51,7 @@ class Given:
         return self.paper or self.ink or ""
 
     def over(self, below: "Given") -> "Given":
-        """What this says, and where it says nothing what is below."""
+        """These properties, completed by those below."""
         if NOTHING in (self, below):
             return below if self == NOTHING else self
         mine = {each.name: getattr(self, each.name) for each in fields(self)}

@@ -130,8 +130,8 @@ class Tables:
         styles = _column_styles(table)
         number = 0
         rules = rules_of(table, self._effect, _values(table))
-        self._ruled = bool(rules.values.rows) or rules.untold
-        self._reader.notes.warnings += [RULED] if rules.untold else []
+        self._ruled = bool(rules.values.rows) or rules.unfollowed
+        self._reader.notes.warnings += [RULED] if rules.unfollowed else []
         for _, row in _rows(table):
             repeated = _repeated(row, "number-rows-repeated")
             cells = [_ruled(cell, number + 1, rules) for cell in self._cells(row, styles)]

@@ -16,7 +16,7 @@ from docpipe.convert.readers.ole import unwrapped
 from docpipe.convert.readers.ooxml import attribute
 from docpipe.convert.readers.runs import HIDDEN, Visibility, withheld
 
-HIDDEN_SLIDES: Final = "hidden slides are shown too"
+HIDDEN_SLIDES: Final = "hidden slides are included"
 _MOST_EMBEDDED: Final = 500
 _MOST_PICTURES: Final = 100
 _SCAN: Final = 1_000_000

@@ -110,7 +110,7 @@ def _acts(key: Any, holder: Any, value: Any) -> bool:
 
 
 def _is_program(key: Any, holder: Any, value: Any) -> bool:
-    """Whether a stream is PostScript, which some viewers hand to a printer as it is (ISO 32000-1, 8.8.2)."""
+    """Whether a stream is PostScript, which some viewers send to a printer unchanged (ISO 32000-1, 8.8.2)."""
     return isinstance(holder, pikepdf.Stream) and (
         (key in {"/Subtype", "/Subtype2"} and value == pikepdf.Name.PS)
         or (key == "/PS" and isinstance(value, pikepdf.Stream))

@@ -16,7 +16,7 @@ from docpipe.convert.readers.from_html import flowed
 from docpipe.convert.readers.pdf_words import Box, Word, turned
 
 _HIDDEN: Final = 2 | 32
-"""Flags of an annotation that is not shown."""
+"""Flags of an annotation that is hidden."""
 _MULTILINE, _PASSWORD, _RADIO, _PUSH, _COMBO = 1 << 12, 1 << 13, 1 << 15, 1 << 16, 1 << 17
 _MOST: Final = 5_000
 """Fields of a page."""
@@ -110,7 +110,7 @@ def _inherited(field: Any, key: str) -> Any:
 
 
 def _is_on(note: Any) -> bool:
-    """Whether a box is ticked: its look says so or, where it has none, its value."""
+    """Whether a box is ticked, by its appearance state or, without one, by its value."""
     state = note.get("/AS")
     if isinstance(state, pikepdf.Name):
         return state != "/Off"

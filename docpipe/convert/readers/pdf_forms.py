@@ -30,7 +30,7 @@ def has_xfa(pdf: pikepdf.Pdf) -> bool:
 
 
 def is_placeholder(pages: Sequence[Page]) -> bool:
-    """Whether the pages are only Adobe's notice that the form cannot be shown."""
+    """Whether the pages are only Adobe's notice that the form cannot be displayed."""
     return len(pages) == 1 and len(pages[0].text) < 1_500 and bool(_PLACEHOLDER.search(pages[0].text))  # noqa: PLR2004
 
 

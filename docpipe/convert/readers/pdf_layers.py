@@ -12,7 +12,7 @@ _DROPPED: Final = frozenset({"Do", "sh", "INLINE IMAGE"})
 _DEEPEST: Final = 20
 """Expressions within expressions that are read."""
 _HIDDEN: Final = 2
-"""The flag of an annotation that is not shown."""
+"""The flag of an annotation that is hidden."""
 
 
 def visible(pdf: pikepdf.Pdf) -> tuple[bytes, bool] | None:
@@ -51,7 +51,7 @@ class _Layers:
                 self.text = self.changed = True
 
     def clear(self, drawing: Any, resources: Any) -> None:
-        """Take out of a page or of a form, and of those within it, what is not shown."""
+        """Take out of a page or of a form, and of those within it, what is hidden."""
         if not isinstance(resources, pikepdf.Dictionary):
             return
         forms: Any = resources.get("/XObject")
@@ -70,7 +70,7 @@ class _Layers:
                 drawing.Contents = self._pdf.make_stream(content)
 
     def _kept(self, drawing: Any, resources: Any) -> Iterator[Any]:
-        """The instructions that draw what is shown, and those that change how."""
+        """The instructions that draw visible content, and those that change how."""
         self._cut = False
         depth, off = 0, None
         given = pikepdf.Page(drawing) if isinstance(drawing, pikepdf.Dictionary) else drawing

@@ -1,4 +1,4 @@
-"""Annotations of a PDF's page: notes, which are shown on demand, and struck-out text."""
+"""Annotations of a PDF's page: notes, which a viewer opens on demand, and struck-out text."""
 
 import ctypes
 import re
@@ -59,7 +59,7 @@ def notes(page: Any) -> tuple[str, ...]:
 
 
 def _stamp(note: Any) -> str:
-    """What a stamp without a text of its own says by its name, such as `NotApproved`."""
+    """The text of a stamp without one of its own, from its name, such as `NotApproved`."""
     if raw.FPDFAnnot_GetSubtype(note) != raw.FPDF_ANNOT_STAMP:
         return ""
     return " ".join(_NAME.findall(_string(note, b"Name"))).lower()

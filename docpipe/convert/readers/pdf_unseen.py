@@ -1,4 +1,4 @@
-"""Text of a PDF's page that nobody sees: in the colour of its paper, below a bar, clear, or too small.
+"""Text of a PDF's page that cannot be seen: in the colour of its paper, below a bar, clear, or too small.
 
 Whether a word is seen is read from a picture of the page, which is drawn only where some may not be seen.
 """

@@ -31,7 +31,7 @@ class _Level:
 
 @dataclass(slots=True)
 class RtfLists:
-    """What the tables of lists say, while they are read, and the labels of paragraphs after that."""
+    """The tables of lists while they are read, and the labels of paragraphs after that."""
 
     _lists: dict[int, list[_Level]] = field(default_factory=dict)
     _levels: list[_Level] = field(default_factory=list)

@@ -22,7 +22,7 @@ class Formula:
 
     _top: Element = field(default_factory=_root)
     _groups: list[Element | None] = field(default_factory=list)
-    """The elements of the groups that are open; None for one that has not said what it is."""
+    """The elements of the groups that are open; None for one whose kind is not known yet."""
 
     def group(self, *, opens: bool) -> None:
         """A group begins or ends."""
@@ -32,7 +32,7 @@ class Formula:
             self._groups.pop()
 
     def word(self, word: str) -> None:
-        """A control word; the first of a group says what it is."""
+        """A control word; the first of a group is its kind."""
         if self._groups and self._groups[-1] is None and word.startswith("m") and len(word) > 1:
             around = self._around()
             deep = sum(1 for _ in around.iterancestors()) > _DEEPEST

@@ -1,4 +1,4 @@
-"""What the sheet of an RTF file's styles says of text: struck out, hidden, raised (RTF 1.9.1, Style Sheet).
+"""The text properties of an RTF file's style sheet: struck out, hidden, raised (RTF 1.9.1, Style Sheet).
 
 Writers repeat with each paragraph and passage what its style says; some leave that to the reader.
 """
@@ -17,7 +17,7 @@ _MOST_PARENTS: Final = 20
 
 @dataclass(frozen=True, slots=True)
 class Styled:
-    """What a style says of text."""
+    """The text properties that a style sets."""
 
     struck: bool = False
     hidden: bool = False
@@ -26,7 +26,7 @@ class Styled:
 
 
 def sheet(data: bytes) -> dict[int, Styled]:
-    """The styles of paragraphs and characters by number, those that say nothing left out."""
+    """The styles of paragraphs and characters by number, those that set nothing left out."""
     begin = _SHEET.search(data)
     if begin is None:
         return {}

@@ -30,7 +30,7 @@ PLACES: Final = {
 _QUIET: Final = frozenset({"skip", "gone", "info", "lists", "overrides", "form", "nested"})
 NOTHING_STYLED: Final = Styled()
 _USUAL_SHIFT: Final = 6
-"""Half points by which text is moved up or down where no number says it."""
+"""Half points by which text is moved up or down where no number is given."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +51,9 @@ class Style:
     shift: int = 0
     """Half points above the line, negative below it."""
     of_paragraph: Styled = NOTHING_STYLED
-    """What the style of the paragraph says."""
+    """The properties that the style of the paragraph sets."""
     of_passage: Styled = NOTHING_STYLED
-    """What the style of the characters says."""
+    """The properties that the style of the characters sets."""
     ink: int = 0
     """The number of the colour of its letters in the file's table, 0 for none."""
     paper: int = 0
@@ -68,7 +68,7 @@ class Style:
 
     @property
     def quiet(self) -> bool:
-        """Whether the place has no text that anybody reads."""
+        """Whether the text of the place is not part of the document."""
         return self.place in _QUIET
 
     @property
@@ -88,7 +88,7 @@ class Style:
         return Look(marks, level or shifted(text, self.shift), self.visibility)
 
     def without(self, name: str) -> "Style":
-        """The style, with what the sheet's styles say by a name (struck, hidden, level) put off."""
+        """The style without a property (struck, hidden, level) that the sheet's styles set."""
         if NOTHING_STYLED is self.of_paragraph is self.of_passage:
             return self
         usual = getattr(NOTHING_STYLED, name)

@@ -108,7 +108,7 @@ def grid(rows: Sequence[Row]) -> tuple[tuple[str, ...], ...]:
 
 
 def _starts(row: Row) -> list[int] | None:
-    """Where the cells begin; None where the edges do not say it for each of them."""
+    """Where the cells begin; None where some cell has no edge."""
     if len(row.edges) < len(row.texts) or list(row.edges) != sorted(row.edges):
         return None
     return [row.left, *row.edges][: len(row.texts)]

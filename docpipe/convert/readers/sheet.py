@@ -10,8 +10,8 @@ from docpipe.convert.readers.flags import heads as heads_by_colour
 
 MOST_CELLS: Final = 1_500_000
 """Cells with text that are read of one file: what a worker's memory holds, with the text made of them."""
-TOO_LARGE: Final = f"only the first {MOST_CELLS:,} cells are shown; the original has all"
-HIDDEN: Final = "hidden sheets, rows or columns are shown too"
+TOO_LARGE: Final = f"only the first {MOST_CELLS:,} cells are converted; the original has all"
+HIDDEN: Final = "hidden sheets, rows or columns are included"
 HIDDEN_ROW: Final = "(hidden row)"
 HIDDEN_COLUMN: Final = "(hidden column)"
 

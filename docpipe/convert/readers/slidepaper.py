@@ -17,7 +17,7 @@ Box = tuple[int, int, int, int]
 
 
 def colour_of(fill: Element | None, *, light: bool) -> str | None:
-    """The code of a solid fill, UNKNOWN where it cannot be told, None without one; `light` if the first
+    """The code of a solid fill, UNKNOWN where the file leaves it open, None without one; `light` if the first
     background of the theme is white.
     """
     if fill is None or not len(fill):

@@ -66,7 +66,7 @@ def _field(element: Any) -> XfaField:
 
 
 def _names(element: Any) -> dict[str, str]:
-    """The values of a field's items, and what is shown for them."""
+    """The values of a field's items, and the texts displayed for them."""
     visible: list[str] = []
     saved: list[str] = []
     for items in (each for each in element if _is(each, "items")):

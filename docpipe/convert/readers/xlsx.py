@@ -84,7 +84,7 @@ def elements(opened: IO[bytes], tags: tuple[str, ...], findings: SheetFindings) 
     except MemoryError:
         raise
     except etree.XMLSyntaxError as error:
-        if "unknown error" in str(error):  # what libxml2 says when memory ran out
+        if "unknown error" in str(error):  # the message of libxml2 when memory ran out
             raise MemoryError from error
         findings.damaged = True
     except Exception:  # noqa: BLE001 - the unpacking below raises a dozen types
@@ -106,7 +106,7 @@ def rows(
             case "headerFooter":
                 _margins(element, findings)
             case "conditionalFormatting":
-                findings.ruled = rules is None or rules.untold
+                findings.ruled = rules is None or rules.unfollowed
         if local(element) != "row":
             continue
         address = element.get("r") or ""
@@ -249,7 +249,7 @@ def _cell(
 
 
 def _coloured(value: str, code: str, text: str) -> str:
-    """The colour that a format gives to numbers of a kind, where no sign in the text tells it."""
+    """The colour that a format gives to numbers of a kind, where no sign in the text expresses it."""
     try:
         colour = colour_of(float(value), code)
     except ValueError:

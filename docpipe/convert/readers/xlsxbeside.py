@@ -18,7 +18,7 @@ _LISTS: Final = frozenset({"Drop", "List"})
 
 
 def margin_text(code: str) -> str:
-    """What a header or footer says (ECMA-376-1, 18.3.1.46), its left, middle and right part in a line each;
+    """The text of a header or footer (ECMA-376-1, 18.3.1.46), its left, middle and right part in a line each;
     empty where it only numbers pages. Fields such as the page's number and the sheet's name are left out.
     """
     parts: list[str] = [""]

@@ -106,7 +106,7 @@ class Rules:
     wide: bool = False
     """Whether some depend on other rows, whose values have to be known."""
     values: Values = field(default_factory=Values)
-    untold: bool = False
+    unfollowed: bool = False
     """Whether there are others, which may colour cells."""
 
     def effect(self, number: int, row: Row, column: int) -> Effect | None:
@@ -137,7 +137,7 @@ class Rules:
         for number, row in rows:
             left -= len(row)
             if left < 0:
-                self.listed, self.icons, self.values, self.untold = [], [], Values(), True
+                self.listed, self.icons, self.values, self.unfollowed = [], [], Values(), True
                 return
             self.values.rows[number] = row
 
@@ -183,7 +183,7 @@ def rules_of(opened: IO[bytes], effects: Sequence[Effect]) -> Rules:
         except etree.XMLSyntaxError:
             element = None
         if element is None or count >= _MOST:
-            rules.untold = True
+            rules.unfollowed = True
             continue
         areas = tuple(_areas(attribute(element, "sqref") or ""))
         for rule in (each for each in element if local(each) == "cfRule"):
@@ -209,7 +209,7 @@ def _take(
         elif areas and 0 <= at < len(effects):
             made = _test(rule, areas)
     if made is None:
-        rules.untold = True
+        rules.unfollowed = True
     elif isinstance(made, Icons):
         rules.icons.append(made)
     else:
@@ -283,7 +283,7 @@ _BY_FORMULA: Final = frozenset({"expression", "containsBlanks", "notContainsBlan
 
 
 def text_test(kind: str, text: str) -> Test:
-    """Whether a text is in a cell's, as a kind such as `beginsWith` says; its case does not matter."""
+    """Whether a text is in a cell's, by a kind such as `beginsWith`; its case does not matter."""
     matches = _MATCHES[kind]
     return lambda at: matches(_text(at.value), text)
 
@@ -342,7 +342,7 @@ def _nowhere(_row: int, _column: int) -> Value | None:
 
 
 def compared(name: str, limits: Sequence[Formula]) -> Test | None:
-    """Whether a value compares with one or two limits, as a name such as `greaterThan` says."""
+    """Whether a value compares with one or two limits, by a name such as `greaterThan`."""
     if not limits:
         return None
 

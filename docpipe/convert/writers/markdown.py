@@ -45,7 +45,7 @@ def write(blocks: Iterable[Block]) -> str:
 
 
 def escape(text: str, *, start: bool = True) -> str:
-    """A line of text as Markdown that reads the same; `start` says whether it begins a line."""
+    """A line of text as Markdown that reads the same; `start` is true where it begins a line."""
     escaped = _INLINE.sub(_escaped, text)
     if start and (match := _LINE.match(escaped)):
         at = match.end("number") if match["number"] else 0

@@ -144,7 +144,7 @@ def test_pixels_that_cannot_be_decoded_leave_the_text(tmp_path):
     data = saved(picture(HALVES))
     done, outputs = run(tmp_path, data[:-2000])
     assert done["outcome"] == "converted"
-    assert done["warnings"] == ["the picture could not be decoded; only the text of the header is shown"]
+    assert done["warnings"] == ["the picture could not be decoded; only the text of the header is converted"]
     assert "Jane Doe" in outputs["text.md"].decode()
 
 

@@ -118,7 +118,7 @@ def test_truncated_jpeg_shows_what_is_there(tmp_path):
     Image.effect_noise((400, 400), 90).save(noise, "JPEG")
     done, outputs = run(tmp_path, noise.getvalue()[:20_000])
     assert done["outcome"] == "converted"
-    assert done["warnings"][1] == "the picture is damaged or cut short; what is there is shown"
+    assert done["warnings"][1] == "the picture is damaged or cut short; what remains of it is converted"
     assert "document.pdf" in outputs
 
 

@@ -267,7 +267,7 @@ def test_drawings_are_read(tmp_path):
     done, outputs = run(tmp_path / "a", data)
     assert outputs["text.md"] == b"eGFR 12\n"
     assert done["metadata"]["title"] == "T"
-    assert done["warnings"] == ["only the texts of the drawing are shown; the original has the drawing"]
+    assert done["warnings"] == ["only the texts of the drawing are converted; the original has the drawing"]
     assert text_of(tmp_path / "b", b"<svg><text>eGFR 12</text></svg>") == "eGFR 12\n"
     done, _ = run(tmp_path / "c", b'<svg xmlns="http://www.w3.org/2000/svg"><path/></svg>')
     assert (done["outcome"], done["reason"]) == (

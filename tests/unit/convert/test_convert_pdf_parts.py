@@ -233,7 +233,7 @@ def _without_small_letters(document):
 def test_text_without_letters_is_reported(tmp_path):
     """A page whose fonts do not say what their shapes mean is not text, and is reported."""
     done, _ = run(tmp_path, changed(_without_small_letters))
-    text = "the text of 1 of 1 pages cannot be told from their fonts; it may be unreadable"
+    text = "the fonts of 1 of 1 pages do not name their letters; the text may be unreadable"
     assert done["warnings"][0] == text
 
 

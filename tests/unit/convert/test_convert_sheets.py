@@ -88,7 +88,7 @@ def test_a_sheet_becomes_a_table(tmp_path):
         "2024-01-31 | Testx |\n"
         "| 2024-01-31 08:30:00 | =NOW() |\n"
     )
-    assert done["warnings"] == ["formulas without a stored result are shown as formulas"]
+    assert done["warnings"] == ["formulas without a stored result are written as formulas"]
 
 
 def test_titles_stand_above_and_gaps_part_tables(tmp_path):
@@ -111,7 +111,7 @@ def test_hidden_sheets_are_shown_and_reported(tmp_path):
     row = '<row r="1"><c r="A1"><v>1</v></c></row>'
     done, outputs = run(tmp_path, xlsx({"Seen": row, "Unseen": row}, states=["", ' state="veryHidden"']))
     assert "## Unseen (hidden sheet)" in outputs["text.md"].decode()
-    assert done["warnings"] == ["hidden sheets, rows or columns are shown too"]
+    assert done["warnings"] == ["hidden sheets, rows or columns are included"]
 
 
 def test_a_sheet_that_claims_every_cell_is_read_at_once(tmp_path):
@@ -134,7 +134,7 @@ def test_too_many_cells_are_reported(tmp_path, monkeypatch):
     monkeypatch.setattr("docpipe.convert.readers.from_xlsx.MOST_CELLS", 6)
     done, outputs = run(tmp_path, xlsx({"S": rows}))
     assert outputs["text.md"].decode().count("\n| ") == 5
-    assert any("cells are shown" in warning for warning in done["warnings"])
+    assert any("cells are converted" in warning for warning in done["warnings"])
 
 
 def test_a_sheet_that_breaks_off_is_read_up_to_there(tmp_path):
@@ -144,7 +144,7 @@ def test_a_sheet_that_breaks_off_is_read_up_to_there(tmp_path):
     )
     done, outputs = run(tmp_path, data)
     assert "| 1 | 2 |" in outputs["text.md"].decode()
-    assert done["warnings"] == ["the file is damaged; what could be read of it is shown"]
+    assert done["warnings"] == ["the file is damaged; its readable parts are converted"]
 
 
 def test_notes_on_cells_are_listed(tmp_path):
@@ -209,7 +209,7 @@ def test_open_document_sheets_show_their_text(tmp_path):
         "## S\n\n| Test | A | B |\n| --- | --- | --- |\n| 1,50 | 31.01.24 | 31.01.24 |\n\n## H "
         "(hidden sheet)\n\nx\n"
     )
-    assert done["warnings"] == ["hidden sheets, rows or columns are shown too"]
+    assert done["warnings"] == ["hidden sheets, rows or columns are included"]
 
 
 @pytest.mark.parametrize(

@@ -137,7 +137,7 @@ def test_rtf_cut_short_is_reported(tmp_path):
     """What is there of a truncated file is shown, with a warning."""
     done, outputs = run(tmp_path, rb"{\rtf1 {\b half of")
     assert (done["outcome"], outputs["text.md"]) == ("converted", b"half of\n")
-    assert done["warnings"] == ["the file is cut short; what is there is shown"]
+    assert done["warnings"] == ["the file is cut short; what remains of it is converted"]
 
 
 def _p(text, style="", number=""):
@@ -278,7 +278,7 @@ def test_word_damaged_within_fails(tmp_path):
     done, _ = run(tmp_path / "relations", bytes(data))
     assert (done["outcome"], done["warnings"]) == (
         "converted",
-        ["the file is damaged; what could be read of it is shown"],
+        ["the file is damaged; its readable parts are converted"],
     )
 
 

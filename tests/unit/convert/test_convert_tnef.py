@@ -132,7 +132,10 @@ def test_damaged_streams_give_what_is_there(tmp_path):
     """What is cut short is reported; one with nothing in it is kept as it is."""
     done, outputs = run(tmp_path / "a", stream(MESSAGE, ATTACHMENT)[:-400])
     assert "potassium 6.9" in outputs["text.md"].decode()
-    assert done["warnings"][0] == "the Outlook attachment is damaged or cut short; what is there is shown"
+    assert (
+        done["warnings"][0]
+        == "the Outlook attachment is damaged or cut short; what remains of it is converted"
+    )
     done, _ = run(tmp_path / "b", stream())
     assert (done["outcome"], done["reason"]) == (
         "stored",
