@@ -37,6 +37,8 @@ _BLOCK: Final = {
     "body", "html", "legend", "caption", "option", "tr", "td", "th", "tbody", "thead", "tfoot", "li",
     "hgroup", "search", "dialog", "noframes",
 }  # fmt: skip
+_LARGE: Final = ("table", "ul", "ol", "pre", "h1", "h2", "h3", "h4", "h5", "h6")
+_GAP: Final = re.compile(r"\S(?: {2,}|\t)\S")
 _HEADING: Final = re.compile("h([1-6])")
 _AS_IT_STANDS: Final = {"pre", "textarea", "listing", "xmp", "plaintext"}
 HIDDEN: Final = 'text that the page does not show is marked as "hidden"'
@@ -106,6 +108,8 @@ class Flow:
         out.write(look.write(text), hidden=look.hidden, colour=look.colour)
 
     def _words(self, text: str) -> str:
+        if self._look.spaces and text.strip():
+            return re.sub(r"[^\S\n]+", " ", text.replace("\r\n", "\n"))
         if self._keep_lines and text.strip().count("\n") > 1:
             lines = text.strip().replace("\r\n", "\n").split("\n")
             if not any(line[:1].isspace() for line in lines[1:]):
@@ -123,7 +127,7 @@ class Flow:
         elif tag in {"ul", "ol", "menu", "dir", "table"}:
             for block in self._in_look(node, self._table if tag == "table" else self._list):
                 out.add(block)
-        elif tag in _AS_IT_STANDS:
+        elif tag in _AS_IT_STANDS or self._is_typed(node):
             out.add(Preformatted(self._line(node, as_it_stands=True)))
         elif tag in _BLOCK:
             out.end_paragraph()
@@ -133,6 +137,13 @@ class Flow:
         else:
             self._ticked(node, out)
             self._inline(node, out)
+
+    def _is_typed(self, node: Node) -> bool:
+        """Whether an element has columns that are made with blanks, and its style keeps these."""
+        if node.tag not in _BLOCK or self._look.of(node.tag, node.attributes).spaces != "all":
+            return False
+        text = "".join(child for child in node.children if isinstance(child, str)).strip()
+        return _GAP.search(text) is not None and next(node.find(*_BLOCK, *_LARGE), None) is None
 
     def _ticked(self, node: Node, out: "_Out") -> None:
         if box := state(node):

@@ -62,6 +62,8 @@ class Look:
     """The same of what is behind them."""
     letters: Colour | None = BLACK
     """The colour of its letters, None where it is not known."""
+    spaces: str = ""
+    """Which blanks stay: none, the ends of `lines`, or `all`."""
     behind: str = WHITE
     """The code of the colour behind it, UNKNOWN where that may be anything."""
 
@@ -212,9 +214,9 @@ def _seen(look: Look, name: str, value: str) -> Look:
     match name:
         case "display" | "mso-hide" if value in {"none", "all"}:
             return replace(look, unseen=True)
-        case "opacity" | "filter" | "transform" | "scale" | "zoom" | "content-visibility" if _is_gone(
-            name, value
-        ):
+        case "white-space" | "white-space-collapse":
+            return replace(look, spaces=_SPACES.get(value, ""))
+        case _ if name in _CHANGING and _is_gone(name, value):
             return replace(look, unseen=True)
         case "visibility":
             return replace(look, invisible=value in {"hidden", "collapse"})
@@ -223,6 +225,10 @@ def _seen(look: Look, name: str, value: str) -> Look:
     return look
 
 
+_SPACES: Final = {
+    "pre": "all", "pre-wrap": "all", "break-spaces": "all", "preserve": "all", "pre-line": "lines",
+    "preserve-breaks": "lines",
+}  # fmt: skip
 _CHANGING: Final = frozenset({"opacity", "filter", "transform", "scale", "zoom", "content-visibility"})
 _CLEAR: Final = 0.03
 """Opacity up to which nothing is seen."""

@@ -55,6 +55,34 @@ NO_TABLES = {
 }
 
 
+TYPED = {
+    "columns of blanks": (
+        "<p style='white-space:pre'>Drug   AM  PM\nA          7</p>",
+        "```text\nDrug   AM  PM\nA          7\n```",
+    ),
+    "lines": (
+        "<style>.n{white-space:pre-wrap}</style><div class=n>Potassium 6.9\nSodium 140</div>",
+        "Potassium 6.9  \nSodium 140",
+    ),
+    "lines alone": ("<div style='white-space:pre-line'>a   b\nc</div>", "a b  \nc"),
+    "lines of a cell": (
+        "<table><tr><th>A<th>B<tr><td style='white-space:pre-wrap'>1\n2<td>3</table>",
+        "| A | B |\n| --- | --- |\n| 1<br>2 | 3 |",
+    ),
+    "a part of it": ("<div style='white-space:pre-wrap'><p style='white-space:normal'>a\nb</p></div>", "a b"),
+    "blanks between elements": (
+        "<div style='white-space:pre-wrap'>\n  <p>a</p>\n  <p>b</p>\n</div>",
+        "a\n\nb",
+    ),
+}
+
+
+@pytest.mark.parametrize(("page", "text"), TYPED.values(), ids=TYPED.keys())
+def test_lines_that_a_style_keeps(page, text, tmp_path):
+    """Portals display what somebody typed by a style, not by the element of typewritten text."""
+    assert text_of(tmp_path, page.encode(), declared="text/html").strip() == text
+
+
 def rows_of(text):
     """The cells of the table in a text, without emphasis."""
     lines = [line for line in text.splitlines() if line.startswith("|") and "---" not in line]
