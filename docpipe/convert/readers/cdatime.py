@@ -46,7 +46,8 @@ def period(element: Element) -> str:
     low, high = (iso_date(edge.get("value") or "") if edge is not None else None for edge in edges)
     if low and high and low != high:
         return f"{low} to {high}"
-    return low or (f"until {high}" if high else "")
+    open_ended = edges[1] is not None and not high
+    return f"since {low}" if low and open_ended else low or (f"until {high}" if high else "")
 
 
 def _edge(element: Element, end: str) -> Element | None:

@@ -3,7 +3,9 @@
 # ruff: noqa: E501 -- an element a line
 
 import pytest
+from lxml import etree
 
+from docpipe.convert.readers.cdatime import period
 from tests.unit.convert.documents import cda, section, text_of
 
 XSI = "xmlns:xsi='http://www.w3.org/2001/XMLSchema-instance'"
@@ -178,3 +180,16 @@ def test_head_tells_what_a_document_is_worth(tmp_path):
     )
     usual = '<confidentialityCode code="N"/>'
     assert text_of(tmp_path / "b", cda(section("x"), usual)) == "## A section\n\nx\n"
+
+
+@pytest.mark.parametrize(
+    ("interval", "text"),
+    [
+        ('<low value="20240501"/><high nullFlavor="UNK"/>', "since 2024-05-01"),
+        ('<low value="20240501"/><high value="20240507"/>', "2024-05-01 to 2024-05-07"),
+        ('<low nullFlavor="UNK"/><high value="20240507"/>', "until 2024-05-07"),
+    ],
+)
+def test_an_interval_without_an_end_has_only_begun(interval, text):
+    """A drug is taken since a day, not on it."""
+    assert period(etree.fromstring(f"<effectiveTime>{interval}</effectiveTime>")) == text
