@@ -51,7 +51,10 @@ def colour_in(value: str) -> Colour | None:
         return _of_function(match[1], match[2])
     if value == "transparent":
         return Colour(BLACK.code, 0.0)
-    return _of_digits(str(colormap.get(value, "")).removeprefix("#"))
+    named = colormap.get(value, "")
+    if isinstance(named, tuple):  # Pillow keeps what it has once looked up in this form
+        return Colour(bytes(named[:3]).hex())
+    return _of_digits(named.removeprefix("#"))
 
 
 def paper_in(value: str, paper: str) -> str:

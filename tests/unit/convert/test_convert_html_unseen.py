@@ -2,7 +2,9 @@
 # ruff: noqa: E501 - a page on one line
 
 import pytest
+from PIL import ImageColor
 
+from docpipe.convert.core.csscolours import Colour, colour_in
 from docpipe.convert.core.tree import HIDDEN
 from tests.unit.convert.documents import run
 
@@ -44,6 +46,13 @@ SEEN = {
     "usual within none": "<p style='font-size:0'><i style='font-size:12px'>dose</i>",
     "1 px of a drawing": "<svg viewBox='0 0 9 9'><text style='font-size:1px;fill:red'>dose</text></svg>",
 }
+
+
+def test_names_of_colours_do_not_depend_on_pictures_before():
+    """Pillow changes its table of names when it makes a picture; a worker has made some before."""
+    for _ in range(2):
+        assert colour_in("white") == Colour("ffffff")
+        ImageColor.getrgb("white")
 
 
 @pytest.mark.parametrize("page", UNSEEN.values(), ids=UNSEEN.keys())
