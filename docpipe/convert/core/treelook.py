@@ -132,7 +132,7 @@ def _with_sign(colour: str) -> str:
 
 def _styled(look: Look, declared: Mapping[str, str]) -> Look:
     """The look with declarations of CSS applied."""
-    if declared.get("position") in _LIFTED:
+    if declared.get("position") in _LIFTED or declared.get("z-index", "auto") != "auto":
         look = replace(look, behind=UNKNOWN)  # whatever it is placed upon
     for name, value in declared.items():
         look = _declared(look, name, value)

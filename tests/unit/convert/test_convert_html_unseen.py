@@ -39,6 +39,7 @@ SEEN = {
     "white on a half black bar": "<i style='color:white;background:rgba(0,0,0,.5)'>dose</i>",
     "white on a cell's picture": "<table background=a.gif><tr><td>a<td><font color=white>dose</font></table>",
     "white upon something else": "<i style='position:absolute;top:0;color:white'>dose</i>",
+    "white before something else": "<i style='position:relative;z-index:2;color:white'>dose</i>",
     "white with a shadow": "<i style='color:white;text-shadow:0 0 2px #000'>dose</i>",
     "in the colour around": "<p style='color:navy'><i style='color:inherit'>dose</i>",
     "a link on black": "<p style='background:black'><a href=x>dose</a>",
