@@ -99,6 +99,8 @@ def _acts(key: Any, holder: Any, value: Any) -> bool:
     """Whether the value of a key acts, or leads out of the document."""
     if isinstance(key, int):  # in an array, such as the one behind /Next or in a tree of names
         return _is_action(value) and not _is_harmless(value, at_a_click=False)
+    if key == "/URI" and isinstance(value, pikepdf.Dictionary):  # relative addresses continue its /Base
+        return True
     if key in _SCRIPTS or (key in _ELSEWHERE and isinstance(holder, pikepdf.Stream)):
         return True
     if _MEDIA.get(str(holder.get("/Subtype"))) == key or _is_program(key, holder, value):

@@ -118,6 +118,7 @@ ACTS = {
     "an address under a key of nobody": lambda d: note(
         d, "Link", Zz=action("URI", URI=String("https://evil"))
     ),
+    "a share that relative addresses continue": rooted(URI=Dictionary(Base=EVIL)),
     "an outline": outlined,
     "an outline in disguise": disguised,
     "requirements": rooted(
