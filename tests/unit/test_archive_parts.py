@@ -145,8 +145,15 @@ async def test_a_part_that_nobody_asked_for_is_discarded(tmp_path, whole_size):
     assert (actual, len(requests)) == (FACTS, 2)
     (tmp_path / "a.zip").unlink()
     seen, turns = [], 0
-    with pytest.raises(ArchiveError):
-        await downloaded(behave, tmp_path / "a.zip", archive={})
+
+    async def fresh_link():
+        links.append(1)
+        return ArchiveLink(url="/a.zip")
+
+    links = []
+    with pytest.raises(ArchiveError, match="damaged 4 times"):
+        await downloaded(behave, tmp_path / "a.zip", fresh_link, archive={})
+    assert (len(seen), len(links)) == (4, 2)
 
 
 async def test_a_part_without_an_etag_keeps_the_one_it_was_asked_by(tmp_path):

@@ -26,9 +26,9 @@ from docpipe.sources.encodings import DamagedError, decoded
 
 log = structlog.get_logger(__name__)
 
-DAMAGED_PAUSES_S: Final = (4.0, 20.0, 60.0)
-"""After an archive that arrived damaged, before a fresh link is requested: a cache that mixes archives up may
-know the old one, and an archive that is being written anew takes a while."""
+DAMAGED_PAUSES_S: Final = (0.0, 20.0, 60.0)
+"""After an archive that arrived damaged, before the next attempt. The second and third are by a fresh link: a
+cache that mixes archives up may know the old one, and one that is being written anew takes a while."""
 TRIES_LINK: Final = 5
 LINK_PAUSE_S: Final = 4.0
 """Before the second fresh link, and twice as long before each further one: a proxy that answers in place of
@@ -102,21 +102,23 @@ class Downloader:
             missed = missed + 1 if fetch.unreached else 0
             if missed >= MOVED and not self._at_home(archive):
                 archive = await fresh_link() or archive
-            elif fetch.refused_by_stranger or (status is not None and _refuses_link(status)):
+                continue
+            if fetch.refused_by_stranger or (status is not None and _refuses_link(status)):
                 if status is not None:  # else the gate paces the attempts, as in an outage
                     links += 1
                     await self._pause(step, links, status)
-                if (fresh := await fresh_link()) is None:
-                    return None
-                archive = fresh
-            elif status is not None:
-                if (verified := await _verified(archive, path)) is not None:
-                    return verified
+            elif status is None:
+                continue
+            elif (verified := await _verified(archive, path)) is not None:
+                return verified
+            else:
                 damaged += 1
                 await self._discard(step, path, damaged)
-                if (fresh := await fresh_link()) is None:
-                    return None
-                archive = fresh
+                if damaged == 1:
+                    continue
+            if (fresh := await fresh_link()) is None:
+                return None
+            archive = fresh
 
     async def _discard(self, step: Step, path: Path, damaged: int) -> None:
         """Remove what arrived damaged for the nth time, and wait for a while.
@@ -131,7 +133,8 @@ class Downloader:
                 f"The archive arrived damaged {damaged} times: its length or its checksum is not "
                 "what the exchange says."
             )
-        await self._wait(step, DAMAGED_PAUSES_S[damaged - 1])
+        if damaged > 1:
+            await self._wait(step, DAMAGED_PAUSES_S[damaged - 1])
 
     async def _pause(self, step: Step, links: int, status: int) -> None:
         """After this many links that were refused; the first is likely to have expired.
