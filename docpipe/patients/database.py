@@ -161,6 +161,8 @@ def _texts(row: Row) -> dict[str, str]:
             value = "?" if name != "id" else ""
         if name == "id" and impossible(value):
             return ""
+        if name == "birth_date" and value[10:11] in ("T", " "):  # a run uses the date of a timestamp, too
+            value = value[:10]
         return value.encode("utf-8", "replace").decode("utf-8")
 
     return {name: text(name) for name in COLUMNS}

@@ -27,6 +27,10 @@ _REASONS: Final = {
     "Timeout": "no answer in time",
     "Decode": "an answer that is none of an object store",
 }
+_MACHINE: Final = re.compile(r"169\.254\.169\.254|computeMetadata|metadata\.google\.internal")
+"""Where obstore requests credentials of the machine if none are configured: clouds give them there."""
+_NO_CREDENTIALS: Final = "no credentials are configured, and this machine has none of its own from a cloud"
+_CREDENTIALS: Final = "see the table in `docpipe docs storage`, such as GOOGLE_APPLICATION_CREDENTIALS"
 _SERVER_ERROR: Final = 500
 _NOT_IMPLEMENTED: Final = 501
 _NO_SUCH_BUCKET: Final = ("NoSuchBucket", "ContainerNotFound")
@@ -112,7 +116,10 @@ def failure_of(error: Exception) -> Failure | None:
     if not isinstance(error, exceptions.GenericError):
         return None
     text = str(error)
-    if (match := _STATUS.search(text)) is not None:
+    match = _STATUS.search(text)
+    if _MACHINE.search(text) is not None and (match is None or int(match[1]) >= _SERVER_ERROR):
+        return Failure(_NO_CREDENTIALS, cure=_CREDENTIALS)
+    if match is not None:
         status, code = int(match[1]), _code(text)
         again = status >= _SERVER_ERROR and status != _NOT_IMPLEMENTED
         again = again or status in _TRY_AGAIN or code in _TRY_AGAIN_CODES
@@ -133,9 +140,15 @@ def final_of(error: Exception) -> Exception:
         return BucketError(
             errno.EACCES, "the store refuses docpipe: check its credentials and what they permit"
         )
+    if _MACHINE.search(text) is not None:
+        return BucketError(errno.EACCES, f"{_NO_CREDENTIALS}: {_CREDENTIALS}")
     match, code = _STATUS.search(text), _code(text)
     if isinstance(error, exceptions.NotSupportedError) or (match and int(match[1]) == _NOT_IMPLEMENTED):
-        return BucketError(errno.ENOTSUP, "the store cannot do what is asked of it")
+        return BucketError(
+            errno.ENOTSUP,
+            "the store cannot do what is asked of it: see storage.options, such as "
+            "server_side_encryption and checksum_algorithm",
+        )
     named = f"status {match[1]}" + (f" ({code})" if code else "") if match else type(error).__name__
     return BucketError(errno.EIO, f"the store refuses the request: {named}")
 

@@ -57,6 +57,14 @@ _TYPES: Final[Mapping[str, str]] = {
     ".png": "image/png",
     ".json": "application/json",
     ".html": "text/html; charset=utf-8",
+    ".txt": "text/plain",
+    ".csv": "text/csv",
+    ".xml": "application/xml",
+    ".rtf": "application/rtf",
+    ".jpg": "image/jpeg",
+    ".tif": "image/tiff",
+    ".dcm": "application/dicom",
+    ".eml": "message/rfc822",
 }
 _BYTES: Final = "application/octet-stream"
 _PROBE: Final = "probe"

@@ -98,6 +98,18 @@ async def test_a_file_in_wal_mode_that_cannot_be_opened_has_a_cure(file: Path) -
     assert "journal_mode = DELETE" in str(one)
 
 
+async def test_dates_are_listed_as_a_run_uses_them(file: Path) -> None:
+    """Other programs keep timestamps."""
+    listed: list[dict[str, str]] = []
+    for text in ("1957-03-31T03:04:05", "1957-03-31 00:00:00"):
+        with contextlib.closing(sqlite3.connect(file)) as db, db:
+            db.execute("UPDATE patients SET birth_date = ?", (text,))
+        async with contextlib.aclosing(PatientDatabase(f"sqlite:///{file}")) as database:
+            await database.each(listed.append)
+            assert (await database.find("P1")).birth_date == "1957-03-31"
+    assert [row["birth_date"] for row in listed] == ["1957-03-31"] * 2
+
+
 async def test_blanks_around_an_id(file: Path) -> None:
     """Tables of other programs have them; who is listed as P1 is found as P1."""
     with contextlib.closing(sqlite3.connect(file)) as db, db:
