@@ -216,9 +216,7 @@ def _result(step: StoredStep, *, for_people: bool = False) -> str:
     describe = {
         Activity.CREATE_TASK: lambda: f"task {result['task_id']}",
         Activity.SEARCH: lambda: f"search {result['search_id']}",
-        Activity.CHECK_STATUS: lambda: (
-            f"{result.get('state', 'ok')} after {result.get('polls', 0)} questions"
-        ),
+        Activity.CHECK_STATUS: lambda: _of_search(result),
         Activity.DOWNLOAD: lambda: _of_archive(result, for_people=for_people),
         Activity.CONVERT: lambda: ": ".join(
             filter(
@@ -231,6 +229,11 @@ def _result(step: StoredStep, *, for_people: bool = False) -> str:
         return describe() if describe else "ok"
     except (KeyError, TypeError):  # an expired search has no archive, for instance
         return str(result.get("state", "ok"))
+
+
+def _of_search(result: Any) -> str:
+    polls = result.get("polls", 0)
+    return f"{result.get('state', 'ok')} after {polls} question{'' if polls == 1 else 's'}"
 
 
 def _of_archive(result: Any, *, for_people: bool) -> str:

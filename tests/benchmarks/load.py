@@ -23,7 +23,7 @@ from tests.benchmarks.readers import READERS
 
 ROOT = Path(__file__).parents[2]
 RUNNING: Final = 200
-ROUNDS: Final = 4
+ROUNDS: Final = 20
 """In each, once with readers and once without; which comes first alternates."""
 _WARM: Final = 16
 _TICK: Final = os.sysconf("SC_CLK_TCK")
@@ -60,8 +60,16 @@ class Loads:
 
     @property
     def loss(self) -> float:
-        """By how much the throughput falls, in percent; the median of the pairs."""
-        return statistics.median(100 * (1 - alone.wall_s / beside.wall_s) for alone, beside in self.pairs)
+        """By how much the throughput falls, in percent; the mean of the pairs."""
+        return statistics.mean(self._losses())
+
+    @property
+    def loss_error(self) -> float:
+        """The standard error of that mean, in percent."""
+        return statistics.stdev(self._losses()) / len(self.pairs) ** 0.5
+
+    def _losses(self) -> list[float]:
+        return [100 * (1 - alone.wall_s / beside.wall_s) for alone, beside in self.pairs]
 
     def cpu_ms(self, of: str, *, beside: bool) -> float:
         """CPU ms a patient, the median."""

@@ -144,6 +144,7 @@ async def test_activities_have_the_words_of_page_and_report(state, capsys):
         async with open_database(state, time.time) as store:
             results = {
                 (Activity.DOWNLOAD, ""): {"state": "ready", "size": 1_200_000, "members": [{"path": "a"}]},
+                (Activity.CHECK_STATUS, "0"): {"state": "ready", "polls": 1},
                 (Activity.CONVERT, "00001"): {"outcome": "converted", "reason": None},
                 (Activity.CONVERT, "00002"): {"outcome": "stored", "reason": "An archive."},
                 (Activity.CONVERT, "00003"): {"outcome": "failed", "reason": "It is cut short."},
@@ -153,6 +154,8 @@ async def test_activities_have_the_words_of_page_and_report(state, capsys):
                 await store.finish_step("R1", activity, item, result)
     table = printed(capsys, "R1", "--activities").out
     for words in (
+        "took with waits",
+        "ready after 1 question\n",
         "1.2 MB, 1 file\n",
         " readable\n",
         "kept as it is: An archive.",

@@ -37,7 +37,7 @@ export class Runs {
       type: "search",
       id: "q",
       maxlength: 200, // as the service takes it
-      placeholder: "Name, or beginning of an id…",
+      placeholder: "Name or id begins with…",
       "aria-label": "Search by a patient's name, or by the beginning of a patient's or run's id",
       value: this.query.get("q") ?? "",
       input: (event) => this.#later(() => this.#set("q", event.target.value.trim())),

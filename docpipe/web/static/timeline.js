@@ -1,5 +1,5 @@
 /** The timeline of a run: activities as bars, questions as ticks, waits shaded by what was waited for. */
-import { ACTIVITIES, h, s, span } from "./dom.js";
+import { ACTIVITIES, h, many, s, span } from "./dom.js";
 
 const WIDTH = 1000;
 const LEFT = 190;
@@ -136,7 +136,7 @@ export function asTable(run) {
       h("td", {}, step.about.path ?? step.item),
       h("td", {}, String(step.attempts)),
       h("td", {}, inWords(step, run).split(",")[0]),
-      h("td", {}, step.error ?? step.outcome ?? unended(run), step.polls ? ` (${step.polls} questions)` : ""),
+      h("td", {}, step.error ?? step.outcome ?? unended(run), step.polls ? ` (${many(step.polls, "question")})` : ""),
     ),
   );
   return h(
