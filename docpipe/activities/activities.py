@@ -18,8 +18,7 @@ from msgspec.structs import replace
 
 from docpipe import report
 from docpipe.activities.appending import append
-from docpipe.activities.changes import changes_of
-from docpipe.activities.reporting import reports
+from docpipe.activities.reporting import reports_with_changes
 from docpipe.activities.spool import OUT, SIBLINGS, OutFolders, make_empty, mend_siblings, prepare_spool
 from docpipe.convert.core.detect import detect_by_head
 from docpipe.convert.core.kinds import kind_of
@@ -273,8 +272,7 @@ class Activities:
         facts = replace(facts, run=replace(facts.run, finished=finished))
         pictures = await self._pictures(step, patient_id, facts.documents)
         async with self._writing:
-            facts = replace(facts, changes=await changes_of(self.storage, facts))
-            files, digest = await asyncio.to_thread(reports, facts, pictures)
+            files, digest = await asyncio.to_thread(reports_with_changes, self.storage, facts, pictures)
         if self.index is not None:
             await self.index.complete(patient_id, facts.documents)
         put = functools.partial(self.storage.put_run_files, patient_id, run_id, files, step.ticket)

@@ -1,6 +1,5 @@
 """Changes at the exchange since the last retrieval, by the manifests of earlier runs."""
 
-import asyncio
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -65,8 +64,10 @@ class _Earlier:
                 self.files[file.id] = file
 
 
-async def changes_of(storage: Storage, facts: Facts) -> Changes | None:
+def changes_of(storage: Storage, facts: Facts) -> Changes | None:
     """What is new and what is gone, as the page has it; None where nothing was retrieved before.
+
+    Called in a thread: it reads the storage.
 
     A document is new if no earlier run has it, and gone if one has it and this run, which has everything that
     the exchange has, does not. Where the storage cannot be read now, the report does without.
@@ -74,7 +75,7 @@ async def changes_of(storage: Storage, facts: Facts) -> Changes | None:
     if facts.run.state not in _COMPLETE:
         return None
     try:
-        earlier = await asyncio.to_thread(_earlier, storage, facts.run.patient_id, facts.run.run_id)
+        earlier = _earlier(storage, facts.run.patient_id, facts.run.run_id)
     except OSError as error:
         log.warning("earlier_runs_not_read", run_id=facts.run.run_id, reason=error.strerror)
         return None
@@ -103,15 +104,11 @@ def _mention(file: Entry | _File) -> Mention:
 def _earlier(storage: Storage, patient_id: str, run_id: str) -> _Earlier:
     """The manifests of earlier runs, oldest first; those that cannot be understood are left out."""
     tree, folder, earlier = storage.tree(), storage.folder_of(patient_id), _Earlier()
-    try:
-        paths = [path.split("/") for path in tree.listing(folder).files]
-    except FileNotFoundError:
-        return earlier
-    runs = sorted(parts[1] for parts in paths if parts[0] == "runs" and parts[2:] == [_MANIFEST])
-    for run in [run for run in runs if run < run_id][-LATEST:]:
+    runs = [run for run in tree.names(f"{folder}/runs") if run < run_id]
+    for run in runs[-LATEST:]:
         try:
             data = tree.read(f"{folder}/runs/{run}/{_MANIFEST}")
             earlier.add(msgspec.json.decode(data, type=_Manifest))
-        except (FileNotFoundError, msgspec.DecodeError, UnicodeDecodeError):
+        except (FileNotFoundError, NotADirectoryError, msgspec.DecodeError, UnicodeDecodeError):
             continue  # `docpipe check` reports it
     return earlier

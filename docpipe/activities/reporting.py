@@ -5,10 +5,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 import msgspec
+from msgspec.structs import replace
 
 from docpipe import report
+from docpipe.activities.changes import changes_of
 from docpipe.results.report import Facts, Manifest, Report, plain_entries
-from docpipe.storage import Content
+from docpipe.storage import Content, Storage
 
 _BLOCK: Final = 2**18
 """Bytes or so that are written at once."""
@@ -33,6 +35,13 @@ def reports(facts: Facts, pictures: Mapping[str, bytes]) -> tuple[dict[str, Cont
         "manifest.json": lambda: _blocks(_lined(manifest)),
     }
     return files, report.digest(written)
+
+
+def reports_with_changes(
+    storage: Storage, facts: Facts, pictures: Mapping[str, bytes]
+) -> tuple[dict[str, Content], str]:
+    """As `reports`, with what has changed; in a thread, since it reads the storage."""
+    return reports(replace(facts, changes=changes_of(storage, facts)), pictures)
 
 
 def _blocks(pieces: Iterable[bytes]) -> Iterator[bytes]:

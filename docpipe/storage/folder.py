@@ -20,6 +20,7 @@ from typing import Any, Final, TypeVar
 from docpipe.errors import StateError
 from docpipe.model import Ticket
 from docpipe.storage.folderfiles import FolderFiles, read_if_there, size_of, stored_metadata
+from docpipe.storage.lookups import Lookups
 from docpipe.storage.marker import MARKER, Marker
 from docpipe.storage.names import CHUNK, TEMPORARY, Content, folder_name, inner_path, plain
 from docpipe.storage.opening import open_file
@@ -59,6 +60,7 @@ class FolderStorage:
         self.folder_of = name
         self._files = FolderFiles(self._root, shared=shared)
         self._executor = executor
+        self._lookups = Lookups(executor, self._metadata)
         # Two runs of one patient may hold the same document; the second waits and writes it again. Taken in
         # the thread: a coroutine that is cancelled releases its locks while its thread still writes.
         self._locks = [threading.Lock() for _ in range(_LOCKS)]
@@ -139,7 +141,7 @@ class FolderStorage:
     ) -> dict[str, Any] | None:
         """See Storage."""
         folder = self._folder(patient_id, document_id=document_id)
-        return await self._read(lambda: stored_metadata(folder))
+        return await self._lookups.metadata(folder)
 
     async def get_document_file(
         self,
@@ -216,6 +218,12 @@ class FolderStorage:
                 yield data
         finally:
             file.close()
+
+    def _metadata(self, folder: Path) -> dict[str, Any] | None:
+        """The metadata in a document's folder; read in a thread."""
+        if (metadata := stored_metadata(folder)) is None:
+            self._marker.refuse_other()
+        return metadata
 
     async def _read(self, read: Callable[[], _T | None]) -> _T | None:
         """What is read in a thread; nothing is missing in a storage that is not mounted."""

@@ -46,6 +46,9 @@ class Tree(Protocol):
     def listing(self, patient: str) -> Listing:
         """All of a patient's."""
 
+    def names(self, folder: str) -> list[str]:
+        """The names in a folder, in order, without what is below them; none where there is no such folder."""
+
     def exists(self, path: str) -> bool:
         """Whether there is such a file."""
 
@@ -108,6 +111,14 @@ class FolderTree:
                 if stat.S_ISREG(seen.st_mode):
                     listing.files[f"{start}{name}"] = seen.st_size
         return listing
+
+    def names(self, folder: str) -> list[str]:
+        """See Tree."""
+        try:
+            return sorted(os.listdir(self._root / folder))  # noqa: PTH208 -- a Path for each costs more
+        except FileNotFoundError:
+            self._refuse_other()
+            return []
 
     def exists(self, path: str) -> bool:
         """See Tree."""

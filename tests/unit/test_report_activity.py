@@ -20,6 +20,7 @@ from docpipe.report.terminal import as_lines
 from docpipe.results.files import Digest
 from docpipe.results.report import Facts, Report
 from docpipe.storage.folder import FolderStorage
+from docpipe.storage.tree import FolderTree
 from tests.report_support import document, facts, wrong
 
 PNG = b"\x89PNG\r\n\x1a\nrest"
@@ -149,6 +150,18 @@ async def test_nothing_is_new_at_first(tmp_path: Path) -> None:
     assert "retrieval" not in again
 
 
+async def test_documents_are_not_listed_for_what_has_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only the names of runs are read, and their manifests: a patient may have thousands of files."""
+    await made(tmp_path, of(1, "completed", *ids(1)))
+    (tmp_path / "P1" / "runs" / ".DS_Store").write_bytes(b"")
+    (tmp_path / "P1" / "runs" / f"{RUN[:-1]}2").mkdir()
+    monkeypatch.setattr(FolderTree, "listing", lambda *_: pytest.fail("all files were listed"))
+    digest = (await made(tmp_path, of(3, "completed", *ids(1, 2)))).digest
+    assert "1 new" in digest
+
+
 async def test_a_storage_that_cannot_be_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The report is written without what has changed."""
     await made(tmp_path, of(1, "completed", *ids(1)))
@@ -203,5 +216,5 @@ def test_earlier_manifests_are_not_in_memory_all_at_once(tmp_path: Path) -> None
         asyncio.run(made(tmp_path, expected))
     now = msgspec.convert(facts([]) | {"run": facts([])["run"] | {"run_id": runs[-1]}}, Facts)
     manifest = (tmp_path / "P1" / "runs" / runs[0] / "manifest.json").stat().st_size
-    peak = peak_of(lambda: asyncio.run(changes_of(FolderStorage(tmp_path), now)))
+    peak = peak_of(lambda: changes_of(FolderStorage(tmp_path), now))
     assert peak < 4 * manifest

@@ -77,7 +77,12 @@ async def test_lists_of_all_are_refused(tmp_path: Path) -> None:
     storage = await stored(tmp_path)
     unmount(tmp_path)
     tree = storage.tree()
-    for read in (tree.patients, lambda: tree.listing(PATIENT), lambda: tree.exists(f"{PATIENT}/x")):
+    for read in (
+        tree.patients,
+        lambda: tree.listing(PATIENT),
+        lambda: tree.names(f"{PATIENT}/runs"),
+        lambda: tree.exists(f"{PATIENT}/x"),
+    ):
         with pytest.raises(OSError, match="not mounted"):
             read()
     mount(tmp_path)
