@@ -14,8 +14,9 @@ from docpipe.errors import ArchiveError
 from docpipe.http import Download, DownloadError, Http
 from docpipe.model import Ticket
 from docpipe.results.search import ArchiveLink
+from docpipe.sources.docex import download as downloads
 from docpipe.sources.docex.download import TRIES_LINK
-from docpipe.sources.docex.partial import Part, write
+from docpipe.sources.docex.partial import Part, Verified, write
 from docpipe.sources.fhir.arrived import Source
 from docpipe.sources.fhir.doubts import Experience
 from docpipe.sources.fhir.files import Files, Patience
@@ -58,6 +59,35 @@ async def downloaded(behave, path, fresh_link=no_link, archive=FACTS):
         link = ArchiveLink(url=f"{server.url}/a.zip", **archive)
         work = downloader(http, server.url).fetch(MemoryStep(), link, path, fresh_link)
         return asdict(await work), [request.headers for request in server.requests]
+
+
+async def test_an_archive_that_arrives_whole_is_not_read_again(tmp_path, monkeypatch):
+    """It is hashed as it is written; what an earlier attempt has left is read."""
+    read, real = [], downloads._digest
+    monkeypatch.setattr(downloads, "_digest", lambda path: read.append(path) or real(path))
+
+    async def behave(_):
+        return whole()
+
+    assert (await downloaded(behave, tmp_path / "a.zip"))[0] == FACTS
+    assert read == []
+    assert (await downloaded(behave, tmp_path / "a.zip"))[0] == FACTS
+    assert read == [tmp_path / "a.zip"]
+
+
+async def test_a_digest_is_that_of_the_whole_file(tmp_path):
+    """Of blocks and the rest together; none where the beginning is from an earlier attempt."""
+
+    async def chunks(data):
+        for start in range(0, len(data), 100_000):
+            yield data[start : start + 100_000]
+
+    file = tmp_path / "a"
+    assert await write(file, 0, chunks(BODY)) == Verified(**FACTS)
+    assert await write(file, HALF, chunks(BODY[HALF:])) is None
+    assert file.read_bytes() == BODY
+    empty = Verified(0, hashlib.sha256().hexdigest())
+    assert await write(file, 0, chunks(b"")) == empty
 
 
 @pytest.mark.parametrize("sent", [1, 1000, 2**20 - 1, 2**20 + 1, len(BODY) - 1])

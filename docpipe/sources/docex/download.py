@@ -21,7 +21,7 @@ from docpipe.http.verdicts import refusal
 from docpipe.model import Clock, Step, Wait, WaitKind
 from docpipe.results.search import ArchiveLink
 from docpipe.results.states import PartialDownload
-from docpipe.sources.docex.partial import Part, measured, write
+from docpipe.sources.docex.partial import Part, Verified, measured, write
 from docpipe.sources.encodings import DamagedError, decoded
 
 log = structlog.get_logger(__name__)
@@ -39,15 +39,6 @@ _RANGE_REFUSED: Final = 416
 _BAD_REQUEST: Final = 400
 _SERVER_ERROR: Final = 500
 _BODY_COMES: Final = (HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT)
-
-
-@dataclass(frozen=True, slots=True)
-class Verified:
-    """A file whose size and SHA-256 are those that the exchange declares."""
-
-    size: int
-    """Bytes."""
-    sha256: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +77,7 @@ class Downloader:
             ServiceError: if it comes from an origin that is not allowed.
         """
         left = Part.of(path, None, None).exists
-        if left and (verified := await _verified(archive, path)) is not None and archive.sha256:
+        if left and (verified := await _verified(archive, path, None)) is not None and archive.sha256:
             return verified  # an earlier attempt was stopped between here and its checkpoint
         fetch = self.http.fetch(
             step.ticket,
@@ -98,7 +89,7 @@ class Downloader:
         )
         damaged = links = missed = 0
         while True:
-            status = await self._attempt(step, fetch, archive, path)
+            status, written = await self._attempt(step, fetch, archive, path)
             missed = missed + 1 if fetch.unreached else 0
             if missed >= MOVED and not self._at_home(archive):
                 archive = await fresh_link() or archive
@@ -109,7 +100,7 @@ class Downloader:
                     await self._pause(step, links, status)
             elif status is None:
                 continue
-            elif (verified := await _verified(archive, path)) is not None:
+            elif (verified := await _verified(archive, path, written)) is not None:
                 return verified
             else:
                 damaged += 1
@@ -159,26 +150,36 @@ class Downloader:
         """Whether the link leads to the exchange itself, which can redirect each attempt."""
         return origin_of(urljoin(self.config.base_url, archive.url)) == origin_of(self.config.base_url)
 
-    async def _attempt(self, step: Step, fetch: Fetch, archive: ArchiveLink, path: Path) -> int | None:
-        """Fetch what is missing; returns the status, or None when it broke off and is to be continued."""
+    async def _attempt(
+        self, step: Step, fetch: Fetch, archive: ArchiveLink, path: Path
+    ) -> tuple[int | None, Verified | None]:
+        """Fetch what is missing.
+
+        Returns:
+            The status, or None when it broke off and is to be continued; and the digest of the file where
+            this attempt has brought all of it.
+        """
         try:
             partial = step.saved(PartialDownload)
             part = Part.of(path, archive.size, partial and partial.etag)
-            answer = await self._fetch(step, fetch, archive, part)
+            answer, written = await self._fetch(step, fetch, archive, part)
         except DownloadError:  # the gate has counted it, and decides when to retry
-            return None
+            return None, None
         except DamagedError:  # what was written of it is not what the exchange declares, or no archive
-            return HTTPStatus.OK
+            return HTTPStatus.OK, None
         except OSError as error:
             if (trouble := trouble_of(error)) is None:
                 raise ArchiveError(f"The spool cannot be written: {error.strerror}.") from error
             await wait_out(trouble, step.ticket, "spool", self.clock)
-            return None
+            return None, None
         if answer.status not in (*_BODY_COMES, _RANGE_REFUSED) and not _refuses_link(answer.status):
             raise refusal("The exchange", self.config, answer, "the download of the archive")
-        return answer.status
+        return answer.status, written
 
-    async def _fetch(self, step: Step, fetch: Fetch, archive: ArchiveLink, part: Part) -> Answer:
+    async def _fetch(
+        self, step: Step, fetch: Fetch, archive: ArchiveLink, part: Part
+    ) -> tuple[Answer, Verified | None]:
+        written = None
         url = urljoin(self.config.base_url, archive.url)
         async with fetch.open(url, part.headers(), Ask(own=_is_own, encoded=True)) as response:
             if response.status in _BODY_COMES:
@@ -192,8 +193,8 @@ class Downloader:
                     encoded = "Content-Encoding" in response.headers  # then the rest cannot be requested
                     step.note(PartialDownload(etag=None if encoded else etag))
                     chunks = measured(step.ticket, start, archive.size, decoded(response))
-                    await write(part.path, start, chunks)
-            return Answer(response.status, response.headers, None)
+                    written = await write(part.path, start, chunks)
+            return Answer(response.status, response.headers, None), written
 
 
 def _is_own(_status: int, headers: Mapping[str, str], body: bytes) -> bool:
@@ -210,9 +211,15 @@ def _refuses_link(status: int) -> bool:
     return _BAD_REQUEST <= status < _SERVER_ERROR and status != _RANGE_REFUSED
 
 
-async def _verified(archive: ArchiveLink, path: Path) -> Verified | None:
-    """Size and SHA-256 of a file, None when they are not those that the exchange declares."""
-    actual = await asyncio.to_thread(_digest, path)
+async def _verified(archive: ArchiveLink, path: Path, written: Verified | None) -> Verified | None:
+    """Size and SHA-256 of a file, None when they are not those that the exchange declares.
+
+    Args:
+        archive: what the exchange declares.
+        path: the file.
+        written: its size and SHA-256 where they are known.
+    """
+    actual = written or await asyncio.to_thread(_digest, path)
     if actual is None or archive.size not in (None, actual.size):
         return None
     return actual if (archive.sha256 or actual.sha256).lower() == actual.sha256 else None

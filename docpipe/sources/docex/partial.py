@@ -1,6 +1,7 @@
 """Files that arrive in parts: what is on the disk, how the rest is requested, and how it is written."""
 
 import asyncio
+import hashlib
 import os
 import re
 from collections.abc import AsyncIterator
@@ -20,6 +21,15 @@ _BLOCK: Final = 2**20
 _RANGE: Final = re.compile(r"\s*bytes\s+(\d{1,20})-(\d{1,20})/(\d{1,20}|\*)\s*", re.ASCII | re.IGNORECASE)
 
 _RATE_S: Final = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """Size and SHA-256 of a file."""
+
+    size: int
+    """Bytes."""
+    sha256: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,10 +128,16 @@ async def measured(
         ticket.transfer = None
 
 
-async def write(path: Path, start: int, chunks: AsyncIterator[bytes], largest: int = LARGEST) -> None:
+async def write(
+    path: Path, start: int, chunks: AsyncIterator[bytes], largest: int = LARGEST
+) -> Verified | None:
     """Write chunks to a file from an offset on, and truncate it there before.
 
     Where the chunks break off, or the task is cancelled, the file has all chunks that came before.
+
+    Returns:
+        Size and SHA-256 of the file where it was written from its beginning, so that nobody has to read it
+        again; otherwise None.
 
     Raises:
         ArchiveError: if it becomes larger than `largest` bytes.
@@ -131,7 +147,7 @@ async def write(path: Path, start: int, chunks: AsyncIterator[bytes], largest: i
     try:
         os.ftruncate(file, start)
         os.lseek(file, start, os.SEEK_SET)
-        size, block = start, bytearray()
+        size, block, digest = start, bytearray(), None if start else hashlib.sha256()
         try:
             async for chunk in chunks:
                 size += len(chunk)
@@ -142,17 +158,24 @@ async def write(path: Path, start: int, chunks: AsyncIterator[bytes], largest: i
                 block += chunk
                 if len(block) >= _BLOCK:
                     full, block = block, bytearray()  # a write that fails is not repeated below
-                    await _write_all(file, full)
+                    await _write_all(file, full, digest)
         finally:
             if block:
-                await _write_all(file, block)
+                await _write_all(file, block, digest)
     finally:
         os.close(file)
+    return None if digest is None else Verified(size, digest.hexdigest())
 
 
-async def _write_all(file: int, block: bytearray) -> None:
+async def _write_all(file: int, block: bytearray, digest: "hashlib._Hash | None") -> None:
     """Write in a thread, which has ended when this returns or raises: the caller closes the file."""
-    writing = asyncio.ensure_future(asyncio.to_thread(write_all, file, block))
+
+    def work() -> None:
+        write_all(file, block)
+        if digest is not None:
+            digest.update(block)
+
+    writing = asyncio.ensure_future(asyncio.to_thread(work))
     try:
         await asyncio.shield(writing)
     except asyncio.CancelledError:
