@@ -285,7 +285,8 @@ class Engine:
 
     async def _run(self, stored: StoredRun) -> None:
         run = ActiveRun(self, replace(stored, started_at=stored.started_at or self.clock()), KeptSteps())
-        run.steps = await self.checkpoints.kept_steps(run.id)
+        if not _is_unbegun(stored):
+            run.steps = await self.checkpoints.kept_steps(run.id)
         if run.gives_up or run.results(Activity.SEARCH):
             self.release_admission(run.id)
         self.runs[run.id] = run
@@ -349,6 +350,11 @@ class Engine:
             run.last_noted = position
             run.note_wait()
             self.checkpoints.note_doing(run.id, run.doing())
+
+
+def _is_unbegun(run: StoredRun) -> bool:
+    """Whether a run has no steps: its start is written with the first of them, or before."""
+    return run.state is RunState.QUEUED and run.started_at is None and not run.retries
 
 
 def _slices(many: Iterable[_T]) -> Iterator[list[_T]]:

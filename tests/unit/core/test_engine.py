@@ -65,6 +65,31 @@ async def test_only_so_many_runs_stand_before_their_search(checkpoints):
         assert (activities.searched, engine.waiting) == (ADMITTED + 5, 0)
 
 
+async def test_checkpoints_are_read_of_runs_that_have_some(checkpoints, monkeypatch):
+    """A new run has none, so nothing is read; one that was stopped or is retried replays its own."""
+    read, real = [], checkpoints.kept_steps
+
+    async def kept_steps(run_id):
+        read.append(run_id)
+        return await real(run_id)
+
+    monkeypatch.setattr(checkpoints, "kept_steps", kept_steps)
+    activities = Held(Activity.DOWNLOAD)
+    async with engine_of(checkpoints, activities) as engine:
+        (run,) = await engine.submit(["P1"])
+        await settled(engine, Activity.DOWNLOAD, 1)
+    assert read == []
+    async with engine_of(checkpoints, activities) as engine:
+        await engine.resume()
+        activities.open.set()
+        await engine.wait()
+        assert (read, activities.searched) == ([run.run_id], 1)
+        await engine.retry(run.run_id, Activity.DOWNLOAD)
+        await engine.wait()
+        assert activities.searched == 1
+        assert read == [run.run_id] * 2
+
+
 async def test_a_run_that_has_searched_keeps_no_place(checkpoints):
     """Runs that have searched do not count as admitted, so that all others can start."""
     async with engine_of(checkpoints, Held(Activity.DOWNLOAD)) as engine:
