@@ -208,10 +208,11 @@ def _storage(patches: _Patches) -> None:
     patches.around(storage, "_remove", "storage.remove_others")
     patches.around(storage.MadeFolders, "_make", "storage.make_folder")
     patches.around(storage, "sync_folder", "storage.sync_folder")
-    patches.around(pathlib.Path, "replace", "rename", lambda path, _to: f": {_kind(path)}")
+    patches.around(pathlib.Path, "replace", "rename", lambda path, _to: f": {_kind(path.name)}")
+    patches.around(storage, "_rename", "rename", lambda _folder, part, _name: f": {_kind(part)}")
     patches.around(docpipe.activities.activities.report, "build", "report.build")
 
-    def write(path: pathlib.Path, content: Content) -> None:
+    def write(path: str, content: Content) -> None:
         data = whole(content)
         real(path, data[: len(data) // 2])
         patches.hit("within storage.write")
@@ -220,8 +221,8 @@ def _storage(patches: _Patches) -> None:
     real = patches.put(storage, "_write", write)
 
 
-def _kind(path: pathlib.Path) -> str:
-    return path.name.removeprefix(".tmp-").split(".")[0]
+def _kind(name: str) -> str:
+    return name.removeprefix(".tmp-").split(".")[0]
 
 
 def _start(patches: _Patches) -> None:

@@ -98,17 +98,22 @@ def verdict(name: str) -> Verdict | None:
     return None
 
 
+def _displayed(letter: str) -> str:
+    """A character as it is displayed, empty for a control character or a direction mark."""
+    if letter.isspace():
+        return " "
+    category = unicodedata.category(letter)
+    if category == "Cs":
+        return "\N{REPLACEMENT CHARACTER}"
+    return "" if category in {"Cc", "Cf", "Co", "Cn"} else letter
+
+
 def display_name(name: str) -> str:
     """The name to display: no control characters or direction marks, at most `LONGEST` characters."""
-    plain = "".join(
-        " "
-        if letter.isspace()
-        else "\N{REPLACEMENT CHARACTER}"
-        if unicodedata.category(letter) == "Cs"
-        else letter
-        for letter in slashed(name)
-        if unicodedata.category(letter) not in {"Cc", "Cf", "Co", "Cn"} or letter.isspace()
-    ).strip()
+    plain = slashed(name)
+    if not (plain.isascii() and plain.isprintable()):  # most are
+        plain = "".join(map(_displayed, plain))
+    plain = plain.strip()
     if not plain.strip("/ "):
         plain = "(without a name)"
     if len(plain) <= LONGEST:

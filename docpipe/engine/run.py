@@ -126,19 +126,14 @@ class ActiveRun:
     ending: bool = False
     """Whether only the final state remains to be written."""
     waited: WaitHistory = field(init=False)
+    id: str = field(init=False)
+    """See pipeline.Run.id."""
+    patient_id: str = field(init=False)
+    """See pipeline.Run.patient_id."""
 
     def __post_init__(self) -> None:
+        self.id, self.patient_id = self.stored.run_id, self.stored.patient_id
         self.waited = WaitHistory(self.stored.doing.waited if self.stored.doing else ())
-
-    @property
-    def id(self) -> str:
-        """See pipeline.Run.id."""
-        return self.stored.run_id
-
-    @property
-    def patient_id(self) -> str:
-        """See pipeline.Run.patient_id."""
-        return self.stored.patient_id
 
     @property
     def current(self) -> ActiveStep | None:

@@ -15,7 +15,6 @@ KEEP_METHOD: Final = frozenset({307, 308})
 """Only these may repeat a request that is not a GET (RFC 9110, 15.4)."""
 _FOR_GOOD: Final = frozenset({301, 308})
 _MAINTENANCE: Final = "ask the operators whether it is under maintenance; otherwise check the address"
-_VISIBLE: Final = range(0x21, 0x7F)
 
 
 def address(text: str) -> URL:
@@ -25,7 +24,7 @@ def address(text: str) -> URL:
         ServiceError: if it cannot be used.
     """
     try:
-        url = URL(text, encoded=all(ord(letter) in _VISIBLE for letter in text))
+        url = URL(text, encoded=text.isascii() and text.isprintable() and " " not in text)
         usable = not url.absolute or (url.scheme in ("http", "https") and url.host)
         _ = url.port  # raises where it is not a number
     except (ValueError, TypeError) as error:

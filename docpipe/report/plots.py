@@ -100,7 +100,8 @@ def timeline(steps: list[PastActivity], waits: list[PastWait], finished: str) ->
     begin = min(_seconds(step.started) for step in steps)
     end = max(begin + 0.001, _seconds(finished), *(_seconds(step.end) for step in steps))
     rows = [_row(name, steps, waits, (begin, end)) for name in ACTIVITIES]
-    kinds = [kind for kind in WAITS if any(wait.kind == kind for wait in waits)]
+    there = {wait.kind for wait in waits}
+    kinds = [kind for kind in WAITS if kind in there]
     legend = "".join(
         f'<li><svg viewBox="0 0 12 12" aria-hidden="true"><rect class="wait-{kind}" width="12" height="12"/>'
         f"</svg> waited for {WAITS[kind].noun}</li>"

@@ -1,4 +1,7 @@
-"""Writes files into a folder of the storage: atomically, durably, and from several processes at once."""
+"""Writes files into a folder of the storage: atomically, durably, and from several processes at once.
+
+Names within a folder are strings here: to make and print a Path takes a dozen calls, for each of the files.
+"""
 
 import contextlib
 import errno
@@ -70,16 +73,17 @@ class FolderFiles:
                 # A crash from here on must not show old and new files as one.
                 (folder / METADATA).unlink()
                 sync_folder(folder)
-        parts = {name: folder / self._temporary(name) for name in files}
+        parts = {name: self._temporary(name) for name in files}
         # What another machine of a fleet has left here was not synced; what this process wrote was.
         statuses = {
-            name: _copy(source, parts[name], synced=not self._shared) for name, source in files.items()
+            name: _copy(source, f"{folder}/{parts[name]}", synced=not self._shared)
+            for name, source in files.items()
         }
         for name, part in parts.items():
-            part.replace(folder / name)
+            _rename(folder, part, name)
         if not empty:
             # Of an earlier conversion; and a link is not renamed to another one of the same file.
-            own = {part.name for part in parts.values()}
+            own = set(parts.values())
             _remove(e for e in _others(folder, files) if not e.name.startswith(TEMPORARY) or e.name in own)
         sync_folder(folder)
         return statuses
@@ -94,11 +98,11 @@ class FolderFiles:
 
     def write(self, folder: Path, files: Mapping[str, Content]) -> None:
         """Write small files, each whole."""
-        parts = {name: folder / self._temporary(name) for name in files}
+        parts = {name: self._temporary(name) for name in files}
         for name, data in files.items():
-            _write(parts[name], data)
+            _write(f"{folder}/{parts[name]}", data)
         for name, part in parts.items():
-            part.replace(folder / name)
+            _rename(folder, part, name)
         sync_folder(folder)
 
     def _temporary(self, name: str) -> str:
@@ -155,7 +159,7 @@ def read_if_there(path: Path) -> bytes | None:
         return None
 
 
-def _copy(source: Path, target: Path, *, synced: bool) -> os.stat_result:
+def _copy(source: Path, target: str, *, synced: bool) -> os.stat_result:
     """Bring a file to the folder and to the disk: as a hard link where possible, else as a copy.
 
     Args:
@@ -171,7 +175,7 @@ def _copy(source: Path, target: Path, *, synced: bool) -> os.stat_result:
     except OSError as error:
         if error.errno not in _NO_LINK:
             raise
-        target.unlink(missing_ok=True)
+        Path(target).unlink(missing_ok=True)
         with source.open("rb") as read, open(target, "xb", opener=_private) as written:
             shutil.copyfileobj(read, written, 2**20)
     else:
@@ -188,8 +192,12 @@ def _copy(source: Path, target: Path, *, synced: bool) -> os.stat_result:
     return status
 
 
-def _write(path: Path, content: Content) -> None:
-    file = _private(str(path), os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+def _rename(folder: Path, part: str, name: str) -> None:
+    os.replace(f"{folder}/{part}", f"{folder}/{name}")  # noqa: PTH105 -- a Path costs as much as the call
+
+
+def _write(path: str, content: Content) -> None:
+    file = _private(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     try:
         for piece in pieces(content):
             write_all(file, piece)

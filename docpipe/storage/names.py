@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 from urllib.parse import quote
 
+import msgspec
+
 METADATA: Final = "metadata.json"
 RUNS: Final = "runs"
 TEMPORARY: Final = ".tmp-"
@@ -78,7 +80,11 @@ def hashed_names(key: str) -> Callable[[str], str]:
 
 def to_json(metadata: Mapping[str, Any]) -> bytes:
     """Metadata as they are stored: for people too."""
-    return json.dumps(metadata, indent=1, ensure_ascii=False).encode(errors="backslashreplace")
+    try:  # the encoder of the standard library indents in Python, with a call for each member
+        line = json.dumps(metadata, ensure_ascii=False).encode(errors="backslashreplace")
+        return msgspec.json.format(line, indent=1)
+    except msgspec.DecodeError:  # stricter: a lone surrogate, or NaN
+        return json.dumps(metadata, indent=1, ensure_ascii=False).encode(errors="backslashreplace")
 
 
 def sizes_of(data: bytes) -> tuple[dict[str, Any], dict[str, int]] | None:

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from docpipe.errors import StateError
 from docpipe.storage import FolderStorage, folder_name, opening
+from docpipe.storage.names import to_json
 
 PATIENT, DOCUMENT = "P123", "0123456789abcdef"
 CALLS = ["fsync", "replace", "link", "unlink", "mkdir", "open", "chmod"]
@@ -486,3 +487,18 @@ async def test_a_file_whose_caller_is_cancelled_while_it_is_opened_is_closed(
     for _ in range(10):  # the loop learns of the thread's end
         await asyncio.sleep(0)
     assert opened[0].closed
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        {"title": "Größe \u2028 \x7f", "none": None, "list": [], "inner": {}, "deep": [[1, {"a": -0.5}]]},
+        {"title": "a lone \ud800 surrogate", "list": [1, 2]},
+        {"number": float("nan")},
+        {},
+    ],
+)
+def test_metadata_are_indented_as_json_has_it(metadata):
+    """However they are encoded, files of earlier releases and of this one are the same."""
+    expected = json.dumps(metadata, indent=1, ensure_ascii=False).encode(errors="backslashreplace")
+    assert to_json(metadata) == expected

@@ -26,31 +26,37 @@ class SearchStatus(Struct, frozen=True, kw_only=True):
         return self.state in _WAITING
 
 
-def search_status(body: Any) -> SearchStatus | None:
-    """Decode the JSON of a search; None where it breaks the contract as far as docpipe relies on it.
+def is_search_status(body: Any) -> bool:
+    """Whether the JSON of a search keeps the contract as far as docpipe relies on it.
 
-    A search that is ready and lists documents without an archive does so too.
+    A search that is ready and lists documents without an archive does not.
     """
     if not isinstance(body, dict) or not isinstance(body.get("id"), str):
-        return None
+        return False
     state, archive = body.get("state"), body.get("archive")
     progress, documents = body.get("progress"), body.get("documents") or []
     if not isinstance(state, str) or not isinstance(documents, list):
-        return None
+        return False
     if progress is not None and not isinstance(progress, int | float):
-        return None
+        return False
     if archive is not None and not (isinstance(archive, dict) and isinstance(archive.get("url"), str)):
-        return None
-    if not all(isinstance(item, dict) for item in documents) or (
+        return False
+    return all(isinstance(item, dict) for item in documents) and not (
         state == "ready" and documents and archive is None
-    ):
+    )
+
+
+def search_status(body: Any) -> SearchStatus | None:
+    """Decode the JSON of a search; None where it breaks the contract, see `is_search_status`."""
+    if not is_search_status(body):
         return None
+    archive = body.get("archive")
     return SearchStatus(
         id=body["id"],
-        state=state,
+        state=body["state"],
         archive=None if archive is None else _link(archive),
-        documents=[_document(item) for item in documents],
-        progress=progress,
+        documents=[_document(item) for item in body.get("documents") or []],
+        progress=body.get("progress"),
         error=_text(body.get("error")),
     )
 

@@ -17,7 +17,7 @@ from docpipe.model import Clock, Patient, Step, Ticket
 from docpipe.results.search import EXPIRED, READY, ArchiveLink, Ready, Search
 from docpipe.results.states import SearchIntent
 from docpipe.sources import polling
-from docpipe.sources.docex.answers import SearchStatus, search_status
+from docpipe.sources.docex.answers import SearchStatus, is_search_status, search_status
 from docpipe.sources.docex.owners import Owners
 from docpipe.sources.polling import Polls
 
@@ -219,4 +219,4 @@ def _next_key(first: str, last: str) -> str:
 
 def _is_search(body: Any) -> bool:
     """Whether an answer keeps the contract as far as docpipe relies on it; MemberError if not."""
-    return isinstance(body, dict) and texts_in(body, "id", "state") and search_status(body) is not None
+    return isinstance(body, dict) and texts_in(body, "id", "state") and is_search_status(body)
