@@ -20,7 +20,6 @@ from docpipe import report
 from docpipe.activities.appending import append
 from docpipe.activities.reporting import reports_with_changes
 from docpipe.activities.spool import OUT, SIBLINGS, OutFolders, make_empty, mend_siblings, prepare_spool
-from docpipe.convert.core.detect import detect_by_head
 from docpipe.convert.core.kinds import kind_of
 from docpipe.errors import WorkerError
 from docpipe.gates.line import Slots
@@ -340,6 +339,8 @@ def _bearer(patient: Patient | None) -> dict[str, str] | None:
 
 def _not_converted(path: Path, member: Member, outcome: str, reason: str | None) -> Converted:
     """The result for a document that no worker converts, or whose worker did not survive it."""
+    from docpipe.convert.core.detect import detect_by_head  # noqa: PLC0415 -- few runs need it
+
     media_type = detect_by_head(path, member.path, member.declared.media_type)
     return Converted(
         outcome=outcome,

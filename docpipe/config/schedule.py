@@ -9,8 +9,6 @@ from pathlib import PurePath
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from cronsim import CronSim, CronSimError
-
 from docpipe.config.key import key as _key
 from docpipe.config.parsing import parse_duration, parse_text
 from docpipe.errors import ConfigError
@@ -45,6 +43,8 @@ def period_of(every: str) -> float | None:
 
 def _is_cron(text: str) -> bool:
     """Whether a text is a cron expression of five fields, and some time meets it."""
+    from cronsim import CronSim, CronSimError  # noqa: PLC0415 -- most runs have no schedule
+
     try:
         return len(text.split()) == 5 and bool(next(CronSim(text, _SOME_DAY)))  # noqa: PLR2004 -- no seconds
     except (CronSimError, StopIteration, RuntimeError):

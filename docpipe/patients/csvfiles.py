@@ -9,8 +9,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
-from aiocsv import AsyncReader
-
 from docpipe.errors import UsageError
 from docpipe.model import Patient
 from docpipe.patients.people import checked
@@ -192,6 +190,8 @@ class _Source:
 
 async def _rows(lines: list[tuple[int, str]], delimiter: str) -> AsyncIterator[tuple[int, list[str]]]:
     """Yield the fields of each row with the number of its last line."""
+    from aiocsv import AsyncReader  # noqa: PLC0415 -- runs of a few patients read no list
+
     reader = AsyncReader(_Source(lines), delimiter=delimiter, strict=True)
     began = 1
     try:
