@@ -11,12 +11,14 @@ from docpipe.model import Ticket, Wait
 
 @dataclass
 class MemoryStep:
-    """See model.Step. `state` is the latest, as JSON; `states` are all that were saved."""
+    """See model.Step. `state` is the latest, as JSON; `states` are all of them."""
 
     state: Any = None
     key: str = "R1:TaskTracker_UpdateStatus"
     ticket: Ticket = field(default_factory=lambda: Ticket("R1"))
     states: list[Any] = field(default_factory=list)
+    durable: list[Any] = field(default_factory=list)
+    """Those that were on the disk before the step went on."""
     waits: list[tuple[float, Wait]] = field(default_factory=list)
     """What it would have waited for, and until when."""
 
@@ -25,6 +27,7 @@ class MemoryStep:
 
     async def save(self, state):
         self.note(state)
+        self.durable.append(self.state)
 
     def note(self, state):
         self.state = msgspec.to_builtins(state)

@@ -290,6 +290,28 @@ async def test_documents_are_converted_side_by_side_up_to_a_bound(files):
     assert most == min(files, CONCURRENT_DOCUMENTS)
 
 
+async def test_embedded_documents_count_for_the_bound_of_their_run():
+    """Each document begins its own: four with 32 each would be 128 at a time."""
+    now, most = 0, 0
+
+    class Counting(MemoryActivities):
+        async def convert(self, step, place, member, patient=None):
+            nonlocal now, most
+            now += 1
+            most = max(most, now)
+            for _ in range(3):
+                await asyncio.sleep(0)
+            now -= 1
+            return await super().convert(step, place, member, patient)
+
+    members = [
+        member(f"{outer}", embedded=[member(f"{outer}-{inner}") for inner in range(CONCURRENT_DOCUMENTS)])
+        for outer in range(4)
+    ]
+    ending = await retrieve(MemoryRun(), Counting(members))
+    assert (ending.counts, most) == ({"converted": 4 * (CONCURRENT_DOCUMENTS + 1)}, CONCURRENT_DOCUMENTS)
+
+
 async def test_of_many_documents_few_are_in_memory_at_a_time():
     """Also of those that wait: a workflow is replayed, and all of its tasks with it."""
     most = 0

@@ -55,13 +55,20 @@ async def test_a_status_is_set_with_the_tag_that_was_read():
     (patch,) = http.sent("PATCH")
     assert patch["headers"] == {"If-Match": '"1"'}
     assert patch["json"] == {"status": "completed", "note": "Documents: 1 converted."}
-    assert step.states == [{"etag": '"1"', "status": "in_progress"}]
+    assert step.durable == [{"etag": '"1"', "status": "in_progress"}]
 
 
 async def test_a_status_that_an_earlier_attempt_set_is_not_set_again():
     """The status is there and the tag has changed since: the change of the earlier attempt arrived."""
     http = ScriptedHttp(("GET", *task("completed", '"2"')))
     result = await tracker_of(http).update_status(MemoryStep({"etag": '"1"'}), "T1", "completed", "")
+    assert (result.status, http.sent("PATCH")) == ("completed", [])
+
+
+async def test_without_tags_a_status_that_is_there_is_ours():
+    """A tracker without tags: nothing shows who set the status, and a note would be there twice."""
+    http = ScriptedHttp(("GET", *task("completed", None)))
+    result = await tracker_of(http).update_status(MemoryStep({"etag": None}), "T1", "completed", "")
     assert (result.status, http.sent("PATCH")) == ("completed", [])
 
 
@@ -132,7 +139,7 @@ async def test_a_first_attempt_creates_at_once():
     (post,) = http.sent("POST")
     assert post["headers"] == {"Idempotency-Key": step.key}
     assert post["json"]["external_ref"] == "R1"
-    assert step.states == [{"sent": 0.0}]
+    assert step.durable == [{"sent": 0.0}]
 
 
 @pytest.mark.parametrize("there", [True, False])
@@ -217,4 +224,4 @@ async def test_a_retried_run_counts_earlier_reports():
     http = ScriptedHttp(("GET", *task("completed", reports=2)), ("POST", 201, {}, {}))
     step = MemoryStep()
     await tracker_of(http).append_report(step, "T1", "# Report", "link", again=True)
-    assert step.states == [{"sent": 0.0, "before": 2}]
+    assert step.durable == [{"sent": 0.0, "before": 2}]
