@@ -237,3 +237,30 @@ def do_nap_pid(job):
     """Long enough that several at once meet several workers."""
     time.sleep(0.2)
     return os.getpid()
+
+
+CONVERTED = {
+    "outcome": "stored",
+    "reason": None,
+    "media_type": "text/plain",
+    "extension": ".txt",
+    "outputs": [],
+    "metadata": {"media_type": "text/plain"},
+    "embedded": [],
+    "warnings": [],
+}
+
+
+def do_use_places(job):
+    """A conversion that ends once it was granted each number of places that the job names, in this order.
+
+    It dies first where the job names a file that is not there yet, and notes each number in a file.
+    """
+    if "dies" in job and not Path(job["dies"]).exists():
+        Path(job["dies"]).touch()
+        do_sigkill(job)
+    for number in job["numbers"]:
+        while not (Path(job["places"]).exists() and Path(job["places"]).read_text() == str(number)):
+            time.sleep(0.005)
+        Path(f"{job['note']}-{number}").touch()
+    return CONVERTED

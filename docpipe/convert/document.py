@@ -66,8 +66,9 @@ def convert(job: dict[str, Any]) -> dict[str, Any]:
             the same archive,
             "facts": {"title", "author", "created", "custodian", "loinc"} as the exchange says,
             where the document itself does not, and "patient": {"name", "birth_date", "id"} of the run,
-            "seconds": how long it may take, "languages": of OCR, a list of tesseract's names, empty where
-            scans are not to be read, "libreoffice": whether LibreOffice may be used where it is installed}.
+            "seconds": how long it may take, "places": a file as of `Source`, "languages": of OCR, a list of
+            tesseract's names, empty where scans are not to be read, "libreoffice": whether LibreOffice may be
+            used where it is installed}.
 
     Returns:
         {"outcome", "reason", "media_type", "extension", "outputs": names in the folder, "metadata",
@@ -137,6 +138,7 @@ class _Done:
             self.started,
             float(self.job.get("seconds") or SECONDS),
             self._languages,
+            Path(self.job["places"]) if self.job.get("places") else None,
         )
 
     def _read(self, source: Source, reader: str) -> Content:

@@ -22,6 +22,7 @@ from docpipe.workers.budget import Budget
 from docpipe.workers.confinement import missing
 from docpipe.workers.failures import Failures, FinalError, LostError
 from docpipe.workers.handle import PATIENCE_S, RECYCLE_JOBS, ForkServer, Worker, first_of
+from docpipe.workers.idle import IdlePlaces
 from docpipe.workers.jobs import Conversions, JobKind
 from docpipe.workers.rooms import MisfitError, Room, remove_tree
 from docpipe.workers.turns import Turns
@@ -92,6 +93,7 @@ class Workers:
         self._clock = clock
         self._tries = tries
         self._slots = Turns(size, clock)
+        self._idle_places = IdlePlaces(self._slots)
         self._budget = Budget(budget)
         self._idle: list[Worker] = []
         self._running: set[asyncio.Task[Answer]] = set()
@@ -213,7 +215,8 @@ class Workers:
         try:
             here = await self._moved(self._job_kind.put, worker.room, job) if moves else job
             with self._budget.spend(ticket.run_id):
-                reply = await self._watch(worker, frame(here))
+                # A document that a worker did not survive is read with one process at a time.
+                reply = await self._watch(worker, frame(here), lends=moves and not fresh)
             if not reply.ok:
                 raise self._failures.of_exception(reply, ticket)
             try:
@@ -330,28 +333,40 @@ class Workers:
             raise LostError("its parent process could not be started")
         return forkserver
 
-    async def _watch(self, worker: Worker, job: bytes) -> Reply:
-        """The worker's reply; raises as soon as it is dead, over its time or over its memory."""
+    async def _watch(self, worker: Worker, job: bytes, *, lends: bool) -> Reply:
+        """The worker's reply; raises as soon as it is dead, over its time or over its memory.
+
+        Args:
+            worker: it is idle.
+            job: framed.
+            lends: whether the job gets places that nobody needs.
+        """
         pid = worker.born.result()
         deadline = time.monotonic() + self._timeout
         reply = asyncio.create_task(worker.ask(job))
         try:
-            while True:
-                await first_of(reply, worker.gone, within=_WATCH_S)
-                if reply.done() or worker.gone.done():
-                    await asyncio.wait({reply}, timeout=PATIENCE_S)  # the socket closes when it is dead
-                    if reply.done() and (answer := reply.result()) is not None:
-                        return answer
-                    raise self._failures.of_death(await worker.end())
-                if time.monotonic() > deadline:
-                    raise self._failures.overtime()
-                processes, held = proc.family(pid)
-                if processes > proc.CROWD:
-                    raise WorkerCrashedError(
-                        f"{self._job_kind.words.worker} was stopped: it started too many programs."
-                    )
-                if held > self._memory:
-                    raise self._failures.overweight()
+            with self._idle_places.loan() as loan:
+                while True:
+                    await first_of(reply, worker.gone, within=_WATCH_S)
+                    if reply.done() or worker.gone.done():
+                        await asyncio.wait({reply}, timeout=PATIENCE_S)  # the socket closes when it is dead
+                        if reply.done() and (answer := reply.result()) is not None:
+                            return answer
+                        raise self._failures.of_death(await worker.end())
+                    if time.monotonic() > deadline:
+                        raise self._failures.overtime()
+                    self._check(*proc.family(pid))
+                    if lends and self._idle_places.renew(loan):
+                        await asyncio.to_thread(worker.room.grant, loan.places)
         finally:
             reply.cancel()
             await asyncio.wait({reply})
+
+    def _check(self, processes: int, held: int) -> None:
+        """Check a worker with all that it started: how many they are, and the bytes they hold."""
+        if processes > proc.CROWD:
+            raise WorkerCrashedError(
+                f"{self._job_kind.words.worker} was stopped: it started too many programs."
+            )
+        if held > self._memory:
+            raise self._failures.overweight()

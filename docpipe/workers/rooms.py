@@ -29,6 +29,7 @@ from docpipe.workers.wire import GIVEN, OWN, TEMPORARY, room_name
 EMBEDDED: Final = "embedded"
 _ORIGINAL: Final = "original"
 _SIBLINGS: Final = "siblings.json"
+_PLACES: Final = "places"
 _LARGEST: Final = {"thumbnail.png": 4 * 2**20}
 """Bytes of outputs that the main process holds whole; others are as large as a file may be."""
 _BLOCK: Final = 2**20
@@ -75,11 +76,17 @@ class Room:
         """
         self._out.mkdir(mode=0o700)
         _bring(Path(job["path"]), self._in / _ORIGINAL)
-        here = {"path": str(self._in / _ORIGINAL), "folder": str(self._out)}
+        here = {name: str(self._in / file) for name, file in (("path", _ORIGINAL), ("places", _PLACES))}
+        here["folder"] = str(self._out)
         if job.get("siblings") is not None:
             _bring(Path(job["siblings"]), self._in / _SIBLINGS)
             here["siblings"] = str(self._in / _SIBLINGS)
         return {**job, **here}
+
+    def grant(self, places: int) -> None:
+        """Say how many places the job may use from now on; no effect on a room that is removed."""
+        with contextlib.suppress(OSError):  # at worst it goes on with what it has
+            (self._in / _PLACES).write_text(str(places), "ascii")
 
     def take(self, outputs: list[str], embedded: int, folder: Path) -> list[dict[str, Any]]:
         """Copy what a conversion made into a folder, durably, and see that nothing else is there.

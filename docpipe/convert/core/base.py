@@ -65,6 +65,8 @@ class Source:
     """How long the conversion may take."""
     languages: tuple[str, ...] = ("eng",)
     """Of what is read by OCR, as tesseract names them; none where it is not wanted."""
+    places: Path | None = None
+    """A file with the number of processes that may read pages at present; one where it is not there."""
 
     def data(self) -> bytes:
         """The whole document."""

@@ -1,8 +1,10 @@
-"""Read the pages of a PDF that are pictures, one after the other, as long as there is time."""
+"""Read the pages of a PDF that are pictures, as long as there is time."""
 
 import contextlib
+import enum
 import io
 import math
+import threading
 import time
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -15,7 +17,7 @@ import pypdfium2
 from PIL import Image, ImageStat
 
 from docpipe.convert.core.base import Source
-from docpipe.convert.ocr import rapid, skew, tesseract
+from docpipe.convert.ocr import parallel, rapid, skew, tesseract
 from docpipe.convert.ocr.layer import Corner, Layer, Placed
 from docpipe.convert.ocr.words import Engine, OcrError, Reading, Word
 
@@ -77,8 +79,19 @@ class Read:
     """Languages that were wished for and are not installed."""
 
 
+class _Unread(enum.Enum):
+    """Why there is nothing of a page."""
+
+    PENDING = enum.auto()
+    FAILED = enum.auto()
+    BLANK = enum.auto()
+
+
 @dataclass(frozen=True, slots=True)
 class _Placed:
+    """The text of a page, empty where there is none, and where its words are."""
+
+    text: str
     turn: int
     lines: tuple[Placed, ...]
     reading: Reading
@@ -110,46 +123,76 @@ def read(pdf: Path | bytes, pages: Sequence[Page], source: Source) -> Read:
         done.pending = [page.at for page in pages]
         return done
     done.libraries, done.missing = reader.libraries, reader.missing
-    placed: dict[int, _Placed] = {}
-    turn = 0
     with pypdfium2.PdfDocument(pdf) as document:
         if document.get_formtype():
             document.init_forms()
-        for page in pages:
-            elapsed = time.monotonic() - source.began
-            if elapsed > SHARE * source.seconds:
-                done.pending.append(page.at)
-                continue
-            try:
-                left = min(LONGEST, LAST * source.seconds - elapsed)
-                result = _read(document, page, reader, turn, left)
-            except (OcrError, TimeoutError, pypdfium2.PdfiumError, ValueError, MemoryError):
-                done.failed.append(page.at)
-                continue
-            if result is None:
-                done.blank.append(page.at)
-            elif result[0]:
-                done.texts[page.at], placed[page.at] = result
-                turn = placed[page.at].turn
-                done.readings[page.at] = placed[page.at].reading
+        work = _Document(document, reader, source)
+        results = parallel.in_order(work.read, pages, work.places)
+    placed: dict[int, _Placed] = {}
+    unread = {_Unread.PENDING: done.pending, _Unread.FAILED: done.failed, _Unread.BLANK: done.blank}
+    for page, result in zip(pages, results, strict=True):
+        if isinstance(result, _Unread):
+            unread[result].append(page.at)
+        elif result.text:
+            done.texts[page.at], done.readings[page.at] = result.text, result.reading
+            placed[page.at] = result
     if placed:
         with contextlib.suppress(pikepdf.PdfError, ValueError):  # the text is there without its layer
             done.pdf = _searchable(pdf, placed)
     return done
 
 
+class _Document:
+    """A document that is open, for several threads."""
+
+    def __init__(self, document: pypdfium2.PdfDocument, reader: Engine, source: Source) -> None:
+        self._document = document
+        self._reader = reader
+        self._source = source
+        self._pdfium = threading.Lock()
+        """It is not made for threads."""
+        self._turns: dict[int, int] = {}
+        """Of pages with text, by their index."""
+
+    def places(self) -> int:
+        """How many pages may be read at the same time by now."""
+        return parallel.granted(self._source.places) if self._reader.is_program else 1
+
+    def read(self, page: Page) -> "_Placed | _Unread":
+        """What is on a page, if there is time.
+
+        Raises: OSError where the machine does not let the engine work.
+        """
+        elapsed = time.monotonic() - self._source.began
+        if elapsed > SHARE * self._source.seconds:
+            return _Unread.PENDING
+        before = max((at for at in list(self._turns) if at < page.at), default=None)
+        first = 0 if before is None else self._turns[before]
+        left = min(LONGEST, LAST * self._source.seconds - elapsed)
+        try:
+            result = _read(self._rendered(page.at), page, self._reader, first, time.monotonic() + left)
+        except (OcrError, TimeoutError, pypdfium2.PdfiumError, ValueError, MemoryError):
+            return _Unread.FAILED
+        if isinstance(result, _Placed) and result.text:
+            self._turns[page.at] = result.turn
+        return result
+
+    def _rendered(self, at: int) -> tuple[Image.Image, "Place"]:
+        with self._pdfium:
+            opened = self._document[at]
+            try:
+                return _picture(opened)
+            finally:
+                opened.close()
+
+
 def _read(
-    document: pypdfium2.PdfDocument, page: Page, reader: Engine, first: int, seconds: float
-) -> tuple[str, _Placed] | None:
-    """The text of a page with the positions of its words; None for an empty page."""
-    until = time.monotonic() + seconds
-    opened = document[page.at]
-    try:
-        picture, place = _picture(opened)
-    finally:
-        opened.close()
+    rendered: tuple[Image.Image, "Place"], page: Page, reader: Engine, first: int, until: float
+) -> "_Placed | _Unread":
+    """The text of a page with the positions of its words."""
+    picture, place = rendered
     if min(picture.size) < _LEAST_PIXELS or _is_blank(picture):
-        return None
+        return _Unread.BLANK
     if degrees := skew.angle(picture):
         picture, back = skew.straightened(picture, degrees)
         place = _through(back, place)
@@ -159,7 +202,7 @@ def _read(
     if page.known:
         reading = reading.only(lambda word: not _inside(place(*_middle(word)), page.known))
     if not reading.is_text():
-        return "", _Placed(0, (), Reading())
+        return _Placed("", 0, (), Reading())
     lines = tuple(
         (
             line,
@@ -170,7 +213,7 @@ def _read(
         )
         for line in reading.lines()
     )
-    return reading.text(), _Placed(turn, lines, reading)
+    return _Placed(reading.text(), turn, lines, reading)
 
 
 Place = Callable[[float, float], Corner]

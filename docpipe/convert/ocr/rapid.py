@@ -47,6 +47,7 @@ class Rapid:
     Raises: OcrError when it cannot be loaded.
     """
 
+    is_program = False
     libraries: tuple[str, ...] = ("rapidocr", "onnxruntime")
     missing: tuple[str, ...] = ()
 

@@ -49,6 +49,8 @@ class Tesseract:
     Raises: OcrError when none of its languages is installed.
     """
 
+    is_program = True
+
     def __init__(self, languages: Iterable[str]) -> None:
         version, known = installed() or ("unknown", frozenset[str]())
         wished = [name for name in dict.fromkeys(languages) if _LANGUAGE.fullmatch(name)]

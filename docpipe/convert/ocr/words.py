@@ -141,7 +141,10 @@ def _within(word: Word, other: Word) -> bool:
 
 
 class Engine(Protocol):
-    """A reader of pictures. Both engines are asked in one worker process, one picture at a time."""
+    """A reader of pictures."""
+
+    is_program: bool
+    """Whether each picture is read by a process of its own, so that several can be read at once."""
 
     @property
     def libraries(self) -> tuple[str, ...]:

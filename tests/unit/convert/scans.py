@@ -13,9 +13,10 @@ import pypdfium2
 import pytest
 from PIL import Image
 
+from docpipe.convert import document
 from docpipe.convert.core.base import Facts
 from docpipe.convert.core.blocks import Heading, Paragraph
-from docpipe.convert.ocr import rapid, tesseract
+from docpipe.convert.ocr import pages, rapid, tesseract
 from docpipe.convert.writers import typeset
 
 TEXT = (
@@ -81,7 +82,9 @@ def pixels(pdf, at=0):
 
 
 def choose(monkeypatch, name):
-    """Have one engine do the reading; the test is skipped where it is missing."""
+    """Have one engine do the reading, without haste; the test is skipped where it is missing."""
+    monkeypatch.setattr(pages, "LONGEST", 3600.0)  # a busy machine needs minutes for a page
+    monkeypatch.setattr(document, "SECONDS", 36000.0)
     if name == "tesseract":
         if shutil.which("tesseract") is None:
             if os.environ.get("CI"):

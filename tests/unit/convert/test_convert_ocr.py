@@ -199,6 +199,7 @@ def test_same_scan_gives_the_same_bytes(fast, tmp_path):
 class _Slow:
     """An engine to which each page takes a minute."""
 
+    is_program = False
     libraries = ("slow 1",)
     missing = ("tlh",)
 
