@@ -17,6 +17,7 @@ What was decided by these figures (2 cores of an AMD EPYC, Python 3.11, other wo
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -27,10 +28,12 @@ from tests.benchmarks.archives import archives
 from tests.benchmarks.chart import chart
 from tests.benchmarks.checkpoints import checkpoints
 from tests.benchmarks.conversion import conversion
+from tests.benchmarks.documents import FOLDER, TIKA, documents
 from tests.benchmarks.figures import Benchmark, machine, read, table, written
 from tests.benchmarks.fleet import fleet, large
 from tests.benchmarks.growth import growth
 from tests.benchmarks.makespan import makespan
+from tests.benchmarks.ocr import ocr
 from tests.benchmarks.patients import overhead
 from tests.benchmarks.plan import plan
 from tests.benchmarks.resume import resume
@@ -51,6 +54,8 @@ BENCHMARKS: dict[str, Benchmark] = {
     "makespan": makespan,
     "archives": archives,
     "conversion": conversion,
+    "documents": documents,
+    "ocr": ocr,
     "walls": walls,
     "plan": plan,
     "web": web,
@@ -70,12 +75,17 @@ def main() -> int:
     parser.add_argument("--only", choices=BENCHMARKS, action="append", help="one of them (may be repeated)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there, too")
     parser.add_argument("--against", type=Path, metavar="FILE", help="show what has changed since that run")
+    parser.add_argument("--folder", type=Path, help="documents: convert the files in it, not the samples")
+    parser.add_argument("--tika", type=Path, metavar="JAR", help="documents: Tika's server, to compare with")
     parser.add_argument("--here", choices=BENCHMARKS, help=argparse.SUPPRESS)
     args = parser.parse_args()
     before = read(args.against) if args.against else []
     if args.here:
         args.json.write_text(json.dumps(written({args.here: BENCHMARKS[args.here]()})))
         return 0
+    for name, given in ((FOLDER, args.folder), (TIKA, args.tika)):
+        if given:
+            os.environ[name] = str(given.resolve(strict=True))
     here, rows = machine(), []
     for name in args.only or BENCHMARKS:
         print(f"{name} ...", file=sys.stderr, flush=True)

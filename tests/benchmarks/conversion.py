@@ -48,7 +48,7 @@ def corpus(folder: Path) -> list[Path]:
     return result
 
 
-def job(path: Path, folder: Path) -> dict[str, Any]:
+def job(path: Path, folder: Path, languages: Sequence[str] = ("eng",)) -> dict[str, Any]:
     """A job with a folder of its own."""
     out = Path(tempfile.mkdtemp(dir=folder))
     return {
@@ -57,7 +57,7 @@ def job(path: Path, folder: Path) -> dict[str, Any]:
         "declared": None,
         "folder": str(out),
         "seconds": 300,
-        "languages": ["eng"],
+        "languages": list(languages),
     }
 
 
@@ -65,7 +65,7 @@ def _cpu() -> float:
     return cpu() + cpu(resource.RUSAGE_CHILDREN)
 
 
-def _plain(number: Any, paths: Sequence[str], folder: str, expected: Any) -> None:
+def _plain(number: Any, paths: Sequence[str], folder: str, expected: Any, languages: Sequence[str]) -> None:
     """One of the plain processes: takes the next document until there is none."""
     importlib.import_module(PRELOAD)
     while True:
@@ -73,17 +73,19 @@ def _plain(number: Any, paths: Sequence[str], folder: str, expected: Any) -> Non
             mine, number.value = number.value, number.value + 1
         if mine >= len(paths):
             return
-        made = job(Path(paths[mine]), Path(folder))
+        made = job(Path(paths[mine]), Path(folder), languages)
         began, used = time.perf_counter(), _cpu()
         convert(made)
         expected.put((mine, (time.perf_counter() - began, _cpu() - used)))
 
 
-def plain(paths: Sequence[Path], folder: Path, processes: int) -> list[tuple[float, float]]:
+def plain(
+    paths: Sequence[Path], folder: Path, processes: int, languages: Sequence[str] = ("eng",)
+) -> list[tuple[float, float]]:
     """Seconds and CPU seconds of each document in so many plain processes."""
     context = multiprocessing.get_context("spawn")
     number, reported = context.Value("i", 0), context.Queue()
-    words = (number, [str(path) for path in paths], str(folder), reported)
+    words = (number, [str(path) for path in paths], str(folder), reported, languages)
     running = [context.Process(target=_plain, args=words) for _ in range(processes)]
     for process in running:
         process.start()
