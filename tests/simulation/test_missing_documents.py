@@ -1,8 +1,11 @@
 """An archive that lacks what the exchange lists: the run says so everywhere, and a retry searches again."""
 
+import dataclasses
+
 import pytest
 from msgspec.structs import replace
 
+import fakes
 from docpipe.model import Activity, RunState
 from docpipe.results.files import MISSING
 from docpipe.results.search import ListedDocument
@@ -55,3 +58,18 @@ async def test_an_archive_that_holds_what_is_listed_lacks_nothing(tmp_path, mix)
         manifest, _ = files_of(Plan(tmp_path), run)
         assert manifest["files"]
         assert MISSING not in [document["reason"] for document in manifest["files"]]
+
+
+@pytest.mark.virtual
+async def test_a_status_of_five_megabytes(tmp_path, monkeypatch):
+    """So much an exchange says of 10,000 documents: it is read, and the exchange is not down for others."""
+    facts = fakes.server.Shelf.facts
+
+    async def more(self, person):
+        made = await facts(self, person)
+        documents = [{**document, "remark": "x" * (5 * 2**20 // 4)} for document in made.documents]
+        return dataclasses.replace(made, documents=documents)
+
+    monkeypatch.setattr(fakes.server.Shelf, "facts", more)
+    story = await simulate(Plan(tmp_path, patients=2))
+    assert {(run.state, run.error) for run in story.runs} == {(RunState.COMPLETED, None)}
