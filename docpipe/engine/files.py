@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Container, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from sys import intern
 from typing import Final
@@ -55,17 +56,27 @@ def walk(
     Duplicates and what is beyond the budget are there as the pipeline has them. Where `within` is given, only
     the documents in these items are gone through.
     """
-    left, first_paths = of_run(members, converted), seen(members)
-
-    def one(item: str, member: Member) -> Iterator[tuple[str, Member, Converted | None]]:
-        done = None if is_settled(member) else converted.get(item)
-        yield item, member, done
-        if done is not None and (within is None or item in within):
-            for number, part in enumerate(parts(left, first_paths, item, member, done), 1):
-                yield from one(f"{item}.{number}", part)
-
+    walker = _Walk(converted, within, of_run(members, converted), seen(members))
     for number, member in enumerate(members, 1):
-        yield from one(item_of(number), member)
+        yield from walker.of(item_of(number), member)
+
+
+@dataclass(frozen=True, slots=True)
+class _Walk:
+    """A walk over the files of one archive; see `walk`."""
+
+    converted: Mapping[str, Converted]
+    within: Container[str] | None
+    left: Budget
+    first_paths: dict[str | None, str]
+
+    def of(self, item: str, member: Member) -> Iterator[tuple[str, Member, Converted | None]]:
+        """A file, and those that are embedded in it."""
+        done = None if is_settled(member) else self.converted.get(item)
+        yield item, member, done
+        if done is not None and (self.within is None or item in self.within):
+            for number, part in enumerate(parts(self.left, self.first_paths, item, member, done), 1):
+                yield from self.of(f"{item}.{number}", part)
 
 
 @lru_cache(maxsize=64)

@@ -6,7 +6,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, Protocol, TypeVar
 
 import msgspec
@@ -295,22 +295,38 @@ async def _documents(
     run: Run, activities: Activities, members: Sequence[Member], patient: Patient
 ) -> list[Entry]:
     """Convert and store every member that is a document; returns every file with its outcome."""
-    seen = files_of.seen(members)
-    places = asyncio.Semaphore(CONCURRENT_DOCUMENTS)
     left = budget.of_run(members, _results(run, Activity.CONVERT, Converted))
+    documents = _Documents(run, activities, patient, files_of.seen(members), left)
+    numbered = ((item_of(number), member) for number, member in enumerate(members, 1))
+    groups = await _each(documents.convert_and_store, numbered)
+    return [file for files in groups for file in files]
 
-    async def one(item: str, member: Member) -> list[Entry]:
+
+@dataclass(frozen=True, slots=True)
+class _Documents:
+    """The documents of one run; not a function that calls itself, a cycle that would keep the run."""
+
+    run: Run
+    activities: Activities
+    patient: Patient
+    first_paths: dict[str | None, str]  # by id
+    left: budget.Budget
+    places: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(CONCURRENT_DOCUMENTS))
+
+    async def convert_and_store(self, item: str, member: Member) -> list[Entry]:
+        """Convert and store a document and those that are embedded in it; returns each with its outcome."""
         if files_of.is_settled(member):
             return [files_of.entry(member)]
+        run, activities = self.run, self.activities
         about = {"document_id": member.id, "size": member.size}
         place = (run.patient_id, run.id, item)
-        async with places:
+        async with self.places:
             done = await run.do(
                 Activity.CONVERT,
                 activities.convert,
                 place,
                 member,
-                patient,
+                self.patient,
                 kind=Converted,
                 item=item,
                 about=about,
@@ -318,12 +334,10 @@ async def _documents(
             )
             storing = (activities.store, place, member, done)
             put = await run.do(Activity.STORE, *storing, kind=Stored, item=item, about=about)
-        parts = files_of.parts(left, seen, item, member, done)
-        embedded = await _each(one, ((f"{item}.{number}", part) for number, part in enumerate(parts, 1)))
+        parts = files_of.parts(self.left, self.first_paths, item, member, done)
+        below = ((f"{item}.{number}", part) for number, part in enumerate(parts, 1))
+        embedded = await _each(self.convert_and_store, below)
         return [files_of.stored_entry(member, done, put.key), *(file for files in embedded for file in files)]
-
-    groups = await _each(one, ((item_of(number), member) for number, member in enumerate(members, 1)))
-    return [file for files in groups for file in files]
 
 
 async def _each(

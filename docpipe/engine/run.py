@@ -272,7 +272,12 @@ class ActiveRun:
         step = self.current
         wait = step and step.ticket.wait
         moved = step and step.ticket.transfer and step.ticket.transfer.received
-        return (step, moved, *((wait.kind, wait.what, wait.place, round(wait.until or 0)) if wait else ()))
+        which = step and (
+            step.activity,
+            step.item,
+            step.attempt,
+        )  # the step itself refers to the run: a cycle
+        return (which, moved, *((wait.kind, wait.what, wait.place, round(wait.until or 0)) if wait else ()))
 
     def note_wait(self) -> None:
         """Add the current wait of the run to its wait history."""

@@ -1,14 +1,15 @@
 """One activity of a run, without pipeline, engine or database: its replay, its log line, its checkpoint."""
 
 import asyncio
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
 
 from docpipe.checkpoints import KeptSteps, StoredRun, StoredStep
-from docpipe.engine.run import ActiveRun
+from docpipe.engine.run import ActiveRun, ActiveStep
 from docpipe.errors import RunError, ServiceError
-from docpipe.model import Activity, RunState
+from docpipe.model import Activity, RunState, Ticket
 from docpipe.results.files import Task
 
 
@@ -132,3 +133,25 @@ async def test_only_a_search_frees_the_admission(activity, released):
     host = Host()
     await run_of(host).do(activity, create, kind=Task)
     assert (("released", "R1") in host.noted) == released
+
+
+@pytest.mark.parametrize(
+    ("state", "result", "started"),
+    [(None, None, False), ({"sent": 1.0}, None, True), (None, {"task_id": "T1"}, True)],
+    ids=["only begun", "its intent is kept", "its result is kept"],
+)
+def test_an_activity_may_have_had_its_effect_from_its_intent_on(state, result, started):
+    """A cancelled run creates the task first whose request may be under way."""
+    step = StoredStep(Activity.CREATE_TASK, "", 1, 2.0, None, state, result)
+    assert run_of(Host(), step).may_have_started(Activity.CREATE_TASK) is started
+    assert not run_of(Host(), step).may_have_started(Activity.SEARCH)
+
+
+def test_a_position_does_not_hold_the_run():
+    """The run keeps its latest position, so that a step within it would be a cycle."""
+    run = run_of(Host())
+    step = ActiveStep(run, Activity.SEARCH, "", 1, 5.0, Ticket("R1"), None)
+    run.active[Activity.SEARCH, ""] = step
+    assert run.position() == ((Activity.SEARCH, "", 1), None)
+    run.active[Activity.SEARCH, ""] = replace(step, attempt=2)
+    assert run.position() == ((Activity.SEARCH, "", 2), None)

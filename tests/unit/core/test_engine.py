@@ -218,3 +218,38 @@ async def test_a_spool_that_cannot_be_cleared_hides_no_end(checkpoints):
             await engine.wait()
     assert ends == [RunState.COMPLETED]
     assert [line["event"] for line in logs if line["log_level"] == "error"] == ["spool_not_cleared"]
+
+
+async def test_a_run_that_becomes_urgent_is_urgent_from_its_next_step_on(checkpoints):
+    """A patient who is submitted again with a higher priority: the run in progress is raised."""
+    activities = Held(Activity.SEARCH)
+    async with engine_of(checkpoints, activities) as engine:
+        (run,) = await engine.submit(["P1"])
+        await settled(engine, Activity.SEARCH, 1)
+        await engine.submit(["P1"], priority=5)
+        assert engine.runs[run.run_id].stored.priority == 5
+        activities.open.set()
+        await engine.wait()
+
+
+async def test_a_run_that_was_over_when_it_was_cancelled_can_be_retried(checkpoints):
+    """The cancellation comes too late and changes nothing, also nothing for later."""
+    async with engine_of(checkpoints, Held(None)) as engine:
+        (run,) = await engine.submit(["P1"])
+        await engine.wait()
+        assert (await engine.cancel(run.run_id)).state is RunState.COMPLETED
+        await engine.retry(run.run_id, Activity.SEARCH)
+        await engine.wait()
+        (again,) = await checkpoints.runs([run.run_id])
+    assert (again.state, again.retries) == (RunState.COMPLETED, 1)
+
+
+async def test_garbage_is_collected_as_runs_end(checkpoints, monkeypatch):
+    """Once in so many runs."""
+    collected = []
+    monkeypatch.setattr("docpipe.engine.engine._COLLECT_EVERY", 2)
+    monkeypatch.setattr("docpipe.engine.engine.gc.collect", lambda: collected.append(1))
+    async with engine_of(checkpoints, Held(None)) as engine:
+        await engine.submit(patients(5))
+        await engine.wait()
+    assert len(collected) == 2

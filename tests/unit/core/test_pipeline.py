@@ -1,18 +1,21 @@
 """The pipeline of one patient, against a run in memory and activities that answer from data."""
 
 import asyncio
+import gc
 import re
+import weakref
 
 import pytest
 from msgspec.structs import replace
 from structlog.testing import capture_logs
 
-from docpipe.engine.pipeline import CONCURRENT_DOCUMENTS, SEARCHES, give_up, retrieve
+from docpipe.engine.files import walk
+from docpipe.engine.pipeline import CONCURRENT_DOCUMENTS, SEARCHES, counts_so_far, give_up, retrieve
 from docpipe.errors import RunError, ServiceError
 from docpipe.model import Activity, RunState
 from docpipe.results.files import Declared
 from docpipe.results.report import ArchiveFacts
-from tests.unit.core.support import MemoryActivities, MemoryRun, checkpoint, member
+from tests.unit.core.support import MemoryActivities, MemoryRun, checkpoint, done, member
 
 
 @pytest.mark.parametrize(
@@ -326,6 +329,38 @@ async def test_of_many_documents_few_are_in_memory_at_a_time():
     ending = await retrieve(MemoryRun(), Counting([member(f"{number}.txt") for number in range(500)]))
     assert ending.counts == {"converted": 500}
     assert most <= 2 * CONCURRENT_DOCUMENTS + 2
+
+
+@pytest.mark.parametrize("cancelled", [False, True])
+async def test_a_run_that_has_ended_is_freed_at_once(cancelled):
+    """Old objects are collected rarely, so a cycle would keep whole runs: 12 KB each."""
+    run = MemoryRun()
+    freed = weakref.ref(run)
+    activities = MemoryActivities([member("a.txt", embedded=[member("b.txt")]), member("c.txt", "refused")])
+    gc.disable()
+    try:
+        await retrieve(run, activities)
+        if cancelled:
+            await give_up(run, activities)
+            counts_so_far(run)
+        del run
+        await asyncio.sleep(0)
+        assert freed() is None
+    finally:
+        gc.enable()
+
+
+def test_a_walk_over_files_leaves_no_garbage():
+    """The list of files is made for each report, and each time that a run is shown."""
+    members = [member("a.txt"), member("b.txt", "refused")]
+    converted = {"00001": done([member("c.txt")])}
+    gc.collect()
+    gc.disable()
+    try:
+        assert len(list(walk(members, converted))) == 3
+        assert gc.collect() == 0
+    finally:
+        gc.enable()
 
 
 async def test_what_a_document_says_of_itself_comes_before_what_is_declared():
