@@ -10,6 +10,7 @@ from typing import Annotated, Any, Final, overload
 
 from msgspec import Meta, Struct, field
 
+from docpipe.api.facts import StepFacts
 from docpipe.api.machines import Disk, Fleet
 from docpipe.api.transfer import Transfer
 from docpipe.model import Activity, Outcome, RunState, WaitKind
@@ -139,8 +140,7 @@ class Step(Shape, frozen=True, kw_only=True):
     outcome: Annotated[str, _one_of(["ok", "failed"])] | None
     error: str | None
     polls: Count | None
-    about: dict[str, Any]
-    """Its result or its document, without names and texts."""
+    about: StepFacts = StepFacts()
     poll_times: list[float] = field(name="asked")
     """When a search was polled, in seconds since it was sent."""
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 MISSING: Final = "The exchange lists it, but the archive does not hold it."
 """The reason of a member that stands for a document without a file; only a new search can bring it."""
@@ -28,6 +29,12 @@ class Declared(Struct, frozen=True, kw_only=True, omit_defaults=True):
     loinc: dict[str, str | None] | None = None
     """{"code", "display"} of the document's type."""
     warnings: list[str] = []
+
+
+def merged(first: Declared, second: Declared) -> Declared:
+    """What two sources declare of a file; where both do, the second counts."""
+    known = {name: getattr(second, name) for name in second.__struct_fields__}
+    return replace(first, **{name: value for name, value in known.items() if value not in (None, [])})
 
 
 class Member(Struct, frozen=True, kw_only=True):

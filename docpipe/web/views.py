@@ -9,6 +9,7 @@ from typing import Final
 import msgspec
 
 from docpipe import model
+from docpipe.api.facts import StepFacts
 from docpipe.api.shapes import Doing, PastWait, Run, Step, Wait, moment
 from docpipe.api.transfer import Transfer
 from docpipe.checkpoints import Position, Span, StoredRun, StoredStep
@@ -16,7 +17,7 @@ from docpipe.engine.engine import Engine
 from docpipe.engine.restart import ERROR, failed
 from docpipe.engine.run import ActiveRun
 from docpipe.engine.runfiles import File, files_in
-from docpipe.model import WAITS, Activity, Json, Outcome, RunState, WaitKind, describe_transfer, describe_wait
+from docpipe.model import WAITS, Activity, Outcome, RunState, WaitKind, describe_transfer, describe_wait
 from docpipe.results.files import Member
 from docpipe.results.report import PastWait as ReportedWait
 from docpipe.sources.polling import Polls
@@ -165,7 +166,7 @@ def activity_view(step: StoredStep, files: Mapping[str, Member]) -> Step:
         outcome=outcome,
         error=result[ERROR] if result is not None and broken else None,
         polls=polled.polls if step.activity == Activity.CHECK_STATUS else None,
-        about=_which(step, files) | ({} if broken or result is None else _about(step, result)),
+        about=_facts(step, files),
         poll_times=polled.times,
     )
 
@@ -178,16 +179,13 @@ def _polls(step: StoredStep) -> Polls:
     return msgspec.convert(stored or {}, Polls)
 
 
-def _which(step: StoredStep, files: Mapping[str, Member]) -> dict[str, str | None]:
-    """Which document a step is about, where it is about one."""
-    if step.activity not in (Activity.CONVERT, Activity.STORE) or step.item not in files:
-        return {}
-    return {"document_id": files[step.item].id, "path": files[step.item].path}
-
-
-def _about(step: StoredStep, result: Json) -> dict[str, Json]:
-    activity = Activity(step.activity)
-    about = {name: result[name] for name in _KEPT.get(activity, ()) if name in result}
-    if activity is Activity.DOWNLOAD:
-        about["files"] = len(result.get("members", ()))
-    return about
+def _facts(step: StoredStep, files: Mapping[str, Member]) -> StepFacts:
+    known: dict[str, object] = {}
+    if step.activity in (Activity.CONVERT, Activity.STORE) and step.item in files:
+        known = {"document_id": files[step.item].id, "path": files[step.item].path}
+    if isinstance(result := step.result, dict) and not failed(result):
+        activity = Activity(step.activity)
+        known |= {name: result[name] for name in _KEPT.get(activity, ()) if name in result}
+        if activity is Activity.DOWNLOAD:
+            known["files"] = len(result.get("members", ()))
+    return msgspec.convert(known, StepFacts)

@@ -16,6 +16,7 @@ from docpipe.config.config import Docex
 from docpipe.errors import ServiceError
 from docpipe.http import origin_of
 from docpipe.model import Outcome
+from docpipe.results.files import Declared
 from docpipe.sources.fhir.arrived import Source, from_base64, judged, mismatches
 from docpipe.sources.fhir.declared import FOREIGN, foreign, wanted
 from docpipe.sources.fhir.decoding import struct_of
@@ -145,14 +146,14 @@ def test_a_document_reference_tells_all_it_knows() -> None:
     }
     (actual,) = wanted(resource, "P1")
     assert actual.name == "DocumentReference/d1/Discharge letter.pdf"
-    assert actual.declared == {
-        "media_type": "application/pdf",
-        "title": "Discharge letter",
-        "created": "2024-05-17",
-        "author": "Dr Who",
-        "custodian": "Clinic",
-        "loinc": {"code": "18842-5", "display": "Discharge summary"},
-    }
+    assert actual.declared == Declared(
+        media_type="application/pdf",
+        title="Discharge letter",
+        created="2024-05-17",
+        author="Dr Who",
+        custodian="Clinic",
+        loinc={"code": "18842-5", "display": "Discharge summary"},
+    )
     assert (actual.url, actual.size, actual.sha1) == ("Binary/9", 3, "aGFzaA==")
 
 

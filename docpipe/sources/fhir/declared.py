@@ -4,8 +4,11 @@ import mimetypes
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
+from msgspec.structs import replace
+
+from docpipe.results.files import Declared, merged
 from docpipe.sources.fhir.decoding import struct_of
 from docpipe.sources.fhir.resources import (
     Attachment,
@@ -55,14 +58,16 @@ _NAMELESS: Final = "Document of another patient"
 """In place of its label, whose id may contain the number of that patient."""
 
 
+_NOTHING: Final = Declared()
+
+
 @dataclass(frozen=True, slots=True)
 class DeclaredDocument:
     """One document, or why there is none."""
 
     name: str
     """For display; never a path."""
-    declared: dict[str, Any] = field(default_factory=dict)
-    """As of `results.files.Declared`."""
+    declared: Declared = _NOTHING
     url: str | None = None
     data: str | None = field(default=None, repr=False)
     """Base64."""
@@ -92,7 +97,7 @@ def wanted(resource: Resource, patient: str) -> Iterator[DeclaredDocument]:
     elif kind in _HOLDERS and (holder := struct_of(_HOLDERS[kind], resource)) is not None:
         for attachment in holder.attachments:
             if attachment.url is not None and attachment.data is None:
-                yield _one(holder, attachment, {})
+                yield _one(holder, attachment, _NOTHING)
 
 
 def foreign(resource: Resource, patient: str) -> bool:
@@ -109,7 +114,7 @@ def foreign(resource: Resource, patient: str) -> bool:
 
 
 def _of_reference(reference: DocumentReference) -> Iterator[DeclaredDocument]:
-    facts = _facts(reference)
+    facts, kind = _facts(reference)
     base = _label(reference.resource_type, reference.id)
     attachments = reference.attachments
     if (why := _NOT_CURRENT.get(reference.status or "")) is not None:
@@ -118,18 +123,20 @@ def _of_reference(reference: DocumentReference) -> Iterator[DeclaredDocument]:
         yield DeclaredDocument(base, facts, failed="The exchange lists the document without any content.")
     else:
         for attachment in attachments:
-            yield _one(reference, attachment, facts)
+            yield _one(reference, attachment, facts, kind)
 
 
-def _one(holder: Holder, attachment: Attachment, shared: dict[str, Any]) -> DeclaredDocument:
-    name, facts = _named(holder, attachment, shared)
+def _one(
+    holder: Holder, attachment: Attachment, shared: Declared, kind: str | None = None
+) -> DeclaredDocument:
+    name, facts = _named(holder, attachment, shared, kind)
     data, url, size, sha1 = attachment.data, attachment.url, attachment.size, attachment.hash
     if sha1 == _EMPTY_SHA1:
         size = sha1 = None  # MHD, delayed assembly: size 0 and the digest of nothing mean: not known yet
     if url is not None and url.startswith("#") and data is None:
         data, media = _contained(holder, url[1:])
-        if media is not None:
-            facts.setdefault("media_type", media)
+        if facts.media_type is None:
+            facts = replace(facts, media_type=media)
         if data is None:
             return DeclaredDocument(
                 name, facts, failed="The document refers to a part of its entry that is not there."
@@ -140,22 +147,23 @@ def _one(holder: Holder, attachment: Attachment, shared: dict[str, Any]) -> Decl
     return DeclaredDocument(name, facts, None if data else url, data, size or None, sha1)
 
 
-def _named(holder: Holder, attachment: Attachment, shared: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+def _named(
+    holder: Holder, attachment: Attachment, shared: Declared, kind: str | None
+) -> tuple[str, Declared]:
     """The name to show, and what is declared of one attachment."""
-    facts, title = dict(shared), attachment.title
-    label = title or facts.get("title") or facts.get("loinc_name")
-    facts.pop("loinc_name", None)
-    if title is not None and "title" in facts and _SUFFIX.search(title):
+    title = attachment.title
+    label = title or shared.title or kind
+    if title is not None and shared.title is not None and _SUFFIX.search(title):
         title = None  # the name of a file says less to people than a description
-    for name, value in (
-        ("media_type", attachment.content_type),
-        ("title", title),
-        ("created", attachment.creation),
-    ):
-        if value is not None:
-            facts[name] = value[:_LONGEST]
+    own = Declared(
+        media_type=_cut(attachment.content_type), title=_cut(title), created=_cut(attachment.creation)
+    )
     file_name = _file_name(label, attachment.content_type)
-    return f"{_label(holder.resource_type, holder.id)}/{file_name}", facts
+    return f"{_label(holder.resource_type, holder.id)}/{file_name}", merged(shared, own)
+
+
+def _cut(text: str | None) -> str | None:
+    return None if text is None else text[:_LONGEST]
 
 
 def _contained(holder: Holder, id_: str) -> tuple[str | None, str | None]:
@@ -166,32 +174,34 @@ def _contained(holder: Holder, id_: str) -> tuple[str | None, str | None]:
 
 
 def _of_binary(binary: Binary) -> DeclaredDocument:
-    declared = {"media_type": binary.content_type} if binary.content_type else {}
+    declared = Declared(media_type=binary.content_type or None)
     name = f"{_label('Binary', binary.id)}/{_file_name(None, binary.content_type)}"
     if binary.data is None:
         return DeclaredDocument(name, declared, failed="The exchange sent a Binary without data.")
     return DeclaredDocument(name, declared, data=binary.data)
 
 
-def _facts(reference: DocumentReference) -> dict[str, Any]:
-    """What a DocumentReference declares of all its contents."""
+def _facts(reference: DocumentReference) -> tuple[Declared, str | None]:
+    """What a DocumentReference declares of all its contents, and the name of their type."""
     codings = reference.type.coding
     loinc = next((coding for coding in codings if coding.system == _LOINC and coding.code), None)
     named = (reference.type.text, *(coding.display for coding in codings))
-    facts = {
-        "title": reference.description,
-        "created": reference.date,
-        "author": next(filter(None, (_display(reference, author) for author in reference.author)), None),
-        "custodian": reference.custodian and _display(reference, reference.custodian),
-        "loinc_name": next(filter(None, named), None),
-    }
-    return {name: value[:_LONGEST] for name, value in facts.items() if value} | _loinc(loinc)
+    authors = filter(None, (_display(reference, author) for author in reference.author))
+    custodian = _display(reference, reference.custodian) if reference.custodian else None
+    facts = Declared(
+        title=_cut(reference.description or None),
+        created=_cut(reference.date or None),
+        author=_cut(next(authors, None)),
+        custodian=_cut(custodian or None),
+        loinc=_loinc(loinc),
+    )
+    return facts, _cut(next(filter(None, named), None))
 
 
-def _loinc(coding: Coding | None) -> dict[str, Any]:
+def _loinc(coding: Coding | None) -> dict[str, str | None] | None:
     if coding is None or coding.code is None:
-        return {}
-    return {"loinc": {"code": coding.code[:20], "display": coding.display and coding.display[:200]}}
+        return None
+    return {"code": coding.code[:20], "display": coding.display and coding.display[:200]}
 
 
 def _display(holder: Holder, reference: Reference) -> str | None:

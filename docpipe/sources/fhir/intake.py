@@ -7,8 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
+from msgspec.structs import replace
+
 from docpipe.archive import names
 from docpipe.model import Outcome
+from docpipe.results.files import Declared, merged
 from docpipe.sources.fhir.arrived import Source, from_base64, mismatches
 from docpipe.sources.fhir.declared import FOREIGN, DeclaredDocument, foreign, wanted
 from docpipe.sources.fhir.decoding import struct_of
@@ -23,7 +26,7 @@ LISTS: Final = frozenset({"DocumentReference", "Binary"})
 _BLOCK: Final = 2**20
 UNOWNED: Final = "The exchange sent it among documents of other patients, and it names no patient."
 UNOWNED_NAME: Final = "File of an unknown patient"
-UNDECODED: Final = "The document is within its entry, but cannot be struct_of."
+UNDECODED: Final = "The document is within its entry, but cannot be decoded."
 
 
 @dataclass(slots=True)
@@ -31,8 +34,7 @@ class Item:
     """One file of the result: its path or its source, or why there is none."""
 
     name: str
-    declared: dict[str, Any] = field(default_factory=dict)
-    """As of `results.files.Declared`."""
+    declared: Declared = field(default_factory=Declared)
     path: Path | None = None
     source: Source | None = None
     outcome: Outcome | None = None
@@ -140,27 +142,27 @@ class Intake:
             (Outcome.FAILED, document.failed),
         ):
             if reason is not None:
-                return self.add(Item(document.name, dict(document.declared), outcome=verdict, reason=reason))
+                return self.add(Item(document.name, document.declared, outcome=verdict, reason=reason))
         if document.data is not None:
             return self._inline(document)
         place = referred(document.url)
         key = self._urns.get(document.url or "") if place is None else place[1]
         if (place is None or place[0] == "Binary") and key in self._binaries:
             return self._of_binary(str(key), document)
-        media_type = document.declared.get("media_type")
+        media_type = document.declared.media_type
         source = Source(document.url or "", media_type, document.size, document.sha1, token, self._patient)
-        return self.add(Item(document.name, dict(document.declared), self.place(), source))
+        return self.add(Item(document.name, document.declared, self.place(), source))
 
     def _inline(self, document: DeclaredDocument) -> Item:
         content = from_base64(document.data)
-        declared: dict[str, Any] = dict(document.declared)
+        declared = document.declared
         if content is None:
             return self.add(Item(document.name, declared, outcome=Outcome.FAILED, reason=UNDECODED))
         path = self.place()
         if len(self.items) < self._most:
             path.write_bytes(content)
             if wrong := mismatches(path, document.size, document.sha1):
-                declared["warnings"] = wrong
+                declared = replace(declared, warnings=wrong)
         return self.add(Item(document.name, declared, path))
 
     def _of_binary(self, id_: str, document: DeclaredDocument) -> Item:
@@ -170,7 +172,7 @@ class Intake:
             return self.add(
                 Item(
                     document.name,
-                    dict(document.declared),
+                    document.declared,
                     item.path,
                     outcome=item.outcome,
                     reason=item.reason,
@@ -179,13 +181,13 @@ class Intake:
         self._binaries[id_] = (item, True)
         item.owned = True
         item.name = self._unique(document.name)
-        item.declared = {**item.declared, **document.declared}
+        item.declared = merged(item.declared, document.declared)
         if (
             item.path is not None
             and item.path.exists()
             and (wrong := mismatches(item.path, document.size, document.sha1))
         ):
-            item.declared["warnings"] = wrong
+            item.declared = replace(item.declared, warnings=wrong)
         return item
 
     def settle(self) -> None:
@@ -194,7 +196,7 @@ class Intake:
             return
         for item in self.items:
             if not item.owned and item.outcome is not Outcome.REFUSED:
-                item.name, item.declared = self._unique(UNOWNED_NAME), {}
+                item.name, item.declared = self._unique(UNOWNED_NAME), Declared()
                 item.outcome, item.reason = Outcome.REFUSED, UNOWNED
 
     def bundle(self, bundle: Bundle, others: Path) -> Counts:

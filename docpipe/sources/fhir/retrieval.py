@@ -7,10 +7,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 from urllib.parse import urljoin
 
 import msgspec
+import msgspec.structs
 import structlog
 
 from docpipe.archive.extract import Entry
@@ -20,7 +21,7 @@ from docpipe.errors import ServiceError
 from docpipe.http import Answer, origin_of
 from docpipe.http.verdicts import refusal
 from docpipe.model import Clock, Outcome, Step
-from docpipe.results.files import Archive
+from docpipe.results.files import Archive, Declared
 from docpipe.results.files import Member as ArchiveMember
 from docpipe.results.search import EXPIRED, READY, Search
 from docpipe.sources.fhir.arrived import NDJSON, Source
@@ -189,7 +190,8 @@ class Retrieval:
             others = self._work / "pages" / f"{number:05d}.others.ndjson"
             counts = await asyncio.to_thread(intake.bundle, page, others)
             if counts.others:
-                intake.add(Item(f"Resources, page {number}.ndjson", {"media_type": NDJSON}, others))
+                listed = Declared(media_type=NDJSON)
+                intake.add(Item(f"Resources, page {number}.ndjson", listed, others))
                 counts.others = 0
             if counts.lines:
                 _add_list(intake, f"List of documents, page {number}.json", path, counts)
@@ -215,7 +217,8 @@ class Retrieval:
         if output.count is not None and output.count != counts.lines:
             held = f"The exchange says that it holds {output.count:,} resources; {counts.lines:,} came."
             warnings.append(held)
-        item.declared |= {"warnings": warnings} if warnings else {}
+        if warnings:
+            item.declared = msgspec.structs.replace(item.declared, warnings=warnings)
 
     # Documents
 
@@ -268,9 +271,12 @@ class Retrieval:
                 item.refetch = not got.too_large
                 continue
             item.path = path
-            item.declared |= {"warnings": got.warnings} if got.warnings else {}
-            if got.media_type is not None:
-                item.declared.setdefault("media_type", got.media_type)
+            known = item.declared
+            item.declared = msgspec.structs.replace(
+                known,
+                warnings=got.warnings or known.warnings,
+                media_type=got.media_type if known.media_type is None else known.media_type,
+            )
         return True
 
     @staticmethod
@@ -306,7 +312,8 @@ def _declared(members: list[Entry], intake: Intake) -> list[ArchiveMember]:
     declared = {item.name: item.declared for item in intake.items}
     refetch = {item.name for item in intake.items if item.refetch}
     for member in members:
-        member["told"] = declared.get(member["path"], {}) if member["parent"] is None else {}
+        known = declared.get(member["path"]) if member["parent"] is None else None
+        member["told"] = msgspec.to_builtins(known or Declared())
         member["file"] = member["file"] and f"files/{member['file']}"
         member["refetch"] = member["path"] in refetch and member["parent"] is None
     return msgspec.convert(members, list[ArchiveMember])
@@ -335,7 +342,7 @@ def _add_list(intake: Intake, name: str, path: Path, counts: Counts, kind: str =
             intake.add(Item(f"{name}, of other patients", outcome=Outcome.REFUSED, reason=why))
         else:
             verdict, reason = Outcome.REFUSED, why
-    declared: dict[str, Any] = {"media_type": FHIR if name.endswith(".json") else NDJSON}
+    declared = Declared(media_type=FHIR if name.endswith(".json") else NDJSON)
     # Else it holds bytes to which others may refer, or links to pages of others.
     owned = not counts.binaries and path.suffix != ".json"
     return intake.add(Item(name, declared, path, outcome=verdict, reason=reason, owned=owned))
