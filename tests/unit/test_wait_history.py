@@ -71,3 +71,10 @@ def test_only_the_last_are_kept() -> None:
         of.note("DocEx_Search", Wait(WaitKind.RETRY, f"{number}", float(number)), float(number))
     assert len(of.spans) == wait_history.MOST
     assert of.spans[-1].what == "199"
+
+
+def test_what_was_read_stays_as_it_was() -> None:
+    """The spans of the stored run are shared with others who have read it."""
+    stored = [Span(activity="DocEx_Search", kind=WaitKind.OUTAGE, what="docex", since=1.0)]
+    WaitHistory(stored).note("DocEx_Search", None, 60.0)
+    assert stored[0].until is None

@@ -111,3 +111,14 @@ def test_a_run_is_queued_once():
     assert admission.next().priority == 5
     assert admitted(admission) == ["b"]
     assert admission.waiting == 0
+
+
+def test_a_run_that_was_admitted_comes_back_in_its_turn():
+    """The entry that stayed in the queue when the run moved up does not admit it too early."""
+    admission = Admission()
+    admission.add(run("a", 0))
+    admission.add(run("a", 0, priority=5))
+    admission.add(run("b", 0))
+    assert admission.next().priority == 5
+    admission.add(run("a", 0))
+    assert admitted(admission) == ["b", "a"]

@@ -56,3 +56,11 @@ def test_an_answer_takes_doubts_back():
     polls = Polls(gone=True, doubts=2, unreadable=4)
     after = polls.unfinished(Search(search_id="S1", at=0.0), 5.0, None, None)
     assert (after.gone, after.doubts, after.unreadable) == (False, 0, 0)
+
+
+@pytest.mark.parametrize(("before", "pause"), [(0.98, 4.84), (0.99, 11.0), (1.0, 11.0)])
+def test_only_progress_that_grows_brings_the_end_near(before, pause):
+    """A search that stands at 99% is polled at the usual pace, not every few seconds."""
+    polls = Polls(progress=before, first=(10.0, 0.5))
+    after = polls.unfinished(Search(search_id="S1", at=0.0), 100.0, None, 0.99)
+    assert after.next - 100.0 == pytest.approx(pause, abs=0.01)
