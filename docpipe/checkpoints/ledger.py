@@ -81,7 +81,7 @@ class GrantLedger:
         return [Grant(*row) for row in rows]
 
     def note_alive(self) -> None:
-        """Note that this process lives, and may have spent something of every quota."""
+        """Note that this process runs, and may have spent places of every quota."""
         now = self.now()
         self._put(_ALIVE, self._clock(), now)
         self._put(_NOTE_CLOCK, now)

@@ -70,7 +70,7 @@ async def believed(checkpoints: "Checkpoints", now: float) -> float:
 async def prune(checkpoints: "Checkpoints", before: float) -> int:
     """Delete runs that ended before then, with their steps, and shrink the file; returns how many runs.
 
-    Works in small transactions with pauses between them, so that active runs are not held up.
+    Works in small transactions with pauses between them, so that active runs are not delayed.
 
     Raises:
         StateError: if the database refuses the change.

@@ -246,7 +246,7 @@ class Checkpoints:
         return [step_of(row) for row in await self.read(STEPS, run_id)]
 
     async def kept_steps(self, run_id: str) -> KeptSteps:
-        """The same for a process that goes on with the run."""
+        """The same for a process that resumes the run."""
         return KeptSteps.of_rows(await self.read(STEPS, run_id))
 
     async def run_and_steps(self, run_id: str) -> tuple[StoredRun, list[StoredStep]] | None:

@@ -103,7 +103,7 @@ async def _handle_pauses(docpipe: app.Docpipe, *, unpause: bool) -> None:
     """End the pauses that an earlier process left, or warn of them."""
     paused = list(await docpipe.checkpoints.pauses())
     for name in paused if unpause else ():
-        if name and name not in docpipe.services:  # an origin of archives that nobody has gone to yet
+        if name and name not in docpipe.services:  # an origin of archives without a request so far
             await docpipe.checkpoints.unpause(name)
         else:
             await docpipe.unpause(name or None)

@@ -1,4 +1,4 @@
-"""`docpipe status`: reads the checkpoint database, and disturbs nobody."""
+"""`docpipe status`: reads the checkpoint database without locking it."""
 
 import argparse
 import json

@@ -17,7 +17,7 @@ def meant(word: str, known: Iterable[str]) -> str:
 
 
 class Parser(argparse.ArgumentParser):
-    """Reports wrong usage in one line that names the help of the command at hand."""
+    """Reports wrong usage in one line that names the help of the same command."""
 
     def error(self, message: str) -> NoReturn:
         """End with status 2."""
@@ -70,7 +70,7 @@ class Parser(argparse.ArgumentParser):
         return {option: action for action in self._actions for option in action.option_strings}
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
-        """Name what was perhaps meant, else what there is."""
+        """Name the closest choice, else all choices."""
         if action.choices is None or value in action.choices:
             return
         if isinstance(action.choices, range):

@@ -85,7 +85,7 @@ class GrantLedger(Ledger, Protocol):
     """What quotas remember across restarts; see checkpoints.ledger.GrantLedger."""
 
     def note_alive(self) -> None:
-        """Note that this process lives."""
+        """Note that this process runs."""
 
     async def begin_life(self) -> None:
         """The same, before this process spends anything."""

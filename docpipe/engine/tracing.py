@@ -1,7 +1,7 @@
 """Traces for OpenTelemetry: one a run, with a span for each activity and each attempt on the wire.
 
 Needs the extra `docpipe[otel]`, and is set up by OpenTelemetry's own environment variables: it is on where
-OTEL_EXPORTER_OTLP_ENDPOINT (or OTEL_EXPORTER_OTLP_TRACES_ENDPOINT) names a collector. No span bears anything
+OTEL_EXPORTER_OTLP_ENDPOINT (or OTEL_EXPORTER_OTLP_TRACES_ENDPOINT) names a collector. No span holds anything
 of a patient.
 
 A run's ULID has as many bits as a trace's id, and becomes it. So a run that is resumed in another process

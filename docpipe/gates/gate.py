@@ -1,7 +1,7 @@
 """What every HTTP attempt passes: its service's health and its endpoint's quota, as a client middleware.
 
-A middleware is called for each attempt on the wire, hidden retries of aiohttp included, so each is charged
-and observed. The timeout of an attempt starts when it is sent: waiting in line never counts against it.
+A middleware is called for each HTTP attempt, including those that aiohttp repeats by itself, so each is
+charged and observed. The timeout of an attempt starts when it is sent: time in line never counts.
 """
 
 import asyncio
@@ -37,7 +37,7 @@ _CLOSED_NO_RATE_S: Final = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One attempt on the wire, as observers receive it once it is answered or given up."""
+    """One HTTP attempt, as observers receive it when it has been answered or abandoned."""
 
     service: str
     endpoint: str
@@ -52,7 +52,7 @@ class Attempt:
     status: int | None
     """None where no answer came."""
     failure: str | None
-    """What was wrong with it, in a few words without secrets or patient data."""
+    """Why it failed, in a few words without secrets or patient data; None if it succeeded."""
 
 
 Observer = Callable[[Attempt], None]
@@ -133,7 +133,7 @@ class Gate:
         """Wait after a failure. While the service is down, callers wait in the line instead.
 
         Raises:
-            PoisonedError: if the call alone is to blame.
+            PoisonedError: if the failures are the call's own.
         """
         self._blame(call, failure)
         if not self.service.up:

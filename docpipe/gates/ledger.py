@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 ALIVE_EVERY_S: Final = 1.0
-"""How often a running process has to note that it lives, for quotas with short windows."""
+"""How often a running process has to note that it runs, for quotas with short windows."""
 
 
 class PastGrant(Protocol):
@@ -55,11 +55,11 @@ class Past:
     """When this was read."""
     grants: Sequence[PastGrant] = ()
     alive: float | None = None
-    """When the last one was last known to live, None if it stopped cleanly."""
+    """When the last process was last known to run, None if it stopped cleanly."""
 
     @property
     def settled(self) -> float | None:
-        """The last moment at which the last one may have sent something, None where nobody knows."""
+        """The last moment at which the last process may have sent a request, None if that is unknown."""
         if self.alive is None or all(grant.answered is not None for grant in self.grants):
             return None
         return max(self.alive, *(grant.at for grant in self.grants)) + ALIVE_EVERY_S

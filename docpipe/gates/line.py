@@ -1,4 +1,4 @@
-"""Waiting lines: by urgency, first come first served within a priority, nobody starves."""
+"""Waiting lines: by urgency, first come first served within a priority; no caller starves."""
 
 import asyncio
 import contextlib

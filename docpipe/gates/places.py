@@ -144,14 +144,14 @@ class LocalPlaces:
         self._ledger = ledger
         self._loop = asyncio.get_running_loop()
         self._under_way: deque[float] = deque()
-        """When each place was granted whose request is not over. Whichever ends, the first is taken out: only
-        the number of those under way has to be right."""
+        """When each place was granted whose request is not over. Whichever ends, the first is removed: only
+        the number of requests in progress has to be right."""
         self._settled: list[float] = []  # a heap: when each place began to run out
         self._closure = Closure()
         self._granted = -math.inf
         """When the latest grant was made."""
         self._answers_take: float | None = None
-        """How long answers take, on the average of late."""
+        """A moving average of the seconds from request to answer, None before the first."""
         self._set(rate)
         if past is not None:
             self._wait_out(past)
@@ -173,7 +173,7 @@ class LocalPlaces:
             if ago < self._hold:
                 heapq.heappush(self._settled, now - max(ago, -TRANSIT_S))
         if self.rate.per <= LONG_WINDOW_S and past.alive is not None:
-            # When it died, nobody knows: it cannot note that it lives while its database is locked or full.
+            # The time of its crash is unknown: no note is written while its database is locked or full.
             self.close(TRANSIT_S + self._hold, "restart")
 
     def pause(self, now: float) -> float:

@@ -17,7 +17,7 @@ def retry_after(headers: Mapping[str, str], now: float, cap: float) -> float | N
 
     Args:
         headers: of the answer, case-insensitive.
-        now: seconds since the epoch, against which a date is read where the answer bears no `Date`.
+        now: seconds since the epoch, against which a date is read where the answer has no `Date`.
         cap: the most that is obeyed, in seconds; servers have sent an epoch, in seconds and in milliseconds.
 
     Returns:

@@ -18,7 +18,7 @@ from docpipe.model import Clock, Ticket, Wait, WaitKind
 log = structlog.get_logger(__name__)
 
 POISONED_AFTER: Final = 5
-"""A request has to fail this often, each time followed by others' success, before it is to blame."""
+"""A request has to fail this often, each time followed by others' success, before it counts as poisoned."""
 POISONED_BY_OWN: Final = 2
 """Where a stranger answers, it has to fail so often after others' success in the same operation."""
 _BAD_LUCK: Final = 1e-6  # and so many failures in a row have to be less likely than this, as others fare
@@ -27,7 +27,7 @@ _KEEP_OUTAGES: Final = 100
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """An attempt that did not bring an answer that can be used."""
+    """An attempt without a usable answer."""
 
     reason: str
     """A few words without secrets or patient data."""
@@ -55,7 +55,7 @@ class Call:
     ticket: Ticket
     since: float
     operation: str = ""
-    """What it asks for, such as `GET /v1/tasks`: only answers to the same show that it is to blame itself."""
+    """What it asks for, such as `GET /v1/tasks`: only answers to the same show that the fault is its own."""
     failures: int = 0
     """Own attempts that failed, all in a row: the first answer ends a call."""
     suspicions: int = 0
@@ -157,7 +157,7 @@ class Service:
         self._listener = listener
         self._loop = asyncio.get_running_loop()
         self._lines: list[WaitingLine] = []
-        self._offered = False  # a caller was let go to probe, and has not yet arrived
+        self._offered = False  # a caller was admitted to probe, and has not yet sent
         self._prober: Call | None = None
         self._probe_sent = 0.0
         self._wait: Wait | None = None
@@ -214,7 +214,7 @@ class Service:
         return None if wait is None else wait.since
 
     def pause(self, since: float | None = None, *, everything: bool = False) -> None:
-        """Admit no caller, probes included, until `unpause`; what is on its way comes back.
+        """Admit no caller, probes included, until `unpause`; requests in progress are answered.
 
         Args:
             since: when the pause began, where that was before this process.
@@ -228,7 +228,7 @@ class Service:
                 log.info("service_paused", service=self.name)
 
     def unpause(self, *, everything: bool = False) -> None:
-        """Take back `pause`."""
+        """End a pause."""
         if self._pauses.pop("" if everything else self.name, None) is not None:
             self._barrier_changed()
             if not everything:
@@ -289,7 +289,7 @@ class Service:
             self._prober = None
             self._recheck_lines()
 
-    # Who is to blame
+    # Is one request at fault, or the service?
 
     def _weigh(self, call: Call, failure: Failure) -> bool:
         """Note a failure of the call; return whether it counts against the service.
@@ -311,7 +311,7 @@ class Service:
         return not alone
 
     def poisoned(self, call: Call) -> bool:
-        """Whether the call alone is to blame for its failures.
+        """Whether the failures are the call's own, and not the service's.
 
         Where others fail too, now and then, it takes more failures to be sure: a service that answers every
         second request must not end anybody's run. Where a stranger answered in place of the service, only
@@ -381,5 +381,5 @@ class Service:
 
 
 def _run(call: Call) -> str | int:
-    """Whose call it is: a run's, or one by itself."""
+    """The run of a call; a call without a run stands for itself."""
     return call.ticket.run_id or id(call.ticket)

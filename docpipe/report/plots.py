@@ -1,7 +1,7 @@
 """Pictures in the report: bars, and the timeline of the run.
 
 Words stand beside the drawing as HTML, so that they keep their size on a phone and can be read out; only
-bars are SVG, stretched to the width there is. Nothing bears a style: the page's policy allows none.
+bars are SVG, stretched to the full width. No element has a style attribute: the page's policy allows none.
 """
 
 from collections import Counter, defaultdict

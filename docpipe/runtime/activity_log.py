@@ -58,7 +58,7 @@ _TAIL_BYTES: Final = 64 * 1024
 
 
 class Entry:
-    """Which try of which activity; `args` bears no names and no birth dates."""
+    """Which try of which activity; `args` holds no names and no birth dates."""
 
     __slots__ = ("activity", "args", "attempt", "patient", "run_id")
 

@@ -7,7 +7,7 @@ import msgspec
 
 
 def prepare_structs() -> None:
-    """Let msgspec look at every Struct that is loaded; call it before threads decode any.
+    """Let msgspec inspect every Struct that is loaded; call it before threads decode any.
 
     msgspec (0.22) looks at a Struct when it is first decoded. A second thread that decodes it meanwhile reads
     what is half made, and the process dies.

@@ -20,7 +20,7 @@ TLS_COOKIE: Final = f"__Host-{COOKIE}"
 """Over TLS: browsers take it from this host alone, and only with Secure (RFC 6265bis, 4.1.3.2)."""
 CSRF_HEADER: Final = "X-Docpipe-CSRF"
 LARGE: Final = 4 * 2**20
-"""Most bytes of a body that bears patients."""
+"""Most bytes of a body that lists patients."""
 SMALL: Final = 64 * 2**10
 """Most bytes of any other body."""
 _BEARS_PATIENTS: Final = (("POST", "/api/runs"), ("POST", "/api/submissions/check"))
@@ -102,7 +102,7 @@ class Guard:
         raise _unknown("A token is needed.")
 
     def has_session(self, request: web.Request) -> bool:
-        """Whether the request bears the cookie of a session."""
+        """Whether the request has the cookie of a session."""
         cookie = request.cookies.get(cookie_name(request))
         return cookie is not None and self.sessions.good(cookie)
 

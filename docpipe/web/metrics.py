@@ -1,4 +1,4 @@
-"""Metrics for Prometheus. No label bears anything of a patient or of a run."""
+"""Metrics for Prometheus. No label holds data of a patient or of a run."""
 
 import asyncio
 import contextlib

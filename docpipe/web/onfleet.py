@@ -119,7 +119,7 @@ class OnFleet:
         return await self._mirror.rows.listing.count(states, prefix)
 
     async def runs(self, run_ids: Sequence[str]) -> list[StoredRun]:
-        """See Source. Whoever asks for them reads the events, or looks at one of them."""
+        """See Source. The caller is a reader of events, or of one run."""
         return await self._looked_at(await _asked(self._serving.stored(run_ids)))
 
     async def of_patient(self, patient_id: str) -> list[StoredRun]:
@@ -127,7 +127,7 @@ class OnFleet:
         return await self._looked_at(await self._mirror.rows.listing.of_patient(patient_id))
 
     async def _looked_at(self, runs: list[StoredRun]) -> list[StoredRun]:
-        """The same, after a look at what the unfinished ones are at."""
+        """The same, after the positions of unfinished runs have been read."""
         ids = [run.run_id for run in runs]
         await self._standings.look(ids)
         now = {run.run_id: run for run in await self._mirror.rows.runs(ids)}

@@ -294,7 +294,7 @@ def _of_health() -> Spec:
     return {
         "/healthz": {
             "get": {
-                "summary": "It lives.",
+                "summary": "The process runs.",
                 "responses": {"200": response("ok", {"text/plain": TEXT})},
                 "open": True,
             }

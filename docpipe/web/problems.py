@@ -1,4 +1,4 @@
-"""Errors as problem details (RFC 9457), and the headers that every answer bears."""
+"""Errors as problem details (RFC 9457), and the headers that every answer has."""
 
 import contextlib
 import json
@@ -103,7 +103,7 @@ async def as_problems(request: web.Request, handler: Handler) -> web.StreamRespo
 
 
 def route_of(request: web.BaseRequest) -> str:
-    """The template of the path, which bears no ids; a dash for a path that is none of ours."""
+    """The template of the path, which holds no ids; a dash for an unknown path."""
     try:
         match = request.match_info if isinstance(request, web.Request) else None
     except AssertionError:  # what came was no request, and never routed
@@ -118,7 +118,7 @@ async def secure(_: web.Request, response: web.StreamResponse) -> None:
 
 
 def secured(response: web.StreamResponse) -> web.StreamResponse:
-    """The response, with the headers that every one bears where it has none of its own."""
+    """The response, with the headers that every response has, unless it sets them itself."""
     for name, value in _HEADERS.items():
         response.headers.setdefault(name, value)
     response.headers["Server"] = "docpipe"  # aiohttp has put its own there before
