@@ -9,7 +9,6 @@ import errno
 import functools
 import hashlib
 import os
-import stat
 import weakref
 from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
@@ -34,7 +33,7 @@ from docpipe.storage.names import (
     to_json,
     whole,
 )
-from docpipe.storage.opening import no_link, open_file
+from docpipe.storage.opening import open_file, size_and_digest
 from docpipe.storage.stores import open_store
 from docpipe.storage.urls import Bucket
 
@@ -330,7 +329,7 @@ class ObjectStorage:
 
     async def _put_from(self, path: str, source: Path, ticket: Ticket | None) -> tuple[int, str | None]:
         """Write a file, a large one in parts; returns its size and the tag that the store gives it."""
-        size, sha256 = await asyncio.to_thread(_looked_at, source)
+        size, sha256 = await asyncio.to_thread(size_and_digest, source)
         attributes = _attributes(path, sha256)
 
         async def request() -> "PutResult":
@@ -394,12 +393,3 @@ def _is_same_version(listed: str | None, put: str | None) -> bool:
     if listed is None or put is None:
         return True
     return listed.removeprefix("W/").strip('"') == put.removeprefix("W/").strip('"')
-
-
-def _looked_at(path: Path) -> tuple[int, str]:
-    """Size and SHA-256 of a file; a converter that was taken over could leave a link."""
-    if not stat.S_ISREG(path.lstat().st_mode):
-        raise OSError(errno.EINVAL, "not a regular file", str(path))
-    with open(path, "rb", opener=no_link) as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-        return os.fstat(file.fileno()).st_size, digest
