@@ -11,7 +11,7 @@ from msgspec import Struct
 from docpipe.checkpoints import KeptSteps, Position, Results, StoredRun, StoredStep, is_redacted
 from docpipe.engine.past import history_of
 from docpipe.engine.ports import ActivityLog, Checkpoints
-from docpipe.engine.restart import comes_before, failed, failure, failure_in
+from docpipe.engine.restart import ERROR, comes_before, failed, failure, failure_in
 from docpipe.engine.wait_history import WaitHistory
 from docpipe.errors import RunError
 from docpipe.gates.line import waiting
@@ -265,7 +265,8 @@ class ActiveRun:
     def history(self) -> History:
         """See pipeline.Run.history."""
         now = self.engine.clock()
-        return history_of(self.stored.started_at or now, self.steps, self.waited.spans, now)
+        steps = self.steps.outline((Activity.SEARCH, Activity.CHECK_STATUS), ERROR)
+        return history_of(self.stored.started_at or now, steps, self.waited.spans, now)
 
     def position(self) -> tuple[Any, ...]:
         """The current step and its wait, to compare with those of a second ago."""

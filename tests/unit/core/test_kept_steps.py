@@ -5,7 +5,7 @@ import tracemalloc
 import msgspec
 
 from docpipe.checkpoints import KeptSteps, StoredStep
-from docpipe.engine.restart import failed, failure
+from docpipe.engine.restart import ERROR, failed, failure
 from docpipe.errors import RunError
 from docpipe.model import Activity
 from docpipe.results.files import Converted
@@ -63,3 +63,13 @@ def test_results_take_a_fraction_of_the_memory_of_objects() -> None:
         return size
 
     assert held(keep=True) < held(keep=False) / 2
+
+
+def test_an_outline_has_results_that_are_wanted_and_errors() -> None:
+    """Of others that there is one: a list of 10,000 files is not decoded for the time of its step."""
+    broken = failure(RunError("no"))
+    steps = [step("1", {"a": 1}), step("2", broken), step("3", None)]
+    search = StoredStep(Activity.SEARCH, "", 1, 1.0, 2.0, None, {"at": 5.0})
+    made = KeptSteps([*steps, search]).outline((Activity.SEARCH,), ERROR)
+    assert [one.result for one in made.values()] == [{}, broken, None, {"at": 5.0}]
+    assert [one[:5] for one in made.values()] == [one[:5] for one in (*steps, search)]
