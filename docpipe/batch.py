@@ -115,27 +115,27 @@ class OutputFolder:
         if self._again:
             return []
         taken = set(self._taken)
-        kept = self._kept(document, sha256, taken)
+        kept = self._earlier_results(document, sha256, taken)
         if kept:
             self._taken = taken
         return kept
 
-    def _kept(self, document: "_Document", sha256: str, taken: set[str]) -> list[Result]:
+    def _earlier_results(self, document: "_Document", sha256: str, taken: set[str]) -> list[Result]:
         folder = self._place(document.name, taken)
-        if (known := self._known(folder, sha256)) is None:
+        if (known := self._earlier_metadata(folder, sha256)) is None:
             return []
         results = [replace(_result(document, known, known), folder=folder, unchanged=True)]
         for part in known.get("parts", ()):
             inner = document.part(part["name"], sha256)
-            if (left_out := _left_out(inner, part["sha256"])) is not None:
+            if (left_out := _excluded(inner, part["sha256"])) is not None:
                 results.append(left_out)
-            elif more := self._kept(inner, part["sha256"], taken):
+            elif more := self._earlier_results(inner, part["sha256"], taken):
                 results += more
             else:
                 return []
         return results
 
-    def _known(self, folder: Path, sha256: str) -> dict[str, Any] | None:
+    def _earlier_metadata(self, folder: Path, sha256: str) -> dict[str, Any] | None:
         """The metadata of a document whose folder is whole, and of these bytes."""
         try:
             known: dict[str, Any] = json.loads((folder / METADATA).read_bytes())
@@ -288,7 +288,7 @@ class BatchConverter:
         """A worker's answer; where this machine cannot start another process, that is waited out."""
         while True:
             try:
-                return await self._workers.ask(job, ticket)
+                return await self._workers.execute(job, ticket)
             except OSError as error:
                 if (trouble := trouble_of(error)) is None or trouble.kind is WaitKind.DISK:
                     raise
@@ -311,13 +311,13 @@ class BatchConverter:
     ) -> None:
         for path, part in parts:
             inner = document.part(part["name"], sha256, path, part["declared"])
-            if (left_out := _left_out(inner, part["sha256"])) is not None:
+            if (left_out := _excluded(inner, part["sha256"])) is not None:
                 self._done(left_out)
             else:
                 await self._one(inner, part["sha256"], ticket)
 
 
-def _left_out(part: _Document, sha256: str) -> Result | None:
+def _excluded(part: _Document, sha256: str) -> Result | None:
     """The result of a document in a document that is not converted, None for one that is."""
     if sha256 in part.above:
         return Result(part.name, Outcome.DUPLICATE, "It is the document that it lies in.")

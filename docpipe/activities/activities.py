@@ -134,7 +134,7 @@ class Activities:
         """Whether the files in a checkpoint of the extraction still exist."""
 
         def valid(done: Archive) -> bool:
-            if not self._there(run_id, [member.file for member in done.members]):
+            if not self._files_exist(run_id, [member.file for member in done.members]):
                 return False
             mend_siblings(self.spool.path(run_id), done)
             return True
@@ -145,13 +145,13 @@ class Activities:
         """Whether the files in a checkpoint of a conversion still exist."""
         return lambda done: (
             done.reused
-            or self._there(
+            or self._files_exist(
                 run_id,
                 [*(f"{OUT}/{item}/{name}" for name in done.outputs), *(part.file for part in done.embedded)],
             )
         )
 
-    def _there(self, run_id: str, files: Iterable[str | None]) -> bool:
+    def _files_exist(self, run_id: str, files: Iterable[str | None]) -> bool:
         folder = self.spool.path(run_id)
         return all((folder / file).exists() for file in files if file)
 
@@ -184,7 +184,7 @@ class Activities:
         }
         try:
             answer = await self._retry_while_in_trouble(
-                step, "spool", lambda: self.workers.ask(job, step.ticket)
+                step, "spool", lambda: self.workers.execute(job, step.ticket)
             )
         except WorkerError as error:
             return await asyncio.to_thread(_not_converted, path, member, Outcome.FAILED, str(error))

@@ -40,11 +40,11 @@ def unpack(job: dict[str, Any]) -> list[list[Any]] | None:
             return None
     place = Path(job["given"])
     rows = json.loads((place / LISTED).read_bytes())
-    members = (_given(row, number, place) for number, row in enumerate(rows, 1))
+    members = (_member_of_row(row, number, place) for number, row in enumerate(rows, 1))
     return listed(collect(members, folder, limits, more=job["more"]))
 
 
-def _given(row: Any, number: int, place: Path) -> Member:
+def _member_of_row(row: Any, number: int, place: Path) -> Member:
     name, has_bytes, outcome, reason = row
     path = place / f"{number:05d}" if has_bytes else None
     return Given(name, path, outcome and Outcome(outcome), reason).member()

@@ -140,7 +140,7 @@ def _mend(file: BinaryIO, size: int, directory: Directory, most: int) -> None:
 
     Some packers do not count the data descriptors they write, so all offsets after the first are wrong.
     """
-    lost = [index for index, entry in enumerate(directory.entries) if not _is_there(file, size, entry)]
+    lost = [index for index, entry in enumerate(directory.entries) if not _has_body(file, size, entry)]
     if not lost:
         return
     by_name: dict[bytes, list[Entry]] = {}
@@ -160,7 +160,7 @@ def _mend(file: BinaryIO, size: int, directory: Directory, most: int) -> None:
             )
 
 
-def _is_there(file: BinaryIO, size: int, entry: Entry) -> bool:
+def _has_body(file: BinaryIO, size: int, entry: Entry) -> bool:
     start = body_offset(file, entry)
     if start is None or start + entry.packed > size:
         return False

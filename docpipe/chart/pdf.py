@@ -63,7 +63,7 @@ async def write_chart(
         await asyncio.to_thread((work / "plan").write_bytes, msgspec.json.encode(plan))
         (work / "out").mkdir(mode=0o700)
         job = {"path": str(work / "documents"), "siblings": str(work / "plan"), "folder": str(work / "out")}
-        done: dict[str, Any] = (await workers.ask(job, Ticket())).value
+        done: dict[str, Any] = (await workers.execute(job, Ticket())).value
         if done["outcome"] != "converted" or not isinstance(done["metadata"].get("pages"), int):
             raise WorkerCrashedError("The chart could not be made.")
         await asyncio.to_thread(_publish, work / "out" / PDF, target)

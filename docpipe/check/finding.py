@@ -56,7 +56,7 @@ class Permit:
 
 
 @dataclass(frozen=True, slots=True)
-class ConvertAgain:
+class Reconversion:
     """A document whose original is right and whose readable forms, or a document within it, are lost."""
 
     document: Document
@@ -71,7 +71,7 @@ class GiveUp:
     metadata: str
 
 
-Remedy = Remove | RemoveStored | Permit | ConvertAgain | GiveUp
+Remedy = Remove | RemoveStored | Permit | Reconversion | GiveUp
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,7 +71,7 @@ async def _draw(bench: Bench) -> str:
             "libreoffice": True,
         }
         async with bench.workers(one) as workers:
-            done: Json = (await workers.ask(job, Ticket())).value
+            done: Json = (await workers.execute(job, Ticket())).value
     if "libreoffice" in done["metadata"]["converter"]["versions"]:
         return ""
     return f"a letter could not be drawn: {done['reason'] or ', '.join(done['warnings'])}"

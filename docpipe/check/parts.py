@@ -67,7 +67,7 @@ async def state_folder(bench: Bench) -> AsyncIterator[Fit | Finding]:
     """The state folder can be written, or made where it is not there yet."""
     folder = bench.config.state_dir
     try:
-        there = _there(folder)
+        there = _nearest_existing(folder)
         with tempfile.TemporaryFile(dir=there):
             list(there.iterdir())  # a folder that can be written may still be one that cannot be read
     except OSError as error:
@@ -77,7 +77,7 @@ async def state_folder(bench: Bench) -> AsyncIterator[Fit | Finding]:
         yield Fit(STATE, str(folder), "can be written" if there == folder else "can be made")
 
 
-def _there(folder: Path) -> Path:
+def _nearest_existing(folder: Path) -> Path:
     """The folder, or the nearest one above it that is there."""
     return next(path for path in (folder, *folder.parents) if path.exists())
 
@@ -208,7 +208,7 @@ async def _converted(workers: Workers | InlineWorkers, path: Path, folder: Path)
         "folder": str(folder),
         "facts": {},
     }
-    done: Json = (await workers.ask({**job, "siblings": None, "languages": ()}, Ticket())).value
+    done: Json = (await workers.execute({**job, "siblings": None, "languages": ()}, Ticket())).value
     if done["outcome"] != Outcome.CONVERTED:
         raise UnfitError(f"{path.name} could not be converted: {done['reason']}")
     text = (
@@ -266,7 +266,7 @@ def _disks(config: Config) -> Iterator[Path]:
     seen = set()
     for folder in folders:
         with contextlib.suppress(OSError):  # reported by the trial of this part
-            there = _there(folder)
+            there = _nearest_existing(folder)
             if (device := there.stat().st_dev) not in seen:
                 seen.add(device)
                 yield there

@@ -13,11 +13,11 @@ from msgspec import Struct
 from docpipe.activities.activities import Activities
 from docpipe.activities.spool import write_siblings
 from docpipe.check.finding import (
-    ConvertAgain,
     Document,
     Finding,
     GiveUp,
     Permit,
+    Reconversion,
     Remedy,
     Remove,
     RemoveStored,
@@ -35,7 +35,7 @@ _PLACE: Final = "check"
 
 
 @dataclass(slots=True)
-class _Once:
+class _UnresumedStep:
     """A step that is never resumed: the next check reports again what was left undone."""
 
     key: str = ""
@@ -85,7 +85,7 @@ async def _repair(remedy: Remedy | None, activities: Activities) -> Mended | Non
         case Permit(path, mode):
             path.chmod(mode)
             return Mended(well=True, action=f"mode set to {mode:04o}")
-        case ConvertAgain(document, spoiled):
+        case Reconversion(document, spoiled):
             return await _convert(activities, document, spoiled)
         case GiveUp(metadata):
             await asyncio.to_thread(activities.storage.tree().remove, metadata)
@@ -133,8 +133,8 @@ async def _convert(activities: Activities, document: Document, spoiled: str | No
 async def _one(activities: Activities, patient_id: str, item: str, member: Member) -> Converted:
     """Convert and store a document, then those within it that are not there."""
     place = (patient_id, _PLACE, item)
-    done = await activities.convert(_Once(), place, member)
-    await activities.store(_Once(), place, member, done)
+    done = await activities.convert(_UnresumedStep(), place, member)
+    await activities.store(_UnresumedStep(), place, member, done)
     for number, part in enumerate(done.embedded, 1):
         if part.file is not None:
             await _one(activities, patient_id, f"{item}.{number}", part)

@@ -74,7 +74,7 @@ async def services(bench: Bench) -> AsyncIterator[Fit | Finding]:
             for probe in probes:
                 if probe.check in real:
                     bench.progress(probe.where)
-                    yield await _asked(probe, paused)
+                    yield await _run_probe(probe, paused)
     except StateError as error:
         cure = "see the other findings of `docpipe check`"
         yield Finding("services", str(bench.config.state_dir), f"none was asked: {error}", cure)
@@ -135,10 +135,10 @@ async def _probes(config: Config, bench: Bench) -> AsyncIterator[tuple[list[_Pro
         docex = config.docex
         exchange: Wire | DocumentExchange
         if docex.kind == "fhir":
-            exchange = Wire(http, docex, gates.searching, gates.asking, gates.archives, access.docex)
+            exchange = Wire(http, docex, gates.searching, gates.polling, gates.archives, access.docex)
         else:
             exchange = DocumentExchange(
-                http, docex, gates.searching, gates.asking, bench.clock, access.docex, Owners(bench.clock)
+                http, docex, gates.searching, gates.polling, bench.clock, access.docex, Owners(bench.clock)
             )
         tracker = TaskTracker(http, config.tasktracker, gates.tracker, bench.clock, access.tracker)
         yield (
@@ -167,7 +167,7 @@ async def _alive(checkpoints: Checkpoints) -> AsyncIterator[None]:
         await checkpoints.ledger.begin_life()
 
 
-async def _asked(probe: _Probe, paused: frozenset[str]) -> Fit | Finding:
+async def _run_probe(probe: _Probe, paused: frozenset[str]) -> Fit | Finding:
     if paused & {"", probe.service}:
         cure = "`docpipe resume --unpause` ends the pause"
         return Finding(probe.check, probe.where, f"{_NOT_ASKED}: it is paused", cure, wrong=False)

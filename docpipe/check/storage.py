@@ -8,11 +8,11 @@ from typing import Any, Final
 from urllib.parse import unquote
 
 from docpipe.check.finding import (
-    ConvertAgain,
     Document,
     Finding,
     GiveUp,
     Permit,
+    Reconversion,
     RemoveStored,
     Scene,
     text,
@@ -219,7 +219,7 @@ def _document(home: _Home, document_id: str, wanted: dict[str, Document]) -> Ite
     problem = why if metadata is None else _outputs(home, document_id, metadata)
     if problem is not None:
         cure = "docpipe check --repair converts its original, which is right, again"
-        yield Finding("storage", _named(home, document), problem, cure, remedy=ConvertAgain(document))
+        yield Finding("storage", _named(home, document), problem, cure, remedy=Reconversion(document))
 
 
 def _named(home: _Home, document: Document) -> str:
@@ -283,7 +283,7 @@ def _lost(home: _Home, document: Document, problem: str, wanted: dict[str, Docum
     parent = wanted.get(document.derived_from or "")
     if parent is not None and _spoiled(home, parent) is None:
         cure = f"docpipe check --repair extracts it from {text(parent.path)} again"
-        return Finding("storage", where, problem, cure, remedy=ConvertAgain(parent, metadata))
+        return Finding("storage", where, problem, cure, remedy=Reconversion(parent, metadata))
     again = f"docpipe retry {document.run_id} {_FETCH}" if document.run_id else "a new run"
     cure = f"it is lost here: docpipe check --repair, then {again} to fetch it if the exchange still has it"
     return Finding("storage", where, problem, cure, remedy=GiveUp(metadata))

@@ -10,7 +10,7 @@ from docpipe.checkpoints.inspect import (
     outdated,
     unfinished_runs,
 )
-from docpipe.checkpoints.kept import KeptSteps, Results
+from docpipe.checkpoints.kept import PackedSteps, Results
 from docpipe.checkpoints.outbox import RunEnd, waiting_notifications
 from docpipe.checkpoints.position import Position, Span
 from docpipe.checkpoints.pruning import believed, prune
@@ -23,7 +23,7 @@ from docpipe.checkpoints.writer import Statement
 __all__ = [
     "Checkpoints",
     "Grant",
-    "KeptSteps",
+    "PackedSteps",
     "Position",
     "Results",
     "RunEnd",

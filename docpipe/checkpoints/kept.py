@@ -23,7 +23,7 @@ class _Kept(NamedTuple):
     result: bytes | None
 
 
-class KeptSteps(Mapping[Key, StoredStep]):
+class PackedSteps(Mapping[Key, StoredStep]):
     """Steps by activity and item; each is made of its JSON when it is asked for."""
 
     def __init__(self, steps: Iterable[StoredStep] = ()) -> None:

@@ -18,7 +18,7 @@ import structlog
 from docpipe.checkpoints.agenda import Agenda
 from docpipe.checkpoints.answers import Answers
 from docpipe.checkpoints.boottime import grant_clock
-from docpipe.checkpoints.kept import KeptSteps
+from docpipe.checkpoints.kept import PackedSteps
 from docpipe.checkpoints.ledger import GrantLedger
 from docpipe.checkpoints.listing import Listing
 from docpipe.checkpoints.outbox import Outbox
@@ -245,9 +245,9 @@ class Checkpoints:
         """Return every activity of the run that was started, in the order of their start."""
         return [step_of(row) for row in await self.read(STEPS, run_id)]
 
-    async def kept_steps(self, run_id: str) -> KeptSteps:
+    async def packed_steps(self, run_id: str) -> PackedSteps:
         """The same for a process that resumes the run."""
-        return KeptSteps.of_rows(await self.read(STEPS, run_id))
+        return PackedSteps.of_rows(await self.read(STEPS, run_id))
 
     async def run_and_steps(self, run_id: str) -> tuple[StoredRun, list[StoredStep]] | None:
         """Return a run and its activities in one trip to the reader's thread, None if there is none."""

@@ -103,19 +103,19 @@ def run(args: argparse.Namespace, config: Config) -> int:
 
 async def _run(args: argparse.Namespace, fleet: _Open) -> int:
     patients = await selected_patients(args, fleet.config)
-    return await _seen_to_the_end(args, fleet, await fleet.runs.submit(patients, args.priority))
+    return await _watch_to_the_end(args, fleet, await fleet.runs.submit(patients, args.priority))
 
 
 async def _resume(args: argparse.Namespace, fleet: _Open) -> int:
     """Workers continue by themselves: it is enough to wait."""
     wanted = set(await selected_patients(args, fleet.config))
     runs = [run for run in await fleet.runs.runs() if not run.stored.state.finished]
-    return await _seen_to_the_end(
+    return await _watch_to_the_end(
         args, fleet, [run for run in runs if not wanted or run.stored.patient_id in wanted]
     )
 
 
-async def _seen_to_the_end(
+async def _watch_to_the_end(
     args: argparse.Namespace, fleet: _Open, runs: Sequence[FleetRun], *, summary: bool = True
 ) -> int:
     """Wait until runs have ended, and print what became of them; returns the exit status."""
@@ -193,7 +193,7 @@ async def _watched(args: argparse.Namespace, fleet: _Open, runs: Sequence[FleetR
 
     following = asyncio.create_task(follow(), name="follow")
     try:
-        status = await _seen_to_the_end(args, fleet, runs, summary=False)
+        status = await _watch_to_the_end(args, fleet, runs, summary=False)
     finally:
         following.cancel()
         with contextlib.suppress(asyncio.CancelledError):
@@ -263,7 +263,7 @@ def retry(args: argparse.Namespace, config: Config) -> int:
 
 async def _retry(args: argparse.Namespace, fleet: _Open) -> int:
     latest = (await fleet.of(args.which))[-1]
-    return await _seen_to_the_end(args, fleet, [await fleet.runs.retry(latest, args.first)])
+    return await _watch_to_the_end(args, fleet, [await fleet.runs.retry(latest, args.first)])
 
 
 def logs(args: argparse.Namespace, config: Config) -> int:

@@ -90,7 +90,7 @@ class View:
         if visible:  # each keeps its place among the others: lines that jump cannot be read
             kept = {id(row) for row in visible}
             head.append(self._patients([row for row in rows if id(row) in kept], width, now))
-        if more := _others([row for row in rows if row not in visible], self._docpipe.engine.waiting):
+        if more := _rest([row for row in rows if row not in visible], self._docpipe.engine.waiting):
             head.append(Text(more, style="dim", no_wrap=True, overflow="ellipsis"))
         return Group(*head, *(part for part, _ in foot))
 
@@ -202,10 +202,10 @@ def _files(run: ActiveRun) -> tuple[int, int] | None:
     members = next((done["members"] for done in archives if done["state"] == "ready"), None)
     if members is None:
         return None
-    return len(run.results(Activity.STORE)), sum(map(_is_kept, members))
+    return len(run.results(Activity.STORE)), sum(map(_is_stored, members))
 
 
-def _is_kept(member: Json) -> bool:
+def _is_stored(member: Json) -> bool:
     """Whether a file is to be stored, and not just accounted for."""
     return member["outcome"] is None or bool(member["file"] and member["outcome"] not in _NOT_KEPT)
 
@@ -214,7 +214,7 @@ def _until_words(seconds: float) -> str:
     return span_words(seconds) if seconds >= 1 else "now"
 
 
-def _others(rows: Sequence[_Row], queued: int) -> str:
+def _rest(rows: Sequence[_Row], queued: int) -> str:
     """Patients that have no line of their own, by what they wait for."""
     waits = Counter(f"waiting for {row.waits_for}" if row.waits_for else "at work" for row in rows)
     if queued:

@@ -40,7 +40,7 @@ def plan(args: argparse.Namespace) -> int:
     config = load(args.config, services=False)
     if args.svg is not None:
         _can_be_written(args.svg)  # sooner than after minutes
-    inputs = inputs_of(config, _given(args), time.time)
+    inputs = inputs_of(config, _overrides(args), time.time)
     with _progress() as show:
         forecast_ = forecast(inputs.setup, show)
     if args.svg is not None:
@@ -55,7 +55,7 @@ def plan(args: argparse.Namespace) -> int:
     return 0
 
 
-def _given(args: argparse.Namespace) -> Given:
+def _overrides(args: argparse.Namespace) -> Given:
     names = {"docex.search": "search_rate", "docex.status": "status_rate", "tasktracker": "tracker_rate"}
     rates = {name: given[0] for name, key in names.items() if (given := getattr(args, key)) is not None}
     return Given(
@@ -111,10 +111,10 @@ def _lines(inputs: Inputs, forecast_: Forecast, config: Config) -> Iterator[str]
     ends = time_words(time.time() + course.done_s)
     span = span_words(course.done_s)
     take = "takes" if inputs.setup.patients == 1 else "take"
-    yield f"{_many(inputs.setup.patients, 'patient')} {take} {span}: begun now, all is done at {ends}."
+    yield f"{_counted(inputs.setup.patients, 'patient')} {take} {span}: begun now, all is done at {ends}."
     if unfinished := before.queued + len(before.searched):
         come, are = ("comes", "is") if unfinished == 1 else ("come", "are")
-        these = _many(unfinished, "unfinished run")
+        these = _counted(unfinished, "unfinished run")
         yield f"Before them {come} {these} of the state folder, which {are} counted in."
     if forecast_.undisturbed is not None:
         for outage in forecast_.setup.outages:
@@ -200,14 +200,14 @@ def _room(course: Course, config: Config) -> Iterator[str]:
 def _assumed(assumptions: tuple[Assumption, ...], runs: int, config: Config) -> Iterator[str]:
     where = "no finished runs to learn from"
     if runs:
-        where = f"{_many(runs, 'finished run')} in {config.state_dir}"
+        where = f"{_counted(runs, 'finished run')} in {config.state_dir}"
         where += ": so few make a rough forecast" if runs < _FEW else ""
     yield f"Taken for granted ({where}):"
     for item in assumptions:
         yield f"  {item.what:<28}{item.value}  ({item.source})"
 
 
-def _many(number: int, what: str) -> str:
+def _counted(number: int, what: str) -> str:
     return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 

@@ -9,7 +9,7 @@ from typing import Final, Self, TypeVar
 
 import structlog
 
-from docpipe.checkpoints import KeptSteps, Statement, StoredRun
+from docpipe.checkpoints import PackedSteps, Statement, StoredRun
 from docpipe.engine.admission import Admission, urgency
 from docpipe.engine.pipeline import Ending, conclude
 from docpipe.engine.ports import Activities, ActivityLog, Checkpoints
@@ -195,7 +195,7 @@ class Engine:
         run = await self._stored(run_id)
         if run.state.finished and (task := self._task_of(run_id)):  # it is still cleaning up
             await asyncio.wait([task])
-        steps = await self.checkpoints.kept_steps(run_id)
+        steps = await self.checkpoints.packed_steps(run_id)
         first = restart_point(run, steps.values(), wanted)
         await self.checkpoints.retry_run(run, first)
         again = await self._stored(run_id)
@@ -293,9 +293,9 @@ class Engine:
             self._idle.set()
 
     async def _run(self, stored: StoredRun) -> None:
-        run = ActiveRun(self, replace(stored, started_at=stored.started_at or self.clock()), KeptSteps())
+        run = ActiveRun(self, replace(stored, started_at=stored.started_at or self.clock()), PackedSteps())
         if not _is_unbegun(stored):
-            run.steps = await self.checkpoints.kept_steps(run.id)
+            run.steps = await self.checkpoints.packed_steps(run.id)
         if run.gives_up or run.results(Activity.SEARCH):
             self.release_admission(run.id)
         self.runs[run.id] = run

@@ -37,10 +37,10 @@ def parts(
 ) -> list[Member]:
     """The documents in a converted document, as members of their own."""
     inner = left.parts(item, member.path, done.embedded)
-    return [part if part.outcome else _unless_seen(part, first_paths) for part in inner]
+    return [part if part.outcome else _part_or_duplicate(part, first_paths) for part in inner]
 
 
-def _unless_seen(part: Member, first_paths: dict[str | None, str]) -> Member:
+def _part_or_duplicate(part: Member, first_paths: dict[str | None, str]) -> Member:
     """A document within a document; a duplicate where the same bytes are there already."""
     first = first_paths.setdefault(part.id, part.path)
     if first == part.path:

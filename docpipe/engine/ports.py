@@ -5,7 +5,7 @@ that of `plan`.
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Protocol
 
-from docpipe.checkpoints import KeptSteps, Statement, StoredRun
+from docpipe.checkpoints import PackedSteps, Statement, StoredRun
 from docpipe.gates import Ledger
 from docpipe.model import Activity, Patient, RunState, Step
 from docpipe.results.files import Appended, Archive, Converted, Digest, Member, Stored, Task, Updated
@@ -138,7 +138,7 @@ class Checkpoints(Protocol):
     async def pauses(self) -> dict[str, float]:
         """Return the paused services, with the time each pause started."""
 
-    async def kept_steps(self, run_id: str) -> KeptSteps:
+    async def packed_steps(self, run_id: str) -> PackedSteps:
         """Return every activity of the run that was started."""
 
     async def unfinished(self) -> list[StoredRun]:

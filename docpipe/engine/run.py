@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 import msgspec
 from msgspec import Struct
 
-from docpipe.checkpoints import KeptSteps, Position, Results, StoredRun, StoredStep, is_redacted
+from docpipe.checkpoints import PackedSteps, Position, Results, StoredRun, StoredStep, is_redacted
 from docpipe.engine.past import history_of
 from docpipe.engine.ports import ActivityLog, Checkpoints
 from docpipe.engine.restart import ERROR, comes_before, failed, failure, failure_in
@@ -119,7 +119,7 @@ class ActiveRun:
 
     engine: RunHost
     stored: StoredRun
-    steps: KeptSteps
+    steps: PackedSteps
     active: dict[tuple[str, str], ActiveStep] = field(default_factory=dict)
     last_noted: tuple[Any, ...] = ()
     """What `position` returned when the run was noted last."""

@@ -25,12 +25,12 @@ from temporalio.service import RPCError, RPCStatusCode
 from docpipe.checkpoints import StoredRun, StoredStep
 from docpipe.engine.restart import restart_point
 from docpipe.errors import UnreachableError, UsageError
-from docpipe.fleet.asking import PATIENCE_S, all_of, answered, moment_of, quoted
 from docpipe.fleet.flow import CARD, NAME
 from docpipe.fleet.keys import Keyring
 from docpipe.fleet.messages import Card, Doing, Ended, Standing, Start
 from docpipe.fleet.queues import PIPELINE, priority_key, run_queue
-from docpipe.fleet.views import FleetRun, Stand, as_it_stands, kept_of, pending_of, run_of
+from docpipe.fleet.requests import PATIENCE_S, all_of, answered, moment_of, quoted
+from docpipe.fleet.views import FleetRun, Stand, as_it_stands, pending_of, run_of, steps_before
 from docpipe.model import Activity, Clock, RunIds, time_of
 
 log = structlog.get_logger(__name__)
@@ -264,10 +264,10 @@ class FleetRuns:
         """The same runs; unfinished ones with what they are at, and their task and documents so far."""
         unfinished = [run for run in runs if not run.stored.state.finished]
         asks = 0 < len(unfinished) <= _SOME and bool(await self.workers())
-        now = {run.run_id: run for run, _, _ in await self.as_they_stand(unfinished, asks=asks)}
+        now = {run.run_id: run for run, _, _ in await self.statuses_of(unfinished, asks=asks)}
         return [now.get(run.stored.run_id, run.stored) for run in runs]
 
-    async def as_they_stand(self, runs: Sequence[FleetRun], *, asks: bool) -> list[Stand]:
+    async def statuses_of(self, runs: Sequence[FleetRun], *, asks: bool) -> list[Stand]:
         """How unfinished runs stand, with what their workflows answered.
 
         Args:
@@ -310,13 +310,13 @@ class FleetRuns:
 
     async def doing(self, run: FleetRun) -> Doing | None:
         """What the workflow says of itself; None where no worker answers in time."""
-        return await self._asked(run, "doing", Doing)
+        return await self._query_run(run, "doing", Doing)
 
     async def _standing(self, run: FleetRun) -> Standing | None:
         """The same in brief."""
-        return await self._asked(run, "standing", Standing)
+        return await self._query_run(run, "standing", Standing)
 
-    async def _asked(self, run: FleetRun, query: str, kind: type[_T]) -> _T | None:
+    async def _query_run(self, run: FleetRun, query: str, kind: type[_T]) -> _T | None:
         handle = self.client.get_workflow_handle(run.workflow, run_id=run.execution)
         try:
             timeout = timedelta(seconds=_QUERY_S)
@@ -378,7 +378,7 @@ class FleetRuns:
             started_at=stored.started_at or 0.0,
             retries=stored.retries + 1,
             retried_from=first,
-            steps=kept_of(steps, first),
+            steps=steps_before(steps, first),
             begun=ended.begun if ended else [Activity.CREATE_TASK],
             longest=self.longest,
             notify=self.notify,

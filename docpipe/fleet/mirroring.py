@@ -15,8 +15,8 @@ from temporalio.service import RPCError
 
 from docpipe.checkpoints.mirror import Mirror
 from docpipe.errors import ConfigError, UnreachableError
-from docpipe.fleet.asking import moment_of
 from docpipe.fleet.client import FleetRuns
+from docpipe.fleet.requests import moment_of
 from docpipe.fleet.views import FleetRun, run_of
 
 log = structlog.get_logger(__name__)
@@ -34,7 +34,7 @@ _BATCH: Final = 500
 
 
 @dataclass(frozen=True, slots=True)
-class _Known:
+class _Mirrored:
     run: FleetRun
     began: float
     """The execution; by Temporal's clock."""
@@ -54,7 +54,7 @@ class Mirroring:
         self.listeners: list[Callable[[Iterable[str]], None]] = []
         """Called with the ids of runs that are new or have ended."""
         self._runs = runs
-        self._known: dict[str, _Known] = {}
+        self._known: dict[str, _Mirrored] = {}
         self._seen: dict[str, WorkflowExecutionStatus | None] = {}
         """Executions that are known, with their status then: the others are decrypted."""
         self._began = self._ended = 0.0
@@ -125,7 +125,7 @@ class Mirroring:
     async def _learn_all(self, executions: list[WorkflowExecution]) -> None:
         known = []
         for execution in executions:
-            known.append(_Known(await run_of(execution), execution.start_time.timestamp()))
+            known.append(_Mirrored(await run_of(execution), execution.start_time.timestamp()))
             self._seen[execution.run_id] = execution.status
         await self._take(known)
 
@@ -135,12 +135,12 @@ class Mirroring:
         for run in runs:
             before = self._known.get(run.stored.run_id)
             same = before is not None and before.run.execution == run.execution
-            known.append(_Known(run, before.began if before is not None and same else self._began))
+            known.append(_Mirrored(run, before.began if before is not None and same else self._began))
         await self._take(known)
 
-    async def _take(self, several: Iterable[_Known]) -> None:
+    async def _take(self, several: Iterable[_Mirrored]) -> None:
         async with self._lock:
-            fresh: dict[str, _Known] = {}
+            fresh: dict[str, _Mirrored] = {}
             for one in several:
                 stored = one.run.stored
                 before = fresh.get(stored.run_id) or self._known.get(stored.run_id)
@@ -172,10 +172,10 @@ class Mirroring:
                 await self.learn([run])
 
 
-def _is_newer(one: _Known, before: _Known) -> bool:
+def _is_newer(one: _Mirrored, before: _Mirrored) -> bool:
     """Whether a run is as it was later: after a retry, in a later history, or at its end."""
 
-    def at(known: _Known) -> tuple[int, float, bool]:
+    def at(known: _Mirrored) -> tuple[int, float, bool]:
         return known.run.stored.retries, known.began, known.run.stored.state.finished
 
     return at(one) > at(before)

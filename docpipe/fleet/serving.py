@@ -25,7 +25,7 @@ from docpipe.fleet.notices import NOTIFY
 from docpipe.fleet.opening import Fleet, open_fleet
 from docpipe.fleet.queues import run_queue
 from docpipe.fleet.replies import Replies
-from docpipe.fleet.standings import Standings
+from docpipe.fleet.standings import RunSummaries
 from docpipe.fleet.views import FleetRun
 from docpipe.model import Activity, Clock
 from docpipe.patients import PatientDatabase
@@ -62,7 +62,7 @@ class FleetServing:
     clock: Clock
     runs: FleetRuns
     mirror: Mirroring
-    standings: Standings
+    standings: RunSummaries
     replies: Replies
     board: Board
     pollers: dict[str, float] = field(default_factory=dict)
@@ -219,7 +219,7 @@ async def open_serving(config: Config, *, clock: Clock = time.time) -> AsyncIter
             clock=clock,
             runs=runs,
             mirror=mirror,
-            standings=Standings(runs, mirror),
+            standings=RunSummaries(runs, mirror),
             replies=Replies(fleet.blobs, fleet.keys, config.fleet.prefix, clock),
             board=Board(store, gates, state.path),
         )

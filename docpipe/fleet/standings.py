@@ -39,7 +39,7 @@ class Now:
     """When, by the loop's clock."""
 
 
-class Standings:
+class RunSummaries:
     """What is known of unfinished runs.
 
     Args:
@@ -111,16 +111,16 @@ class Standings:
                 return
             try:
                 async with asyncio.timeout(_WITHIN_S):
-                    await self._ask(stale)
+                    await self._query(stale)
             except TimeoutError:
                 log.info("runs_not_asked", runs=len(stale))
             except (DocpipeError, RPCError) as error:
                 log.info("runs_not_asked", runs=len(stale), reason=str(error))
 
-    async def _ask(self, runs: list[FleetRun]) -> None:
+    async def _query(self, runs: list[FleetRun]) -> None:
         loop = asyncio.get_running_loop()
         ended = []
-        for stand in await self._runs.as_they_stand(runs, asks=bool(await self._runs.workers())):
+        for stand in await self._runs.statuses_of(runs, asks=bool(await self._runs.workers())):
             run_id, before, standing = stand.now.run_id, self._known.get(stand.now.run_id), stand.standing
             if stand.now.state.finished:
                 ended.append(stand.run)

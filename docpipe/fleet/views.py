@@ -148,7 +148,7 @@ def log_lines(run: StoredRun, steps: Iterable[StoredStep]) -> list[dict[str, str
     return [line for _, line in sorted(lines, key=lambda one: one[0])]
 
 
-def kept_of(steps: Iterable[StoredStep], first: Activity) -> list[StoredStep]:
+def steps_before(steps: Iterable[StoredStep], first: Activity) -> list[StoredStep]:
     """What a retry from an activity on does not repeat.
 
     Files are no longer in the spool, so that a retry which needs them downloads them again, by a fresh link.

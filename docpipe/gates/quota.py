@@ -102,9 +102,9 @@ class Quota:
     async def enter(self, place: Place) -> Place:
         """Wait until the place is granted and, where it has to be, written down."""
         while True:
-            place.grant = self._at_once()
+            place.grant = self._immediate_grant()
             if place.grant is None:  # in this coroutine: of two, each waiter would hold both
-                before, turn = place.ticket.wait, self._stand(place)
+                before, turn = place.ticket.wait, self._join_line(place)
                 try:
                     while place.grant is None:
                         if turn in self._demoted:  # whose turn may be cancelled by `barrier_changed`
@@ -116,7 +116,7 @@ class Quota:
                         else:
                             place.grant = turn.result()
                 except asyncio.CancelledError:
-                    self._left(turn)
+                    self._leave(turn)
                     raise
                 finally:
                     del self._standing[place]
@@ -138,7 +138,7 @@ class Quota:
             place.over = False
         return in_time
 
-    def _at_once(self) -> Grant | None:
+    def _immediate_grant(self) -> Grant | None:
         """A grant where no caller has to wait for one."""
         if self.rate is not None or self._line.head() is not None:
             return None
@@ -148,7 +148,7 @@ class Quota:
             self.barrier.admitted()
         return grant
 
-    def _stand(self, place: Place) -> asyncio.Future[Grant]:
+    def _join_line(self, place: Place) -> asyncio.Future[Grant]:
         """Join the line; returns the caller's turn."""
         place.waiting_since = self._clock()
         self._standing[place] = None
@@ -163,7 +163,7 @@ class Quota:
         self._start()
         return turn
 
-    def _left(self, turn: asyncio.Future[Grant]) -> None:
+    def _leave(self, turn: asyncio.Future[Grant]) -> None:
         self._demoted.pop(turn, None)
         if turn.done() and not turn.cancelled():  # granted before the cancellation arrived
             self._release(turn.result())

@@ -90,10 +90,10 @@ class Http:
 
     async def __aenter__(self) -> Self:
         # Gates bound concurrency; a limit of the pool would add a line that no status displays.
-        self._session = self._made(aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEPALIVE_S))
+        self._session = self._make_session(aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEPALIVE_S))
         return self
 
-    def _made(self, connector: aiohttp.BaseConnector) -> aiohttp.ClientSession:
+    def _make_session(self, connector: aiohttp.BaseConnector) -> aiohttp.ClientSession:
         return aiohttp.ClientSession(
             connector=connector,
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S),
@@ -115,7 +115,7 @@ class Http:
         """The session for origins that only an exchange names; it shares no connections."""
         if reach not in self._foreign:
             resolver = GuardedResolver(reach)
-            self._foreign[reach] = self._made(
+            self._foreign[reach] = self._make_session(
                 aiohttp.TCPConnector(
                     limit=0, keepalive_timeout=KEEPALIVE_S, resolver=resolver, use_dns_cache=False
                 )

@@ -115,7 +115,7 @@ class OAuth2:
             token = self._token
             if token is None or _now() >= token.renew:  # else a caller before this one has got it
                 self._raise_refusal()
-                token = self._token = await self._ask(ticket)
+                token = self._token = await self._request_token(ticket)
                 log.info("token_renewed", service=service.name, good_s=round(token.until - token.got, 1))
             return token
 
@@ -156,7 +156,7 @@ class OAuth2:
                 raise UnfitError(f"no token can be had there: {answer.reason}", cure)
         self._token = self._token_of(answer)
 
-    async def _ask(self, ticket: Ticket) -> _Token:
+    async def _request_token(self, ticket: Ticket) -> _Token:
         if not self._endpoint:
             document = await self._http.call(
                 "GET", self._grant.token_url, gate=self._gate, ticket=ticket, check=_names_endpoint

@@ -50,7 +50,7 @@ class SqlDatabase:
         if impossible(patient_id):
             raise nobody(patient_id)
         return one(
-            patient_id, await self._ask(lambda connection: self._question.find(connection, patient_id))
+            patient_id, await self._query(lambda connection: self._question.find(connection, patient_id))
         )
 
     async def each(self, work: Callable[[dict[str, str]], None], filters: Sequence[Filter] = ()) -> None:
@@ -65,13 +65,13 @@ class SqlDatabase:
                     failed.append(error)
                     return
 
-        await self._ask(hand_over, unhurried=True)
+        await self._query(hand_over, unhurried=True)
         if failed:
             raise failed[0]
 
     async def named(self, words: Sequence[str], most: int) -> list[dict[str, str]]:
         """As of PatientDatabase."""
-        rows = await self._ask(lambda connection: self._question.named(connection, words, most))
+        rows = await self._query(lambda connection: self._question.named(connection, words, most))
         return [_texts(row) for row in rows]
 
     async def check(self) -> int | None:
@@ -81,9 +81,9 @@ class SqlDatabase:
             self._question.find(connection, "0")
             return self._question.number(connection)
 
-        return await self._ask(look)
+        return await self._query(look)
 
-    async def _ask(self, work: Work[_T], *, unhurried: bool = False) -> _T:
+    async def _query(self, work: Work[_T], *, unhurried: bool = False) -> _T:
         try:
             try:
                 return await self._link.do(work, unhurried=unhurried)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from docpipe.checkpoints import Grant, KeptSteps, Statement, StoredRun, StoredStep
+from docpipe.checkpoints import Grant, PackedSteps, Statement, StoredRun, StoredStep
 from docpipe.model import Activity, Clock, RunState
 from docpipe.plan.setup import Before
 from docpipe.runtime.activity_log import Entry
@@ -78,9 +78,9 @@ class PlannedCheckpoints:
         """The runs that were there before."""
         return [self._queued(run_id, run_id) for run_id in self._runs]
 
-    async def kept_steps(self, run_id: str) -> KeptSteps:
+    async def packed_steps(self, run_id: str) -> PackedSteps:
         """What such a run has done."""
-        return KeptSteps(self._runs.get(run_id, ()))
+        return PackedSteps(self._runs.get(run_id, ()))
 
     async def pauses(self) -> dict[str, float]:
         """Nothing is paused in a plan."""

@@ -88,7 +88,7 @@ async def _activities(
     http = PlannedHttp(world)
     return PlannedActivities(
         world,
-        DocumentExchange(http, docex, gates.searching, gates.asking, clock, NONE, Owners(clock)),
+        DocumentExchange(http, docex, gates.searching, gates.polling, clock, NONE, Owners(clock)),
         TaskTracker(http, tracker, gates.tracker, clock, NONE),
         gates.archives(ARCHIVES),
         downloads=Slots(docex.max_downloads, clock),

@@ -73,7 +73,7 @@ class Attempts:
             PoisonedError: if this request alone keeps failing while others succeed.
         """
         if self.gate is None:
-            return await self._once(request)
+            return await self._make_once(request)
         if ticket is None:
             return await self._directly(self.gate, method, request)
         call = self.gate.call(ticket)
@@ -104,7 +104,7 @@ class Attempts:
         except _ANSWERS as error:
             raise final_of(error) from error
 
-    async def _once(self, request: Callable[[], Awaitable[_T]]) -> _T:
+    async def _make_once(self, request: Callable[[], Awaitable[_T]]) -> _T:
         try:
             return await request()
         except _ANSWERS as error:

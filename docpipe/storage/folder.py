@@ -19,7 +19,7 @@ from typing import Any, Final, TypeVar
 
 from docpipe.errors import StateError
 from docpipe.model import Ticket
-from docpipe.storage.folderfiles import FolderFiles, read_if_there, size_of, stored_metadata
+from docpipe.storage.folderfiles import FolderFiles, read_if_exists, size_of, stored_metadata
 from docpipe.storage.lookups import Lookups
 from docpipe.storage.marker import MARKER, Marker
 from docpipe.storage.names import CHUNK, TEMPORARY, Content, folder_name, inner_path, plain
@@ -97,7 +97,7 @@ class FolderStorage:
         try:
             make_folder(folder)
             self._files.write(folder, {_PROBE: b"docpipe"})
-            if read_if_there(folder / _PROBE) != b"docpipe":
+            if read_if_exists(folder / _PROBE) != b"docpipe":
                 raise OSError(errno.EIO, "it does not give back what was written")
         finally:
             shutil.rmtree(folder, ignore_errors=True)
@@ -152,7 +152,7 @@ class FolderStorage:
     ) -> bytes | None:
         """See Storage."""
         path = self._folder(patient_id, document_id=document_id) / plain(name)
-        return await self._read(lambda: read_if_there(path))
+        return await self._read(lambda: read_if_exists(path))
 
     async def put_run_files(
         self,
@@ -180,7 +180,7 @@ class FolderStorage:
     ) -> bytes | None:
         """See Storage."""
         path = self._folder(patient_id, run_id=run_id) / plain(name)
-        return await self._read(lambda: read_if_there(path))
+        return await self._read(lambda: read_if_exists(path))
 
     async def size(
         self, patient_id: str, name: str, *, document_id: str | None = None, run_id: str | None = None

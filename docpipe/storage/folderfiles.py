@@ -61,7 +61,7 @@ class FolderFiles:
             sizes = {name: status.st_size for name, status in statuses.items()}
             data = to_json({**metadata, "files": sizes})
             self.write(folder, {METADATA: data})
-            if not self._shared or _are_ours(folder, statuses, data):
+            if not self._shared or _are_as_written(folder, statuses, data):
                 return sizes
         raise OSError(errno.EBUSY, "another docpipe keeps writing the same document: end one of them")
 
@@ -84,7 +84,7 @@ class FolderFiles:
         if not empty:
             # Of an earlier conversion; and a link is not renamed to another one of the same file.
             own = set(parts.values())
-            _remove(e for e in _others(folder, files) if not e.name.startswith(TEMPORARY) or e.name in own)
+            _remove(e for e in _rest(folder, files) if not e.name.startswith(TEMPORARY) or e.name in own)
         sync_folder(folder)
         return statuses
 
@@ -115,9 +115,9 @@ class FolderFiles:
         _remove(entry for entry in left if not self._shared or _is_older(entry, before))
 
 
-def _are_ours(folder: Path, statuses: Mapping[str, os.stat_result], metadata: bytes) -> bool:
+def _are_as_written(folder: Path, statuses: Mapping[str, os.stat_result], metadata: bytes) -> bool:
     """Whether the files and the metadata there are those just written, and not another process's."""
-    if read_if_there(folder / METADATA) != metadata:
+    if read_if_exists(folder / METADATA) != metadata:
         return False
     for name, status in statuses.items():
         try:
@@ -135,7 +135,7 @@ def _identity(status: os.stat_result) -> tuple[int, int, int]:
 
 def stored_metadata(folder: Path) -> dict[str, Any] | None:
     """The metadata of a document whose files are all there, with their sizes."""
-    data = read_if_there(folder / METADATA)
+    data = read_if_exists(folder / METADATA)
     if data is None or (parsed := sizes_of(data)) is None:
         return None
     metadata, sizes = parsed
@@ -151,7 +151,7 @@ def size_of(path: Path) -> int | None:
     return status.st_size if stat.S_ISREG(status.st_mode) else None
 
 
-def read_if_there(path: Path) -> bytes | None:
+def read_if_exists(path: Path) -> bytes | None:
     """The bytes of a file, None where there is none."""
     try:
         return path.read_bytes()
@@ -210,7 +210,7 @@ def _private(path: str, flags: int) -> int:
     return os.open(path, flags, _PRIVATE)
 
 
-def _others(folder: Path, files: Mapping[str, Path]) -> "Iterator[os.DirEntry[str]]":
+def _rest(folder: Path, files: Mapping[str, Path]) -> "Iterator[os.DirEntry[str]]":
     """What is there beside these files and their metadata."""
     return (entry for entry in list(os.scandir(folder)) if entry.name not in {*files, METADATA})
 

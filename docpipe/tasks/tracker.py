@@ -134,7 +134,7 @@ class TaskTracker:
             ServiceError: if the tracker refuses it.
         """
         for _ in range(_STALE):
-            answer = await self._ask(step, task_id)
+            answer = await self._get_task(step, task_id)
             if answer.status in _GONE or _done(answer, step.saved(StatusIntent), status):
                 break
             before = StatusIntent(etag=_etag(answer), status=_task(answer).status)
@@ -144,7 +144,7 @@ class TaskTracker:
             if answer.status not in (HTTPStatus.PRECONDITION_FAILED, *_GONE):
                 break
         if answer.status in (HTTPStatus.CONFLICT, HTTPStatus.PRECONDITION_FAILED):
-            stays = await self._ask(step, task_id)
+            stays = await self._get_task(step, task_id)
             if stays.ok and (actual := _task(stays).status) != status:
                 problem = f"The tracker did not let the task go from {actual[:40]} to {status}."
                 return Updated(actual, problem)
@@ -164,7 +164,7 @@ class TaskTracker:
         before = step.saved(StatusIntent)
 
         async def recover() -> Answer | None:
-            current = await self._ask(step, task_id)
+            current = await self._get_task(step, task_id)
             return current if _done(current, before, change["status"]) else None
 
         return await self.http.call(
@@ -263,10 +263,10 @@ class TaskTracker:
 
     async def _get(self, step: Step, task_id: str) -> TaskBody | None:
         """The task, None where it was deleted."""
-        answer = await self._ask(step, task_id)
+        answer = await self._get_task(step, task_id)
         return None if answer.status in _GONE else _task(answer)
 
-    async def _ask(self, step: Step, task_id: str) -> Answer:
+    async def _get_task(self, step: Step, task_id: str) -> Answer:
         """Get the task; it counts as deleted after two such answers, some seconds apart."""
         for pause in (AGAIN_S, None):
             answer = await self.http.call(

@@ -75,11 +75,11 @@ class Exports:
         """
         async with self.charts.taken():
             with from_storage():
-                file = await self._made(contents)
+                file = await self._make(contents)
             with file:
                 yield file, await asyncio.to_thread(file.seek, 0, 2)
 
-    async def _made(self, contents: Contents) -> BinaryIO:
+    async def _make(self, contents: Contents) -> BinaryIO:
         """The file, which has no name any more."""
         spool = self._source.state.spool
         async with self._making:

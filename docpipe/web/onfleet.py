@@ -120,7 +120,7 @@ class OnFleet:
 
     async def runs(self, run_ids: Sequence[str]) -> list[StoredRun]:
         """See Source. The caller is a reader of events, or of one run."""
-        return await self._looked_at(await _asked(self._serving.stored(run_ids)))
+        return await self._looked_at(await _answer_of(self._serving.stored(run_ids)))
 
     async def of_patient(self, patient_id: str) -> list[StoredRun]:
         """See Source."""
@@ -142,7 +142,7 @@ class OnFleet:
 
     async def steps(self, run_id: str) -> list[StoredStep]:
         """See Source."""
-        return await _asked(self._serving.steps(run_id))
+        return await _answer_of(self._serving.steps(run_id))
 
     def waited(self, run: StoredRun) -> Sequence[Span]:
         """See Source."""
@@ -173,20 +173,20 @@ class OnFleet:
 
     async def accept(self, patient_ids: Sequence[str], priority: int) -> list[tuple[StoredRun, bool]]:
         """See Source."""
-        return await _asked(self._serving.accept(patient_ids, priority))
+        return await _answer_of(self._serving.accept(patient_ids, priority))
 
     async def cancel(self, run_id: str) -> StoredRun:
         """See Source."""
-        return await _asked(self._serving.cancel(run_id))
+        return await _answer_of(self._serving.cancel(run_id))
 
     async def retry(self, run_id: str, first: Activity | None) -> StoredRun:
         """See Source."""
-        return await _asked(self._serving.retry(run_id, first))
+        return await _answer_of(self._serving.retry(run_id, first))
 
     async def forget(self, patient_id: str) -> Kept:
         """See Source."""
         serving = self._serving
-        histories = await _asked(remove_histories(serving.config, patient_id))
+        histories = await _answer_of(remove_histories(serving.config, patient_id))
         runs = [run.run_id for run in await self._mirror.rows.listing.of_patient(patient_id)]
         parts = AtWork(
             config=serving.config,
@@ -204,11 +204,11 @@ class OnFleet:
 
     async def pause(self, name: str | None) -> None:
         """See Source."""
-        await _asked(self._figures.pause(name))
+        await _answer_of(self._figures.pause(name))
 
     async def unpause(self, name: str | None) -> None:
         """See Source."""
-        await _asked(self._figures.unpause(name))
+        await _answer_of(self._figures.unpause(name))
 
     # How all stands
 
@@ -267,14 +267,14 @@ class OnFleet:
         configured = bool(self.config.notify.url)
         waiting = delivered = 0
         if configured:
-            waiting = await _asked(self._serving.count_notices("Running"))
-            delivered = await _asked(self._serving.count_notices("Completed"))
+            waiting = await _answer_of(self._serving.count_notices("Running"))
+            delivered = await _answer_of(self._serving.count_notices("Completed"))
         return Notifications(
             configured=configured, waiting=waiting, delivered=delivered, last_at=None, stopped=False
         )
 
 
-async def _asked(answer: Awaitable[_T]) -> _T:
+async def _answer_of(answer: Awaitable[_T]) -> _T:
     """What a fleet answers; raises Problem 503 where Temporal, Redis or the storage does not."""
     try:
         return await answer

@@ -107,13 +107,13 @@ def past_wait(span: Span | ReportedWait) -> PastWait:
         activity=span.activity,
         kind=span.kind,
         what=span.what,
-        since=_when(span.since),
-        until=None if span.until is None else _when(span.until),
+        since=_moment_of(span.since),
+        until=None if span.until is None else _moment_of(span.until),
         noun=WAITS[WaitKind(span.kind)].noun if span.kind in list(WaitKind) else span.kind,
     )
 
 
-def _when(time: float | str) -> datetime:
+def _moment_of(time: float | str) -> datetime:
     return datetime.fromisoformat(time) if isinstance(time, str) else moment(time)
 
 

@@ -133,9 +133,11 @@ def _exchange(config: Config, http: Http, gates: Gates, credentials: Credentials
         from docpipe.sources.fhir.exchange import FhirExchange  # noqa: PLC0415
         from docpipe.sources.fhir.wire import Wire  # noqa: PLC0415
 
-        wire = Wire(http, docex, gates.searching, gates.asking, gates.archives, credentials)
+        wire = Wire(http, docex, gates.searching, gates.polling, gates.archives, credentials)
         return FhirExchange(wire, here.spool, clock, here.unpacker)
-    exchange = DocumentExchange(http, docex, gates.searching, gates.asking, clock, credentials, Owners(clock))
+    exchange = DocumentExchange(
+        http, docex, gates.searching, gates.polling, clock, credentials, Owners(clock)
+    )
     return ArchiveExchange(exchange, _downloader(config, gates, exchange), here.unpacker, Limits(), clock)
 
 

@@ -34,7 +34,7 @@ class Gates:
     """The gates of both services, the patients database, an object store, and each origin of archives."""
 
     searching: Gate
-    asking: Gate
+    polling: Gate
     tracker: Gate
     patients: Gate
     storage: Gate | None
@@ -127,7 +127,7 @@ async def open_gates(
 
     return Gates(
         searching=gate(services["docex"], quotas["docex.search"], docex.timeout),
-        asking=gate(services["docex"], quotas["docex.status"], docex.timeout),
+        polling=gate(services["docex"], quotas["docex.status"], docex.timeout),
         tracker=gate(services["tasktracker"], quotas["tasktracker"], tracker.timeout),
         patients=_unlimited(services["patients"], clock, observers),
         storage=_unlimited(add("storage"), clock, observers) if storage else None,

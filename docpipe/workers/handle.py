@@ -85,7 +85,7 @@ class Worker:
         self.run_id = ""
         """The run whose documents it has seen; it gets no other's."""
 
-    async def ask(self, job: bytes) -> Reply | None:
+    async def execute(self, job: bytes) -> Reply | None:
         """Send a framed job; None without a valid answer: the worker is dead, or answers invalid frames."""
         loop = asyncio.get_running_loop()
         self.jobs += 1

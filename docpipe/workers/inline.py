@@ -48,9 +48,9 @@ class InlineWorkers:
 
     async def run(self, job: Json, ticket: Ticket) -> Json:
         """As of `Workers`."""
-        return (await self.ask(job, ticket)).value
+        return (await self.execute(job, ticket)).value
 
-    async def ask(self, job: Json, ticket: Ticket) -> Answer:
+    async def execute(self, job: Json, ticket: Ticket) -> Answer:
         """As of `Workers`; what it took of memory is not known.
 
         Raises:

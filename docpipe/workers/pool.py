@@ -152,9 +152,9 @@ class Workers:
 
     async def run(self, job: Json, ticket: Ticket) -> Json:
         """What the target returned for a job. Raises as `ask`."""
-        return (await self.ask(job, ticket)).value
+        return (await self.execute(job, ticket)).value
 
-    async def ask(self, job: Json, ticket: Ticket) -> Answer:
+    async def execute(self, job: Json, ticket: Ticket) -> Answer:
         """Run one job in a worker, in turn. A caller that is cancelled has its worker killed.
 
         Returns:
@@ -213,7 +213,7 @@ class Workers:
         worker = await self._acquire(ticket.run_id, fresh=fresh)
         keep, moves = False, self._job_kind.has_files(job)
         try:
-            here = await self._moved(self._job_kind.put, worker.room, job) if moves else job
+            here = await self._in_thread(self._job_kind.put, worker.room, job) if moves else job
             with self._budget.spend(ticket.run_id):
                 # A document that a worker did not survive is read with one process at a time.
                 reply = await self._watch(worker, frame(here), lends=moves and not fresh)
@@ -223,7 +223,7 @@ class Workers:
                 returned = self._job_kind.answered(reply.value, worker.room, job)
                 if not returned.alive:
                     await worker.end()
-                value, keep = await self._moved(returned.take) if moves else returned.take()
+                value, keep = await self._in_thread(returned.take) if moves else returned.take()
             except MisfitError as error:
                 raise WorkerCrashedError(
                     f"{self._job_kind.words.worker} returned an invalid answer."
@@ -236,7 +236,7 @@ class Workers:
             else:
                 await self._end(worker)
 
-    async def _moved(self, work: Callable[..., _T], *args: Any) -> _T:
+    async def _in_thread(self, work: Callable[..., _T], *args: Any) -> _T:
         """What moves a job's files into a room or out of it, in a thread.
 
         Raises:
@@ -343,7 +343,7 @@ class Workers:
         """
         pid = worker.born.result()
         deadline = time.monotonic() + self._timeout
-        reply = asyncio.create_task(worker.ask(job))
+        reply = asyncio.create_task(worker.execute(job))
         try:
             with self._idle_places.loan() as loan:
                 while True:

@@ -75,11 +75,11 @@ class Room:
             OSError: a file is not there, or the disk is full.
         """
         self._out.mkdir(mode=0o700)
-        _bring(Path(job["path"]), self._in / _ORIGINAL)
+        _link_or_copy(Path(job["path"]), self._in / _ORIGINAL)
         here = {name: str(self._in / file) for name, file in (("path", _ORIGINAL), ("places", _PLACES))}
         here["folder"] = str(self._out)
         if job.get("siblings") is not None:
-            _bring(Path(job["siblings"]), self._in / _SIBLINGS)
+            _link_or_copy(Path(job["siblings"]), self._in / _SIBLINGS)
             here["siblings"] = str(self._in / _SIBLINGS)
         return {**job, **here}
 
@@ -133,16 +133,16 @@ class Room:
             OSError: the file is not there, or the disk is full.
         """
         self._out.mkdir(mode=0o700)
-        _bring(path, self._in / _ORIGINAL)
+        _link_or_copy(path, self._in / _ORIGINAL)
         return {"archive": str(self._in / _ORIGINAL), "folder": str(self._out)}
 
-    def put_given(self, paths: list[Path | None], listed: bytes) -> dict[str, str]:
+    def put_delivered(self, paths: list[Path | None], listed: bytes) -> dict[str, str]:
         """Bring files in that are in no archive, by their numbers, with their list; as `put_archive`."""
         self._out.mkdir(mode=0o700)
         for number, path in enumerate(paths, 1):
             if path is not None:
                 with contextlib.suppress(FileNotFoundError, PermissionError):  # the failure of that one
-                    _bring(path, self._in / f"{number:05d}")
+                    _link_or_copy(path, self._in / f"{number:05d}")
         (self._in / LISTED).write_bytes(listed)
         return {"given": str(self._in), "folder": str(self._out)}
 
@@ -171,7 +171,7 @@ class Room:
         Nobody writes to the room any more, so that what is hashed is what is kept.
         """
         with _opened(self._out) as out:
-            done = {name: _moved(out, self._out / name, folder / name, size) for name, size in sizes.items()}
+            done = {name: _move(out, self._out / name, folder / name, size) for name, size in sizes.items()}
         sync_folder(folder)
         return done
 
@@ -198,7 +198,7 @@ class Room:
         remove_tree(self.path)
 
 
-def _bring(source: Path, target: Path) -> None:
+def _link_or_copy(source: Path, target: Path) -> None:
     """Link a file, or copy it where a link is not possible or it has another owner."""
     source = source.resolve()
     facts = source.stat()
@@ -250,7 +250,7 @@ def _copy(folder: int, name: str, target: Path, wanted: int | None = None) -> tu
             os.close(copy)
 
 
-def _moved(folder: int, path: Path, target: Path, wanted: int) -> str:
+def _move(folder: int, path: Path, target: Path, wanted: int) -> str:
     """Move a file that nobody can change any more; returns its SHA-256."""
     with _plain(folder, path.name, wanted) as (source, _):
         os.fchmod(source, 0o600)

@@ -94,15 +94,15 @@ class _Unpackings:
         files: Sequence[Given] = job["files"]
         rows = [[file.name, file.path is not None, file.outcome, file.reason] for file in files]
         listed = json.dumps(rows).encode()
-        return room.put_given([file.path for file in files], listed) | more
+        return room.put_delivered([file.path for file in files], listed) | more
 
     def answered(self, value: msgspec.Raw, room: Room, job: Any) -> Returned:
         """As of `JobKind`."""
-        return _Taken(read_unpacked(value), room, job["folder"])
+        return _Received(read_unpacked(value), room, job["folder"])
 
 
 @dataclass(frozen=True, slots=True)
-class _Taken:
+class _Received:
     unpacked: Unpacked | None
     room: Room
     folder: Path

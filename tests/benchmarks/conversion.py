@@ -113,7 +113,7 @@ async def pooled(paths: Sequence[Path], folder: Path, size: int) -> Pooled:
         await asyncio.gather(*(workers.run(job(paths[-1], folder), Ticket()) for _ in range(size)))
         jobs = [job(path, folder) for path in paths]
         began = time.perf_counter()
-        answers = await asyncio.gather(*(workers.ask(made, Ticket()) for made in jobs))
+        answers = await asyncio.gather(*(workers.execute(made, Ticket()) for made in jobs))
         seconds = time.perf_counter() - began
     return Pooled(seconds, sum(answer.seconds for answer in answers), _cpu() - used)
 

@@ -50,7 +50,7 @@ class TimedWorkers(InlineWorkers):
     def snapshot(self) -> PoolState:
         return PoolState(WORKERS, self._slots.held, len(self._slots.line))
 
-    async def ask(self, job: Json, ticket: Ticket) -> Answer:
+    async def execute(self, job: Json, ticket: Ticket) -> Answer:
         async with self._slots.hold(ticket, Wait(WaitKind.CONVERSION, "", self._clock())):
             self.seconds.append(self._rng.uniform(*CONVERT_S))
             await asyncio.sleep(self.seconds[-1])

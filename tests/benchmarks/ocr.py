@@ -92,11 +92,13 @@ async def together(path: Path, folder: Path, cpus: int) -> Both:
         pid = os.getpid()
         began, used = time.perf_counter(), cpu_of(pid)
         async with watched(pid) as peak:
-            long = asyncio.create_task(workers.ask({**job(path, folder), "seconds": 3600}, Ticket("scan")))
+            long = asyncio.create_task(
+                workers.execute({**job(path, folder), "seconds": 3600}, Ticket("scan"))
+            )
             await asyncio.sleep(1.0)
             came = time.perf_counter()
             answers = await asyncio.gather(
-                *(workers.ask(job(small, folder), Ticket("small")) for _ in range(SMALL))
+                *(workers.execute(job(small, folder), Ticket("small")) for _ in range(SMALL))
             )
             small_s = time.perf_counter() - came
             read = (await long).value["metadata"]["ocr_pages"]

@@ -44,7 +44,7 @@ async def convert(tmp_path):
             out.mkdir()
             job = {"path": str(path), "name": name, "declared": None, "folder": str(out), "siblings": None}
             more = {"facts": {"patient": PATIENT}, "seconds": 300, "languages": (), "libreoffice": True}
-            done = (await workers.ask({**job, **more}, Ticket())).value
+            done = (await workers.execute({**job, **more}, Ticket())).value
             texts = [(out / name).read_text() for name in done["outputs"] if name == "text.md"]
             return done, "".join(texts), out / "document.pdf"
 

@@ -239,7 +239,7 @@ async def test_files_of_fhir_servers_likewise(tmp_path, lie):
             fetch=fetch,
             files=origins,
             allowed=lambda _origin: True,
-            asking=SimpleNamespace(timeout=60),
+            polling=SimpleNamespace(timeout=60),
             experience=Experience(),
         )
         files = Files(wire, virtual.wall_clock, 2**30)

@@ -32,7 +32,7 @@ class _Workers:
         self.forgotten: list[str] = []
         self.version = __version__
 
-    async def ask(self, job: Mapping[str, Any], ticket: Ticket) -> Answer:
+    async def execute(self, job: Mapping[str, Any], ticket: Ticket) -> Answer:
         self.asked.append(str(job["name"]))
         self.runs[str(job["name"])] = ticket.run_id
         text = Path(job["path"]).read_text("utf-8")

@@ -36,7 +36,7 @@ class Workers:
         self.jobs: list[dict[str, Any]] = []
         self.answer = answer
 
-    async def ask(self, job: dict[str, Any], _: Ticket) -> Any:
+    async def execute(self, job: dict[str, Any], _: Ticket) -> Any:
         """As of the pool."""
         self.jobs.append(job)
         return SimpleNamespace(value=self.answer, seconds=0.1)

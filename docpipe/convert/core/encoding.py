@@ -85,10 +85,10 @@ def decode(data: bytes, declared: str | None = None) -> Decoded:
     """The text of `data`: by its byte-order mark, as UTF-8, as declared, or by the best guess."""
     for bom, encoding in _BOMS:
         if data.startswith(bom):
-            return _given(data[len(bom) :], encoding)
+            return _decode_as(data[len(bom) :], encoding)
     data = unpadded(data)
     if wide := utf16(data):
-        return _given(data, wide)
+        return _decode_as(data, wide)
     data = unfilled(data)
     label = known(declared)
     switching = label if label and label.startswith(_STATEFUL) else _switching(data)
@@ -97,7 +97,7 @@ def decode(data: bytes, declared: str | None = None) -> Decoded:
             unmarked = likely == "utf-7" and label != likely
             return Decoded(data.decode(likely), likely, guessed=unmarked)
     guess = _guess(data)
-    return replace(_given(data, guess), guessed=guess != "utf-8")
+    return replace(_decode_as(data, guess), guessed=guess != "utf-8")
 
 
 def _switching(data: bytes) -> str | None:
@@ -158,7 +158,7 @@ def charset_of(media_type: str | None) -> str | None:
     return None
 
 
-def _given(data: bytes, encoding: str) -> Decoded:
+def _decode_as(data: bytes, encoding: str) -> Decoded:
     try:
         return Decoded(data.decode(encoding), encoding)
     except UnicodeError:

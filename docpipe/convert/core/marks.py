@@ -79,17 +79,17 @@ def inserted(text: str) -> str:
 
 def raised(text: str) -> str:
     """Text above the line: digits and signs as superscripts, ordinals as they are, others behind `^`."""
-    return _moved(text, "^", _HIGH, SUPERSCRIPTS)
+    return _shifted(text, "^", _HIGH, SUPERSCRIPTS)
 
 
 def lowered(text: str) -> str:
     """Text below the line: digits and signs as subscripts (HbA₁c with its letter), others behind `_`."""
     if match := _LOW_MIXED.fullmatch(text):
         return match[1].translate(SUBSCRIPTS) + match[2]
-    return _moved(text, "_", _LOW, SUBSCRIPTS)
+    return _shifted(text, "_", _LOW, SUBSCRIPTS)
 
 
-def _moved(text: str, sign: str, fitting: re.Pattern[str], table: dict[int, int]) -> str:
+def _shifted(text: str, sign: str, fitting: re.Pattern[str], table: dict[int, int]) -> str:
     before, inner, after = _AROUND.fullmatch(text).groups()  # type: ignore[union-attr]  # matches any text
     if not inner or (sign == "^" and _ORDINAL.fullmatch(inner)):
         return text

@@ -192,7 +192,7 @@ def _declared(look: Look, name: str, value: str) -> Look:  # noqa: PLR0911 - a l
         case "background" | "background-color" | "background-image":
             behind = paper_in(value, look.behind)
             return replace(look, paper=warm_colour(value, FAINT) or look.paper, behind=behind)
-    return _seen(look, name, value)
+    return _visibility(look, name, value)
 
 
 _KEPT: Final = frozenset({"", "inherit", "unset", "revert", "currentcolor"})
@@ -209,7 +209,7 @@ def _size(value: str, around: float | None) -> float | None:
     return number * _PARTS[unit] * around if unit in _PARTS else number * _POINTS[unit]
 
 
-def _seen(look: Look, name: str, value: str) -> Look:
+def _visibility(look: Look, name: str, value: str) -> Look:
     """The look with a declaration applied that may hide the element."""
     match name:
         case "display" | "mso-hide" if value in {"none", "all"}:

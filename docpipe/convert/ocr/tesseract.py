@@ -72,7 +72,7 @@ class Tesseract:
     def _read(self, picture: Image.Image, seconds: float, segmentation: str) -> Reading:
         # Grey PNM needs no compression; it has no resolution, which is passed as an option.
         options = ("-l", self._languages, "--psm", segmentation, "--dpi", _dpi(picture))
-        return _parsed(_ask(picture, seconds, *options, "tsv"))
+        return _parsed(_run_tesseract(picture, seconds, *options, "tsv"))
 
     def turn(self, picture: Image.Image, reading: Reading, seconds: float) -> int:
         """As of Engine."""
@@ -80,7 +80,7 @@ class Tesseract:
         if not self._turns:
             return 0
         try:
-            report = _ask(picture, seconds, "-l", "osd", "--psm", "0", "--dpi", _dpi(picture))
+            report = _run_tesseract(picture, seconds, "-l", "osd", "--psm", "0", "--dpi", _dpi(picture))
         except OcrError:  # too few letters
             return 0
         turn = re.search(r"^Rotate: (90|180|270)$", report, re.MULTILINE)
@@ -92,7 +92,7 @@ def _dpi(picture: Image.Image) -> str:
     return str(round(picture.info.get("dpi", (300, 300))[0]))
 
 
-def _ask(picture: Image.Image, seconds: float, *arguments: str) -> str:
+def _run_tesseract(picture: Image.Image, seconds: float, *arguments: str) -> str:
     pnm = io.BytesIO()
     picture.save(pnm, "PPM")
     return _run(["tesseract", "-", "-", *arguments], pnm.getvalue(), seconds).decode("utf-8", "replace")

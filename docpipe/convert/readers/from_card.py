@@ -143,7 +143,7 @@ def _blocks(part: _Part, level: int, embedded: list[Embedded]) -> Iterator[Block
 def _property(name: str, parameters: dict[str, str], value: str, embedded: list[Embedded]) -> str:
     if name in _MACHINES or name in {"summary", "fn"} or (name == "class" and value.upper() == "PUBLIC"):
         return ""
-    if name in _HELD and (held := _held(parameters, value, embedded)):
+    if name in _HELD and (held := _extract(parameters, value, embedded)):
         return f"{_NAMES.get(name, name.capitalize())}: {held}"
     text = _time(value, parameters) if name in _TIMES else _readable(name, value, parameters)
     if name in {"organizer", "attendee"}:
@@ -163,7 +163,7 @@ def _property(name: str, parameters: dict[str, str], value: str, embedded: list[
     return f"{label} ({', '.join(own)}): {text}" if own else f"{label}: {text}"
 
 
-def _held(parameters: dict[str, str], value: str, embedded: list[Embedded]) -> str:
+def _extract(parameters: dict[str, str], value: str, embedded: list[Embedded]) -> str:
     """Extract a file within the entry; a sentence on it."""
     coded = (
         parameters.get("encoding", "").lower() in {"base64", "b"}

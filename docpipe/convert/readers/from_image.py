@@ -89,7 +89,7 @@ def _blocks(ocr: pages.Read, count: int) -> Iterator[Block]:
 
 def _pdf(source: Source, frames: Sequence[Frame]) -> tuple[bytes, bool]:
     """The frames as pages, and whether some had to be encoded anew."""
-    own = _own(source, frames)
+    own = _lossless_pdf(source, frames)
     anew = False
     out = pikepdf.Pdf.new()
     for frame in frames:
@@ -97,7 +97,7 @@ def _pdf(source: Source, frames: Sequence[Frame]) -> tuple[bytes, bool]:
             page = own.pages[frame.at]
             _orient(page, frame.orientation)
             out.pages.append(page)
-            if _alike(out, source.path, frame):
+            if _shows_frame(out, source.path, frame):
                 continue
             del out.pages[-1]
         anew = True
@@ -116,7 +116,7 @@ def _saved(pdf: pikepdf.Pdf) -> bytes:
     return out.getvalue()
 
 
-def _own(source: Source, frames: Sequence[Frame]) -> pikepdf.Pdf | None:
+def _lossless_pdf(source: Source, frames: Sequence[Frame]) -> pikepdf.Pdf | None:
     """A PDF of all frames with their own data, None where some have no place in a PDF."""
     if not any(frame.sound and frame.plain for frame in frames):
         return None
@@ -161,7 +161,7 @@ def _orient(page: pikepdf.Page, orientation: int) -> None:
         page.rotate(_TURNS[orientation], relative=True)
 
 
-def _alike(pdf: pikepdf.Pdf, path: Path, frame: Frame) -> bool:
+def _shows_frame(pdf: pikepdf.Pdf, path: Path, frame: Frame) -> bool:
     """Whether the last page shows the frame as Pillow decodes it, as far as that can be compared."""
     with Image.open(path) as opened:
         opened.seek(frame.at)

@@ -27,7 +27,7 @@ def read(source: Source) -> Content:
 
 def _line(element: Element) -> str:
     """`test (name: K, unit: mmol/L): 6.9`."""
-    name, text = local(element), tidy(_own(element))
+    name, text = local(element), tidy(_own_text(element))
     named = next((key for key in _OF_VALUE if element.get(key)), "")
     parts = [
         f"{str(key).rpartition('}')[2]}: {value!s}"
@@ -40,6 +40,6 @@ def _line(element: Element) -> str:
     return f"{name}: {text}" if name and text else text
 
 
-def _own(element: Element) -> str:
+def _own_text(element: Element) -> str:
     value = next((text for key in _OF_VALUE if (text := element.get(key))), "")
     return " ".join([value, element.text or "", *(inner.tail or "" for inner in element)])

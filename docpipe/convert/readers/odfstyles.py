@@ -111,7 +111,7 @@ class Styles:
         if key not in self._given:
             given = NOTHING
             for style in self._chain(*key):
-                given = given.over(self._own(down(style, "text-properties")))
+                given = given.over(self._own_look(down(style, "text-properties")))
             self._given[key] = given
         return self._given[key]
 
@@ -191,7 +191,7 @@ class Styles:
             deeper = _OUTLINE.sub(f"outline{level}", attribute(style, "name") or "")
             if deeper != (attribute(style, "name") or ""):
                 return given.over(self.given("presentation", deeper))
-            given = given.over(self._own(down(style, "text-properties")))
+            given = given.over(self._own_look(down(style, "text-properties")))
         return given
 
     def frame_lists(self, family: str, name: str | None) -> str:
@@ -218,7 +218,7 @@ class Styles:
 
     def bullet_font(self, level: Element) -> str | None:
         """The font of a list's bullet."""
-        return self._own(down(level, "text-properties")).font
+        return self._own_look(down(level, "text-properties")).font
 
     def _chain(self, family: str, name: str) -> Iterator[Element]:
         key: tuple[str, str] | None = (family, name)
@@ -230,7 +230,7 @@ class Styles:
             parent = attribute(style, "parent-style-name")
             key = (family, parent) if parent and name else None
 
-    def _own(self, properties: Element | None) -> Given:
+    def _own_look(self, properties: Element | None) -> Given:
         if properties is None:
             return NOTHING
         font = attribute(properties, "font-family")

@@ -44,7 +44,7 @@ def placed(page: Any, words: Sequence[Word], turn: int) -> list[Word]:
         return list(words)
     kept = list(words)
     made: list[Word] = []
-    for frame in _apart(frames):
+    for frame in _separate_frames(frames):
         inside = [word for word in kept if _holds(frame.box, (*word.middle, *word.middle))]
         if any(word.text not in _MARKS for word in inside):
             continue
@@ -80,7 +80,7 @@ def _label(box: Box, words: Sequence[Word], turn: int) -> Word | None:
     return best[1] if best is not None and best[0] <= _BESIDE else None
 
 
-def _apart(frames: list[_Figure]) -> Iterator[_Figure]:
+def _separate_frames(frames: list[_Figure]) -> Iterator[_Figure]:
     """The frames that stand alone: those that touch are cells, or combs for letters; equal ones once."""
     seen: list[Box] = []
     for frame in frames:

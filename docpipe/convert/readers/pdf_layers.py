@@ -60,7 +60,7 @@ class _Layers:
             if form.get("/Subtype") == "/Form" and form.objgen not in self._seen:
                 self._seen.add(form.objgen)
                 self.clear(form, form.get("/Resources") or resources)
-        kept = list(self._kept(drawing, resources))
+        kept = list(self._visible(drawing, resources))
         if self._cut:
             content = pikepdf.unparse_content_stream(kept)
             self.changed = True
@@ -69,7 +69,7 @@ class _Layers:
             else:
                 drawing.Contents = self._pdf.make_stream(content)
 
-    def _kept(self, drawing: Any, resources: Any) -> Iterator[Any]:
+    def _visible(self, drawing: Any, resources: Any) -> Iterator[Any]:
         """The instructions that draw visible content, and those that change how."""
         self._cut = False
         depth, off = 0, None

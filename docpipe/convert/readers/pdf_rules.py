@@ -176,7 +176,7 @@ def figures(path: Any, matrix: Matrix) -> Iterator[tuple[list[Point], bool]]:
                 yield points, curved
             points, curved = [], False
         curved = curved or kind == raw.FPDF_SEGMENT_BEZIERTO
-        points.append(_moved(x.value, y.value, matrix))
+        points.append(_transformed(x.value, y.value, matrix))
         if raw.FPDFPathSegment_GetClose(piece) and len(points) > 1:
             points.append(points[0])
     if len(points) > 1:
@@ -211,6 +211,6 @@ def times(inner: Matrix, outer: Matrix) -> Matrix:
     )
 
 
-def _moved(x: float, y: float, matrix: Matrix) -> Point:
+def _transformed(x: float, y: float, matrix: Matrix) -> Point:
     a, b, c, d, e, f = matrix
     return a * x + c * y + e, b * x + d * y + f

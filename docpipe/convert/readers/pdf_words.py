@@ -89,7 +89,7 @@ def words(page: Any) -> list[Word]:
     """The words of a text page in the order in which they are drawn; a word drawn twice is one."""
     read = _Reader(page.raw)
     read.all()
-    listed = _once(read.words)
+    listed = _without_doubles(read.words)
     _move(listed)
     return listed
 
@@ -184,7 +184,7 @@ class _Reader:
         base = placed[1]
         if raw.FPDFText_GetCharOrigin(self.page, number, ctypes.byref(x), ctypes.byref(y)):
             base = turned((x.value, y.value, x.value, y.value), max(0, turn))[1]
-        if not space and not (self.words and _beside(self.words[-1], placed)):
+        if not space and not (self.words and _is_beside(self.words[-1], placed)):
             space = newline = True
         self._word = Word("", *placed, base, size, 0, turn, space, newline, first=number)
 
@@ -255,7 +255,7 @@ def _follows(last: Box, box: Box) -> bool:
     )
 
 
-def _beside(word: Word, box: Box) -> bool:
+def _is_beside(word: Word, box: Box) -> bool:
     """Whether a box is right beside a word."""
     height = min(word.top - word.bottom, box[3] - box[1])
     return (
@@ -264,7 +264,7 @@ def _beside(word: Word, box: Box) -> bool:
     )
 
 
-def _once(listed: list[Word]) -> list[Word]:
+def _without_doubles(listed: list[Word]) -> list[Word]:
     """The words without those that are drawn a second time in the same place to look bold."""
     seen: dict[str, set[tuple[int, int]]] = {}
     kept: list[Word] = []
@@ -294,7 +294,7 @@ def _move(listed: list[Word]) -> None:
 
 def _is_moved(word: Word, near: Word) -> bool:
     """Whether a word is smaller than the one beside it and higher or lower, and no more than a few signs."""
-    if not _beside(near, (word.left, word.bottom, word.right, word.top)):
+    if not _is_beside(near, (word.left, word.bottom, word.right, word.top)):
         return False
     gap = max(word.left - near.right, near.left - word.right)
     shift = (word.base - near.base) / near.size

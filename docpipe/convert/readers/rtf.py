@@ -142,9 +142,9 @@ class Rtf:
         elif self._stack:
             before, self._style = self._style, self._stack.pop()
             if before.place != self._style.place:
-                yield from self._left(before.place)
+                yield from self._end_destination(before.place)
 
-    def _left(self, place: str) -> Iterator[Event]:
+    def _end_destination(self, place: str) -> Iterator[Event]:
         """What the end of a destination brings."""
         match place:
             case "note":

@@ -223,13 +223,13 @@ def _comparing(left: Formula, sign: str, right: Formula) -> Formula:
         one, other = left(read, at), right(read, at)
         if isinstance(one, list) or isinstance(other, list):
             raise FormulaError
-        limit = _beside(other, one)
-        return float(meets(_beside(one, other), sign, limit.casefold() if isinstance(limit, str) else limit))
+        limit = _coerced(other, one)
+        return float(meets(_coerced(one, other), sign, limit.casefold() if isinstance(limit, str) else limit))
 
     return compared
 
 
-def _beside(value: Value | None, other: Value | None) -> Value:
+def _coerced(value: Value | None, other: Value | None) -> Value:
     """A value; a blank one beside a text is an empty text, and beside a number 0."""
     if value is None:
         return "" if isinstance(other, str) else 0.0

@@ -56,7 +56,7 @@ def paper_of(shape: Element, counterparts: Trees, trees: Trees, *, light: bool) 
             return (colour_of(fill, light=light) or UNKNOWN) if local(fill) == "solidFill" else UNKNOWN
         if down(properties, "noFill") is None and _is_styled(each):
             return UNKNOWN
-    if local(shape) != "sp" or any(_covers(other, shape) for tree in trees for other in _others(tree, shape)):
+    if local(shape) != "sp" or any(_covers(other, shape) for tree in trees for other in _behind(tree, shape)):
         return UNKNOWN
     for tree in trees:
         background = down(tree, "cSld", "bg")
@@ -84,7 +84,7 @@ def _is_styled(shape: Element) -> bool:
     return attribute(down(shape, "style", "fillRef"), "idx") not in {None, "0"}
 
 
-def _others(tree: Element, shape: Element) -> Iterator[Element]:
+def _behind(tree: Element, shape: Element) -> Iterator[Element]:
     """What may be behind a shape: pictures, tables and charts, and shapes that are filled."""
     for other in tree.iter("{*}pic", "{*}graphicFrame", "{*}sp", "{*}grpSpPr"):
         filled = local(other) in {"pic", "graphicFrame"} or _is_styled(other)

@@ -20,12 +20,12 @@ def table(paragraph: str) -> Table | None:
         return None
     if all("\t" in line for line in lines):
         rows = [line.split("\t") for line in lines]
-        return None if _lines_up(rows) else _made(rows)
+        return None if _lines_up(rows) else _as_table(rows)
     if all("|" in line for line in lines):
         rows = [_between_bars(line) for line in lines if not _RULE.fullmatch(line)]
         counts = {len(row) for row in rows}
         if len(rows) >= _LEAST_LINES and len(counts) == 1 and counts.pop() > _BARS:
-            return _made(rows)
+            return _as_table(rows)
     return None
 
 
@@ -43,7 +43,7 @@ def split(paragraph: str) -> Iterator[str | Table]:
     yield paragraph
 
 
-def _made(rows: list[list[str]]) -> Table:
+def _as_table(rows: list[list[str]]) -> Table:
     cells = even([tidy(cell) for cell in row] for row in rows)
     return Table(cells[:1], cells[1:])
 

@@ -128,9 +128,9 @@ class QuotaStore:
                     await self._send(self._messages.popleft())
         await self._redis.aclose()
 
-    async def _ask(self, request: Awaitable[_T]) -> _T:
+    async def _request(self, request: Awaitable[_T]) -> _T:
         try:
-            with _cancellation_kept():
+            with _keep_cancellation():
                 return await request
         except STORE_FAILURES as error:
             why = str(error) if isinstance(error, ResponseError) else type(error).__name__
@@ -145,9 +145,9 @@ class QuotaStore:
         """
         keys = Keys.of(self.prefix, "check", "check")
         try:
-            await self._ask(self.run("settle", keys, [0, microseconds(LEASE_S)]))
-            info = await self._ask(self._redis.info("server"))
-            memory = await self._ask(self._redis.info("memory"))
+            await self._request(self.run("settle", keys, [0, microseconds(LEASE_S)]))
+            info = await self._request(self._redis.info("server"))
+            memory = await self._request(self._redis.info("memory"))
         except UnreachableError as error:
             raise (self._refusal(error.__cause__) or error) from error.__cause__
         policy = memory.get("maxmemory_policy", _KEEPS)
@@ -203,8 +203,8 @@ class QuotaStore:
         Raises:
             UnreachableError: if Redis does not answer.
         """
-        await self._ask(self._redis.setnx(self.key(name), value))
-        holder = await self._ask(self._redis.get(self.key(name)))
+        await self._request(self._redis.setnx(self.key(name), value))
+        holder = await self._request(self._redis.get(self.key(name)))
         if holder is None:
             return value
         return holder if isinstance(holder, str) else holder.decode()
@@ -221,7 +221,7 @@ class QuotaStore:
             UnreachableError: if Redis does not answer.
         """
         keys = [self.key(name) for name in names]
-        return await self._ask(self._redis.eval(script, len(keys), *keys, *arguments))
+        return await self._request(self._redis.eval(script, len(keys), *keys, *arguments))
 
     async def run(self, script: str, keys: Keys, arguments: Sequence[str | int]) -> list[Any]:
         """Run a script, and watch Redis' clock.
@@ -231,7 +231,7 @@ class QuotaStore:
         """
         sent = self._loop.time()
         try:
-            with _cancellation_kept():
+            with _keep_cancellation():
                 async with asyncio.timeout(2 * ANSWER_S):
                     answer: list[Any] = await self._scripts[script](keys=keys.names, args=arguments)
         except STORE_FAILURES as error:
@@ -284,7 +284,7 @@ class QuotaStore:
 
 
 @contextlib.contextmanager
-def _cancellation_kept() -> Iterator[None]:
+def _keep_cancellation() -> Iterator[None]:
     """Raise a cancellation of the present task that redis-py swallows, or takes for a failure."""
     task = asyncio.current_task()
     before = task.cancelling() if task else 0

@@ -45,7 +45,7 @@ class DocumentExchange:
     http: Http
     config: Docex
     searching: Gate
-    asking: Gate
+    polling: Gate
     clock: Clock
     credentials: Credentials
     owners: Owners
@@ -61,7 +61,7 @@ class DocumentExchange:
         """
         answer = await self.http.once(
             f"{self.config.base_url}/v1/searches/{_NO_SEARCH}",
-            gate=self.asking,
+            gate=self.polling,
             ticket=ticket,
             credentials=self.credentials,
             own=is_problem,
@@ -173,7 +173,7 @@ class DocumentExchange:
         answer = await self.http.call(
             "GET",
             self.config.base_url + search.path,
-            gate=self.asking,
+            gate=self.polling,
             ticket=step.ticket,
             credentials=self.credentials,
             check=is_this_search,

@@ -186,7 +186,7 @@ class FhirExchange:
         into = self._folder(step) / ANSWER
 
         async def send() -> Reply:
-            return await self.wire.ask(
+            return await self.wire.request(
                 step.ticket,
                 way.method,
                 url,
@@ -250,11 +250,11 @@ class FhirExchange:
         into, url = self._folder(step) / ANSWER, self.wire.whole(status)
 
         async def ask() -> Reply:
-            return await self.wire.ask(
+            return await self.wire.request(
                 step.ticket,
                 "GET",
                 url,
-                gate=self.wire.asking,
+                gate=self.wire.polling,
                 accept="application/json",
                 into=into,
                 final=from_server,
@@ -316,14 +316,14 @@ class FhirExchange:
         del ready
         work = Retrieval(self.wire, self.clock, self.limits, self.unpacker, folder, step)
 
-        async def answer_again() -> bool:
-            return await self._again(step, search)
+        async def refetch_answer() -> bool:
+            return await self._refetch(step, search)
 
         return await retry_while_in_trouble(
-            step, "spool", self.clock, lambda: work.retrieve(search, answer_again)
+            step, "spool", self.clock, lambda: work.retrieve(search, refetch_answer)
         )
 
-    async def _again(self, step: Step, search: Search) -> bool:
+    async def _refetch(self, step: Step, search: Search) -> bool:
         """Fetch the answer into the spool again; False where the server no longer has it."""
         if search.status is not None:
             reply = await self._poll(step, search.status)
@@ -342,7 +342,7 @@ class FhirExchange:
         with contextlib.suppress(RunError, TimeoutError, OSError):
             async with asyncio.timeout(RELEASE_S):
                 url = self.wire.whole(address)
-                reply = await self.wire.ask(ticket, "DELETE", url, gate=self.wire.asking, final=_any)
+                reply = await self.wire.request(ticket, "DELETE", url, gate=self.wire.polling, final=_any)
                 log.info("search_released", run_id=ticket.run_id, status=reply.status)
 
 

@@ -164,7 +164,7 @@ class Files:
         Raises:
             OSError: if it cannot be written.
         """
-        if (known := _known(path)) is not None:
+        if (known := _earlier_result(path)) is not None:
             return known
         try:
             got = await self._get(ticket, source, path, patience)
@@ -251,7 +251,7 @@ class Files:
         encodings = {"Accept-Encoding": "gzip, identity;q=0.5"} if source.media_type == NDJSON else {}
         pages = plain_type(source.media_type) in _PAGES
         final = broken if up else refused
-        ask = Ask(timeout=self._wire.asking.timeout, pages=pages, encoded=True, final=final)
+        ask = Ask(timeout=self._wire.polling.timeout, pages=pages, encoded=True, final=final)
         async with fetch.open(tries.url, {"Accept": form, **encodings, **there.headers()}, ask) as answer:
             bound.reschedule(None)
             if answer.status in _BODY_COMES:
@@ -307,7 +307,7 @@ def _note_etag(tag: Path, answer: Download) -> None:
         tag.unlink(missing_ok=True)
 
 
-def _known(path: Path) -> Got | None:
+def _earlier_result(path: Path) -> Got | None:
     """The result of an earlier attempt, None where there is none."""
     if not path.exists():
         return None

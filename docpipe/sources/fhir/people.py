@@ -78,7 +78,7 @@ class People:
             person = person_of(body)
             return person is None or about(person.id, id_)
 
-        return await self._ask(ticket, f"Patient/{_quoted(id_)}", is_this_patient)
+        return await self._get(ticket, f"Patient/{_quoted(id_)}", is_this_patient)
 
     async def _current(self, ticket: Ticket, person: Person | None, patient: Patient) -> str:
         """The logical id that a Patient has now: servers merge duplicates (Patient.link, `replaced-by`).
@@ -111,7 +111,7 @@ class People:
         """
         token = patient.id if system is None else f"{system}|{patient.id}"
         for pause in (*_PAUSES_S, None):
-            reply = await self._ask(ticket, f"Patient?identifier={_quoted(token)}")
+            reply = await self._get(ticket, f"Patient?identifier={_quoted(token)}")
             people = _patients(reply) if reply.ok else []
             own = [person for person in people if _has_identifier(person, patient, system)]
             if own or not people:
@@ -123,9 +123,9 @@ class People:
                     await asyncio.sleep(pause)
         raise ServiceError(OTHERS)
 
-    async def _ask(self, ticket: Ticket, path: str, check: Check | None = None) -> Reply:
+    async def _get(self, ticket: Ticket, path: str, check: Check | None = None) -> Reply:
         url = f"{self.wire.config.base_url}/{path}"
-        return await self.wire.ask(ticket, "GET", url, gate=self.wire.asking, check=check)
+        return await self.wire.request(ticket, "GET", url, gate=self.wire.polling, check=check)
 
 
 def _quoted(text: str) -> str:

@@ -166,7 +166,7 @@ class Retrieval:
 
     async def _page(self, kind: type[_P], url: str, path: Path) -> _P:
         if not _there(path):
-            reply = await self.wire.ask(self.step.ticket, "GET", url, gate=self.wire.asking, into=path)
+            reply = await self.wire.request(self.step.ticket, "GET", url, gate=self.wire.polling, into=path)
             if reply.status in (HTTPStatus.NOT_FOUND, HTTPStatus.GONE):
                 raise _GoneError
             if reply.status != HTTPStatus.OK:
@@ -302,7 +302,7 @@ class Retrieval:
         """The items as members of one archive; archives among them are unpacked."""
         folder = self.folder / "files"
         await asyncio.to_thread(emptied, folder)
-        given, ticket = [_given(item) for item in intake.items], self.step.ticket
+        given, ticket = [_as_delivered(item) for item in intake.items], self.step.ticket
         members = await self.unpacker.gather(given, folder, self.limits, ticket, intake.beyond)
         return await asyncio.to_thread(_declared, members, intake)
 
@@ -348,7 +348,7 @@ def _add_list(intake: Intake, name: str, path: Path, counts: Counts, kind: str =
     return intake.add(Item(name, declared, path, outcome=verdict, reason=reason, owned=owned))
 
 
-def _given(item: Item) -> Given:
+def _as_delivered(item: Item) -> Given:
     """An item as the extraction takes it."""
     if item.path is None or item.outcome in (Outcome.IGNORED, Outcome.REFUSED):
         return Given(item.name, None, item.outcome or Outcome.FAILED, item.reason or "It is missing.")

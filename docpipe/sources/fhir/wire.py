@@ -86,7 +86,7 @@ class Wire:
     http: Http
     config: Docex
     searching: Gate
-    asking: Gate
+    polling: Gate
     files: Callable[[str], Gate]
     """The gate of an origin of files."""
     credentials: Credentials
@@ -138,7 +138,7 @@ class Wire:
         """An address of `at_home` as absolute: the server may have another port after a restart."""
         return urljoin(self.config.base_url, address)
 
-    async def ask(
+    async def request(
         self,
         ticket: Ticket,
         method: str,
@@ -233,8 +233,8 @@ class Wire:
         with waiting(ticket, Wait(WaitKind.RETRY, "docex", now, now + pause)):
             await asyncio.sleep(pause)
         url = f"{self.config.base_url}/metadata"
-        fetch = self.fetch(ticket, url, lambda _: self.asking, self.trusted)
-        ask = Ask(timeout=self.asking.timeout, encoded=True, final=from_server, own=is_own, maintenance=True)
+        fetch = self.fetch(ticket, url, lambda _: self.polling, self.trusted)
+        ask = Ask(timeout=self.polling.timeout, encoded=True, final=from_server, own=is_own, maintenance=True)
         while True:
             try:
                 async with fetch.open(url, {"Accept": FHIR}, ask) as answer:
@@ -250,7 +250,7 @@ class Wire:
             UnfitError: if docpipe cannot use the server.
         """
         url = f"{self.config.base_url}/metadata"
-        answer = await self.http.once(url, gate=self.asking, ticket=ticket, credentials=self.credentials)
+        answer = await self.http.once(url, gate=self.polling, ticket=ticket, credentials=self.credentials)
         return describe_probe(answer, self.config, "the request for its capabilities", also=(404, 410))
 
     def fetch(

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from docpipe.checkpoints import KeptSteps, StoredRun, StoredStep
+from docpipe.checkpoints import PackedSteps, StoredRun, StoredStep
 from docpipe.engine.run import ActiveRun, ActiveStep
 from docpipe.errors import RunError, ServiceError
 from docpipe.model import Activity, RunState, Ticket
@@ -47,7 +47,7 @@ class Host:
 
 def run_of(host, *steps):
     stored = StoredRun("R1", "P1", 0, RunState.RUNNING, 1.0, 2.0, None, None, None, {}, None)
-    return ActiveRun(host, stored, KeptSteps(steps))
+    return ActiveRun(host, stored, PackedSteps(steps))
 
 
 def past(result, attempts=1):

@@ -67,13 +67,13 @@ async def test_only_so_many_runs_stand_before_their_search(checkpoints):
 
 async def test_checkpoints_are_read_of_runs_that_have_some(checkpoints, monkeypatch):
     """A new run has none, so nothing is read; one that was stopped or is retried replays its own."""
-    read, real = [], checkpoints.kept_steps
+    read, real = [], checkpoints.packed_steps
 
-    async def kept_steps(run_id):
+    async def packed_steps(run_id):
         read.append(run_id)
         return await real(run_id)
 
-    monkeypatch.setattr(checkpoints, "kept_steps", kept_steps)
+    monkeypatch.setattr(checkpoints, "kept_steps", packed_steps)
     activities = Held(Activity.DOWNLOAD)
     async with engine_of(checkpoints, activities) as engine:
         (run,) = await engine.submit(["P1"])

@@ -35,10 +35,10 @@ async def test_each_endpoint_has_its_own_quota_and_its_services_limits(opened):
     """Searches and polls share a service, and neither quota; the tracker has its own limits."""
     async with opened() as gates:
         assert gates.searching.quota is gates.quotas["docex.search"]
-        assert gates.asking.quota is gates.quotas["docex.status"]
+        assert gates.polling.quota is gates.quotas["docex.status"]
         assert gates.tracker.quota is gates.quotas["tasktracker"]
-        assert gates.searching.service is gates.asking.service is gates.services["docex"]
-        limits = [(gate.timeout, gate._max_retry_after) for gate in (gates.asking, gates.tracker)]
+        assert gates.searching.service is gates.polling.service is gates.services["docex"]
+        limits = [(gate.timeout, gate._max_retry_after) for gate in (gates.polling, gates.tracker)]
         assert limits == [(11.0, 111.0), (22.0, 222.0)]
         assert gates.storage is None
         assert (gates.patients.quota.rate, gates.patients.timeout) == (None, 30.0)
