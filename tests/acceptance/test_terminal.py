@@ -198,7 +198,7 @@ async def test_breakpoints(box: Box, services: fakes.Running) -> None:
     box.env["PYTHONPATH"] = f"{box.folder}:{ROOT}"
     box.env["DOCPIPE_CONVERT__TIMEOUT"] = "1s"
     (box.folder / "sitecustomize.py").write_text(
-        "import docpipe.convert.readers.from_text as module\n"
+        "import docpipe.convert.readers.text.from_text as module\n"
         "read = module.read\n"
         "def stopping(source):\n"
         "    module.read = read\n"

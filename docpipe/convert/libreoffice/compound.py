@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from docpipe.convert.libreoffice.program import LibreOfficeError
-from docpipe.convert.readers.ole import opened, stream
+from docpipe.convert.readers.office.ole import opened, stream
 
 _LOCKED: Final = "cannot open it without its password"
 

@@ -12,7 +12,7 @@ import pikepdf
 import typst
 
 from docpipe.convert.core.direction import isolated, runs_left
-from docpipe.convert.readers.pdf_active import disarm
+from docpipe.convert.readers.pdf.active import disarm
 from docpipe.convert.writers.sheet import Sheet
 
 MOST_PAGES: Final = 2_000

@@ -8,8 +8,8 @@ from lxml import etree
 from docpipe.convert.core.symbols import in_font, is_symbol_font
 from docpipe.convert.core.xmltree import Element, local
 from docpipe.convert.libreoffice.signs import FONT, checked
-from docpipe.convert.readers.odfstyles import NOTHING, Given, Styles
-from docpipe.convert.readers.ooxml import attribute, down
+from docpipe.convert.readers.odf.styles import NOTHING, Given, Styles
+from docpipe.convert.readers.office.ooxml import attribute, down
 
 _NAMES: Final = "urn:oasis:names:tc:opendocument:xmlns:"
 _STYLE: Final = f"{{{_NAMES}style:1.0}}"

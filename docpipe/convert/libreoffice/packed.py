@@ -22,9 +22,10 @@ from docpipe.convert.core.symbols import is_symbol_font
 from docpipe.convert.core.xmltree import Element, local, parse
 from docpipe.convert.libreoffice import odfsigns, signs
 from docpipe.convert.libreoffice.program import LibreOfficeError
-from docpipe.convert.readers import docxstyles, odfstyles
-from docpipe.convert.readers.slidestyles import SlideStyles
-from docpipe.convert.readers.wordfields import instruction_text
+from docpipe.convert.readers.odf import styles as odfstyles
+from docpipe.convert.readers.office.wordfields import instruction_text
+from docpipe.convert.readers.slides.styles import SlideStyles
+from docpipe.convert.readers.word import styles as docxstyles
 
 Change = Callable[[str, bytes], bytes]
 _MOST_BYTES: Final = 512 * 2**20

@@ -7,11 +7,11 @@ from typing import Final
 
 from docpipe.convert.core.symbols import in_font, is_symbol_font
 from docpipe.convert.libreoffice.signs import FONT, checked
-from docpipe.convert.readers.rtf import Rtf
-from docpipe.convert.readers.rtffields import sign_of
-from docpipe.convert.readers.rtfstyle import PLACES, SKIPPED
-from docpipe.convert.readers.rtftokens import Kind, Token, tokens
-from docpipe.convert.readers.wordfields import button_or_symbol, instruction_text
+from docpipe.convert.readers.office.wordfields import button_or_symbol, instruction_text
+from docpipe.convert.readers.rtf.events import Rtf
+from docpipe.convert.readers.rtf.fields import sign_of
+from docpipe.convert.readers.rtf.style import PLACES, SKIPPED
+from docpipe.convert.readers.rtf.tokens import Kind, Token, tokens
 
 _HINT: Final = re.compile(rb"\\fcharset2(?![0-9])|symbol|dings|sorts|d050000l|button", re.IGNORECASE)
 """What a file with a symbol font, or with a field whose text is its instruction, has somewhere."""

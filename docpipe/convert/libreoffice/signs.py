@@ -12,10 +12,17 @@ from lxml import etree
 from docpipe.convert.core.symbols import in_font, is_private, is_symbol_font
 from docpipe.convert.core.xmltree import Element, local
 from docpipe.convert.libreoffice.program import LibreOfficeError
-from docpipe.convert.readers.docx import symbol
-from docpipe.convert.readers.docxstyles import Styles
-from docpipe.convert.readers.drawing import bullet_font, levels_of, properties_of, runs_of, signs_of, typeface
-from docpipe.convert.readers.ooxml import attribute, down
+from docpipe.convert.readers.office.drawing import (
+    bullet_font,
+    levels_of,
+    properties_of,
+    runs_of,
+    signs_of,
+    typeface,
+)
+from docpipe.convert.readers.office.ooxml import attribute, down
+from docpipe.convert.readers.word.body import symbol
+from docpipe.convert.readers.word.styles import Styles
 
 FONT: Final = "DejaVu Sans"
 """Has most of the characters; LibreOffice takes those that it lacks from another font."""

@@ -5,7 +5,7 @@ import zlib
 
 import pytest
 
-from docpipe.convert.readers.cdatime import iso_date
+from docpipe.convert.readers.cda.times import iso_date
 from tests.narrative import narrative, share_in_order, written
 from tests.unit.convert import documents
 from tests.unit.convert.documents import cda, payload, run, section, text_of

@@ -5,7 +5,7 @@
 import pytest
 from lxml import etree
 
-from docpipe.convert.readers.cdatime import period
+from docpipe.convert.readers.cda.times import period
 from tests.unit.convert.documents import cda, section, text_of
 
 XSI = "xmlns:xsi='http://www.w3.org/2001/XMLSchema-instance'"

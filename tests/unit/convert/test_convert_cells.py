@@ -4,11 +4,11 @@
 import pytest
 
 from docpipe.convert.core.blocks import Paragraph, Table
-from docpipe.convert.readers.conditions import RULED, holds
-from docpipe.convert.readers.numberformat import formatted
-from docpipe.convert.readers.runs import HIDDEN as HIDDEN_TEXT
-from docpipe.convert.readers.sheet import HIDDEN, Cell, blocks_of
-from docpipe.convert.readers.xlsxbeside import margin_text
+from docpipe.convert.readers.office.runs import HIDDEN as HIDDEN_TEXT
+from docpipe.convert.readers.sheets.beside import margin_text
+from docpipe.convert.readers.sheets.cells import HIDDEN, Cell, blocks_of
+from docpipe.convert.readers.sheets.conditions import RULED, holds
+from docpipe.convert.readers.sheets.numberformat import formatted
 from tests.unit.convert.documents import run, text_of
 from tests.unit.convert.offices import DRAWING, SHEET, relations, xlsx
 

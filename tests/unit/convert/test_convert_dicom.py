@@ -10,7 +10,7 @@ import pypdfium2
 import pytest
 from PIL import Image
 
-from docpipe.convert.readers import from_dicom
+from docpipe.convert.readers.dicom import from_dicom
 from tests.unit.convert import documents
 from tests.unit.convert.documents import run
 

@@ -203,7 +203,7 @@ def test_errors_of_libraries_become_reasons(error, reason, tmp_path, monkeypatch
     def fail(*_):
         raise error
 
-    where = "writers.thumbnail.render" if isinstance(error, MemoryError) else "readers.from_text.decode"
+    where = "writers.thumbnail.render" if isinstance(error, MemoryError) else "readers.text.from_text.decode"
     monkeypatch.setattr(f"docpipe.convert.{where}", fail)
     done, outputs = run(tmp_path, b"text")
     assert (done["outcome"], done["reason"], outputs) == ("failed", reason, {})

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from docpipe.convert.readers import fhir
+from docpipe.convert.readers.fhir import values as fhir
 from tests.unit.convert import documents
 from tests.unit.convert.documents import run, text_of
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from docpipe.convert.readers.conditions import RULED
+from docpipe.convert.readers.sheets.conditions import RULED
 from tests.unit.convert import placed
 from tests.unit.convert.documents import docx, run, text_of
 from tests.unit.convert.offices import SHEET, odf, pptx, xlsx

@@ -2,7 +2,7 @@
 
 import pytest
 
-from docpipe.convert.readers.wordfields import instruction_text
+from docpipe.convert.readers.office.wordfields import instruction_text
 from tests.unit.convert.documents import docx, text_of
 from tests.unit.convert.offices import odf, pptx, xlsx
 

@@ -8,7 +8,7 @@ import pypdfium2
 import pytest
 from PIL import Image, ImageChops, ImageOps, ImageStat
 
-from docpipe.convert.readers.frames import straightened
+from docpipe.convert.readers.image.frames import straightened
 from tests.unit.convert import scans
 from tests.unit.convert.documents import run
 

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from docpipe.convert.readers.hl7 import Marks, unescaped
+from docpipe.convert.readers.hl7.message import Marks, unescaped
 from tests.unit.convert import documents
 from tests.unit.convert.documents import run, text_of
 

@@ -159,7 +159,7 @@ def test_decompression_bomb_is_refused(tmp_path):
 
 def test_limit_on_pixels_is_docpipes_own(tmp_path, monkeypatch):
     """The limit is the one set here, at once an error, whatever Pillow would only warn of."""
-    monkeypatch.setattr("docpipe.convert.readers.frames.MOST_PIXELS", 2_000)
+    monkeypatch.setattr("docpipe.convert.readers.image.frames.MOST_PIXELS", 2_000)
     done, _ = run(tmp_path, image("PNG", size=(60, 40)))
     assert done["reason"] == "The picture unpacks to more pixels than it may."
 

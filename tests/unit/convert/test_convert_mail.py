@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from docpipe.convert.core.detect import detect
-from docpipe.convert.readers import lzfu, mime
+from docpipe.convert.readers.mail import mime
+from docpipe.convert.readers.rtf import lzfu
 from tests.unit.convert import documents, offices
 from tests.unit.convert.documents import run, text_of
 

@@ -8,9 +8,9 @@ from PIL import Image
 
 from docpipe.convert.core.blocks import Paragraph, Table
 from docpipe.convert.core.xmltree import parse
-from docpipe.convert.readers.charts import chart_blocks
-from docpipe.convert.readers.objects import CHARTS, CHARTS_LOST
-from docpipe.convert.readers.pictures import picture
+from docpipe.convert.readers.office.charts import chart_blocks
+from docpipe.convert.readers.office.objects import CHARTS, CHARTS_LOST
+from docpipe.convert.readers.office.pictures import picture
 from tests.unit.convert.documents import OFFICE, image, run, text_of
 from tests.unit.convert.offices import DRAWING, ODF_NAMES, odf, packed, pptx, relations, shape, xlsx
 

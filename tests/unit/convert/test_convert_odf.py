@@ -5,8 +5,8 @@ import zipfile
 
 import pytest
 
-from docpipe.convert.readers.runs import CHANGED, HIDDEN
-from docpipe.convert.readers.sheet import HIDDEN as HIDDEN_ROWS
+from docpipe.convert.readers.office.runs import CHANGED, HIDDEN
+from docpipe.convert.readers.sheets.cells import HIDDEN as HIDDEN_ROWS
 from tests.unit.convert.documents import run, text_of
 from tests.unit.convert.offices import odf
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from docpipe.convert.readers.office import HIDDEN_SLIDES
+from docpipe.convert.readers.office.parts import HIDDEN_SLIDES
 from tests.unit.convert.documents import run, text_of
 from tests.unit.convert.offices import odf
 

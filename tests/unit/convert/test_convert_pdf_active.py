@@ -9,7 +9,7 @@ import pikepdf
 import pytest
 from pikepdf import Array, Dictionary, Name, String
 
-from docpipe.convert.readers import from_pdf, pdf_active
+from docpipe.convert.readers.pdf import active, from_pdf
 from tests.unit.convert import scans
 from tests.unit.convert.documents import pdf, run
 from tests.unit.convert.test_convert_pdf_parts import action, changed, note
@@ -218,7 +218,7 @@ def test_what_cannot_be_gone_through_is_set_anew(tmp_path, monkeypatch):
     def odd(_pdf):
         raise pikepdf.PdfError
 
-    monkeypatch.setattr(pdf_active, "disarm", odd)
+    monkeypatch.setattr(active, "disarm", odd)
     done, outputs = run(tmp_path, changed(ACTS["another type"]))
     assert done["outcome"] == "converted"
     assert from_pdf._UNSAFE in done["warnings"]

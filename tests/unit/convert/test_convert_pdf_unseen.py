@@ -3,7 +3,7 @@
 import pytest
 from pikepdf import Array
 
-from docpipe.convert.readers.pdf_unseen import HIDDEN
+from docpipe.convert.readers.pdf.unseen import HIDDEN
 from tests.unit.convert.documents import run
 from tests.unit.convert.placed import page_pdf, text
 

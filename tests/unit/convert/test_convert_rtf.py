@@ -3,8 +3,8 @@
 
 import pytest
 
-from docpipe.convert.readers.rtf import TRAILING
-from docpipe.convert.readers.runs import CHANGED, HIDDEN
+from docpipe.convert.readers.office.runs import CHANGED, HIDDEN
+from docpipe.convert.readers.rtf.events import TRAILING
 from tests.unit.convert.documents import run, text_of
 
 FONTS = (

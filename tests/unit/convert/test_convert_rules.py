@@ -6,9 +6,9 @@ import zipfile
 import pytest
 
 from docpipe.convert.core.opc import SALVAGED
-from docpipe.convert.readers.conditions import RULED
-from docpipe.convert.readers.sheetareas import ICONS, is_top, threshold
-from docpipe.convert.readers.sheetformulas import (
+from docpipe.convert.readers.sheets.areas import ICONS, is_top, threshold
+from docpipe.convert.readers.sheets.conditions import RULED
+from docpipe.convert.readers.sheets.formulas import (
     FormulaError,
     UnknownFormulaError,
     compiled,

@@ -9,7 +9,7 @@ from PIL import Image
 from docpipe.convert.core.blocks import Paragraph, Table
 from docpipe.convert.ocr import page_notes, pages
 from docpipe.convert.ocr.words import Reading, Word
-from docpipe.convert.readers import scanned
+from docpipe.convert.readers.pdf import scanned
 from tests.unit.convert import scans
 from tests.unit.convert.documents import run
 from tests.unit.convert.placed import page_pdf, rows

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from docpipe.convert.readers.numberformat import BUILT_IN, formatted, plain
+from docpipe.convert.readers.sheets.numberformat import BUILT_IN, formatted, plain
 from tests.unit.convert import documents, offices
 from tests.unit.convert.documents import run, text_of
 from tests.unit.convert.offices import odf, xlsx
@@ -131,7 +131,7 @@ def test_cells_without_addresses_follow_each_other(tmp_path):
 def test_too_many_cells_are_reported(tmp_path, monkeypatch):
     """A sheet beyond the limit is read up to it, with a warning."""
     rows = "".join(f'<row r="{at}"><c><v>{at}</v></c><c><v>0</v></c></row>' for at in range(1, 8))
-    monkeypatch.setattr("docpipe.convert.readers.from_xlsx.MOST_CELLS", 6)
+    monkeypatch.setattr("docpipe.convert.readers.sheets.from_xlsx.MOST_CELLS", 6)
     done, outputs = run(tmp_path, xlsx({"S": rows}))
     assert outputs["text.md"].decode().count("\n| ") == 5
     assert any("cells are converted" in warning for warning in done["warnings"])

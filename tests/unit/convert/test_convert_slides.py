@@ -3,7 +3,7 @@
 
 import pytest
 
-from docpipe.convert.readers.runs import HIDDEN
+from docpipe.convert.readers.office.runs import HIDDEN
 from tests.unit.convert import offices
 from tests.unit.convert.documents import run, text_of
 from tests.unit.convert.offices import DRAWING, PACKAGE, pptx, shape

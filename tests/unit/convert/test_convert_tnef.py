@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from docpipe.convert.readers import tnef
+from docpipe.convert.readers.mail import tnef
 from tests.unit.convert import documents
 from tests.unit.convert.documents import run, text_of
 

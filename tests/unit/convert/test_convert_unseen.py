@@ -2,7 +2,7 @@
 
 import pytest
 
-from docpipe.convert.readers.runs import HIDDEN
+from docpipe.convert.readers.office.runs import HIDDEN
 from tests.unit.convert.documents import docx, run
 from tests.unit.convert.offices import DRAWING, SHEET, SLIDE, odf, pptx, relations, xlsx
 

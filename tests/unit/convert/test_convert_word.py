@@ -3,9 +3,9 @@
 
 import pytest
 
-from docpipe.convert.readers.labels import bullet
-from docpipe.convert.readers.numerals import numeral
-from docpipe.convert.readers.runs import CHANGED, HIDDEN
+from docpipe.convert.readers.office.labels import bullet
+from docpipe.convert.readers.office.numerals import numeral
+from docpipe.convert.readers.office.runs import CHANGED, HIDDEN
 from tests.unit.convert.documents import docx, run, text_of
 
 

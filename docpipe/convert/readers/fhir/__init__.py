@@ -1,0 +1,1 @@
+"""FHIR resources in JSON, NDJSON and XML."""

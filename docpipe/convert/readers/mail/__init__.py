@@ -1,0 +1,1 @@
+"""Mails, mailboxes, Outlook's messages and attachments."""

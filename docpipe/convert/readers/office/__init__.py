@@ -1,0 +1,1 @@
+"""What the formats of office programs share: runs of text, lists, drawings, charts, embedded objects."""

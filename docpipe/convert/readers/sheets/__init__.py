@@ -1,0 +1,1 @@
+"""Excel workbooks, and what they share with the spreadsheets of OpenDocument."""

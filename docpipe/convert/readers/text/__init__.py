@@ -1,0 +1,1 @@
+"""Plain text, CSV, JSON, XML of no known kind, calendar entries and contact cards."""
