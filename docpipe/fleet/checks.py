@@ -10,9 +10,7 @@ import secrets
 from typing import TYPE_CHECKING, Final
 
 import structlog
-from temporalio.api.enums.v1 import TaskQueueType
-from temporalio.api.taskqueue.v1 import TaskQueue
-from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest, DescribeTaskQueueRequest
+from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
@@ -24,6 +22,7 @@ from docpipe.fleet.flow import CARD, NAME
 from docpipe.fleet.messages import Card
 from docpipe.fleet.opening import Fleet
 from docpipe.fleet.queues import PIPELINE, run_queue
+from docpipe.fleet.requests import pollers_of
 
 if TYPE_CHECKING:  # of the extra docpipe[fleet]
     from docpipe.gates.shared import QuotaStore
@@ -178,7 +177,7 @@ async def warn_of_other_releases(config: Config, client: Client) -> None:
         try:
             query = f"WorkflowType = '{NAME}' AND ExecutionStatus = 'Running' AND TaskQueue = '{queue}'"
             left = (await client.count_workflows(query)).count
-            if left and not await _has_workers(client, queue):
+            if left and not await pollers_of(client, queue):
                 log.warning(
                     "runs_of_another_release",
                     runs=left,
@@ -188,12 +187,3 @@ async def warn_of_other_releases(config: Config, client: Client) -> None:
         except RPCError as error:
             log.warning("other_releases_not_checked", reason=error.message)
             return
-
-
-async def _has_workers(client: Client, queue: str) -> bool:
-    asked = DescribeTaskQueueRequest(
-        namespace=client.namespace,
-        task_queue=TaskQueue(name=queue),
-        task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
-    )
-    return bool((await client.workflow_service.describe_task_queue(asked)).pollers)

@@ -4,13 +4,10 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, timedelta
+from datetime import timedelta
 from typing import Any, Final, TypeVar
 
 import structlog
-from temporalio.api.enums.v1 import TaskQueueType
-from temporalio.api.taskqueue.v1 import TaskQueue
-from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
 from temporalio.client import (
     Client,
     WorkflowExecution,
@@ -29,7 +26,7 @@ from docpipe.fleet.flow import CARD, NAME
 from docpipe.fleet.keys import Keyring
 from docpipe.fleet.messages import Card, Doing, Ended, Standing, Start
 from docpipe.fleet.queues import PIPELINE, priority_key, run_queue
-from docpipe.fleet.requests import PATIENCE_S, all_of, answered, moment_of, quoted
+from docpipe.fleet.requests import PATIENCE_S, all_of, answered, moment_of, pollers_of, quoted
 from docpipe.fleet.views import FleetRun, Stand, as_it_stands, pending_of, run_of, steps_before
 from docpipe.model import Activity, Clock, RunIds, time_of
 
@@ -294,18 +291,9 @@ class FleetRuns:
 
     async def pollers(self) -> dict[str, float]:
         """The same, with when each last asked."""
-        request = DescribeTaskQueueRequest(
-            namespace=self.client.namespace,
-            task_queue=TaskQueue(name=run_queue(self.prefix, self.pipeline)),
-            task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
-        )
-        service = self.client.workflow_service
-        described = await self._answered(lambda: service.describe_task_queue(request))
+        queue = run_queue(self.prefix, self.pipeline)
+        names = await self._answered(lambda: pollers_of(self.client, queue))
         since = self.clock() - _MARGIN_S
-        names = {
-            poller.identity: poller.last_access_time.ToDatetime(UTC).timestamp()
-            for poller in described.pollers
-        }
         return {name: last for name, last in names.items() if last > since}
 
     async def doing(self, run: FleetRun) -> Doing | None:

@@ -1,10 +1,14 @@
 """Requests to Temporal: retried through a short outage, and several in parallel."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Final, TypeVar
 
+from temporalio.api.enums.v1 import TaskQueueType
+from temporalio.api.taskqueue.v1 import TaskQueue
+from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
+from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
 from docpipe.errors import UnreachableError
@@ -66,6 +70,17 @@ async def answered(ask: Callable[[], Awaitable[_T]], patience: float = PATIENCE_
         raise UnreachableError(
             f"Temporal does not answer ({reason}): start it; runs continue as soon as it is back."
         ) from error
+
+
+async def pollers_of(client: Client, queue: str) -> Mapping[str, float]:
+    """The workers that ask for the runs of a queue, by their names, with when each last asked."""
+    request = DescribeTaskQueueRequest(
+        namespace=client.namespace,
+        task_queue=TaskQueue(name=queue),
+        task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
+    )
+    described = await client.workflow_service.describe_task_queue(request)
+    return {one.identity: one.last_access_time.ToDatetime(UTC).timestamp() for one in described.pollers}
 
 
 def moment_of(when: float) -> str:

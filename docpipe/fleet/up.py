@@ -16,10 +16,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from temporalio.api.enums.v1 import TaskQueueType
-from temporalio.api.taskqueue.v1 import TaskQueue
-from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
-from temporalio.client import Client
 from temporalio.converter import DataConverter
 
 from docpipe.config.loading import load
@@ -27,6 +23,7 @@ from docpipe.errors import StateError
 from docpipe.fleet.connection import connect
 from docpipe.fleet.parts import Part, free_port, running, store_program, temporal_program
 from docpipe.fleet.queues import run_queue
+from docpipe.fleet.requests import pollers_of
 from docpipe.util.fsync import make_folder
 
 _RATE: Final = "120/min"
@@ -265,20 +262,10 @@ async def _working(config: Path, workers: list[Part]) -> None:
     client = await connect(loaded, DataConverter.default)
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(_START_S):
-            while await _pollers(client, run_queue(loaded.fleet.prefix)) < len(workers):
+            while len(await pollers_of(client, run_queue(loaded.fleet.prefix))) < len(workers):
                 for worker in workers:
                     if worker.process.returncode is not None:
                         raise worker.trouble("ended")
                 await asyncio.sleep(_EVERY_S)
             return
     raise workers[0].trouble(f"or another one asks Temporal for no work after {_START_S:.0f} s")
-
-
-async def _pollers(client: Client, queue: str) -> int:
-    asked = DescribeTaskQueueRequest(
-        namespace=client.namespace,
-        task_queue=TaskQueue(name=queue),
-        task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
-    )
-    answer = await client.workflow_service.describe_task_queue(asked)
-    return len({poller.identity for poller in answer.pollers})
