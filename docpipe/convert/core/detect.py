@@ -32,9 +32,12 @@ _ROOT: Final = re.compile(r"<(?:([\w.-]+):)?([\w.-]+)([^<>]*)")
 _CDA_FRAGMENTS: Final = frozenset({"nonxmlbody", "structuredbody"})
 _HTML: Final = re.compile(
     r"<(?:!doctype\s+html|(?:html|head|body|title|meta|script|style|table|div|span|p|h[1-6]|br|hr|ul|ol|b|i|font"
-    r"|center|pre|a|img|form|link|main|section|article)(?=[\s/>]))",
+    r"|center|pre|a|img|form|link|main|section|article|aside|nav|base|iframe|frameset|noscript|noframes|blockquote"
+    r"|fieldset|button|input|select|textarea|canvas|video|audio|embed|tbody|thead|tfoot|tr|t[dh]|colgroup|dl|d[dt]|li"
+    r"|em|strong|small|big|strike|del|ins|s|u|q|su[bp]|tt|kbd|samp|var|cite|abbr|acronym|bd[io]|wbr)(?=[\s/>]))",
     re.IGNORECASE,
 )
+"""The beginning of a page or of a part of one, without names that roots of XML may have, such as `data`."""
 _FIELD: Final = re.compile(r"([!-9;-~]{1,80}):([^\n]*\n(?:[ \t][^\n]*\n)*)")
 _OF_MAIL: Final = frozenset(
     {"from", "to", "cc", "subject", "date", "received", "return-path", "message-id", "mime-version",

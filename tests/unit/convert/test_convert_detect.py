@@ -59,6 +59,12 @@ CASES = {
     "xhtml": (b'<?xml version="1.0"?><html xmlns="http://www.w3.org/1999/xhtml"/>', "text/html"),
     "html": (b"<!DOCTYPE html><html></html>", "text/html"),
     "html fragment": (b"<p>Hello</p>", "text/html"),
+    "html that begins with a frame": (
+        b'<iframe src="x.html"></iframe><p>Warfarin 5&nbsp;mg<br>',
+        "text/html",
+    ),
+    "html that begins with a row": (b"<tr><td>K<td>6.9", "text/html"),
+    "xml with a root as html has": (b"<data><p>K</p></data>", "application/xml"),
     "html after a comment": (b"<!-- hello --><HTML><BODY>x", "text/html"),
     "svg": (b'<svg xmlns="http://www.w3.org/2000/svg"/>', "image/svg+xml"),
     "xml": (b"<?xml version='1.0'?><a/>", "application/xml"),
