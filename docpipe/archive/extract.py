@@ -21,8 +21,6 @@ from docpipe.archive.zips import is_plain_zip, open_zip
 from docpipe.errors import ArchiveError
 from docpipe.model import Outcome
 
-_RATIO_FROM: Final = 2**20
-"""Bytes. Up to here a file may have any ratio."""
 NO_ZIP: Final = "The archive cannot be opened: it is not a ZIP, or too damaged for anything to be recovered."
 _THE_ARCHIVE: Final = "(the archive)"
 _NOT_OPENED: Final = "An archive that cannot be opened: an attempt to unpack it, or one beside it, broke off."
@@ -246,7 +244,7 @@ class _Extraction:
 
     def _judge(self, size: int, packed: int | None, depth: int) -> None:
         limits = self.limits
-        if packed is not None and size > _RATIO_FROM and size > limits.ratio * packed:
+        if packed is not None and size > limits.ratio_from and size > limits.ratio * packed:
             raise _TooLargeError(
                 f"It unpacks to more than {limits.ratio} times its size, as in archives made to do harm."
             )
@@ -266,7 +264,7 @@ class _Extraction:
         """Bytes that may be kept of the outermost archive, or of files in no archive."""
         packed = self.outer if self.packed is None else self.packed
         ratio = self.limits.ratio * packed + 2**20 * (len(self.entries) + 1)
-        return max(self.limits.whole_from, ratio)
+        return max(self.limits.ratio_from, ratio)
 
     def _remove(self, name: str) -> None:
         (self.folder / name).unlink(missing_ok=True)

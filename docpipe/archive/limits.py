@@ -25,8 +25,9 @@ class Limits:
     """Characters of a path as shown; archives nested in archives add up."""
     paths: int = 4 * 2**20
     """Bytes of all paths, in UTF-8."""
-    whole_from: int = 100 * 2**20
-    """From here on the files kept may have at most `ratio` times the archive's size, plus 1 MiB each."""
+    ratio_from: int = 100 * 2**20
+    """Bytes. A smaller file may have any ratio, as blank scans have; from here on the files kept may have at
+    most `ratio` times the archive's size, plus 1 MiB each."""
     seconds: float = 1_800
     """The longest time that unpacking an archive may take, however large it is."""
     nested: bool = True

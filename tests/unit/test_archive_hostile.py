@@ -8,6 +8,7 @@ import zipfile
 from types import SimpleNamespace
 
 import pytest
+from PIL import Image
 from structlog.testing import capture_logs
 
 from docpipe.archive import extract as extraction
@@ -77,11 +78,11 @@ def test_the_whole_is_judged_against_the_outermost_archive(tmp_path):
     tar = tarred(("noise", random.Random(1).randbytes(20_000)), *zeros)
     data = zipped(("x.tar", tar), ("ok.txt", b"ok"), method=zipfile.ZIP_BZIP2)
     outer = 2 * len(tar) // len(data)
-    entries, _ = taken(tmp_path, data, Limits(ratio=outer + 1, whole_from=1_000_000))
+    entries, _ = taken(tmp_path, data, Limits(ratio=outer + 1, ratio_from=1_000_000))
     assert set(outcomes(entries).values()) == {None, "stored"}, "the TAR and its files are below the ratio"
     (tmp_path / "again").mkdir()
     ratio = len(tar) * 6 // (5 * len(data))  # enough for the TAR, but not for the files in it
-    entries, _ = taken(tmp_path / "again", data, Limits(ratio=ratio, whole_from=1_000_000))
+    entries, _ = taken(tmp_path / "again", data, Limits(ratio=ratio, ratio_from=1_000_000))
     refused = [path for path, outcome in outcomes(entries).items() if outcome == "refused"]
     assert refused[0].startswith("x.tar/")
     assert "With it the archive unpacks to more than" in reason(entries, refused[0])
@@ -92,7 +93,7 @@ def test_small_archives_may_be_packed_as_tightly_as_they_like(tmp_path):
     """Below 100 MiB the whole is not judged, and each file brings room for itself."""
     tar = tarred(*((f"{number}.txt", bytes([number]) * 900_000) for number in range(9)))
     inner = zipped(("x.tar", tar), method=zipfile.ZIP_BZIP2)
-    entries, _ = taken(tmp_path, inner, Limits(ratio=10**6, whole_from=1))
+    entries, _ = taken(tmp_path, inner, Limits(ratio=10**6, ratio_from=1))
     assert set(outcomes(entries).values()) == {None, "stored"}
     (tmp_path / "again").mkdir()
     entries, _ = taken(tmp_path / "again", zipped(("a", b"a")), Limits(ratio=1))
@@ -102,7 +103,7 @@ def test_small_archives_may_be_packed_as_tightly_as_they_like(tmp_path):
 def test_files_without_an_archive_are_their_own_measure(tmp_path):
     """Attachments that come one by one are not refused for having no archive around them."""
     members = [Member(f"{n}", 3_000_000, lambda n=n: iter([bytes([n]) * 3_000_000])) for n in range(4)]
-    entries = collect(members, tmp_path, Limits(ratio=1, whole_from=1))
+    entries = collect(members, tmp_path, Limits(ratio=1, ratio_from=1))
     assert [entry["outcome"] for entry in entries] == [None] * 4
 
 
@@ -298,3 +299,18 @@ def test_time_is_given_by_size(packed, seconds):
     """A small archive holds up others for two minutes at most, a large one has the time that it takes."""
     assert round(Limits().time(packed)) == seconds
     assert Limits(seconds=4).time(packed) == 4
+
+
+@pytest.mark.parametrize("kind", ["BMP", "TIFF", "CSV"])
+def test_blank_scans_are_kept(tmp_path, kind):
+    """An empty page packs a thousand times smaller, and is no bomb."""
+    page = io.BytesIO()
+    if kind == "CSV":
+        page.write(b"0,0,0,0\n" * 500_000)
+    else:
+        Image.new("L", (2480, 3508), 255).save(page, kind)
+    data = zipped(("blank", page.getvalue()))
+    assert len(page.getvalue()) > 500 * len(data)
+    entries, files = taken(tmp_path, data)
+    assert outcomes(entries) == {"blank": None}
+    assert list(files.values()) == [page.getvalue()]

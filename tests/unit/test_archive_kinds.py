@@ -8,6 +8,7 @@ import zipfile
 import pytest
 
 from docpipe.archive.extract import extract
+from docpipe.archive.limits import Limits
 
 
 def old_tar(name, data):
@@ -43,13 +44,13 @@ def test_what_has_another_sum_is_no_tar(data, tmp_path):
     assert taken(tmp_path / "x", data) == ["inner"]
 
 
-def packed(folder, name, data):
+def packed(folder, name, data, **limits):
     """What is in a ZIP with this one file: the reasons by path, and the bytes that were unpacked."""
     folder.mkdir()
     with zipfile.ZipFile(folder / "a.zip", "w") as archive:
         archive.writestr(name, data)
     (folder / "out").mkdir()
-    entries = extract(folder / "a.zip", folder / "out")
+    entries = extract(folder / "a.zip", folder / "out", Limits(**limits))
     inner = [entry for entry in entries if entry["parent"]]
     return [entry["path"] for entry in inner], [
         (folder / "out" / entry["file"]).read_bytes() for entry in inner if entry["file"]
@@ -91,7 +92,7 @@ def test_a_damaged_packed_file_is_a_failure(data, tmp_path):
 
 def test_a_packed_bomb_is_refused(tmp_path):
     """The limit on the ratio holds for these as for others."""
-    paths, files = packed(tmp_path / "x", "a.xz", lzma.compress(bytes(2**24)))
+    paths, files = packed(tmp_path / "x", "a.xz", lzma.compress(bytes(2**24)), ratio_from=2**20)
     assert (paths, files) == (["a.xz/a"], [])
 
 
