@@ -102,7 +102,9 @@ async def live(folder: Path, urls: Urls, patients: int, batch: int) -> AsyncIter
             await _through(session, address, ids[first : first + batch])
             done, seconds = min(first + batch, patients), time.monotonic() - began
             yield _sample(pid, folder / "state", done, seconds, await _runs(session, address))
-            shutil.rmtree(folder / "storage", ignore_errors=True)
+            # All but the mark of the storage: a folder without it counts as a disk that is not mounted.
+            for stored in (folder / "storage").glob("[!.]*"):
+                shutil.rmtree(stored)
 
 
 @contextlib.asynccontextmanager
