@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from docpipe import __version__
+from docpipe.archive.delivered import DeliveredFile
 from docpipe.archive.extract import Entry
-from docpipe.archive.given import Given
 from docpipe.archive.limits import Limits
 from docpipe.errors import WorkerError
 from docpipe.gates.local_trouble import trouble_of, wait_out
@@ -228,7 +228,7 @@ class BatchConverter:
 
     async def _taken(self, files: Mapping[str, Path], folder: Path) -> list[Entry]:
         """The files with those of archives among them; each `file` is relative to the folder."""
-        given = [Given(name, path) for name, path in files.items()]
+        given = [DeliveredFile(name, path) for name, path in files.items()]
         first: dict[str, Entry] = {}
         entries: list[Entry] = []
         for number, at in enumerate(range(0, len(given), _TAKEN_AT_ONCE)):

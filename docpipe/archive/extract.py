@@ -16,7 +16,7 @@ from docpipe.archive import names
 from docpipe.archive.damage import contained, is_damage, note
 from docpipe.archive.limits import STANDARD, Limits, size_in_words
 from docpipe.archive.member import EMPTY, BadMemberError, Member, NotAnArchiveError, Opened, Verdict
-from docpipe.archive.others import HEAD, is_packed, is_tar, open_packed, open_tar
+from docpipe.archive.streams import HEAD, is_packed, is_tar, open_packed, open_tar
 from docpipe.archive.zips import is_plain_zip, open_zip
 from docpipe.errors import ArchiveError
 from docpipe.model import Outcome

@@ -6,8 +6,8 @@ from typing import Any, Final
 
 import charset_normalizer  # noqa: F401 -- loaded once, before workers are forked
 
+from docpipe.archive.delivered import LISTED, DeliveredFile
 from docpipe.archive.extract import Entry, collect, extract
-from docpipe.archive.given import LISTED, Given
 from docpipe.archive.limits import Limits
 from docpipe.archive.member import Member
 from docpipe.errors import ArchiveError
@@ -47,7 +47,7 @@ def unpack(job: dict[str, Any]) -> list[list[Any]] | None:
 def _member_of_row(row: Any, number: int, place: Path) -> Member:
     name, has_bytes, outcome, reason = row
     path = place / f"{number:05d}" if has_bytes else None
-    return Given(name, path, outcome and Outcome(outcome), reason).member()
+    return DeliveredFile(name, path, outcome and Outcome(outcome), reason).member()
 
 
 def listed(entries: list[Entry]) -> list[list[Any]]:

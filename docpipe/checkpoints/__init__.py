@@ -10,13 +10,13 @@ from docpipe.checkpoints.inspect import (
     outdated,
     unfinished_runs,
 )
-from docpipe.checkpoints.kept import PackedSteps, Results
 from docpipe.checkpoints.outbox import RunEnd, waiting_notifications
+from docpipe.checkpoints.packedsteps import PackedSteps, Results
 from docpipe.checkpoints.position import Position, Span
+from docpipe.checkpoints.progress import read_with_progress
 from docpipe.checkpoints.pruning import believed, prune
 from docpipe.checkpoints.redaction import is_redacted
 from docpipe.checkpoints.schema import Grant, StoredRun, StoredStep, read_runs, read_steps
-from docpipe.checkpoints.sofar import read_with_progress
 from docpipe.checkpoints.store import Checkpoints, open_database
 from docpipe.checkpoints.writer import Statement
 

@@ -18,10 +18,11 @@ import structlog
 from docpipe.checkpoints.agenda import Agenda
 from docpipe.checkpoints.answers import Answers
 from docpipe.checkpoints.boottime import grant_clock
-from docpipe.checkpoints.kept import PackedSteps
 from docpipe.checkpoints.ledger import GrantLedger
 from docpipe.checkpoints.listing import Listing
 from docpipe.checkpoints.outbox import Outbox
+from docpipe.checkpoints.packedsteps import PackedSteps
+from docpipe.checkpoints.progress import with_progress
 from docpipe.checkpoints.redaction import REDACT
 from docpipe.checkpoints.schema import (
     CREATE,
@@ -40,7 +41,6 @@ from docpipe.checkpoints.schema import (
     run_of,
     step_of,
 )
-from docpipe.checkpoints.sofar import with_progress
 from docpipe.checkpoints.writer import Statement, Values, Writer
 from docpipe.errors import StateError
 from docpipe.gates.local_trouble import Trouble, trouble_of

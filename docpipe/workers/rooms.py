@@ -20,7 +20,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from docpipe.archive.given import LISTED
+from docpipe.archive.delivered import LISTED
 from docpipe.model import Json
 from docpipe.util.fsync import sync_folder, write_all
 from docpipe.workers.limits import FILE_BYTES

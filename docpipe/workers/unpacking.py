@@ -12,8 +12,8 @@ from typing import Any, Final, Protocol, Self
 import msgspec
 import structlog
 
+from docpipe.archive.delivered import DeliveredFile
 from docpipe.archive.extract import NO_ZIP, Entry, collect, extract
-from docpipe.archive.given import Given
 from docpipe.archive.limits import Limits
 from docpipe.errors import ArchiveError, WorkerError
 from docpipe.model import Clock, Ticket, WaitKind
@@ -57,7 +57,7 @@ class Unpacker(Protocol):
         """
 
     async def gather(
-        self, files: Sequence[Given], folder: Path, limits: Limits, ticket: Ticket, more: int = 0
+        self, files: Sequence[DeliveredFile], folder: Path, limits: Limits, ticket: Ticket, more: int = 0
     ) -> list[Entry]:
         """Take files that are in no archive, and unpack the archives among them; otherwise as `unpack`.
 
@@ -91,7 +91,7 @@ class _Unpackings:
         more = {"limits": asdict(job["limits"]), "more": job["more"]}
         if "archive" in job:
             return room.put_archive(job["archive"]) | more
-        files: Sequence[Given] = job["files"]
+        files: Sequence[DeliveredFile] = job["files"]
         rows = [[file.name, file.path is not None, file.outcome, file.reason] for file in files]
         listed = json.dumps(rows).encode()
         return room.put_delivered([file.path for file in files], listed) | more
@@ -161,7 +161,7 @@ class UnpackingWorkers:
         return await self._work({"archive": archive}, folder, limits, ticket)
 
     async def gather(
-        self, files: Sequence[Given], folder: Path, limits: Limits, ticket: Ticket, more: int = 0
+        self, files: Sequence[DeliveredFile], folder: Path, limits: Limits, ticket: Ticket, more: int = 0
     ) -> list[Entry]:
         """As of `Unpacker`."""
         return await self._work({"files": files, "more": more}, folder, limits, ticket)
@@ -195,7 +195,7 @@ class UnpackingHere:
 
     async def gather(
         self,
-        files: Sequence[Given],
+        files: Sequence[DeliveredFile],
         folder: Path,
         limits: Limits,
         ticket: Ticket,  # noqa: ARG002 -- likewise

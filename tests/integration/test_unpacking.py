@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
+from docpipe.archive.delivered import DeliveredFile
 from docpipe.archive.extract import NO_ZIP
-from docpipe.archive.given import Given
 from docpipe.archive.limits import Limits
 from docpipe.errors import ArchiveError
 from docpipe.model import Outcome, Ticket
@@ -92,11 +92,11 @@ async def test_files_in_no_archive_are_taken_as_here(place):
     plain.write_bytes(b"plain")
     packed.write_bytes(zipped(("in.txt", b"in"), ("same", b"plain")))
     files = [
-        Given("plain.txt", plain),
-        Given("packed.zip", packed),
-        Given("lost", place.spool / "lost"),
-        Given("kept", plain, Outcome.STORED, "A list."),
-        Given("none", None, Outcome.FAILED, "It could not be fetched."),
+        DeliveredFile("plain.txt", plain),
+        DeliveredFile("packed.zip", packed),
+        DeliveredFile("lost", place.spool / "lost"),
+        DeliveredFile("kept", plain, Outcome.STORED, "A list."),
+        DeliveredFile("none", None, Outcome.FAILED, "It could not be fetched."),
     ]
     here = await UnpackingHere().gather(files, place.emptied(), Limits(), Ticket("r"), more=2)
     kept = place.files()

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from docpipe.archive.extract import Limits, extract
 from docpipe.archive.member import BLOCK
-from docpipe.archive.others import open_packed
+from docpipe.archive.streams import open_packed
 from docpipe.archive.zips import open_zip
 from docpipe.errors import ArchiveError
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from docpipe.archive.delivered import DeliveredFile
 from docpipe.archive.extract import Entry
-from docpipe.archive.given import Given
 from docpipe.archive.limits import Limits
 from docpipe.batch import BatchConverter, OutputFolder, Result
 from docpipe.convert.document import __version__
@@ -70,7 +70,7 @@ class _Workers:
 
 class _Unpacker:
     async def gather(
-        self, given: Sequence[Given], folder: Path, limits: Limits, ticket: Ticket
+        self, given: Sequence[DeliveredFile], folder: Path, limits: Limits, ticket: Ticket
     ) -> list[Entry]:
         entries: list[Any] = []
         for file in given:

@@ -14,8 +14,8 @@ import msgspec
 import msgspec.structs
 import structlog
 
+from docpipe.archive.delivered import DeliveredFile
 from docpipe.archive.extract import Entry
-from docpipe.archive.given import Given
 from docpipe.archive.limits import Limits
 from docpipe.errors import ServiceError
 from docpipe.http import Answer, origin_of
@@ -348,11 +348,11 @@ def _add_list(intake: Intake, name: str, path: Path, counts: Counts, kind: str =
     return intake.add(Item(name, declared, path, outcome=verdict, reason=reason, owned=owned))
 
 
-def _as_delivered(item: Item) -> Given:
+def _as_delivered(item: Item) -> DeliveredFile:
     """An item as the extraction takes it."""
     if item.path is None or item.outcome in (Outcome.IGNORED, Outcome.REFUSED):
-        return Given(item.name, None, item.outcome or Outcome.FAILED, item.reason or "It is missing.")
-    return Given(item.name, item.path, item.outcome, item.reason or "")
+        return DeliveredFile(item.name, None, item.outcome or Outcome.FAILED, item.reason or "It is missing.")
+    return DeliveredFile(item.name, item.path, item.outcome, item.reason or "")
 
 
 def _there(path: Path) -> bool:

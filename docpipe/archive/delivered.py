@@ -13,7 +13,7 @@ LISTED: Final = "given.json"
 
 
 @dataclass(frozen=True, slots=True)
-class Given:
+class DeliveredFile:
     """One file, or why there is none. Its name is for people; it never becomes a path."""
 
     name: str
