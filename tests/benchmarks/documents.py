@@ -61,7 +61,7 @@ async def _measured(pid: int, since: tuple[float, float] | None, work: Callable[
     async with watched(pid) as peak:
         empty = await work()
         seconds, used = time.perf_counter() - began, cpu_of(pid) - used
-    return Pass(seconds, used, peak.value, empty)
+    return Pass(seconds, used - (peak.cpu if pid == os.getpid() else 0.0), peak.value, empty)
 
 
 async def pooled(paths: Sequence[Path], folder: Path, size: int) -> list[Pass]:

@@ -102,7 +102,7 @@ async def together(path: Path, folder: Path, cpus: int) -> Both:
             )
             small_s = time.perf_counter() - came
             read = (await long).value["metadata"]["ocr_pages"]
-        seconds, used = time.perf_counter() - began, cpu_of(pid) - used
+        seconds, used = time.perf_counter() - began, cpu_of(pid) - used - peak.cpu
     assert len(read) == PAGES, f"{len(read)} of {PAGES} pages were read"
     return Both(seconds, used, small_s, sum(answer.seconds for answer in answers), peak.value)
 
