@@ -178,13 +178,13 @@ def _spool(patches: _Patches) -> None:
     real = patches.put(partial, "write_all", write_all)
     for name in ("extract", "collect"):
         patches.around(docpipe.workers.unpacking, name, "extract")
-    for name in ("put_archive", "put_given", "copy_numbered", "move_numbered"):
+    for name in ("put_archive", "put_delivered", "copy_numbered", "move_numbered"):
         patches.around(Room, name, f"room.{name}")
     patches.around(docpipe.sources.fhir.retrieval.Retrieval, "_begin", "folder of FHIR")
     patches.around(_Extraction, "_unpack", "extracting a file")
     patches.around(docpipe.activities.activities, "make_empty", "folder of a conversion")
     for pool in (Workers, InlineWorkers):
-        patches.around_async(pool, "ask", "conversion")
+        patches.around_async(pool, "execute", "conversion")
     patches.around_async(Activities, "clear_spool", "clear_spool")
 
     def rmtree(path: Any, **more: Any) -> None:

@@ -49,6 +49,7 @@ def convert(job: dict[str, Any]) -> dict[str, Any]:
     ENTERED.release()
     OPEN.wait()
     while HOLD and Path(HOLD).exists():
+        Path("holding").touch()
         time.sleep(0.02)
     folder, content = Path(job["folder"]), Path(job["path"]).read_bytes()
     made = copy(job)

@@ -1,6 +1,7 @@
 """Checkpoints of a simulated process: unfinished runs to start with, and nothing is stored."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from docpipe.checkpoints import Grant, PackedSteps, Statement, StoredRun, StoredStep
@@ -76,7 +77,10 @@ class PlannedCheckpoints:
 
     async def unfinished(self) -> list[StoredRun]:
         """The runs that were there before."""
-        return [self._queued(run_id, run_id) for run_id in self._runs]
+        return [
+            replace(self._queued(run_id, run_id), started_at=self._clock() if steps else None)
+            for run_id, steps in self._runs.items()
+        ]
 
     async def packed_steps(self, run_id: str) -> PackedSteps:
         """What such a run has done."""

@@ -14,8 +14,13 @@ import threading
 from pathlib import Path
 from typing import Final
 
+import structlog
+
+from docpipe.gates.local_trouble import trouble_of
 from docpipe.storage.names import TEMPORARY
 from docpipe.util.fsync import sync_folder, write_all
+
+log = structlog.get_logger(__name__)
 
 MARKER: Final = ".docpipe-storage"
 KNOWN: Final = "storages.json"
@@ -64,6 +69,8 @@ class Marker:
     def begin(self) -> None:
         """Leave a marker in a folder that is not known yet, and remember its id.
 
+        Where the state folder cannot keep the id now, as on a full disk, the next start remembers it.
+
         Raises:
             OSError: as `refuse_other`.
         """
@@ -99,9 +106,17 @@ class Marker:
 
     def _remember(self, known: Path, id_: str) -> None:
         draft = known.with_suffix(".new")
-        _write(draft, json.dumps({**_ids(known), str(self._root): id_}, indent=1) + "\n")
-        draft.replace(known)
-        sync_folder(known.parent)
+        try:
+            _write(draft, json.dumps({**_ids(known), str(self._root): id_}, indent=1) + "\n")
+            draft.replace(known)
+            sync_folder(known.parent)
+        except OSError as error:
+            if (trouble := trouble_of(error)) is None:
+                raise
+            log.warning("storage_not_remembered", cause=trouble.problem.format(what="state"), file=known.name)
+            with contextlib.suppress(OSError):
+                draft.unlink(missing_ok=True)
+            return
         self._id = id_
 
 

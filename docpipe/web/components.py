@@ -62,13 +62,18 @@ def param(where: str, name: str, schema: Spec, about: str) -> Spec:
 ONE_RUN: Final = param("path", "run_id", RUN_ID, "The run.")
 
 
+_PARTLY: Final = ("StepFacts",)
+"""Shapes of which the members without a value are left out."""
+
+
 def _sent() -> Spec:
-    """The shapes that the service sends: every member is there, and no other."""
+    """The shapes that the service sends: every member is there but for `_PARTLY`, and no other."""
     _, made = msgspec.json.schema_components(
         (*SHAPES, *schedules.SHAPES, Hits, People), ref_template="#/components/schemas/{name}"
     )
-    for schema in made.values():
-        schema["required"] = list(schema["properties"])
+    for name, schema in made.items():
+        if name not in _PARTLY:
+            schema["required"] = list(schema["properties"])
         schema["additionalProperties"] = False
         for member in schema["properties"].values():
             member.pop("default", None)

@@ -22,7 +22,7 @@ from docpipe.web.components import (
 )
 from docpipe.web.guard import COOKIE, CSRF_HEADER
 from docpipe.web.openapi_files import of_charts, of_files, of_search
-from docpipe.web.patients import NAMED
+from docpipe.web.patients import NAME, NAMED
 from docpipe.web.reading import LONGEST_ID
 
 _ABOUT: Final = f"""\
@@ -206,7 +206,9 @@ def _of_one_run() -> Spec:
     }
 
 
-_IDS: Final = {"type": "array", "items": {**TEXT, "maxLength": LONGEST_ID}, "minItems": 1, "maxItems": NAMED}
+_ID: Final = {**TEXT, "minLength": 1, "maxLength": LONGEST_ID}
+_IDS: Final = {"type": "array", "items": _ID, "minItems": 1, "maxItems": NAMED}
+_NAME: Final = {**TEXT, "pattern": f"^{NAME.pattern}$"}
 
 
 def _of_patients() -> Spec:
@@ -234,12 +236,20 @@ def _of_patients() -> Spec:
         },
         "/api/people": {
             "get": {
-                "summary": "Who some patients are, by ids or by name, read from the database.",
-                "parameters": [
-                    param("query", "id", _IDS, "The ids."),
-                    param("query", "name", TEXT, "Instead: beginnings of names, such as `lee an`."),
-                ],
+                "summary": "Who some patients are, read from the database.",
+                "parameters": [param("query", "id", _IDS, "The ids.") | {"required": True}],
                 "responses": {"200": json_response(ref("People"), "The persons, or null.")},
+                "problems": (400,),
+            }
+        },
+        "/api/people/search": {
+            "get": {
+                "summary": "The patients whose names begin with some words, read from the database.",
+                "parameters": [
+                    param("query", "name", _NAME, "Beginnings of names, such as `lee an`.")
+                    | {"required": True}
+                ],
+                "responses": {"200": json_response(ref("People"), "At most 20 persons.")},
                 "problems": (400,),
             }
         },

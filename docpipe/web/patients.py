@@ -1,6 +1,7 @@
 """Handlers for patients: their identity, all their runs, and all documents of these."""
 
 import asyncio
+import re
 from collections.abc import Mapping
 from typing import Final
 
@@ -31,7 +32,7 @@ NAMED: Final = 100
 """Patients of one request for names."""
 _NAMESAKES: Final = 20
 """People of one search by name."""
-_NAME: Final = range(2, 101)
+NAME: Final = re.compile(r"[^\x00-\x1f\x7f-\x9f]{2,100}")
 """Characters of a name that is searched."""
 _WORDS: Final = 5
 _SEARCH_S: Final = 5.0
@@ -109,12 +110,10 @@ async def person(request: web.Request) -> web.Response:
 
 async def people(request: web.Request) -> web.Response:
     """The same of several patients; after one look-up that fails no other is begun."""
-    if "name" in request.query:
-        return answer(await _by_name(request))
     only(request, "id")
-    source, ids = web_of(request).source, list(dict.fromkeys(request.query.getall("id", [])))
-    if not ids or len(ids) > NAMED or any(len(one) > LONGEST_ID for one in ids):
-        raise bad(f"`id` has to be given 1 to {NAMED} times, with at most {LONGEST_ID} characters each.")
+    source, ids = web_of(request).source, request.query.getall("id", [])
+    if not ids or len(ids) > NAMED or not all(1 <= len(one) <= LONGEST_ID for one in ids):
+        raise bad(f"`id` has to be given 1 to {NAMED} times, with 1 to {LONGEST_ID} characters each.")
     places, missing = asyncio.Semaphore(_AT_ONCE), list[str]()
 
     async def one(patient_id: str) -> Identity:
@@ -124,16 +123,22 @@ async def people(request: web.Request) -> web.Response:
             missing.append(problem)
         return Identity(patient_id=patient_id, person=row, problem=problem)
 
-    return answer(People(people=list(await asyncio.gather(*map(one, ids)))))
+    return answer(People(people=list(await asyncio.gather(*map(one, dict.fromkeys(ids))))))
+
+
+async def people_by_name(request: web.Request) -> web.Response:
+    """People whose names begin with the words of the request; nothing of it is kept or logged."""
+    return answer(await _by_name(request))
 
 
 async def _by_name(request: web.Request) -> People:
-    """People whose names begin with the words of the request; nothing of it is kept or logged."""
     only(request, "name")
-    here, name = web_of(request), one_in(request, "name").strip()
+    here, name = web_of(request), one_in(request, "name")
     words = name.split()[:_WORDS]
-    if len(name) not in _NAME or not name.isprintable():
-        raise bad(f"`name` has to have {_NAME[0]} to {_NAME[-1]} characters.")
+    if NAME.fullmatch(name) is None:
+        raise bad("`name` has to have 2 to 100 characters, all of which print.")
+    if not words:
+        return People(people=[])
     away = "The patients database cannot be reached now, so names cannot be searched."
     if not here.source.patients_up():
         return People(people=[], problem=away)
@@ -200,5 +205,6 @@ ROUTES: Final = (
     web.delete("/api/patients/{patient_id:[^/]+}", forget),
     web.get("/api/patients/{patient_id:[^/]+}/person", person),
     web.get("/api/people", people),
+    web.get("/api/people/search", people_by_name),
     web.post("/api/submissions/check", check),
 )

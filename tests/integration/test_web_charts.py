@@ -117,7 +117,7 @@ async def test_a_chart_that_cannot_be_made(served: Served, monkeypatch: pytest.M
             raise error
 
         with monkeypatch.context() as broken:
-            broken.setattr(InlineWorkers, "ask", fail)
+            broken.setattr(InlineWorkers, "execute", fail)
             answer = await served.get("/api/patients/S0/chart.pdf")
         assert answer.status == 503
         assert words in answer.json["detail"]

@@ -95,11 +95,11 @@ async def test_people_by_name(served: Served) -> None:
         "ode": ["Z2"],
         "x%": [],
     }.items():
-        answer = (await served.get(f"/api/people?name={quote(name)}")).json
+        answer = (await served.get(f"/api/people/search?name={quote(name)}")).json
         assert sorted(one["patient_id"] for one in answer["people"]) == sorted(expected), name
         assert (answer["more"], answer["problem"]) == (False, None)
     await served.docpipe.patients.put([Patient(f"L{n}", "Ann", "Lee", "1957-03-31") for n in range(20)])
-    many = (await served.get("/api/people?name=lee")).json
+    many = (await served.get("/api/people/search?name=lee")).json
     assert (len(many["people"]), many["more"]) == (20, True)
     assert many["people"][0]["person"] == {
         "given": "Ann",
@@ -107,8 +107,8 @@ async def test_people_by_name(served: Served) -> None:
         "birth_date": "1957-03-31",
         "sex": "unknown",
     }
-    for wrong in ("z", "x" * 101, "zo&id=Z1", "zo&name=zo", "z%00o"):
-        assert (await served.get(f"/api/people?name={wrong}")).status == 400, wrong
+    for wrong in ("z", "x" * 101, "zo&id=Z1", "", "zo&name=zo", "z%00o"):
+        assert (await served.get(f"/api/people/search?name={wrong}")).status == 400, wrong
 
 
 @pytest.mark.parametrize(
@@ -128,7 +128,7 @@ async def test_names_that_cannot_be_searched(
         raise error
 
     monkeypatch.setattr(served.docpipe.patients, "named", refused)
-    answer = await served.get("/api/people?name=lee")
+    answer = await served.get("/api/people/search?name=lee")
     assert (answer.status, answer.json["people"]) == (200, [])
     assert problem in answer.json["problem"]
 
@@ -150,7 +150,9 @@ async def test_a_search_by_name_ends(served: Served, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(served.docpipe.patients, "named", slow)
     loop = asyncio.get_running_loop()
     began = loop.time()
-    answers = await asyncio.gather(*(served.get(f"/api/people?name=lee{number}") for number in range(3)))
+    answers = await asyncio.gather(
+        *(served.get(f"/api/people/search?name=lee{number}") for number in range(3))
+    )
     assert [answer.json["people"] for answer in answers] == [[], [], []]
     assert most == 1
     assert loop.time() - began == pytest.approx(5, abs=0.5)

@@ -552,6 +552,7 @@ async def test_health_and_readiness(served: Served, tmp_path: Path) -> None:
     (reason,) = answer.json["reasons"]
     assert "storage" in reason
     storage.unlink()
+    (tmp_path / "away").rename(storage)
     await asyncio.sleep(6)
     assert (await served.get("/readyz")).status == 200
     served.docpipe.engine.stopping = True

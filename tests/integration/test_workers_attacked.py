@@ -272,7 +272,7 @@ async def test_worker_that_leaves_more_is_not_used_again(tmp_path):
 
 async def test_full_disk_is_no_fault_of_the_document(tmp_path, monkeypatch):
     """Neither where a document is brought in nor where its outputs are taken."""
-    for name in ("_bring", "_copy_bytes"):
+    for name in ("_link_or_copy", "_copy_bytes"):
 
         def full(*_):
             raise OSError(errno.ENOSPC, "No space left on device")

@@ -104,7 +104,7 @@ export class Runs {
     const asked = (this.askedNames = (this.askedNames ?? 0) + 1);
     let answer = null;
     if (name.length >= 2 && name.length <= 100 && /\p{L}/u.test(name))
-      answer = await get(`/api/people?${new URLSearchParams({ name })}`).catch(() => null); // ids are searched all the same
+      answer = await get(`/api/people/search?${new URLSearchParams({ name })}`).catch(() => null); // ids are searched all the same
     if (asked !== this.askedNames) return;
     const people = answer?.people ?? [];
     this.namesakes.hidden = !people.length;

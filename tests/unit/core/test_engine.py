@@ -73,7 +73,7 @@ async def test_checkpoints_are_read_of_runs_that_have_some(checkpoints, monkeypa
         read.append(run_id)
         return await real(run_id)
 
-    monkeypatch.setattr(checkpoints, "kept_steps", packed_steps)
+    monkeypatch.setattr(checkpoints, "packed_steps", packed_steps)
     activities = Held(Activity.DOWNLOAD)
     async with engine_of(checkpoints, activities) as engine:
         (run,) = await engine.submit(["P1"])
