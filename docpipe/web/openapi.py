@@ -112,6 +112,7 @@ def _paths() -> Spec:
         _of_runs,
         _of_one_run,
         _of_patients,
+        _of_people,
         of_search,
         of_files,
         of_charts,
@@ -211,6 +212,30 @@ _IDS: Final = {"type": "array", "items": _ID, "minItems": 1, "maxItems": NAMED}
 _NAME: Final = {**TEXT, "pattern": f"^{NAME.pattern}$"}
 
 
+def _of_people() -> Spec:
+    return {
+        "/api/people": {
+            "get": {
+                "summary": "Who some patients are, read from the database.",
+                "parameters": [param("query", "id", _IDS, "The ids.") | {"required": True}],
+                "responses": {"200": json_response(ref("People"), "The persons, or null.")},
+                "problems": (400,),
+            }
+        },
+        "/api/people/search": {
+            "get": {
+                "summary": "The patients whose names begin with some words, read from the database.",
+                "parameters": [
+                    param("query", "name", _NAME, "Beginnings of names, such as `lee an`.")
+                    | {"required": True}
+                ],
+                "responses": {"200": json_response(ref("People"), "At most 20 persons.")},
+                "problems": (400,),
+            }
+        },
+    }
+
+
 def _of_patients() -> Spec:
     return {
         "/api/patients/{patient_id}": {
@@ -232,25 +257,6 @@ def _of_patients() -> Spec:
                 "summary": "Who a patient is, read from the database.",
                 "parameters": [param("path", "patient_id", TEXT, "The id.")],
                 "responses": {"200": json_response(ref("Identity"), "The person, or null.")},
-            }
-        },
-        "/api/people": {
-            "get": {
-                "summary": "Who some patients are, read from the database.",
-                "parameters": [param("query", "id", _IDS, "The ids.") | {"required": True}],
-                "responses": {"200": json_response(ref("People"), "The persons, or null.")},
-                "problems": (400,),
-            }
-        },
-        "/api/people/search": {
-            "get": {
-                "summary": "The patients whose names begin with some words, read from the database.",
-                "parameters": [
-                    param("query", "name", _NAME, "Beginnings of names, such as `lee an`.")
-                    | {"required": True}
-                ],
-                "responses": {"200": json_response(ref("People"), "At most 20 persons.")},
-                "problems": (400,),
             }
         },
         "/api/submissions/check": {
