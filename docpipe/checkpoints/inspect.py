@@ -5,7 +5,8 @@ import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
-from docpipe.checkpoints.schema import UNFINISHED, VERSION, reading, version_of
+from docpipe.checkpoints.schema import UNFINISHED, reading, version_of
+from docpipe.checkpoints.tables import VERSION
 from docpipe.errors import StateError
 
 _MOST = 20

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from docpipe.checkpoints import Position, StoredRun, open_database, read_runs
-from docpipe.checkpoints.schema import APPLICATION_ID, VERSION, connect, run_of
+from docpipe.checkpoints.schema import APPLICATION_ID, connect, run_of
+from docpipe.checkpoints.tables import VERSION
 from docpipe.errors import StateError
 from docpipe.model import RunState, Wait, WaitKind
 

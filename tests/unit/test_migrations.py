@@ -11,8 +11,9 @@ import pytest
 
 import fakes
 from docpipe import app
-from docpipe.checkpoints import open_database, read_runs, schema
-from docpipe.checkpoints.schema import APPLICATION_ID, VERSION
+from docpipe.checkpoints import open_database, read_runs
+from docpipe.checkpoints.schema import APPLICATION_ID
+from docpipe.checkpoints.tables import MIGRATIONS, VERSION
 from docpipe.errors import StateError
 from docpipe.model import Activity, Patient, RunState
 from docpipe.patients import PatientDatabase
@@ -58,7 +59,7 @@ def shape(path: Path) -> dict[str, object]:
 def test_every_past_version_is_kept() -> None:
     """There is a database of each version before this one, and a way from each to the next."""
     assert [path.stem for path in KEPT] == [f"checkpoints-v{version}" for version in range(1, VERSION)]
-    assert sorted(schema._MIGRATIONS) == list(range(1, VERSION))
+    assert sorted(MIGRATIONS) == list(range(1, VERSION))
 
 
 @every_version
@@ -151,7 +152,7 @@ async def test_a_failure_leaves_the_old_version(
     before = shape(path)
     last = VERSION - 1
     with monkeypatch.context() as patched:
-        patched.setitem(schema._MIGRATIONS, last, schema._MIGRATIONS[last] + "DROP TABLE nowhere;")
+        patched.setitem(MIGRATIONS, last, MIGRATIONS[last] + "DROP TABLE nowhere;")
         with pytest.raises(StateError, match="nowhere"):
             open_database(tmp_path, time.time)
     assert shape(path) == before
