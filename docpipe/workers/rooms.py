@@ -84,9 +84,21 @@ class Room:
         return {**job, **here}
 
     def grant(self, places: int) -> None:
-        """Say how many places the job may use from now on; no effect on a room that is removed."""
-        with contextlib.suppress(OSError):  # at worst it goes on with what it has
-            (self._in / _PLACES).write_text(str(places), "ascii")
+        """State how many places the job may use from now on; no effect on a room that is removed.
+
+        The worker is at work, and where the kernel knows no Landlock it can put links there: the number is a
+        new file, which takes the name. Where that fails, the job keeps what it has.
+        """
+        draft = f"{_PLACES}.new"
+        with contextlib.suppress(OSError, MisfitError), _opened(self._in) as folder:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(draft, dir_fd=folder)
+            file = os.open(draft, _TARGET, 0o600, dir_fd=folder)
+            try:
+                write_all(file, str(places).encode())
+            finally:
+                os.close(file)
+            os.rename(draft, _PLACES, src_dir_fd=folder, dst_dir_fd=folder)
 
     def take(self, outputs: list[str], embedded: int, folder: Path) -> list[dict[str, Any]]:
         """Copy what a conversion made into a folder, durably, and see that nothing else is there.

@@ -122,6 +122,34 @@ def large(_: Scene, file: Path) -> None:
     os.truncate(file, rooms.FILE_BYTES + 1)
 
 
+@pytest.mark.parametrize("draft", ["places", "places.new"])
+@pytest.mark.parametrize("kind", ["link", "hard link", "folder"])
+def test_a_grant_changes_no_file_elsewhere(scene: Scene, draft: str, kind: str) -> None:
+    """A worker that the kernel does not confine may have put something else under its name."""
+    precious, place = scene.folder / "precious", scene.room.path / "in" / draft
+    precious.write_text("precious")
+    if kind == "link":
+        place.symlink_to(precious)
+    elif kind == "hard link":
+        place.hardlink_to(precious)
+    else:
+        place.mkdir()
+    scene.room.grant(3)
+    assert precious.read_text() == "precious"
+    if kind != "folder":
+        assert Path(scene.job["places"]).read_text() == "3"
+        assert not Path(scene.job["places"]).is_symlink()
+
+
+def test_a_grant_replaces_the_one_before(scene: Scene) -> None:
+    """The number is there as a whole, at any time."""
+    for places in (3, 12, 1):
+        scene.room.grant(places)
+        assert Path(scene.job["places"]).read_text() == str(places)
+    scene.room.remove()
+    scene.room.grant(2)
+
+
 @pytest.mark.parametrize("name", ["text.md", "embedded/001"])
 @pytest.mark.parametrize("harm", [link, hard_link, fifo, folder, missing, large])
 def test_files_that_are_none_are_misfits(scene: Scene, harm: object, name: str) -> None:
