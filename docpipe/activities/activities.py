@@ -5,7 +5,6 @@ They are independent of the engine that calls them; their gates come from outsid
 
 import asyncio
 import functools
-from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -93,8 +92,8 @@ class Activities:
     index: SearchIndex | None = None
     """Takes the text of each document that is stored."""
     _folders: OutFolders = field(default_factory=OutFolders)
-    _embedded: Counter[str] = field(default_factory=Counter)
-    """Documents in documents by run, of this process."""
+    _embedded: dict[str, dict[str, int]] = field(default_factory=dict)
+    """Documents in documents that were accepted here, by run and by the item that they are in."""
     _writing: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_REPORTS))
 
     async def get_patient(self, step: Step, patient_id: str) -> Patient:
@@ -189,22 +188,27 @@ class Activities:
         except WorkerError as error:
             return await asyncio.to_thread(_not_converted, path, member, Outcome.FAILED, str(error))
         done = answer.value
-        embedded = self._accepted(run_id, member, _embedded(f"{OUT}/{item}", member, done["embedded"]))
+        embedded = self._accepted(place, member, _embedded(f"{OUT}/{item}", member, done["embedded"]))
         await self.spool.keep(run_id, [part.file for part in embedded if part.file])
         converted = msgspec.convert({**done, "embedded": []}, Converted)
         metadata = _with_warnings(done["metadata"], member)
         seconds = round(answer.seconds, 3)
         return replace(converted, metadata=metadata, embedded=embedded, seconds=seconds)
 
-    def _accepted(self, run_id: str, member: Member, parts: list[Member]) -> list[Member]:
+    def _accepted(self, place: Place, member: Member, parts: list[Member]) -> list[Member]:
         """Those documents of a document that a run can take at most; the rest in one line.
 
         The pipeline decides which it takes. But 10,000 mails with 500 attachments each would be millions of
-        entries in memory and checkpoints before it could.
+        entries in memory and checkpoints before it could. A document that is converted again counts once.
         """
-        room = max(MOST_EMBEDDED - self._embedded[run_id], 0)
-        if parts:
-            self._embedded[run_id] += len(parts)
+        if not parts:
+            return parts
+        _, run_id, item = place
+        accepted = self._embedded.setdefault(run_id, {})
+        accepted.pop(item, None)
+        room = max(MOST_EMBEDDED - sum(accepted.values()), 0)
+        if room:
+            accepted[item] = min(room, len(parts))
         rest = parts[room:]
         return [*parts[:room], summed_up(member.path, rest, _TOO_MANY)] if rest else parts
 

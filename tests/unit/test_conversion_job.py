@@ -90,6 +90,8 @@ async def test_documents_in_documents_beyond_what_a_run_takes_are_one_line(tmp_p
     (rest,) = converted[4].embedded
     assert (rest.path, rest.size, rest.outcome) == ("4.eml/(more documents, 500)", 1000, "refused")
     assert Budget(files=0).parts("00005", "4.eml", [rest]) == [rest]
+    again = [await activities.convert(STEP, ("P1", RUN, f"{n:05d}"), mail) for n, mail in enumerate(mails)]
+    assert again == converted, "an attempt that is repeated counts once, also by a worker of a fleet"
     await activities.clear_spool(RUN)
     assert len((await activities.convert(STEP, ("P1", RUN, "1"), mails[0])).embedded) == 500
 
