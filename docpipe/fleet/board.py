@@ -14,6 +14,7 @@ import msgspec
 import structlog
 
 from docpipe.errors import UnreachableError
+from docpipe.util.fsync import replace_file
 from docpipe.wiring.gates import Gates
 
 if TYPE_CHECKING:  # of the extra docpipe[fleet]
@@ -137,7 +138,7 @@ class Board:
         if pauses == self._kept:
             return
         try:
-            await asyncio.to_thread(_write, self._path, pauses)
+            await asyncio.to_thread(replace_file, self._path, msgspec.json.encode(pauses))
         except OSError as error:
             log.warning("pauses_not_kept", reason=error.strerror)
         else:
@@ -174,12 +175,6 @@ def _read(path: Path) -> dict[str, float]:
         return msgspec.json.decode(path.read_bytes(), type=dict[str, float])
     except (OSError, msgspec.DecodeError):
         return {}
-
-
-def _write(path: Path, pauses: dict[str, float]) -> None:
-    part = path.with_name(f".{path.name}")
-    part.write_bytes(msgspec.json.encode(pauses))
-    part.replace(path)
 
 
 def _heard(text: bytes, age: float) -> Heard:

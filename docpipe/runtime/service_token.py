@@ -1,6 +1,5 @@
 """The token of the service: the configured one, or one of its own in the state folder."""
 
-import os
 import secrets
 from pathlib import Path
 from typing import Final
@@ -8,6 +7,7 @@ from typing import Final
 from docpipe.config.config import Service
 from docpipe.config.parsing import Secret
 from docpipe.errors import StateError
+from docpipe.util.fsync import replace_file
 
 FILE: Final = "service-token"
 """In the state folder, for its owner only."""
@@ -42,16 +42,8 @@ def known_token(state: Path) -> Secret | None:
 
 def _make(path: Path) -> Secret:
     token = secrets.token_urlsafe(32)
-    draft = path.with_suffix(".new")
     try:
-        draft.unlink(missing_ok=True)
-        file = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        try:
-            os.write(file, f"{token}\n".encode())
-            os.fsync(file)
-        finally:
-            os.close(file)
-        draft.replace(path)
+        replace_file(path, f"{token}\n".encode())
     except OSError as error:
         raise StateError(
             f"{path} cannot be written ({error.strerror}): set service.token, or mend its permissions."

@@ -18,7 +18,7 @@ import structlog
 
 from docpipe.gates.local_trouble import trouble_of
 from docpipe.storage.names import TEMPORARY
-from docpipe.util.fsync import sync_folder, write_all
+from docpipe.util.fsync import replace_file, sync_folder, write_new
 
 log = structlog.get_logger(__name__)
 
@@ -90,7 +90,7 @@ class Marker:
         """The id in the folder, which is written if there is none."""
         if not self._path.exists():
             draft = self._root / f"{TEMPORARY}{secrets.token_hex(8)}"
-            _write(draft, f"{secrets.token_hex(16)}\n")
+            write_new(draft, f"{secrets.token_hex(16)}\n".encode())
             try:  # another process may do the same at the same time: the first one counts
                 os.link(draft, self._path)
             except FileExistsError:
@@ -105,17 +105,13 @@ class Marker:
         return self._path.read_text("ascii", "replace").strip()
 
     def _remember(self, known: Path, id_: str) -> None:
-        draft = known.with_suffix(".new")
+        ids = {**_ids(known), str(self._root): id_}
         try:
-            _write(draft, json.dumps({**_ids(known), str(self._root): id_}, indent=1) + "\n")
-            draft.replace(known)
-            sync_folder(known.parent)
+            replace_file(known, f"{json.dumps(ids, indent=1)}\n".encode())
         except OSError as error:
             if (trouble := trouble_of(error)) is None:
                 raise
             log.warning("storage_not_remembered", cause=trouble.problem.format(what="state"), file=known.name)
-            with contextlib.suppress(OSError):
-                draft.unlink(missing_ok=True)
             return
         self._id = id_
 
@@ -126,12 +122,3 @@ def _ids(known: Path) -> dict[str, str]:
         if isinstance(ids, dict):
             return {path: id_ for path, id_ in ids.items() if isinstance(id_, str)}
     return {}
-
-
-def _write(path: Path, text: str) -> None:
-    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    try:
-        write_all(file, text.encode())
-        os.fsync(file)
-    finally:
-        os.close(file)

@@ -57,3 +57,37 @@ def write_all(file: int, data: bytes | bytearray | memoryview) -> None:
     rest = memoryview(data)
     while rest:
         rest = rest[os.write(file, rest) :]
+
+
+def write_new(path: Path, data: bytes) -> None:
+    """Write a private file that does not exist yet, and sync its bytes.
+
+    Raises:
+        OSError: if it exists, or the disk refuses.
+    """
+    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        write_all(file, data)
+        os.fsync(file)
+    finally:
+        os.close(file)
+
+
+def replace_file(path: Path, data: bytes) -> None:
+    """Write a private file in place of an earlier one, durably; readers see one or the other as a whole.
+
+    One process at a time may do this to a file.
+
+    Raises:
+        OSError: if the disk refuses; the earlier file stays.
+    """
+    draft = path.with_name(f"{path.name}.new")
+    draft.unlink(missing_ok=True)
+    try:
+        write_new(draft, data)
+        draft.replace(path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            draft.unlink(missing_ok=True)
+        raise
+    sync_folder(path.parent)
