@@ -14,8 +14,8 @@ _FUNCTION: Final = re.compile(r"(rgb|hsl|hwb)a?\(([^()]*)\)")
 _NUMBER: Final = re.compile(r"([+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[+-]?[0-9]{1,2})?)(%|deg|turn|rad|grad)?")
 _DEGREES: Final = {"turn": 360.0, "rad": 57.29578, "grad": 0.9}
 _COLOUR: Final = re.compile(r"#[0-9a-f]+|(?:rgb|hsl|hwb)a?\([^()]*\)|[a-z-]+")
-_CLEAR: Final = 0.03
-"""Opacity up to which letters leave no trace."""
+CLEAR: Final = 0.03
+"""Opacity up to which nothing leaves a trace."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Colour:
 
     def vanishes(self, paper: str) -> bool:
         """Whether letters of the colour leave no trace on paper of a colour, as a code or UNKNOWN."""
-        return self.opacity <= _CLEAR or vanishes(self.over(paper), paper)
+        return self.opacity <= CLEAR or vanishes(self.over(paper), paper)
 
 
 BLACK: Final = Colour("000000")

@@ -10,6 +10,7 @@ LONGEST: Final = 500
 """Characters of a text."""
 _WARNINGS: Final = 8_000
 """Characters of all warnings."""
+MOST_WARNINGS: Final = 200
 _MOST_PAGES: Final = 5_000
 
 
@@ -20,10 +21,11 @@ def cut(text: str | None) -> str | None:
 
 def few(warnings: list[str]) -> list[str]:
     """Each warning once, cut, and as many as somebody may read."""
-    kept, left = [], _WARNINGS
+    kept: list[str] = []
+    left = _WARNINGS
     for warning in dict.fromkeys(str(cut(warning)) for warning in warnings):
         left -= len(warning)
-        if left < 0:
+        if left < 0 or len(kept) == MOST_WARNINGS:
             break
         kept.append(warning)
     return kept

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from docpipe.convert.core.colours import FAINT, UNKNOWN, VIVID, WHITE, warm_colour
-from docpipe.convert.core.csscolours import BLACK, Colour, colour_in, paper_in
+from docpipe.convert.core.csscolours import BLACK, CLEAR, Colour, colour_in, paper_in
 from docpipe.convert.core.legible import is_too_small
 from docpipe.convert.core.marks import Mark, lowered, mark, raised
 from docpipe.convert.core.symbols import in_font
@@ -230,15 +230,13 @@ _SPACES: Final = {
     "preserve-breaks": "lines",
 }  # fmt: skip
 _CHANGING: Final = frozenset({"opacity", "filter", "transform", "scale", "zoom", "content-visibility"})
-_CLEAR: Final = 0.03
-"""Opacity up to which nothing is seen."""
 
 
 def _is_gone(name: str, value: str) -> bool:
     """Whether an opacity, a filter, a transformation or the like leaves nothing of an element."""
     if name == "opacity":
         share = _number(value)
-        return share is not None and share / (100 if value.endswith("%") else 1) <= _CLEAR
+        return share is not None and share / (100 if value.endswith("%") else 1) <= CLEAR
     if name in {"zoom", "scale"}:
         return _number(value) == 0
     return value == "hidden" if name == "content-visibility" else _SCALES.search(value) is not None

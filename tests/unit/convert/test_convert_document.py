@@ -365,6 +365,7 @@ def test_warnings_are_as_many_as_somebody_reads():
     assert made[0] == "first"
     assert len(made[1]) == 500
     assert 10 < len(made) < 30
+    assert len(few([str(number) for number in range(1_000)])) == 200, "as many as the main process takes"
 
 
 def test_archive_member_with_a_hostile_name(tmp_path):
