@@ -4,9 +4,8 @@ import asyncio
 import contextlib
 import heapq
 import itertools
-from collections import Counter
 from collections.abc import AsyncIterator, Iterator
-from typing import Final, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from docpipe.model import Clock, Ticket, Wait
 
@@ -94,12 +93,12 @@ class Slots:
         finally:
             self.release()
 
-    async def acquire(self, ticket: Ticket, wait: Wait | None = None, behind: float = 0.0) -> None:
-        """Take a slot, in turn: as if the ticket came `behind` seconds later."""
+    async def acquire(self, ticket: Ticket, wait: Wait | None = None) -> None:
+        """Take a slot, in turn."""
         if self._free > 0 and self.line.head() is None:
             self._free -= 1
             return
-        turn = self.line.join(ticket, self._clock() + behind)
+        turn = self.line.join(ticket, self._clock())
         try:
             with waiting(ticket, wait):
                 await turn
@@ -112,39 +111,6 @@ class Slots:
         """Give a slot back."""
         if self.line.let_go(None) is None:
             self._free += 1
-
-
-TURN_S: Final = 60.0
-"""What each ticket of the same run, before this one, is worth at slots that runs share. Less than a level of
-priority for all that one run has in line."""
-
-
-class SharedSlots(Slots):
-    """Slots that runs share: the second ticket of each run stands behind the first ones of all, and so on.
-
-    So a run with many slow documents takes turns with the others, however long its documents stood in line
-    before: start-time fair queueing, with a fixed cost, since how long a document takes is not known before.
-    """
-
-    def __init__(self, n: int, clock: Clock) -> None:
-        super().__init__(n, clock)
-        self._of_run: Counter[str] = Counter()
-
-    @contextlib.asynccontextmanager
-    async def hold(self, ticket: Ticket, wait: Wait | None = None) -> AsyncIterator[None]:
-        """As of `Slots`."""
-        before = self._of_run[ticket.run_id]
-        self._of_run[ticket.run_id] += 1
-        try:
-            await self.acquire(ticket, wait, behind=before * TURN_S)
-            try:
-                yield
-            finally:
-                self.release()
-        finally:
-            self._of_run[ticket.run_id] -= 1
-            if not self._of_run[ticket.run_id]:
-                del self._of_run[ticket.run_id]
 
 
 @contextlib.contextmanager

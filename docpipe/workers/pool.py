@@ -151,7 +151,7 @@ class Workers:
             task.add_done_callback(self._leaving.discard)
 
     async def run(self, job: Json, ticket: Ticket) -> Json:
-        """What the target returned for a job. Raises as `ask`."""
+        """What the target returned for a job. Raises as `execute`."""
         return (await self.execute(job, ticket)).value
 
     async def execute(self, job: Json, ticket: Ticket) -> Answer:

@@ -12,9 +12,12 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Final
 
-from docpipe.gates.line import TURN_S, Slots, waiting
+from docpipe.gates.line import Slots, waiting
 from docpipe.model import Clock, Ticket, Wait
 
+TURN_S: Final = 60.0
+"""What each ticket of the same run, before this one, is worth in line. Less than a level of priority for all
+that one run has in line."""
 STRETCH_S: Final = 2.0
 """Seconds for which a place goes from one job of a run to its next, while others of its priority wait."""
 
@@ -28,7 +31,11 @@ class _Waiter:
 
 
 class Turns(Slots):
-    """Slots that runs share, as `SharedSlots`: but a run hands one on to itself within its stretch.
+    """Slots that runs share: the second ticket of each run stands behind the first ones of all, and so on.
+
+    So a run with many slow documents takes turns with the others, however long its documents stood in line
+    before: start-time fair queueing, with a fixed cost, since how long a document takes is not known before.
+    But a run hands a slot on to itself within its stretch.
 
     Args:
         n: how many there are.

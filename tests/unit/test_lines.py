@@ -6,8 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from docpipe.engine.pipeline import CONCURRENT_DOCUMENTS
-from docpipe.gates.line import TURN_S, Line, SharedSlots, Slots
+from docpipe.gates.line import Line, Slots
 from docpipe.model import PRIORITY_WORTH_S, Ticket, Wait, WaitKind
+from docpipe.workers.turns import TURN_S, Turns
 
 
 def ticket(name: str, priority: int = 0) -> Ticket:
@@ -108,7 +109,7 @@ async def served(slots: Slots, tickets: list[Ticket], first: Ticket) -> list[str
 async def test_runs_share_slots() -> None:
     """Runs take turns: many documents of one, that came before, do not hold up the few of another."""
     many, few = [ticket("many") for _ in range(5)], [ticket("few") for _ in range(2)]
-    shared = await served(SharedSlots(1, lambda: 0.0), [*many, *few], ticket("many"))
+    shared = await served(Turns(1, lambda: 0.0, stretch=0.0), [*many, *few], ticket("many"))
     assert shared == ["few", "many", "few", "many", "many", "many", "many"]
     assert await served(Slots(1, lambda: 0.0), [*many, *few], ticket("many")) == ["many"] * 5 + ["few"] * 2
 
@@ -116,14 +117,14 @@ async def test_runs_share_slots() -> None:
 async def test_sharing_keeps_priorities_and_starves_nobody() -> None:
     """The urgent go first, and a run's last document waits a bounded time longer than it would alone."""
     urgent = [ticket("urgent", 1) for _ in range(3)]
-    shared = await served(SharedSlots(1, lambda: 0.0), [ticket("other"), *urgent], ticket("x"))
+    shared = await served(Turns(1, lambda: 0.0, stretch=0.0), [ticket("other"), *urgent], ticket("x"))
     assert shared == ["urgent"] * 3 + ["other"]
     assert CONCURRENT_DOCUMENTS * TURN_S < PRIORITY_WORTH_S
 
 
 async def test_leaving_shared_slots_leaves_nothing() -> None:
     """Neither those who were served nor those who were cancelled are remembered."""
-    slots = SharedSlots(1, lambda: 0.0)
+    slots = Turns(1, lambda: 0.0, stretch=0.0)
     async with slots.hold(ticket("a")):
         leaver = asyncio.create_task(slots.acquire(ticket("b")))
         waiter = asyncio.create_task(served(slots, [], ticket("c")))

@@ -36,7 +36,7 @@ async def test_a_run_keeps_its_place_for_a_stretch() -> None:
 
 
 async def test_without_a_stretch_runs_alternate() -> None:
-    """As of `SharedSlots`."""
+    """Each document has a turn of its own."""
     spent = [0.0]
     order = await served(turns(spent, 0.0), [Ticket(name) for name in "aaabb"], Ticket("holder"), spent)
     assert "".join(order) == "ababa"
