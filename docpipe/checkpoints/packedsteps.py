@@ -12,6 +12,7 @@ from docpipe.util.json import to_json
 
 Key = tuple[str, str]
 """The name of an activity, and its item."""
+_K = TypeVar("_K")
 _T = TypeVar("_T")
 
 
@@ -23,8 +24,23 @@ class _Kept(NamedTuple):
     result: bytes | None
 
 
-class PackedSteps(Mapping[Key, StoredStep]):
-    """Steps by activity and item; each is made of its JSON when it is asked for."""
+class _Lazy(Mapping[_K, _T]):
+    """A mapping whose values are made when they are requested, and not kept."""
+
+    _kept: Mapping[_K, Any]
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._kept
+
+    def __iter__(self) -> Iterator[_K]:
+        return iter(self._kept)
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+
+class PackedSteps(_Lazy[Key, StoredStep]):
+    """Steps by activity and item; each is made of its JSON when it is requested."""
 
     def __init__(self, steps: Iterable[StoredStep] = ()) -> None:
         self._kept: dict[Key, _Kept] = {}
@@ -71,15 +87,6 @@ class PackedSteps(Mapping[Key, StoredStep]):
             _unpacked(kept.result),
         )
 
-    def __contains__(self, key: object) -> bool:
-        return key in self._kept
-
-    def __iter__(self) -> Iterator[Key]:
-        return iter(self._kept)
-
-    def __len__(self) -> int:
-        return len(self._kept)
-
     def results(self, activity: str, unless: Callable[[Any], bool]) -> "Results[Any]":
         """The results of an activity by item, without those of which `unless` is true."""
         return Results(
@@ -92,8 +99,8 @@ class PackedSteps(Mapping[Key, StoredStep]):
         )
 
 
-class Results(Mapping[str, _T]):
-    """Results by item; each is made when it is asked for, and not kept.
+class Results(_Lazy[str, _T]):
+    """Results by item.
 
     Args:
         kept: by item, what a result is made of.
@@ -106,15 +113,6 @@ class Results(Mapping[str, _T]):
 
     def __getitem__(self, item: str) -> _T:
         return self._make(self._kept[item])
-
-    def __contains__(self, item: object) -> bool:
-        return item in self._kept
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._kept)
-
-    def __len__(self) -> int:
-        return len(self._kept)
 
 
 def _packed(value: object) -> bytes | None:

@@ -273,11 +273,8 @@ class ActiveRun:
         step = self.current
         wait = step and step.ticket.wait
         moved = step and step.ticket.transfer and step.ticket.transfer.received
-        which = step and (
-            step.activity,
-            step.item,
-            step.attempt,
-        )  # the step itself refers to the run: a cycle
+        # Not the step itself, which refers to the run: a cycle.
+        which = step and (step.activity, step.item, step.attempt)
         return (which, moved, *((wait.kind, wait.what, wait.place, round(wait.until or 0)) if wait else ()))
 
     def note_wait(self) -> None:
