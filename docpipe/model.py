@@ -178,6 +178,11 @@ def describe_bytes(size: float) -> str:
     return f"{size:.0f} bytes"
 
 
+def count_of(count: int, one: str) -> str:
+    """A count with its word: `1 document`, `1,200 documents`."""
+    return f"{count:,} {one}{'' if count == 1 else 's'}"
+
+
 PRIORITY_WORTH_S: Final = 3600.0
 """Seconds of waiting that equal one level of priority, at every line: a caller that has waited an hour
 longer than one of the next higher priority goes first. No caller starves, and a line never changes order."""

@@ -8,6 +8,7 @@ from typing import Final
 from docpipe.check.finding import Bench, Finding, Fit
 from docpipe.config.config import Config
 from docpipe.errors import ConfigError, DocpipeError
+from docpipe.model import count_of
 from docpipe.wiring.fleet import make_store
 
 _NAME: Final = "fleet"
@@ -45,5 +46,5 @@ async def _tried(config: Config) -> str:
         opened = await stack.enter_async_context(open_fleet(config))
         await refuse_unfit(config, opened, store)
         number = len(await FleetRuns(opened.client, opened.keys, config.fleet.prefix).workers())
-    workers = f"{number} worker{'' if number == 1 else 's'} running"
+    workers = f"{count_of(number, 'worker')} running"
     return f"can be used: namespace {config.fleet.namespace}, {workers}"

@@ -26,7 +26,7 @@ from docpipe.errors import (
     UnreachableError,
     WorkerError,
 )
-from docpipe.model import Json, Outcome, Ticket
+from docpipe.model import Json, Outcome, Ticket, count_of
 from docpipe.wiring.backends import open_patients, open_storage, patients_url, storage_folder
 from docpipe.wiring.fleet import identity, make_store
 from docpipe.workers.confinement import missing
@@ -130,7 +130,7 @@ async def patients(bench: Bench) -> AsyncIterator[Fit | Finding]:
         elif number is None:
             yield Fit("patients", where, "answers patients.query")
         else:
-            yield Fit("patients", where, f"has {number} patient{'' if number == 1 else 's'}")
+            yield Fit("patients", where, f"has {count_of(number, 'patient')}")
 
 
 def _without_password(url: str) -> str:
@@ -275,7 +275,7 @@ def _disks(config: Config) -> Iterator[Path]:
 def _memory(config: Config) -> Fit | Finding:
     convert, there = config.convert, usable_memory()
     workers = convert.workers or default_workers(convert.memory)
-    demand = f"{workers} worker{'' if workers == 1 else 's'} of at most {convert.memory / _GIB:.3g} GiB"
+    demand = f"{count_of(workers, 'worker')} of at most {convert.memory / _GIB:.3g} GiB"
     if there is None:
         return Fit("memory", demand, "the memory of this machine is unknown")
     if workers * convert.memory + OWN_MEMORY > there:

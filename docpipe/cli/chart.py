@@ -16,6 +16,7 @@ from docpipe.cli.words import print_line
 from docpipe.config.config import Config
 from docpipe.config.loading import load
 from docpipe.errors import UsageError
+from docpipe.model import count_of
 from docpipe.storage import Storage
 from docpipe.wiring.backends import open_storage
 
@@ -44,7 +45,7 @@ async def _chart(args: argparse.Namespace, config: Config, patient_id: str, runs
     if args.json:
         print_line(msgspec.json.encode({"file": str(args.output), **msgspec.to_builtins(made)}).decode())
         return 0
-    documents = f"{made.documents} document{'' if made.documents == 1 else 's'}"
+    documents = count_of(made.documents, "document")
     print_line(f"{args.output}: {documents} on {made.pages} pages.")
     if made.missing:
         print_line(f"{len(made.missing)} not in it, as the cover says; open the originals:")

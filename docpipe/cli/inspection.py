@@ -25,7 +25,7 @@ from docpipe.config.config import Config
 from docpipe.config.loading import load
 from docpipe.engine.restart import ERROR, failed
 from docpipe.errors import StateError, UsageError
-from docpipe.model import OUTCOMES, Activity, Json, Outcome, describe_bytes
+from docpipe.model import OUTCOMES, Activity, Json, Outcome, count_of, describe_bytes
 from docpipe.runtime.state_folder import in_use
 from docpipe.util.times import iso
 
@@ -232,15 +232,14 @@ def _result(step: StoredStep, *, for_people: bool = False) -> str:
 
 
 def _of_search(result: Any) -> str:
-    polls = result.get("polls", 0)
-    return f"{result.get('state', 'ok')} after {polls} question{'' if polls == 1 else 's'}"
+    return f"{result.get('state', 'ok')} after {count_of(result.get('polls', 0), 'question')}"
 
 
 def _of_archive(result: Any, *, for_people: bool) -> str:
     size, files = result["size"], len(result["members"])
     if not for_people:
         return f"{size} bytes, {files} files"
-    return f"{describe_bytes(size)}, {files} file{'' if files == 1 else 's'}"
+    return f"{describe_bytes(size)}, {count_of(files, 'file')}"
 
 
 def report(args: argparse.Namespace) -> int:

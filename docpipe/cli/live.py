@@ -16,7 +16,7 @@ from docpipe.app import Docpipe
 from docpipe.cli.words import span_words
 from docpipe.engine.run import ActiveRun, ActiveStep
 from docpipe.gates import Quota, Service
-from docpipe.model import Activity, Json, Outcome, Wait, WaitKind, describe_subject
+from docpipe.model import Activity, Json, Outcome, Wait, WaitKind, count_of, describe_subject
 
 _MOST_ROWS: Final = 40
 _LEFT_FREE: Final = 5
@@ -96,7 +96,7 @@ class View:
 
     def _summary(self, rows: Sequence[_Row]) -> Text:
         line = Text(no_wrap=True, overflow="ellipsis")
-        line.append(f"{self.done} of {self._runs} patient{'' if self._runs == 1 else 's'} done", "bold")
+        line.append(f"{self.done} of {count_of(self._runs, 'patient')} done", "bold")
         if self.failed:
             line.append(f", {self.failed} failed", "red")
         line.append(f" · {span_words(time.monotonic() - self._began)}", "dim")

@@ -10,6 +10,7 @@ import sys
 from docpipe.cli.words import warn
 from docpipe.config.config import Config
 from docpipe.config.loading import load
+from docpipe.model import count_of
 from docpipe.patients import COLUMNS, read_csv
 from docpipe.wiring.backends import open_patients
 
@@ -33,7 +34,7 @@ async def _import(args: argparse.Namespace, config: Config) -> int:
     for row in refused:
         print(f"{args.file}, line {row.line}: refused: {row.reason}.", file=sys.stderr)
     refusals = f", {len(refused)} refused" if refused else ""
-    print(f"{len(good)} patient{'' if len(good) == 1 else 's'} imported{refusals}.")
+    print(f"{count_of(len(good), 'patient')} imported{refusals}.")
     return 1 if refused else 0
 
 
@@ -56,5 +57,5 @@ async def _list(args: argparse.Namespace, config: Config) -> int:
     if args.json:
         print("]}" if listed else '{"patients": []}')
     else:
-        print(f"{listed} patient{'' if listed == 1 else 's'}.", file=sys.stderr)
+        print(f"{count_of(listed, 'patient')}.", file=sys.stderr)
     return 0

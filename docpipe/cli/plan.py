@@ -15,6 +15,7 @@ from docpipe.cli.words import print_line, span_words, time_words
 from docpipe.config.config import Config
 from docpipe.config.loading import load
 from docpipe.errors import UsageError
+from docpipe.model import count_of
 from docpipe.plan.assumptions import Assumption
 from docpipe.plan.course import Course
 from docpipe.plan.forecast import Forecast, Progress, forecast
@@ -111,10 +112,10 @@ def _lines(inputs: Inputs, forecast_: Forecast, config: Config) -> Iterator[str]
     ends = time_words(time.time() + course.done_s)
     span = span_words(course.done_s)
     take = "takes" if inputs.setup.patients == 1 else "take"
-    yield f"{_counted(inputs.setup.patients, 'patient')} {take} {span}: begun now, all is done at {ends}."
+    yield f"{count_of(inputs.setup.patients, 'patient')} {take} {span}: begun now, all is done at {ends}."
     if unfinished := before.queued + len(before.searched):
         come, are = ("comes", "is") if unfinished == 1 else ("come", "are")
-        these = _counted(unfinished, "unfinished run")
+        these = count_of(unfinished, "unfinished run")
         yield f"Before them {come} {these} of the state folder, which {are} counted in."
     if forecast_.undisturbed is not None:
         for outage in forecast_.setup.outages:
@@ -200,15 +201,11 @@ def _room(course: Course, config: Config) -> Iterator[str]:
 def _assumed(assumptions: tuple[Assumption, ...], runs: int, config: Config) -> Iterator[str]:
     where = "no finished runs to learn from"
     if runs:
-        where = f"{_counted(runs, 'finished run')} in {config.state_dir}"
+        where = f"{count_of(runs, 'finished run')} in {config.state_dir}"
         where += ": so few make a rough forecast" if runs < _FEW else ""
     yield f"Taken for granted ({where}):"
     for item in assumptions:
         yield f"  {item.what:<28}{item.value}  ({item.source})"
-
-
-def _counted(number: int, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def _size(size: float) -> str:

@@ -13,6 +13,7 @@ from docpipe.cli.words import print_line, warn
 from docpipe.config.config import Config
 from docpipe.config.loading import load
 from docpipe.errors import UsageError
+from docpipe.model import count_of
 from docpipe.report.words import TYPES, one_line
 from docpipe.runtime.state_folder import in_use
 from docpipe.search import Hit, Hits, Line, SearchIndex, open_index
@@ -65,7 +66,7 @@ async def _rebuild(args: argparse.Namespace, config: Config, index: SearchIndex)
     if args.json:
         print_line(json.dumps({"documents": number}))
     else:
-        print_line(f"The index has {number} document{'' if number == 1 else 's'}.")
+        print_line(f"The index has {count_of(number, 'document')}.")
     return 0
 
 

@@ -10,7 +10,7 @@ import msgspec
 from docpipe.checkpoints import StoredRun
 from docpipe.checkpoints.position import Position
 from docpipe.errors import UsageError
-from docpipe.model import OUTCOMES, Outcome, Wait, describe_wait
+from docpipe.model import OUTCOMES, Outcome, Wait, count_of, describe_wait
 from docpipe.util.times import iso
 
 
@@ -75,7 +75,7 @@ def count_words(counts: dict[str, int]) -> str:
     """Documents by outcome, in the words of the report and the page."""
     outcomes = ", ".join(f"{counts[each]} {OUTCOMES[each]}" for each in Outcome if counts.get(each))
     total = sum(counts.values())
-    return f"{total} document{'' if total == 1 else 's'}: {outcomes}" if outcomes else "no documents"
+    return f"{count_of(total, 'document')}: {outcomes}" if outcomes else "no documents"
 
 
 def state_words(state: str) -> str:

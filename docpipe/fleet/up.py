@@ -24,6 +24,7 @@ from docpipe.fleet.connection import connect
 from docpipe.fleet.parts import Part, free_port, running, store_program, temporal_program
 from docpipe.fleet.queues import run_queue
 from docpipe.fleet.requests import pollers_of
+from docpipe.model import count_of
 from docpipe.util.fsync import make_folder
 
 _RATE: Final = "120/min"
@@ -120,7 +121,7 @@ async def up(folder: Path, workers: int, progress: Callable[[str], None]) -> Asy
         made = [await _worker(folder, config, number, stack) for number in range(1, workers + 1)]
         await _working(config, made)
         ids = ", ".join(str(worker.process.pid) for worker in made)
-        progress(f"{workers} worker{'' if workers == 1 else 's'} (process {ids})")
+        progress(f"{count_of(workers, 'worker')} (process {ids})")
         serve = await _serve(folder, config, stack)
         page = await _page(serve)
         progress(f"the page at {page.split('/login')[0]}")

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from typing import Any, Final
 
-from docpipe.model import Outcome
+from docpipe.model import Outcome, count_of
 from docpipe.report.findings import grouped
 from docpipe.report.words import (
     GONE,
@@ -13,7 +13,6 @@ from docpipe.report.words import (
     changed,
     counted,
     in_order,
-    many,
     one_line,
     title_of,
     type_of,
@@ -46,7 +45,7 @@ def cut(lines: list[str], limit: int = LIMIT) -> str:
     while used + sizes[kept] <= limit - _ROOM:
         used += sizes[kept]
         kept += 1
-    pointer = _POINTER.format(left=f"{len(lines) - kept:,}", all=many(len(lines), "line"))
+    pointer = _POINTER.format(left=f"{len(lines) - kept:,}", all=count_of(len(lines), "line"))
     return "".join(f"{line}\n" for line in lines[:kept]) + pointer
 
 
@@ -85,7 +84,7 @@ def _findings(findings: list[Finding]) -> Iterator[str]:
         if len(group.items) == 1:
             yield f"- **{_plain(group.items[0].title)}**: {sentence}"
             continue
-        yield f"- {sentence} ({many(len(group.items), 'file')})"
+        yield f"- {sentence} ({count_of(len(group.items), 'file')})"
         yield from (f"  - **{_plain(item.title)}**" for item in group.items)
 
 
@@ -102,7 +101,7 @@ def _document(file: Entry) -> str:
     about = (
         str(file.date or "")[:10],
         type_of(file),
-        "" if pages is None else many(int(pages), "page"),
+        "" if pages is None else count_of(int(pages), "page"),
         file.author,
     )
     return f"- {_plain(title_of(file))} ({_plain(', '.join(filter(None, about)), 200)})"

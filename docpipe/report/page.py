@@ -8,12 +8,13 @@ from functools import cache
 from importlib.resources import files
 from typing import Final
 
+from docpipe.model import count_of
 from docpipe.report import plots
 from docpipe.report.findings import Group, grouped
 from docpipe.report.markup import Section, link, moment, section, size, text
 from docpipe.report.reasons import plain_words
 from docpipe.report.table import documents_table
-from docpipe.report.words import GONE, NEW, STATES, changed, counted, many, one_line
+from docpipe.report.words import GONE, NEW, STATES, changed, counted, one_line
 from docpipe.results.report import Entry, Finding, Mention, Report, RunFacts
 
 _MOST_OF_GROUP: Final = 100
@@ -105,7 +106,7 @@ def _until(run: RunFacts) -> str:
 def _counts(counts: dict[str, int]) -> str:
     if not counts:
         return ""
-    total = f"<li><strong>{many(sum(counts.values()), 'file')}</strong> found</li>"
+    total = f"<li><strong>{count_of(sum(counts.values()), 'file')}</strong> found</li>"
     items = (f'<li class="{_COLOURS.get(outcome, "")}">{words}</li>' for outcome, words in counted(counts))
     return f'<ul class="counts">{total}{"".join(items)}</ul>\n'
 
@@ -116,7 +117,7 @@ def _findings(heading: str, name: str, findings: list[Finding]) -> Section:
 
 def _group(group: Group) -> str:
     items = group.items
-    count = f' <span class="faint">({many(len(items), "file")})</span>' if len(items) > 1 else ""
+    count = f' <span class="faint">({count_of(len(items), "file")})</span>' if len(items) > 1 else ""
     left = len(items) - _MOST_OF_GROUP
     more = f"<li>and {left:,} more, in the list of documents</li>" if left > 0 else ""
     details = {plain_words(item.reason).detail for item in items}

@@ -12,8 +12,8 @@ from typing import Any, Final
 
 from msgspec.structs import replace
 
-from docpipe.model import WAITS, Activity, WaitKind
-from docpipe.report.words import ACTIVITIES, many, one_line, span, type_of, year_of
+from docpipe.model import WAITS, Activity, WaitKind, count_of
+from docpipe.report.words import ACTIVITIES, one_line, span, type_of, year_of
 from docpipe.results.report import Entry, PastActivity, PastWait
 
 _MOST_ROWS: Final = 16
@@ -33,7 +33,7 @@ def types(documents: list[Entry]) -> str:
     rows = Counter(type_of(file) or "Unknown type" for file in documents).most_common()
     if len(rows) > _MOST_ROWS:
         rest = rows[_MOST_ROWS - 1 :]
-        rows = [*rows[: _MOST_ROWS - 1], (many(len(rest), "other type"), sum(count for _, count in rest))]
+        rows = [*rows[: _MOST_ROWS - 1], (count_of(len(rest), "other type"), sum(count for _, count in rest))]
     return _bars(rows)
 
 
@@ -159,7 +159,7 @@ def _row_words(steps: list[PastActivity], waits: list[PastWait], asked: int) -> 
     if tries := sum(step.attempts - 1 for step in steps):
         parts.append(f"{tries:,} {'retry' if tries == 1 else 'retries'}")
     if asked:
-        parts.append(f"asked {many(asked, 'time')}")
+        parts.append(f"asked {count_of(asked, 'time')}")
     waited: defaultdict[WaitKind, float] = defaultdict(float)
     for wait in waits:
         waited[WaitKind(wait.kind)] += max(0.0, _seconds(wait.until) - _seconds(wait.since))

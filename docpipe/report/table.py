@@ -3,11 +3,11 @@
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from docpipe.model import OUTCOMES, Outcome
+from docpipe.model import OUTCOMES, Outcome, count_of
 from docpipe.report.markup import link, text
 from docpipe.report.pictures import data_uri
 from docpipe.report.reasons import plain_words
-from docpipe.report.words import in_order, many, one_line, title_of, type_of
+from docpipe.report.words import in_order, one_line, title_of, type_of
 from docpipe.results.report import Entry
 
 _COLUMNS: Final = ("Document", "Date", "Author", "Type", "Outcome", "Open")
@@ -31,7 +31,7 @@ def documents_table(documents: list[Entry], pictures: Mapping[str, bytes]) -> It
 
 def _row(file: Entry, pictures: Mapping[str, bytes], titles: Mapping[str, str]) -> str:
     pages = file.pages
-    kind = text(type_of(file), 60) + ("" if pages is None else f", {many(int(pages), 'page')}")
+    kind = text(type_of(file), 60) + ("" if pages is None else f", {count_of(int(pages), 'page')}")
     return (
         f'<tr><th scope="row"><div class="doc">{_picture(file, pictures)}<div>'
         f"<strong>{text(title_of(file))}</strong>{_source(file, titles)}</div></div></th>"

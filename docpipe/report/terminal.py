@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Final
 
+from docpipe.model import count_of
 from docpipe.report.findings import grouped
 from docpipe.report.words import (
     GONE,
@@ -11,7 +12,6 @@ from docpipe.report.words import (
     changed,
     counted,
     in_order,
-    many,
     one_line,
     title_of,
     type_of,
@@ -55,7 +55,7 @@ def _head(report: Report) -> Iterator[str]:
         yield f"  task       {one_line(run.task_id)}"
     if counts:
         outcomes = ", ".join(words for _, words in counted(counts))
-        yield f"  files      {many(sum(counts.values()), 'file')}: {outcomes}"
+        yield f"  files      {count_of(sum(counts.values()), 'file')}: {outcomes}"
     if report.changes is not None:
         yield f"  changes    {changed(report.changes)}"
     if not counts and not run.error:
@@ -89,7 +89,7 @@ def _named(item: Finding) -> str:
 def _document(file: Entry) -> str:
     about = (
         type_of(file),
-        "" if file.pages is None else many(int(file.pages), "page"),
+        "" if file.pages is None else count_of(int(file.pages), "page"),
         one_line(file.author, 80),
     )
     date = one_line(str(file.date or "")[:10], 10)

@@ -4,7 +4,7 @@ import unicodedata
 from collections.abc import Iterable
 from typing import Any, Final
 
-from docpipe.model import OUTCOMES, Activity, Outcome
+from docpipe.model import OUTCOMES, Activity, Outcome, count_of
 from docpipe.results.report import Changes, Entry
 
 STATES: Final = {
@@ -190,11 +190,6 @@ def changed(changes: Changes) -> str:
     return f"since the last retrieval, on {one_line(changes.since[:10])}: {what}"
 
 
-def many(count: int, one: str) -> str:
-    """A count with its word."""
-    return f"{count:,} {one}{'' if count == 1 else 's'}"
-
-
 def span(seconds: float) -> str:
     """A span of time with its units, such as "2 h 10 min"."""
     if seconds < 60:  # noqa: PLR2004 -- a minute
@@ -204,5 +199,5 @@ def span(seconds: float) -> str:
     hours, minutes = divmod(minutes, 60)
     days, hours = divmod(hours, 24)
     if days:
-        return f"{many(days, 'day')} {hours} h"
+        return f"{count_of(days, 'day')} {hours} h"
     return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
