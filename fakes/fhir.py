@@ -342,7 +342,7 @@ class FhirServer(Front):
 
 
 class FileOrigin(Front):
-    """A server of its own for files and documents, which wants no token and must not be shown one."""
+    """A server of its own for files and documents, which needs no token and must not get one."""
 
     name: ClassVar[str] = "fhirfiles"
     guarded: ClassVar[bool] = False

@@ -91,7 +91,7 @@ class FakeOptions:
     sparse: bool = False
     """Whether answers bear only what the contract requires: no size, digest, expiry, hints, documents."""
     unknown_state: str | None = None
-    """A state that no client knows, shown in the last tenth of each search."""
+    """A state that no client knows, reported in the last tenth of each search."""
 
     fhir: FhirOptions = field(default_factory=FhirOptions)
     """How the FHIR server behaves where that is not said above."""

@@ -22,7 +22,7 @@ class Limits:
     depth: int = 3
     """Levels of archives within archives that are opened."""
     path: int = 2_000
-    """Characters of a path as shown; archives nested in archives add up."""
+    """Characters of a path as displayed; archives nested in archives add up."""
     paths: int = 4 * 2**20
     """Bytes of all paths, in UTF-8."""
     ratio_from: int = 100 * 2**20

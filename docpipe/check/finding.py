@@ -128,5 +128,5 @@ class Scene:
 
 
 def text(value: Any) -> str:
-    """A name as it may be shown on one line."""
+    """A name, fit for one line."""
     return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in str(value))[:200]

@@ -23,7 +23,7 @@ CREATE TABLE clock (
     id      INTEGER PRIMARY KEY CHECK (id = 1),
     boot_id TEXT NOT NULL,
     ahead   REAL NOT NULL, -- seconds by which it is ahead of the time since that boot
-    lowest  REAL NOT NULL  -- it has shown this, so it is not earlier
+    lowest  REAL NOT NULL  -- it has had this value, so it is not earlier
 );
 CREATE TABLE retention ( -- which time is believed, before anything is deleted for its age; see pruning.py
     id       INTEGER PRIMARY KEY CHECK (id = 1),

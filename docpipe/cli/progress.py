@@ -23,7 +23,7 @@ from docpipe.runtime import logs
 log = structlog.get_logger(__name__)
 
 IN_DETAIL: Final = 5
-"""As many patients are shown activity by activity."""
+"""Up to so many patients have a line for each activity."""
 _REPEATED: Final = (Activity.CONVERT, Activity.STORE)
 _IN_THE_VIEW: Final = frozenset({"service_down", "service_probe_failed", "service_up"})
 """Events that the moving view shows itself."""
@@ -213,7 +213,7 @@ class _Moving:
                 self._write(f"{name} is up again after {span_words(time.time() - self._down.pop(name))}")
 
     def draw(self) -> None:
-        """Show how it stands now, unless that is what is shown already: nothing is to flicker."""
+        """Draw the present state, unless it is on the screen already: nothing is to flicker."""
         from rich.segment import SegmentLines  # noqa: PLC0415
 
         self._print_services()

@@ -69,7 +69,7 @@ class RunSummaries:
         return moved
 
     async def look(self, run_ids: Iterable[str], fresh_s: float = FRESH_S) -> None:
-        """Ask for the unfinished ones of these runs, and go on with it for a while.
+        """Query the unfinished ones of these runs, now and for a while.
 
         What does not come within a moment is left for the next time.
 

@@ -24,7 +24,7 @@ def configure(*, debug: bool = False, quiet: bool = False, plain: bool = False) 
 
     Args:
         debug: everything, with the texts of exceptions.
-        quiet: warnings only, as on a terminal, where progress is shown instead.
+        quiet: warnings only, as on a terminal, which has progress instead.
         plain: lines for people also without a terminal.
     """
     terminal = sys.stderr.isatty()

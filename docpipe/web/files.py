@@ -38,7 +38,7 @@ async def send(
         media_type: of the file.
         patient_id: whose it is.
         name: of the file.
-        download: under which name it is to be saved, empty where it is to be shown.
+        download: under which name it is to be saved, empty where it is to be displayed.
         place: `document_id` or `run_id`.
 
     Raises:

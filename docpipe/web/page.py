@@ -68,7 +68,7 @@ class Files:
             request: that asks for it.
             name: of the file.
             version: the folder that the request names; of another docpipe's, browsers keep nothing unasked.
-            signed_in: whether the button that ends the session is shown in it.
+            signed_in: whether it has the button that ends the session.
         """
         match = _NAME.fullmatch(name)
         media_type = _TYPES.get(match[2]) if match else None

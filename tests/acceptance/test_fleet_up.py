@@ -60,7 +60,7 @@ async def fleet_up(box: Box, *words: str) -> AsyncIterator[Up]:
         if process.returncode is None:
             process.terminate()
             _, err = await process.communicate()
-            sys.stderr.write(err.decode())  # shown where the test failed
+            sys.stderr.write(err.decode())  # printed where the test failed
 
 
 @pytest.fixture(scope="module")

@@ -49,7 +49,7 @@ def test_closed_streams(box: Box, closed: str) -> None:
     ids=["ascii", "latin-1", "C"],
 )
 def test_letters_that_an_encoding_lacks(box: Box, env: dict[str, str]) -> None:
-    """They are shown by their numbers; the exit status is that of the work."""
+    """They are written by their numbers; the exit status is that of the work."""
     (box.folder / "more.csv").write_text("id,given,family,birth_date\nPж1,Ann,Lee,1957-03-31\n", "utf-8")
     box.env["DOCPIPE_PATIENTS__URL"] = f"sqlite:///{box.folder / 'own.db'}"
     assert ended(box, "docpipe patients import more.csv", **env).returncode == 0
@@ -61,7 +61,7 @@ def test_letters_that_an_encoding_lacks(box: Box, env: dict[str, str]) -> None:
 
 @pytest.mark.parametrize("services", [SLOW], indirect=True)
 async def test_a_terminal_that_goes_away(box: Box, services: fakes.Running) -> None:
-    """The runs go on to their end, as under nohup."""
+    """The runs continue to their end, as under nohup."""
     ours, theirs = pty.openpty()
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "docpipe", "run", "--patient", "P101", "--patient", "P102"),

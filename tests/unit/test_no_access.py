@@ -56,7 +56,8 @@ def nobody(*private: Path) -> Iterator[None]:
     """Become a user without access to these folders."""
     for target, _, _ in (words.partition(":") for words in cli._COMMANDS.values()):
         importlib.import_module(target)  # afterwards the interpreter's own files may be out of reach
-    codecs.lookup("ascii")
+    for encoding in ("ascii", "idna"):  # of names of hosts
+        codecs.lookup(encoding)
     modes = {path: path.stat().st_mode for path in private}
     user = os.geteuid()
     for path in private:

@@ -29,7 +29,7 @@ function rank(one) {
   return LAST.includes(state) ? 2 : 1;
 }
 
-/** The list and the place where a document is shown; `base` is the address that documents are below. */
+/** The list and the place for a document; `base` is the address that documents are below. */
 export class Documents {
   constructor(base) {
     this.base = base;

@@ -41,7 +41,7 @@ export function entitle(element, title) {
   if (element.isConnected) document.title = `${title} – docpipe`;
 }
 
-/** Resolves once what was changed is on the screen, or after a moment in a window that is not shown. */
+/** Resolves once what was changed is on the screen, or after a moment in a window that is not visible. */
 export const painted = () =>
   new Promise((resolve) => {
     requestAnimationFrame(() => setTimeout(resolve));
@@ -150,11 +150,11 @@ export const documentBadge = (state) =>
 /** What an outcome is called. */
 export const outcomeWord = (state) => OUTCOMES[state] ?? READING[state] ?? String(state ?? "to come");
 
-/** Controls that reorder a text are shown as signs, so that a name cannot pretend to be another. */
+/** Controls that reorder a text become signs, so that a name cannot pretend to be another. */
 export const tame = (name) =>
   name.replace(/[\u0000-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g, "\ufffd");
 
-/** A text short enough to be shown. */
+/** A text short enough for a line. */
 export const shorten = (name, most = 200) => (name.length > most ? `${name.slice(0, most)}…` : name);
 
 /** The title of a document, or its name in the archive. */

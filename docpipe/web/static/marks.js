@@ -1,4 +1,4 @@
-/** Words of a search, marked within a text that is shown. They match as in the index: case and accents aside. */
+/** Words of a search, marked within a displayed text. They match as in the index: case and accents aside. */
 import { h } from "./dom.js";
 
 const PARTS = /"([^"]*)"?(\*?)|([^\s"]+)/g;

@@ -134,7 +134,7 @@ export class Patient {
     }, 1000);
   }
 
-  /** Nothing of it is shown here. */
+  /** Nothing of it is on this page. */
   summary() {}
 }
 

@@ -99,7 +99,7 @@ export class Run {
     }, 300);
   }
 
-  /** Nothing of it is shown here. */
+  /** Nothing of it is on this page. */
   summary() {}
 
   #show(run) {

@@ -128,7 +128,7 @@ export class Search {
     return h("section", {}, h("h1", {}, "Search in documents"), search.element);
   }
 
-  /** Nothing of these is shown here. */
+  /** Nothing of these is on this page. */
   run() {}
   summary() {}
   reset() {}

@@ -106,7 +106,7 @@ export class Viewer {
   }
 }
 
-/** Words within the text that is shown: a field, how many matches there are, and the way from one to the next. */
+/** Words within the displayed text: a field, how many matches there are, and the way from one to the next. */
 class Finder {
   constructor(words, query) {
     this.words = words;

@@ -113,7 +113,7 @@ def _page(document: pypdfium2.PdfDocument, at: int, fields: tuple[Field, ...]) -
             page_text = tidy(text)
             notes = tuple(
                 note for note in notes if note.partition(": ")[2] not in page_text
-            )  # FreeText is shown
+            )  # FreeText is visible
             # Flattening has lost text of odd pages: then the page is read as it was.
             if Counter(_WORD.findall(plain[0])) - Counter(_WORD.findall(text)):
                 text, laid = plain
