@@ -16,6 +16,9 @@ CALLS: Final = (
 )
 _LINE: Final = re.compile(r"(\d+) +(?:<\.\.\. (\w+) resumed>(.*)|(\w+)\((.*))", re.DOTALL)
 _PATH: Final = re.compile(r'<(/[^>]*)>|"((?:[^"\\]|\\.)*)"')
+_BELOW: Final = re.compile(r'<(/[^>]*)>, "((?:[^"\\]|\\.)*)"')
+"""A folder that is open, and a name below it."""
+_BY_FOLDER: Final = ("mkdirat", "renameat", "renameat2", "linkat")
 
 
 def program() -> str:
@@ -43,6 +46,8 @@ class Call:
     @property
     def paths(self) -> list[str]:
         """Absolute paths among the arguments, in their order."""
+        if self.name in _BY_FOLDER:
+            return [os.path.join(*pair) for pair in _BELOW.findall(self.arguments)]  # noqa: PTH118 -- thousands of them
         result = (one or two for one, two in _PATH.findall(self.arguments))
         return [path for path in result if path.startswith("/")]
 
