@@ -60,6 +60,10 @@ class Agenda:
         (row,) = await self._read(f"{_ROWS} WHERE name = ?", name)
         return StoredSchedule(*row)
 
+    async def mine(self, name: str) -> bool:  # noqa: ARG002 -- as of schedule.Agenda
+        """True: one process has a state folder."""
+        return True
+
     def begun(self, name: str, *, until: float, now: float, round_start: float, runs: int) -> Statement:
         """Make the statement that notes the runs just begun; it belongs into their transaction."""
         return _BEGUN, {"name": name, "until": until, "now": now, "round": round_start, "runs": runs}

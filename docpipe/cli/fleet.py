@@ -14,7 +14,7 @@ import structlog
 
 from docpipe.checkpoints import StoredRun
 from docpipe.cli.inspection import activities_of, print_log, print_report, timeline
-from docpipe.cli.plans import plans_json
+from docpipe.cli.plans import Plans, plans_json, print_plans
 from docpipe.cli.progress import Spent
 from docpipe.cli.rerun import print_cancelled
 from docpipe.cli.selection import selected_patients
@@ -26,6 +26,9 @@ from docpipe.errors import UsageError
 from docpipe.fleet.checks import refuse_namespace, refuse_unfit
 from docpipe.fleet.client import FleetRuns
 from docpipe.fleet.opening import open_fleet
+from docpipe.fleet.planning import StoredPlans
+from docpipe.fleet.queues import run_queue
+from docpipe.fleet.requests import all_of, answered, notices_of
 from docpipe.fleet.views import FleetRun, log_lines
 from docpipe.model import RunState
 from docpipe.storage import Storage
@@ -46,7 +49,17 @@ class _Open:
 
     runs: FleetRuns
     storage: Storage
+    schedules: StoredPlans
     config: Config
+
+    async def plans(self) -> Plans:
+        """Schedules that a service has begun to follow, and notifications."""
+        stored = [await self.schedules.read(schedule.name) for schedule in self.config.schedule]
+        waiting = 0
+        if self.config.notify.url:
+            queue = run_queue(self.runs.prefix)
+            waiting = await answered(lambda: notices_of(self.runs.client, queue, "Running"))
+        return Plans([one for one in stored if one is not None], waiting)
 
     async def of(self, word: str) -> list[FleetRun]:
         """The runs that a word means, oldest first."""
@@ -77,7 +90,8 @@ async def _opened(config: Config, *, begins: bool) -> AsyncIterator[_Open]:
         try:
             notify = bool(config.notify.url)
             runs = FleetRuns(fleet.client, fleet.keys, config.fleet.prefix, notify=notify)
-            yield _Open(runs, storage, config)
+            plans = StoredPlans(fleet.blobs, fleet.keys, config.fleet.prefix)
+            yield _Open(runs, storage, plans, config)
         finally:
             await storage.close()
 
@@ -227,7 +241,7 @@ async def _status(args: argparse.Namespace, fleet: _Open) -> int:
         if args.activities:
             listed[-1]["activities"] = activities_of(steps)
         whole = {"runs": listed, "at_work": presence.at_work, "trouble": None}
-        print_line(json.dumps(whole | plans_json(fleet.config)))
+        print_line(json.dumps(whole | plans_json(await fleet.plans())))
         return 0
     if not stand:
         print_line("There are no runs yet: `docpipe run --patient ID` starts one.")
@@ -237,6 +251,8 @@ async def _status(args: argparse.Namespace, fleet: _Open) -> int:
         print_line(_line(run, Presence(at_work=True, now=presence.now)))
         for line in timeline(steps, run, presence.now, at_work=True) if args.activities else ():
             print_line(f"  {line}")
+    if not args.which:
+        print_plans(await fleet.plans())
     return 0
 
 
@@ -247,7 +263,7 @@ def cancel(args: argparse.Namespace, config: Config) -> int:
 
 async def _cancel(args: argparse.Namespace, fleet: _Open) -> int:
     meant = await fleet.meant(args.which)
-    await asyncio.gather(*(fleet.runs.cancel(run) for run in meant if not run.stored.state.finished))
+    await all_of(fleet.runs.cancel, [run for run in meant if not run.stored.state.finished])
     ended = await fleet.runs.wait(meant)
     if args.json:
         print_line(json.dumps({"runs": [as_json(run) for run in ended]}))

@@ -1,7 +1,7 @@
-"""Schedules and notifications in `docpipe status`, as the owner of the state folder recorded them."""
+"""Schedules and notifications in `docpipe status`, as they were recorded last."""
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
 
 from docpipe.checkpoints import StoredSchedule, read_schedules, waiting_notifications
 from docpipe.cli.words import print_line, time_words
@@ -9,9 +9,23 @@ from docpipe.config.config import Config
 from docpipe.util.times import iso
 
 
-def plans_json(config: Config) -> dict[str, Any]:
+class Plans(NamedTuple):
+    """How both stand."""
+
+    schedules: Sequence[StoredSchedule]
+    waiting: int
+    """Notifications that were not delivered yet."""
+    oldest: float | None = None
+    """Since when the first of them waits, where that is known."""
+
+
+def plans_of(config: Config) -> Plans:
+    """Those of a state folder."""
+    return Plans(read_schedules(config.state_dir), *waiting_notifications(config.state_dir))
+
+
+def plans_json(plans: Plans) -> dict[str, Any]:
     """Both as `--json` prints them; times are ISO 8601 in UTC."""
-    waiting, oldest = waiting_notifications(config.state_dir)
     return {
         "schedules": [
             {
@@ -21,25 +35,25 @@ def plans_json(config: Config) -> dict[str, Any]:
                 "begun": stored.begun,
                 "paused_at": iso(stored.paused),
             }
-            for stored in read_schedules(config.state_dir)
+            for stored in plans.schedules
         ],
-        "notifications": {"waiting": waiting, "oldest_at": iso(oldest)},
+        "notifications": {"waiting": plans.waiting, "oldest_at": iso(plans.oldest)},
     }
 
 
-def print_plans(config: Config) -> None:
+def print_plans(plans: Plans) -> None:
     """Print both for people."""
-    for line in _lines(config):
+    for line in _lines(plans):
         print_line(line)
 
 
-def _lines(config: Config) -> Iterator[str]:
-    for stored in read_schedules(config.state_dir):
+def _lines(plans: Plans) -> Iterator[str]:
+    for stored in plans.schedules:
         yield f"schedule  {stored.name}: {_stands(stored)}"
-    waiting, oldest = waiting_notifications(config.state_dir)
-    if waiting and oldest is not None:
-        count = "1 notification waits" if waiting == 1 else f"{waiting} notifications wait"
-        yield f"notify    {count} to be delivered, the first since {time_words(oldest)}"
+    if plans.waiting:
+        count = "1 notification waits" if plans.waiting == 1 else f"{plans.waiting} notifications wait"
+        since = "" if plans.oldest is None else f", the first since {time_words(plans.oldest)}"
+        yield f"notify    {count} to be delivered{since}"
 
 
 def _stands(stored: StoredSchedule) -> str:

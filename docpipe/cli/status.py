@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from docpipe.checkpoints import StoredRun, is_held, last_alive, read_runs, read_steps, read_with_progress
-from docpipe.cli.plans import plans_json, print_plans
+from docpipe.cli.plans import plans_json, plans_of, print_plans
 from docpipe.cli.words import (
     RESUMES,
     STOPPED,
@@ -77,7 +77,7 @@ def _status(args: argparse.Namespace, config: Config) -> int:
         if args.activities:
             _print_timeline(config, run, presence)
     if not args.which:
-        print_plans(config)
+        print_plans(plans_of(config))
     return 0
 
 
@@ -97,7 +97,7 @@ def _print_json(config: Config, runs: list[StoredRun], presence: Presence, *, ac
 
             listed[-1]["activities"] = activities_of(read_steps(config.state_dir, run.run_id))
     whole = {"runs": listed, "at_work": presence.at_work, "trouble": presence.trouble}
-    print(json.dumps(whole | plans_json(config)))
+    print(json.dumps(whole | plans_json(plans_of(config))))
 
 
 def _print_timeline(config: Config, run: StoredRun, presence: Presence) -> None:

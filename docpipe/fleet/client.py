@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Final, TypeVar
@@ -92,6 +92,16 @@ class FleetRuns:
         """Like `submit`, with whether each run is new."""
         patients = list(dict.fromkeys(patient_ids))
         return await all_of(lambda patient: self._submit(patient, priority), patients)
+
+    async def begin_due(self, due: Mapping[str, float], priority: int) -> list[FleetRun]:
+        """Like `submit`, for patients with when each was due; one with a run since then keeps that."""
+        return await all_of(lambda each: self._submit_due(each[0], each[1], priority), list(due.items()))
+
+    async def _submit_due(self, patient_id: str, at: float, priority: int) -> FleetRun:
+        latest = await self.described(self._names(patient_id)[0])
+        if latest is not None and latest.stored.created_at >= at:
+            return latest
+        return (await self._submit(patient_id, priority))[0]
 
     async def _submit(self, patient_id: str, priority: int) -> tuple[FleetRun, bool]:
         for older in self._names(patient_id)[1:]:  # of a key that was in use before

@@ -12,6 +12,7 @@ from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
 from docpipe.errors import UnreachableError
+from docpipe.fleet.notices import NOTIFY
 
 AT_ONCE: Final = 16
 _AWAY: Final = (
@@ -34,14 +35,24 @@ _P = TypeVar("_P")
 
 
 async def all_of(work: Callable[[_P], Awaitable[_T]], each: Sequence[_P]) -> list[_T]:
-    """Do something with each, a few at a time; the results are in the same order."""
-    slots = asyncio.Semaphore(AT_ONCE)
+    """Do something with each, a few at a time; the results are in the same order.
 
-    async def one(value: _P) -> _T:
-        async with slots:
-            return await work(value)
+    The first error ends all that is under way, and is raised.
+    """
+    results: dict[int, _T] = {}
+    left = iter(enumerate(each))
 
-    return list(await asyncio.gather(*map(one, each)))
+    async def some() -> None:
+        for number, value in left:
+            results[number] = await work(value)
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            for _ in range(min(AT_ONCE, len(each))):
+                group.create_task(some())
+    except BaseExceptionGroup as errors:
+        raise errors.exceptions[0] from None
+    return [results[number] for number in range(len(each))]
 
 
 async def answered(ask: Callable[[], Awaitable[_T]], patience: float = PATIENCE_S) -> _T:
@@ -70,6 +81,12 @@ async def answered(ask: Callable[[], Awaitable[_T]], patience: float = PATIENCE_
         raise UnreachableError(
             f"Temporal does not answer ({reason}): start it; runs continue as soon as it is back."
         ) from error
+
+
+async def notices_of(client: Client, queue: str, status: str) -> int:
+    """How many notifications have this status: `Running` while not delivered, `Completed`."""
+    query = f"WorkflowType = '{NOTIFY}' AND TaskQueue = '{queue}' AND ExecutionStatus = '{status}'"
+    return (await client.count_workflows(query)).count
 
 
 async def pollers_of(client: Client, queue: str) -> Mapping[str, float]:

@@ -21,16 +21,18 @@ from docpipe.fleet.client import FleetRuns
 from docpipe.fleet.indexing import Indexing
 from docpipe.fleet.mirroring import EVERY_S, Mirroring
 from docpipe.fleet.noledger import Nothing
-from docpipe.fleet.notices import NOTIFY
 from docpipe.fleet.opening import Fleet, open_fleet
+from docpipe.fleet.planning import make_scheduler
 from docpipe.fleet.queues import run_queue
 from docpipe.fleet.replies import Replies
+from docpipe.fleet.requests import notices_of
 from docpipe.fleet.standings import RunSummaries
 from docpipe.fleet.views import FleetRun
 from docpipe.model import Activity, Clock
 from docpipe.patients import PatientDatabase
 from docpipe.runtime.activity_log import ActivityLog
 from docpipe.runtime.state_folder import StateFolder
+from docpipe.schedule import Scheduler
 from docpipe.search import SearchIndex
 from docpipe.storage import Storage
 from docpipe.util.structs import prepare_structs
@@ -65,6 +67,7 @@ class FleetServing:
     standings: RunSummaries
     replies: Replies
     board: Board
+    scheduler: Scheduler
     pollers: dict[str, float] = field(default_factory=dict)
     """The workers that ask Temporal for runs, with when each last did."""
     stopping: bool = False
@@ -127,10 +130,8 @@ class FleetServing:
         return stored if now is None else now.run
 
     async def count_notices(self, status: str) -> int:
-        """How many notifications have this status in Temporal: `Running` while not delivered, `Completed`."""
-        queue = run_queue(self.config.fleet.prefix)
-        query = f"WorkflowType = '{NOTIFY}' AND TaskQueue = '{queue}' AND ExecutionStatus = '{status}'"
-        return (await self.asked(self.fleet.client.count_workflows(query))).count
+        """How many notifications have this status; see `notices_of`."""
+        return await self.asked(notices_of(self.fleet.client, run_queue(self.config.fleet.prefix), status))
 
     async def answers(self) -> bool:
         """Whether Temporal does."""
@@ -186,11 +187,6 @@ async def open_serving(config: Config, *, clock: Clock = time.time) -> AsyncIter
         ConfigError: if a value of the configuration cannot be used.
         StateError: if the state folder, the storage or Temporal cannot be used.
     """
-    if config.schedule:
-        raise ConfigError(
-            "schedule: a fleet begins nothing by plan. Let a timer call `docpipe submit --patients FILE`, "
-            "and take [[schedule]] away."
-        )
     async with contextlib.AsyncExitStack() as stack:
         state = stack.enter_context(StateFolder(config.state_dir))
         store = await open_store(config, stack)
@@ -207,13 +203,14 @@ async def open_serving(config: Config, *, clock: Clock = time.time) -> AsyncIter
         runs = FleetRuns(fleet.client, fleet.keys, prefix, clock, notify=notify, patience=_PATIENCE_S)
         mirror = Mirroring(runs)
         stack.push_async_callback(mirror.rows.close)
+        patients = await stack.enter_async_context(open_patients(config))
         serving = FleetServing(
             config=config,
             state=state,
             fleet=fleet,
             gates=gates,
             storage=storage,
-            patients=await stack.enter_async_context(open_patients(config)),
+            patients=patients,
             index=await open_search_index(config, storage, stack),
             activity_log=await stack.enter_async_context(ActivityLog(state.path, clock)),
             clock=clock,
@@ -222,6 +219,7 @@ async def open_serving(config: Config, *, clock: Clock = time.time) -> AsyncIter
             standings=RunSummaries(runs, mirror),
             replies=Replies(fleet.blobs, fleet.keys, config.fleet.prefix, clock),
             board=Board(store, gates, state.path),
+            scheduler=make_scheduler(config, fleet, gates, patients=patients, runs=runs, mirror=mirror),
         )
         indexing = None
         if serving.index is not None:
@@ -231,6 +229,9 @@ async def open_serving(config: Config, *, clock: Clock = time.time) -> AsyncIter
         works = [mirror.keep(), serving.follow(), serving.attend(), *([indexing.keep()] if indexing else [])]
         for work in works:
             stack.push_async_callback(_ended, asyncio.create_task(work))
+        with contextlib.suppress(UnreachableError):  # then nothing begins
+            await serving.board.read()  # all may be paused
+        await stack.enter_async_context(serving.scheduler)
         yield serving
 
 

@@ -3,9 +3,10 @@
 from docpipe.schedule.members import members_of
 from docpipe.schedule.roster import Due, Roster
 from docpipe.schedule.rounds import Cron, Period, Round, Rounds, rounds_of
-from docpipe.schedule.scheduler import Scheduler, ScheduleView
+from docpipe.schedule.scheduler import Agenda, Scheduler, ScheduleView
 
 __all__ = [
+    "Agenda",
     "Cron",
     "Due",
     "Period",

@@ -1,20 +1,19 @@
 """Begins the runs of schedules when their patients are due.
 
-What has begun is written in the same transaction as the runs, so that a crash neither leaves out a patient
-nor begins one twice. Whoever was due while docpipe was stopped begins once at the next start.
+What has begun is noted with the runs, so that a crash neither leaves out a patient nor begins one twice.
+Whoever was due while docpipe was stopped begins once at the next start.
 """
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Final, Protocol, Self
 
 import structlog
 
-from docpipe.checkpoints import Statement, StoredSchedule
-from docpipe.checkpoints.agenda import Agenda
+from docpipe.checkpoints import StoredSchedule
 from docpipe.config.schedule import Schedule
 from docpipe.errors import DatabaseDownError, DocpipeError, UsageError
 from docpipe.model import Clock
@@ -27,18 +26,37 @@ REFRESH_S: Final = 3600.0
 """The patients of a schedule are read anew after so long."""
 RETRY_S: Final = 60.0
 """And after so long where that failed; the clock is compared as often."""
-_AT_ONCE: Final = 1000
-"""Runs begun in one transaction."""
+AT_ONCE: Final = 1000
+"""So many runs are begun and noted together."""
 
 Members = Callable[[Schedule], Awaitable[list[str]]]
 """Reads the patients of a schedule; see `members_of`."""
 
 
-class Submit(Protocol):
-    """Begins runs; see Engine.accept."""
+Submit = Callable[[Schedule, list[Due], float], Awaitable[None]]
+"""Begins the runs of those who are due, all in one round, and notes it with the time of the clock."""
 
-    def __call__(self, patient_ids: list[str], priority: int, note: Statement) -> Awaitable[Sequence[object]]:
-        """`note` is written in the transaction of the runs."""
+
+class Agenda(Protocol):
+    """How far schedules are. Methods raise DocpipeError or OSError where that cannot be read or written."""
+
+    async def open(self, names: Collection[str], now: float) -> dict[str, StoredSchedule]:
+        """Return the schedules of these names; new ones start now."""
+
+    async def one(self, name: str) -> StoredSchedule:
+        """Return an open schedule."""
+
+    async def mine(self, name: str) -> bool:
+        """Whether this process begins its runs now, and no other."""
+
+    async def note_next(self, name: str, next_at: float | None) -> None:
+        """Note when the next patient is due, for `status` in another process."""
+
+    async def pause(self, name: str, now: float) -> None:
+        """Pause a schedule; durable when this returns."""
+
+    async def unpause(self, name: str, now: float) -> None:
+        """End a pause; what was due meanwhile is left out. Durable when this returns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +104,8 @@ class Scheduler:
         members: reads the patients of a schedule.
         clock: the wall clock.
         paused: whether everything is paused; then nothing is read and nothing begins.
+        look_s: so often, in seconds, the agenda is read: another process may have changed it.
+        at_once: so many runs are begun and noted together.
     """
 
     def __init__(
@@ -97,6 +117,8 @@ class Scheduler:
         members: Members,
         clock: Clock,
         paused: Callable[[], bool] = lambda: False,
+        look_s: float = RETRY_S,
+        at_once: int = AT_ONCE,
     ) -> None:
         self._schedules = schedules
         self._agenda = agenda
@@ -104,6 +126,8 @@ class Scheduler:
         self._members = members
         self._clock = clock
         self._paused = paused
+        self._look_s = look_s
+        self._at_once = at_once
         self._items: dict[str, _Item] = {}
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -174,15 +198,19 @@ class Scheduler:
     async def _follow(self, item: _Item) -> None:
         while True:
             item.changed.clear()
+            pause = self._look_s  # at least so often, since the clock may have been set
             try:
-                await self._begin(item)
-                await self._note_next(item)
+                item.stored = await self._agenda.one(item.schedule.name)
+                mine = await self._begin(item)
+                if mine:
+                    await self._note_next(item)
+                    if (next_at := item.next_at) is not None and not self._paused():
+                        pause = min(pause, max(0.0, next_at - self._clock()) + 0.001)
+            except (DocpipeError, OSError) as error:
+                log.warning("schedule_waits", schedule=item.schedule.name, reason=str(error))
             except Exception:  # the schedule is tried again, whatever it was
                 log.exception("schedule_failed", schedule=item.schedule.name)
                 await asyncio.sleep(RETRY_S)
-            pause, next_at = RETRY_S, item.next_at  # at least so often, since the clock may have been set
-            if next_at is not None and not self._paused():
-                pause = min(RETRY_S, max(0.0, next_at - self._clock()) + 0.001)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(item.changed.wait(), pause)
 
@@ -191,24 +219,24 @@ class Scheduler:
             await self._agenda.note_next(item.schedule.name, item.next_at)
             item.stored = await self._agenda.one(item.schedule.name)
 
-    async def _begin(self, item: _Item) -> None:
-        """Begin the runs of those who are due, in the order of their times."""
+    async def _begin(self, item: _Item) -> bool:
+        """Begin the runs of those who are due, in the order of their times; False where another does."""
         if item.stored.paused is not None or self._paused():
-            return
+            return True
         now = self._clock()
         if now >= item.read_at + (REFRESH_S if item.trouble is None else RETRY_S):
             await self._read(item)
+        if not await self._agenda.mine(item.schedule.name):
+            return False
         if item.roster is None:
-            return
-        for some in _slices(item.roster.due(item.rounds, item.stored.until, now)):
-            note = self._agenda.begun(
-                item.schedule.name, until=some[-1].at, now=now, round_start=some[0].round, runs=len(some)
-            )
-            await self._submit([due.patient_id for due in some], item.schedule.priority, note)
+            return True
+        for some in _slices(item.roster.due(item.rounds, item.stored.until, now), self._at_once):
+            await self._submit(item.schedule, some, now)
             item.stored = await self._agenda.one(item.schedule.name)
             log.info("schedule_began", schedule=item.schedule.name, runs=len(some))
-            if item.stored.paused is not None:
-                return
+            if item.stored.paused is not None or not await self._agenda.mine(item.schedule.name):
+                break
+        return True
 
     async def _read(self, item: _Item, *, first: bool = False) -> None:
         """Read the patients anew; where that fails, those of before stay.
@@ -234,12 +262,12 @@ class Scheduler:
         item.trouble = reason
 
 
-def _slices(due: list[Due]) -> Iterator[list[Due]]:
+def _slices(due: list[Due], at_once: int) -> Iterator[list[Due]]:
     """Parts of one round and of limited size; who is due at the same time stays together."""
     for _, round_due in groupby(due, key=lambda each: each.round):
         some = list[Due]()
         for each in round_due:
-            if len(some) >= _AT_ONCE and each.at > some[-1].at:
+            if len(some) >= at_once and each.at > some[-1].at:
                 yield some
                 some = []
             some.append(each)

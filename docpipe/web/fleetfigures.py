@@ -21,7 +21,7 @@ from docpipe.fleet.board import Heard
 from docpipe.fleet.serving import FleetServing
 from docpipe.model import Activity, RunState
 from docpipe.web.overview import gates_view
-from docpipe.wiring.metrics import of_quotas, of_services
+from docpipe.wiring.metrics import of_quotas, of_schedules, of_services
 
 _LOOK_BACK_S: Final = 900.0
 _ENOUGH: Final = 5
@@ -184,6 +184,7 @@ class Figures:
         yield GaugeMetricFamily("docpipe_temporal_up", "0 while Temporal does not answer.", int(reached))
         if self._notices is not None:
             yield GaugeMetricFamily("docpipe_notifications_waiting", "Not delivered yet.", self._notices)
+        yield from of_schedules(self._serving.scheduler.views())
         gates, in_line = self._serving.gates, self._in_line()
         yield from of_services(service.view() for service in gates.services.values())
         up = None if gates.store is None else gates.store.down_since is None

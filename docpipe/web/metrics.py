@@ -19,7 +19,7 @@ from docpipe.gates import QuotaView, ServiceView
 from docpipe.model import Activity, Outcome, RunState
 from docpipe.notify import NotifierView
 from docpipe.schedule import ScheduleView
-from docpipe.wiring.metrics import DURATIONS, Requests, of_quotas, of_services
+from docpipe.wiring.metrics import DURATIONS, Requests, of_quotas, of_schedules, of_services
 from docpipe.workers.pool import PoolState
 
 CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
@@ -168,24 +168,7 @@ def _of_runs(now: _Moment) -> Iterator[Metric]:
 
 
 def _of_plans(now: _Moment) -> Iterator[Metric]:
-    labels = ["schedule"]
-    members = GaugeMetricFamily("docpipe_schedule_patients", "Patients of a schedule.", labels=labels)
-    begun = GaugeMetricFamily("docpipe_schedule_begun", "Runs begun in its latest round.", labels=labels)
-    next_at = GaugeMetricFamily(
-        "docpipe_schedule_next_timestamp_seconds", "When its next patient is due.", labels=labels
-    )
-    last_at = GaugeMetricFamily(
-        "docpipe_schedule_last_timestamp_seconds", "When runs were last begun.", labels=labels
-    )
-    paused = GaugeMetricFamily("docpipe_schedule_paused", "1 while it is paused.", labels=labels)
-    for view in now.schedules:
-        name, stored = [view.schedule.name], view.stored
-        begun.add_metric(name, stored.begun)
-        paused.add_metric(name, int(stored.paused is not None))
-        for family, value in ((members, view.members), (next_at, view.next_at), (last_at, stored.last_at)):
-            if value is not None:
-                family.add_metric(name, value)
-    yield from (members, begun, next_at, last_at, paused)
+    yield from of_schedules(now.schedules)
     if now.notifications is not None:
         yield GaugeMetricFamily(
             "docpipe_notifications_waiting", "Not delivered yet.", now.notifications.waiting

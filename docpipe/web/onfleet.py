@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from typing import Final, TypeVar
+from typing import TypeVar
 from urllib.parse import quote
 
 from docpipe.activities.spool import FolderSpool
@@ -24,10 +24,10 @@ from docpipe.storage import Storage
 from docpipe.web.fleetfigures import Figures
 from docpipe.web.overview import disks_view
 from docpipe.web.problems import Problem
+from docpipe.web.schedules import schedule_view
 from docpipe.web.source import Answers, Trial
 from docpipe.web.views import position_view, stored_view, waiting_view
 
-_NO_SCHEDULES: Final = "A fleet begins nothing by plan: let a timer call `docpipe submit --patients FILE`."
 _T = TypeVar("_T")
 
 
@@ -251,16 +251,16 @@ class OnFleet:
     # Plans
 
     def schedules(self) -> list[Schedule]:
-        """See Source: a fleet has none."""
-        return []
-
-    async def pause_schedule(self, name: str) -> None:  # noqa: ARG002 -- as of Source
         """See Source."""
-        raise Problem(409, _NO_SCHEDULES, "on-a-fleet")
+        return [schedule_view(view) for view in self._serving.scheduler.views()]
 
-    async def unpause_schedule(self, name: str) -> None:  # noqa: ARG002 -- as of Source
+    async def pause_schedule(self, name: str) -> None:
         """See Source."""
-        raise Problem(409, _NO_SCHEDULES, "on-a-fleet")
+        await _answer_of(self._serving.scheduler.pause(name))
+
+    async def unpause_schedule(self, name: str) -> None:
+        """See Source."""
+        await _answer_of(self._serving.scheduler.unpause(name))
 
     async def notifications(self) -> Notifications:
         """See Source."""

@@ -8,6 +8,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, disable_cre
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from docpipe.gates import Attempt, QuotaView, ServiceView
+from docpipe.schedule import ScheduleView
 
 DURATIONS: Final = (0.01, 0.05, 0.25, 1.0, 2.5, 10.0, 30.0, 60.0, 300.0, 1800.0, 7200.0)
 disable_created_metrics()  # type: ignore[no-untyped-call]  # of no use for what begins with the process
@@ -88,3 +89,25 @@ def of_quotas(quotas: Iterable[QuotaView], *, store_up: bool | None) -> Iterator
 def _endpoint(name: str) -> str:
     """The origins of archives are data of the exchange; however many there are, they share a label."""
     return "archives" if name.startswith("archives of ") else name
+
+
+def of_schedules(schedules: Iterable[ScheduleView]) -> Iterator[Metric]:
+    """How schedules stand."""
+    labels = ["schedule"]
+    members = GaugeMetricFamily("docpipe_schedule_patients", "Patients of a schedule.", labels=labels)
+    begun = GaugeMetricFamily("docpipe_schedule_begun", "Runs begun in its latest round.", labels=labels)
+    next_at = GaugeMetricFamily(
+        "docpipe_schedule_next_timestamp_seconds", "When its next patient is due.", labels=labels
+    )
+    last_at = GaugeMetricFamily(
+        "docpipe_schedule_last_timestamp_seconds", "When runs were last begun.", labels=labels
+    )
+    paused = GaugeMetricFamily("docpipe_schedule_paused", "1 while it is paused.", labels=labels)
+    for view in schedules:
+        name, stored = [view.schedule.name], view.stored
+        begun.add_metric(name, stored.begun)
+        paused.add_metric(name, int(stored.paused is not None))
+        for family, value in ((members, view.members), (next_at, view.next_at), (last_at, stored.last_at)):
+            if value is not None:
+                family.add_metric(name, value)
+    yield from (members, begun, next_at, last_at, paused)

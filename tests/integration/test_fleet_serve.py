@@ -15,8 +15,6 @@ from aiohttp.test_utils import TestServer
 
 from docpipe.config.notify import Notify
 from docpipe.config.parsing import Secret
-from docpipe.config.schedule import Schedule
-from docpipe.errors import ConfigError
 from docpipe.fleet.worker import FleetWorker, working
 from tests.fleet_serve_support import FleetServed, serving
 from tests.fleet_support import Machines, machines
@@ -322,14 +320,6 @@ async def test_a_receiver_is_notified_once(world: World) -> None:
     assert "docpipe_notifications_waiting 0.0" in await world.served.metrics()
     assert world.worker.fleet_activities.notified == len(world.receiver.messages)
     assert not [body for body in world.receiver.bodies if b"P116" in body]
-
-
-async def test_schedules_are_refused(world: World) -> None:
-    """With what to do instead."""
-    plan = Schedule(name="nightly", patients=("due",), every="1d")
-    with pytest.raises(ConfigError, match="Let a timer call"):
-        async with serving(world.machines, "planned", schedule=(plan,)):
-            pass
 
 
 async def test_a_patient_is_forgotten(world: World) -> None:

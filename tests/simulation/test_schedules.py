@@ -204,7 +204,7 @@ async def test_a_crash_neither_loses_nor_repeats(
         while True:
             submissions = 0
             async with serving(config) as docpipe:
-                accept, died = docpipe.engine.accept, asyncio.Event()
+                accept, died = docpipe.scheduler._submit, asyncio.Event()
 
                 async def dying(*args, accept=accept, died=died):
                     nonlocal submissions
