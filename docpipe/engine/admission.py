@@ -1,7 +1,9 @@
 """Admission: which queued runs may start, most urgent first."""
 
+import contextlib
 import heapq
 import itertools
+from collections.abc import Iterator
 from typing import Final
 
 from docpipe.checkpoints import StoredRun
@@ -30,7 +32,8 @@ class Admission:
         self._order = itertools.count()
         self._holders: set[str] = set()
         self._withdrawn: set[str] = set()
-        """Cancelled runs, so that a caller who read them before the cancellation does not queue them."""
+        """Runs cancelled while callers hold runs that they read before; see `reading`."""
+        self._callers = 0
 
     @property
     def waiting(self) -> int:
@@ -51,9 +54,21 @@ class Admission:
             entry = self._entries[run.run_id] = (urgency(run), next(self._order), run)
             heapq.heappush(self._queue, entry)
 
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[None]:
+        """Hold this from reading runs to adding them: those withdrawn meanwhile are not added."""
+        self._callers += 1
+        try:
+            yield
+        finally:
+            self._callers -= 1
+            if not self._callers:  # whoever reads them from now on reads that they are cancelled
+                self._withdrawn.clear()
+
     def withdraw(self, run_id: str) -> None:
-        """Remove a run from the queue and refuse it until `readmit`."""
-        self._withdrawn.add(run_id)
+        """Remove a run from the queue, and refuse it until `readmit` or the end of all that are `reading`."""
+        if self._callers:
+            self._withdrawn.add(run_id)
         self._entries.pop(run_id, None)
 
     def readmit(self, run_id: str) -> None:

@@ -166,24 +166,26 @@ class Engine:
         for ids in _slices(patient_ids):
             wanted |= {patient_id: self._ids.new() for patient_id in ids}
             await asyncio.sleep(0)
-        runs = await self.checkpoints.create_runs(wanted, priority, note)
         accepted: list[tuple[StoredRun, bool]] = []
-        for part in _slices(runs):
-            accepted += [(run, run.run_id == wanted[run.patient_id]) for run in part]
-            for run in part:
-                if (active := self.runs.get(run.run_id)) is not None:  # its next activities go first
-                    active.stored = replace(active.stored, priority=run.priority)
-            self._enqueue(part)
-            await asyncio.sleep(0)
+        with self._admission.reading():
+            runs = await self.checkpoints.create_runs(wanted, priority, note)
+            for part in _slices(runs):
+                accepted += [(run, run.run_id == wanted[run.patient_id]) for run in part]
+                for run in part:
+                    if (active := self.runs.get(run.run_id)) is not None:  # its next activities go first
+                        active.stored = replace(active.stored, priority=run.priority)
+                self._enqueue(part)
+                await asyncio.sleep(0)
         return accepted
 
     async def resume(self, patient_ids: Sequence[str] = ()) -> list[StoredRun]:
         """Resume every unfinished run, or those of some patients."""
-        runs = await self.checkpoints.unfinished()
-        if patient_ids:
-            wanted = set(patient_ids)
-            runs = [run for run in runs if run.patient_id in wanted]
-        await self._enqueue_all(await asyncio.to_thread(sorted, runs, key=urgency))
+        with self._admission.reading():
+            runs = await self.checkpoints.unfinished()
+            if patient_ids:
+                wanted = set(patient_ids)
+                runs = [run for run in runs if run.patient_id in wanted]
+            await self._enqueue_all(await asyncio.to_thread(sorted, runs, key=urgency))
         return runs
 
     async def retry(self, run_id: str, wanted: Activity | None = None) -> StoredRun:
@@ -197,15 +199,17 @@ class Engine:
             await asyncio.wait([task])
         steps = await self.checkpoints.packed_steps(run_id)
         first = restart_point(run, steps.values(), wanted)
-        await self.checkpoints.retry_run(run, first)
-        again = await self._stored(run_id)
-        if again.retries == run.retries:
-            raise UsageError(
-                f"Patient {run.patient_id} has another run, which is unfinished: resume or cancel that first."
-            )
-        self._admission.readmit(run_id)
-        log.info("run_retried", run_id=run_id, activity=first, retries=again.retries)
-        self._enqueue([again])
+        with self._admission.reading():
+            await self.checkpoints.retry_run(run, first)
+            again = await self._stored(run_id)
+            if again.retries == run.retries:
+                raise UsageError(
+                    f"Patient {run.patient_id} has another run, which is unfinished: "
+                    "resume or cancel that first."
+                )
+            self._admission.readmit(run_id)
+            log.info("run_retried", run_id=run_id, activity=first, retries=again.retries)
+            self._enqueue([again])
         return again
 
     async def cancel(self, run_id: str) -> StoredRun:
@@ -220,8 +224,9 @@ class Engine:
         Raises:
             UsageError: if there is no such run.
         """
-        self._admission.withdraw(run_id)
-        await self.checkpoints.cancel_run(run_id)
+        with self._admission.reading():  # who reads it before that is stored must not add it
+            self._admission.withdraw(run_id)
+            await self.checkpoints.cancel_run(run_id)
         if task := self._task_of(run_id):
             active = self.runs.get(run_id)
             if active is None or not (active.ending or active.gives_up):

@@ -114,6 +114,16 @@ class Ending:
     error: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class _Retrieved:
+    """What a run has retrieved by the time of its report."""
+
+    patient: Patient
+    task_id: str
+    archive: Archive | None
+    files: list[Entry]
+
+
 async def retrieve(run: Run, activities: Activities) -> Ending:
     """Retrieve, convert, store and report the documents of one patient.
 
@@ -138,23 +148,18 @@ async def retrieve(run: Run, activities: Activities) -> Ending:
     except Exception as stopped:  # noqa: BLE001 -- an unexpected error is reported like any other
         error = reason_of(stopped, run.id)
         archive, files = _so_far(run)
-    return await _reported(run, activities, _facts(run, patient, task, archive, files), error)
+    return await _reported(run, activities, _Retrieved(patient, task.task_id, archive, files), error)
 
 
-async def _reported(run: Run, activities: Activities, facts: Facts, error: str | None) -> Ending:
+async def _reported(run: Run, activities: Activities, retrieved: _Retrieved, error: str | None) -> Ending:
     """Update the task, write the report and append it; each is tried even if the one before failed."""
-    counts, task_id = files_of.counts(facts.documents), facts.run.task_id
-    state = _final_state(counts, error)
-    update = (task_id, state, _note(counts, error))
+    counts, task_id = files_of.counts(retrieved.files), retrieved.task_id
+    update = (task_id, _final_state(counts, error), _note(counts, error))
     updating = activities.update_status
     status, refused = await _tried(run, Activity.UPDATE_STATUS, updating, *update, kind=Updated)
     problem = status.problem if status else None
     error = error or refused
-    history = run.history()
-    about = replace(
-        facts.run, started=history.started, state=_final_state(counts, error), error=error, problem=problem
-    )
-    facts = replace(facts, run=about, counts=counts, timeline=history.timeline, waits=history.waits)
+    facts = _facts(run, retrieved, counts, error, problem)
     report, failed = await _tried(run, Activity.REPORT, activities.report, facts, kind=Digest)
     error = error or failed
     if report is not None:
@@ -381,17 +386,25 @@ def _note(counts: dict[str, int], error: str | None) -> str:
     return f"Documents: {outcomes}." if outcomes else "The exchange holds no documents for this patient."
 
 
-def _facts(run: Run, patient: Patient, task: Task, archive: Archive | None, files: list[Entry]) -> Facts:
-    """Collect the facts of a run once its documents are stored or it was stopped."""
-    about = RunFacts(
-        run_id=run.id,
-        patient_id=run.patient_id,
-        task_id=task.task_id,
-        started="",  # with the history, at the end: that of 10,000 documents has some megabytes
-    )
+def _facts(
+    run: Run, retrieved: _Retrieved, counts: dict[str, int], error: str | None, problem: str | None
+) -> Facts:
+    """Collect what the report of a run is made from."""
+    history, archive = run.history(), retrieved.archive
     return Facts(
-        run=about,
-        patient=msgspec.convert(patient, PatientFacts, from_attributes=True),
+        run=RunFacts(
+            run_id=run.id,
+            patient_id=run.patient_id,
+            task_id=retrieved.task_id,
+            state=_final_state(counts, error),
+            started=history.started,
+            error=error,
+            problem=problem,
+        ),
+        patient=msgspec.convert(retrieved.patient, PatientFacts, from_attributes=True),
         archive=ArchiveFacts(size=archive.size, sha256=archive.sha256) if archive else None,
-        documents=files,
+        documents=retrieved.files,
+        counts=counts,
+        timeline=history.timeline,
+        waits=history.waits,
     )

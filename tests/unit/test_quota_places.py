@@ -204,6 +204,22 @@ async def test_place_handed_back_unspent_is_free_at_once():
     assert quota.view().used == 0
 
 
+async def test_a_grant_that_is_confirmed_too_late_is_handed_back():
+    """Its caller waits again, and its place does not stay taken."""
+    quota = Quota.local("q", Rate(1, 10), clock=virtual.wall_clock)
+    confirm, asked = quota._places.confirm, []
+
+    async def late_at_first(grant):
+        asked.append(grant)
+        return await confirm(grant) and len(asked) > 1
+
+    quota._places.confirm = late_at_first
+    async with asyncio.timeout(5), quota.place(Ticket("R")) as place:
+        assert [place.grant is grant for grant in asked] == [False, True]
+        assert quota.view().used == 1
+    assert quota.view().used == 1  # an answer may still come
+
+
 async def test_given_up_request_may_still_be_on_its_way():
     """A request cancelled right after it was sent holds its place for as long as it may still arrive."""
     quota, sent = quota_of(Rate(1, 1.0)), []

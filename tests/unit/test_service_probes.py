@@ -7,6 +7,7 @@ import pytest
 
 from docpipe.errors import PoisonedError
 from docpipe.gates import Failure, Gate, Quota, Service, Turn
+from docpipe.gates.service import POISONED_AFTER
 from docpipe.model import Rate, Ticket, WaitKind
 from tests import virtual
 
@@ -204,6 +205,31 @@ async def test_cancelled_before_its_probe_is_replaced():
     assert len(world.sent) == 7
 
 
+async def test_a_probe_that_is_not_made_passes_to_another_line():
+    """The only waiter of an endpoint is chosen to probe and leaves: a waiter of the other endpoint probes."""
+    world = World()
+    await world.bring_down()
+    for task in world.tasks.values():
+        task.cancel()
+    await world.all()
+    world.tasks.clear()
+    leaving, other = world.start("leaving"), world.start("other", to="tell")
+    world.works, gone, admitted = True, [], world.service.admitted
+
+    def passing_and_gone():
+        admitted()
+        if not gone:
+            gone.append(now())
+            asyncio.get_running_loop().call_soon(leaving.cancel)
+
+    world.service.admitted = passing_and_gone
+    world.sent.clear()
+    async with asyncio.timeout(1000):
+        await asyncio.gather(leaving, other, return_exceptions=True)
+    assert [run for _, run in world.sent] == ["other"]
+    assert world.sent[0][0] - gone[0] <= 0.1
+
+
 async def test_everybody_who_waits_leaves():
     """An outage without waiting callers ends with the next caller, which probes when it is time."""
     world = World()
@@ -255,6 +281,21 @@ async def test_poisoned_call_fails_and_others_do_not():
     assert 5 <= failures <= 8
     await asyncio.gather(*others)
     assert world.turns == []
+
+
+async def test_the_fifth_failure_ends_a_poisoned_call_once_others_were_answered():
+    """It is not sent for a sixth time: what others got in the pause after the fifth failure is enough."""
+    world = World()
+    poisoned = world.start("poisoned", poisoned=True)
+
+    async def steady():
+        while not poisoned.done():
+            await world.call("steady")
+            await asyncio.sleep(0.05)
+
+    await asyncio.gather(poisoned, steady(), return_exceptions=True)
+    assert isinstance(poisoned.exception(), PoisonedError)
+    assert [run for _, run in world.sent].count("poisoned") == POISONED_AFTER
 
 
 async def test_several_poisoned_calls_do_not_close_the_gate_together():

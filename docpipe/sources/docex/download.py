@@ -26,9 +26,9 @@ from docpipe.sources.encodings import DamagedError, decoded
 
 log = structlog.get_logger(__name__)
 
-DAMAGED_PAUSES_S: Final = (0.0, 20.0, 60.0)
-"""After an archive that arrived damaged, before the next attempt. The second and third are by a fresh link: a
-cache that mixes archives up may know the old one, and one that is being written anew takes a while."""
+DAMAGED_PAUSES_S: Final = (20.0, 60.0)
+"""Before each download by a fresh link, once the archive arrived damaged twice by the first one: a cache that
+mixes archives up may know that link, and an archive that is being written anew takes a while."""
 TRIES_LINK: Final = 5
 LINK_PAUSE_S: Final = 4.0
 """Before the second fresh link, and twice as long before each further one: a proxy that answers in place of
@@ -105,27 +105,28 @@ class Downloader:
             else:
                 damaged += 1
                 await self._discard(step, path, damaged)
-                if damaged == 1:
+                if damaged == 1:  # in transit, most likely: the same link at once
                     continue
             if (fresh := await fresh_link()) is None:
                 return None
             archive = fresh
 
     async def _discard(self, step: Step, path: Path, damaged: int) -> None:
-        """Remove what arrived damaged for the nth time, and wait for a while.
+        """Remove what arrived damaged for the nth time, and wait before the next download but the second.
 
         Raises:
             ArchiveError: if that is too often.
         """
         log.warning("archive_damaged", run_id=step.ticket.run_id, tries=damaged)
         await asyncio.to_thread(path.unlink, missing_ok=True)
-        if damaged > len(DAMAGED_PAUSES_S):
+        if damaged == 1:
+            return
+        if damaged - 1 > len(DAMAGED_PAUSES_S):
             raise ArchiveError(
                 f"The archive arrived damaged {damaged} times: its length or its checksum is not "
                 "what the exchange says."
             )
-        if damaged > 1:
-            await self._wait(step, DAMAGED_PAUSES_S[damaged - 1])
+        await self._wait(step, DAMAGED_PAUSES_S[damaged - 2])
 
     async def _pause(self, step: Step, links: int, status: int) -> None:
         """After this many links that were refused; the first is likely to have expired.

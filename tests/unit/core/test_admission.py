@@ -80,14 +80,29 @@ def test_a_withdrawn_run_is_neither_queued_nor_accepted():
     admission = Admission()
     for number in range(20):
         admission.add(run(f"R{number:02}", number))
-    admission.withdraw("R00")
-    admission.withdraw("R07")
-    admission.add(run("R07", 7))
-    expected = [f"R{number:02}" for number in range(20) if number not in (0, 7)]
-    assert admitted(admission) == expected
-    admission.readmit("R07")
-    admission.add(run("R07", 7))
-    assert admitted(admission) == ["R07"]
+    with admission.reading():
+        admission.withdraw("R00")
+        admission.withdraw("R07")
+        admission.add(run("R07", 7))
+        expected = [f"R{number:02}" for number in range(20) if number not in (0, 7)]
+        assert admitted(admission) == expected
+        admission.readmit("R07")
+        admission.add(run("R07", 7))
+        assert admitted(admission) == ["R07"]
+
+
+def test_withdrawn_runs_are_remembered_as_long_as_somebody_may_add_them():
+    """Until the last of several callers has added what it read; a service runs for months."""
+    admission = Admission()
+    with admission.reading():
+        with admission.reading():
+            admission.withdraw("R")
+        admission.add(run("R"))
+        assert admission.waiting == 0
+    admission.withdraw("S")
+    for read_later in (run("R"), run("S")):
+        admission.add(read_later)
+    assert [queued.run_id for queued in admission.queued] == ["R", "S"]
 
 
 def test_the_order_survives_a_withdrawal():
