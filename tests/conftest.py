@@ -1,8 +1,11 @@
 """What all tests share: virtual time, the sample documents, Hypothesis profiles."""
 
+import gc
+import itertools
 import os
 import re
 import signal
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -38,6 +41,7 @@ def _plain_tracebacks() -> None:
 _plain_tracebacks()
 _SLOW_PLACES = (
     "acceptance/",
+    "integration/test_conformance.py::test_every_fault",
     "integration/test_conformance.py::test_every_status",
     "integration/test_fleet",
     "integration/test_patients_mariadb.py",
@@ -45,26 +49,57 @@ _SLOW_PLACES = (
     "integration/test_quota_store_service.py",
     "integration/test_shared_quota.py",
     "integration/test_web_fuzz.py",
+    "integration/test_workers_attacked.py",
     "integration/test_workers_deaths.py::test_storm",
     "simulation/test_crashes",
     "simulation/test_full_disk.py",
+    "simulation/test_gates_outages.py::test_two_hours_down",
     "simulation/test_long_life.py",
+    "simulation/test_lost_answers.py::test_a_lost_or_late_answer",
     "simulation/test_lost_answers.py::test_dead_before_the_answer",
     "simulation/test_mixups.py::test_whatever",
     "simulation/test_outages.py::test_a_thousand_patients_and_two_hours_of_outage",
+    "simulation/test_outages.py::test_forty_patients_through",
+    "simulation/test_pausing.py::test_a_pause_of_everything_holds_who_stands_in_line",
     "simulation/test_plan.py::test_within_five_percent",
     "simulation/test_polling.py::test_three_hundred_searches_in_flight",
+    "simulation/test_schedules.py",
     "simulation/test_soak.py",
+    "simulation/test_strangers_paths.py",
+    "simulation/test_strangers_words.py::test_a_service_that_is_not_there_is_never_final",
+    "simulation/test_strangers_words.py::test_a_strangers_word_is_an_outage",
     "simulation/test_tracing.py::test_a_collector_that_is_down",
     "simulation/test_tracing.py::test_spans_reach_a_collector",
+    "unit/convert/test_convert_document.py::test_every_sample_has_its_outcome",
     "unit/convert/test_convert_document.py::test_mutated_documents_never_escape",
     "unit/convert/test_convert_document.py::test_samples_convert_to_the_same_bytes_twice",
-    "unit/convert/test_convert_ocr.py",
+    "unit/convert/test_convert_ocr",
+    "unit/convert/test_convert_pdf.py::test_every_word_that_pdfium_sees_is_in_the_text",
+    "unit/test_plan.py::test_simulations_side_by_side_are_the_same",
     "unit/test_quota_places.py::test_a_hundred_thousand_waiters_are_small",
+    "unit/test_web_markdown.py::test_the_work_is_linear",
 )
-_LONGEST = ("acceptance/test_image.py", "acceptance/test_container.py", "acceptance/test_fifty_patients.py")
-"""Minutes each: they begin first, so that no worker is left alone with one at the end."""
-_QUICK_PLACES = ("acceptance/test_first_try.py::test_a_patient_from_database_to_report",)
+_LONGEST = (
+    "acceptance/test_image.py",
+    "acceptance/test_web_access.py::test_axe",
+    "acceptance/test_sigkill_everywhere.py",
+    "acceptance/test_fleet_up.py",
+    "acceptance/test_fifty_patients.py",
+    "acceptance/test_small_machine.py",
+    "acceptance/test_report_page.py",
+    "acceptance/test_power_loss.py",
+    "acceptance/test_terminal.py",
+    "integration/test_shared_quota.py",
+    "simulation/test_crashes",
+)
+"""Half a minute and more each, the longest first: so no worker is left alone with one at the end."""
+_QUICK_PLACES = (
+    "acceptance/test_first_try.py::test_a_patient_from_database_to_report",
+    "simulation/test_lost_answers.py::test_a_lost_or_late_answer[tracker.create-",
+    "simulation/test_outages.py::test_forty_patients_through[all]",
+    "simulation/test_pausing.py::test_a_pause_of_everything_holds_who_stands_in_line[polls]",
+    "simulation/test_schedules.py::test_patients_are_retrieved_again",
+)
 """What shows that an installation works belongs to the inner loop, although it stands among the slow."""
 _INNER_LOOP = "not slow"
 """The default of `-m`, as pyproject.toml has it."""
@@ -72,6 +107,12 @@ _INNER_LOOP = "not slow"
 
 def _load_profile(name: str) -> None:
     hypothesis.settings.load_profile(name)
+
+
+def _compile_once() -> None:
+    """Keep compiled modules: where that is forbidden, each process that a test starts compiles docpipe."""
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    sys.dont_write_bytecode = False
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -85,6 +126,7 @@ def pytest_configure(config: pytest.Config) -> None:
         config.option.markexpr = ""
     if config.option.markexpr == _INNER_LOOP and not _IN_CI:
         _load_profile("inner")
+    _compile_once()
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # processes of tests would inherit that
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -96,7 +138,36 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         where = item.nodeid.removeprefix("tests/")
         if where.startswith(_SLOW_PLACES) and not where.startswith(_QUICK_PLACES):
             item.add_marker("slow")
-    items.sort(key=lambda item: not item.nodeid.removeprefix("tests/").startswith(_LONGEST))
+    items[:] = dealt(items, int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")))
+
+
+def dealt(items: list[pytest.Item], workers: int) -> list[pytest.Item]:
+    """The tests in an order in which each worker begins with its share of the longest.
+
+    A worker first gets as many tests in a row as any other, and takes from the others when it has none left.
+    """
+    turns = {
+        item: turn
+        for item in items
+        for turn, longest in enumerate(_LONGEST)
+        if item.nodeid.removeprefix("tests/").startswith(longest)
+    }
+    long = sorted(turns, key=lambda item: turns[item])
+    others = (item for item in items if item not in turns)
+    order: list[pytest.Item] = []
+    for worker in range(workers):
+        share = long[worker::workers]
+        order += share
+        size = (len(items) - len(order) + len(share)) // (workers - worker)
+        order += itertools.islice(others, max(0, size - len(share)))
+    return [*order, *others]
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_finish() -> None:
+    """Let no collection of garbage traverse the tests and modules, which stay until the end."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_asyncio_loop_factories(config, item):

@@ -1,4 +1,4 @@
-"""The files of a run in the pipeline: which are settled, and their entries in the manifest."""
+"""The files of a run in the pipeline: which are settled, their entries in the manifest, how the run ends."""
 
 from collections import Counter
 from collections.abc import Container, Iterator, Mapping, Sequence
@@ -10,7 +10,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from docpipe.engine.budget import Budget, of_run
-from docpipe.model import Outcome
+from docpipe.model import OUTCOMES, Outcome, RunState
 from docpipe.results.files import Converted, Member, item_of
 from docpipe.results.report import Entry
 
@@ -20,6 +20,23 @@ _NOT_KEPT: Final = (Outcome.DUPLICATE, Outcome.IGNORED, Outcome.REFUSED)
 def counts(files: Sequence[Entry]) -> dict[str, int]:
     """How many files have each outcome."""
     return dict(Counter(file.outcome for file in files))
+
+
+def final_state(counts: dict[str, int], error: str | None) -> RunState:
+    """How a run ends that has files of these outcomes, or was stopped by an error."""
+    if error is not None:
+        return RunState.FAILED
+    if counts.get(Outcome.FAILED) or counts.get(Outcome.REFUSED):
+        return RunState.COMPLETED_WITH_ERRORS
+    return RunState.COMPLETED
+
+
+def note(counts: dict[str, int], error: str | None) -> str:
+    """The sentence that the care team sees beside the status."""
+    if error is not None:
+        return error
+    outcomes = ", ".join(f"{counts[each]} {OUTCOMES[each]}" for each in Outcome if counts.get(each))
+    return f"Documents: {outcomes}." if outcomes else "The exchange holds no documents for this patient."
 
 
 def seen(members: Sequence[Member]) -> dict[str | None, str]:

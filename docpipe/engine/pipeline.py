@@ -18,7 +18,7 @@ from docpipe.engine import budget
 from docpipe.engine import files as files_of
 from docpipe.engine.ports import Activities
 from docpipe.errors import DocpipeError, ServiceError
-from docpipe.model import OUTCOMES, Activity, Outcome, Patient, RunState
+from docpipe.model import Activity, Outcome, Patient, RunState
 from docpipe.results.files import (
     Appended,
     Archive,
@@ -154,7 +154,7 @@ async def retrieve(run: Run, activities: Activities) -> Ending:
 async def _reported(run: Run, activities: Activities, retrieved: _Retrieved, error: str | None) -> Ending:
     """Update the task, write the report and append it; each is tried even if the one before failed."""
     counts, task_id = files_of.counts(retrieved.files), retrieved.task_id
-    update = (task_id, _final_state(counts, error), _note(counts, error))
+    update = (task_id, files_of.final_state(counts, error), files_of.note(counts, error))
     updating = activities.update_status
     status, refused = await _tried(run, Activity.UPDATE_STATUS, updating, *update, kind=Updated)
     problem = status.problem if status else None
@@ -168,7 +168,7 @@ async def _reported(run: Run, activities: Activities, retrieved: _Retrieved, err
         appended, refused = await _tried(run, Activity.APPEND_REPORT, appending, *append, kind=Appended)
         error = error or refused
         problem = problem or (appended.problem if appended else None)
-    state = _final_state(counts, error)
+    state = files_of.final_state(counts, error)
     if problem and state is RunState.COMPLETED:
         state = RunState.COMPLETED_WITH_ERRORS
     return Ending(state, counts, task_id, error or problem)
@@ -370,22 +370,6 @@ async def _each(
     return [groups[number] for number in sorted(groups)]
 
 
-def _final_state(counts: dict[str, int], error: str | None) -> RunState:
-    if error is not None:
-        return RunState.FAILED
-    if counts.get(Outcome.FAILED) or counts.get(Outcome.REFUSED):
-        return RunState.COMPLETED_WITH_ERRORS
-    return RunState.COMPLETED
-
-
-def _note(counts: dict[str, int], error: str | None) -> str:
-    """The sentence that the care team sees beside the status."""
-    if error is not None:
-        return error
-    outcomes = ", ".join(f"{counts[each]} {OUTCOMES[each]}" for each in Outcome if counts.get(each))
-    return f"Documents: {outcomes}." if outcomes else "The exchange holds no documents for this patient."
-
-
 def _facts(
     run: Run, retrieved: _Retrieved, counts: dict[str, int], error: str | None, problem: str | None
 ) -> Facts:
@@ -396,7 +380,7 @@ def _facts(
             run_id=run.id,
             patient_id=run.patient_id,
             task_id=retrieved.task_id,
-            state=_final_state(counts, error),
+            state=files_of.final_state(counts, error),
             started=history.started,
             error=error,
             problem=problem,

@@ -34,6 +34,10 @@ def data(image: Image, tmp_path: Path) -> Iterator[Path]:
 
 _ADDED_MB = 450
 """What the small image may add to its base."""
+_PAGE = """
+from importlib.resources import files
+print((files("docpipe.web") / "static/app.js").read_text())
+"""
 _EXTENSIONS = """
 import importlib, pathlib, sys, warnings
 warnings.simplefilter("ignore")
@@ -75,13 +79,24 @@ def test_the_image(image: Image, data: Path) -> None:
     assert checked.returncode == 0, checked.stdout + checked.stderr
     assert "tesseract" in checked.stdout
     assert "are kept to their own folder" in checked.stdout
-    listed = called(image, data, "cat", "/opt/docpipe/share/sbom.cdx.json")
-    assert '"CycloneDX"' in listed.stdout
+    _lists_its_parts(image.files / "opt/docpipe/share")
+    page = (
+        "from importlib.resources import files; print((files('docpipe.web') / 'static/app.js').read_text())"
+    )
+    assert "import { get" in called(image, data, "python3", "-c", page).stdout
     extensions = called(image, data, "python3", "-c", _EXTENSIONS)
     assert extensions.returncode == 0, extensions.stderr
     assert len(extensions.stdout.splitlines()) > 50
     assert 0 < megabytes(image.files) - megabytes(BASE) < _ADDED_MB
     _serves(image, data)
+
+
+def _lists_its_parts(share: Path) -> None:
+    """What is in it, and under which licences; what only builds or tests it is not."""
+    parts = {part["name"] for part in json.loads((share / "sbom.cdx.json").read_bytes())["components"]}
+    assert {"docpipe", "aiohttp", "obstore", "pydicom"} <= parts
+    assert not {"pytest", "pip-licenses"} & parts
+    assert "Apache License" in (share / "third-party-notices.txt").read_text("utf-8")
 
 
 def _serves(image: Image, data: Path) -> None:

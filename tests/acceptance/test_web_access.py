@@ -27,16 +27,15 @@ from tests.acceptance.test_web_page import (
 )
 
 LOOKS: Final[dict[str, dict[str, Any]]] = {
-    "phone-light": {"size": (390, 844), "color_scheme": "light"},
     "phone-dark": {"size": (390, 844), "color_scheme": "dark"},
     "desk-light": {"size": (1280, 900), "color_scheme": "light"},
     "desk-dark": {"size": (1280, 900), "color_scheme": "dark"},
     "wide-dark": {"size": (1920, 1080), "color_scheme": "dark"},
-    "wide-light": {"size": (1920, 1080), "color_scheme": "light"},
     "small-light": {"size": (1024, 768), "color_scheme": "light"},
     "zoomed-light": {"size": (640, 450), "color_scheme": "light", "device_scale_factor": 2},
 }
-"""The last one is a window of 1280 pixels at 200%."""
+"""Every size and both schemes, whose colours are the same at all sizes. The last one is a window of 1280
+pixels at 200%."""
 
 
 @pytest.fixture(scope="module")

@@ -96,7 +96,7 @@ async def simulate(seed: int, rate: Rate, hazards: frozenset[str], calls: int) -
 rates = st.sampled_from([Rate(1, 1.0), Rate(4, 1.0), Rate(10, 1.0), Rate(3, 10.0), Rate(10, 60.0)])
 
 
-@settings(max_examples=250)
+@settings(max_examples=settings.default.max_examples * 5 // 2)
 @given(seed=st.integers(0, 2**32), rate=rates, hazards=st.frozensets(st.sampled_from(HAZARDS)))
 @example(seed=1, rate=Rate(10, 1.0), hazards=frozenset({"latency", "bursts", "kill"}))
 @example(seed=2, rate=Rate(3, 10.0), hazards=frozenset({"latency", "bursts", "kill"}))

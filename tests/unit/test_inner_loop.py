@@ -1,12 +1,20 @@
 """Which tests run, and how thoroughly: the inner loop leaves slow ones out, unless their file is named."""
 
+from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from tests import conftest
-from tests.conftest import pytest_configure
+from tests.conftest import dealt, pytest_configure
+
+
+@dataclass(frozen=True)
+class Named:
+    """A test, as far as its order depends on it."""
+
+    nodeid: str
 
 
 @pytest.fixture(autouse=True)
@@ -51,3 +59,18 @@ def test_the_inner_loop_tries_fewer_examples(
     expression = words[1] if words[0] == "-m" else "not slow"
     configured(words, markexpr=expression)
     assert profiles == profile
+
+
+def test_each_worker_begins_with_a_share_of_the_longest() -> None:
+    """None of them comes twice or is left out, and none waits behind a worker's short tests."""
+    names = [f"tests/unit/test_x.py::test_{number}" for number in range(10)]
+    names += [f"tests/{name}" for name in conftest._LONGEST[::-1]]
+    items: list[Any] = [Named(name) for name in names]
+    for workers in (1, 2, 3, 7):
+        order = [item.nodeid for item in dealt(items, workers)]
+        assert sorted(order) == sorted(names)
+        begins = [0]
+        for left in range(workers, 1, -1):
+            begins.append(begins[-1] + (len(names) - begins[-1]) // left)
+        firsts = [order[begin] for begin in begins]
+        assert firsts == [f"tests/{name}" for name in conftest._LONGEST[:workers]]
