@@ -8,7 +8,7 @@ import structlog
 from msgspec import Struct
 
 from docpipe.model import Outcome, RunState
-from docpipe.report.words import named
+from docpipe.report.labels import named
 from docpipe.results.report import Changes, Entry, Facts, Mention
 from docpipe.storage import Storage
 

@@ -9,8 +9,8 @@ import msgspec
 from docpipe.errors import UsageError
 from docpipe.model import Outcome
 from docpipe.report.findings import ARCHIVES
+from docpipe.report.labels import title_of
 from docpipe.report.reasons import plain_words
-from docpipe.report.words import title_of
 from docpipe.results.report import Entry, PatientFacts, Report
 from docpipe.storage import RUNS, Listing, Storage, Tree
 

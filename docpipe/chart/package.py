@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 from typing import IO, Final, cast
 
 from docpipe.chart.contents import PDF, Contents
-from docpipe.report.words import one_line, title_of
+from docpipe.report.labels import one_line, title_of
 from docpipe.results.report import Entry
 from docpipe.storage import Storage
 

@@ -13,7 +13,7 @@ from msgspec import Struct
 from docpipe.chart.contents import PDF, Contents
 from docpipe.errors import WorkerCrashedError
 from docpipe.model import Clock, Ticket
-from docpipe.report.words import one_line, title_of
+from docpipe.report.labels import one_line, title_of
 from docpipe.storage import Storage
 from docpipe.workers.inline import InlineWorkers
 from docpipe.workers.pool import Workers

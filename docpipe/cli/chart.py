@@ -12,7 +12,7 @@ import msgspec
 
 from docpipe import app, chart
 from docpipe.checkpoints import read_runs
-from docpipe.cli.words import print_line
+from docpipe.cli.phrases import print_line
 from docpipe.config.config import Config
 from docpipe.config.loading import load
 from docpipe.errors import UsageError

@@ -15,8 +15,8 @@ from typing import Any, Final
 from docpipe import app
 from docpipe.check import Bench, Finding, Fit, Mended, Scene, findings, repair, trials
 from docpipe.check.parts import STATE
+from docpipe.cli.phrases import print_line
 from docpipe.cli.run import owned
-from docpipe.cli.words import print_line
 from docpipe.config.config import Config
 from docpipe.config.loading import load
 from docpipe.runtime.state_folder import in_use

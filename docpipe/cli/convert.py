@@ -14,7 +14,7 @@ from typing import Final
 
 from docpipe import app
 from docpipe.batch import BatchConverter, OutputFolder, Result
-from docpipe.cli.words import count_words
+from docpipe.cli.phrases import count_words
 from docpipe.config.config import Config
 from docpipe.config.loading import load
 from docpipe.errors import UsageError

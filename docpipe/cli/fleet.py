@@ -14,13 +14,13 @@ import structlog
 
 from docpipe.checkpoints import StoredRun
 from docpipe.cli.inspection import activities_of, print_log, print_report, timeline
+from docpipe.cli.phrases import as_json, doing_json, no_run, print_line, warn
 from docpipe.cli.plans import Plans, plans_json, print_plans
 from docpipe.cli.progress import Spent
 from docpipe.cli.rerun import print_cancelled
 from docpipe.cli.selection import selected_patients
 from docpipe.cli.status import Presence, line_of
 from docpipe.cli.summary import print_summary
-from docpipe.cli.words import as_json, doing_json, no_run, print_line, warn
 from docpipe.config.config import Config
 from docpipe.errors import UsageError
 from docpipe.fleet.checks import refuse_namespace, refuse_unfit

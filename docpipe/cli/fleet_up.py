@@ -6,7 +6,7 @@ import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from docpipe.cli.words import print_line, warn
+from docpipe.cli.phrases import print_line, warn
 from docpipe.errors import ConfigError
 
 if TYPE_CHECKING:  # of the extra docpipe[fleet]

@@ -9,7 +9,7 @@ import msgspec
 
 from docpipe import forget as forgetting
 from docpipe.cli.access import sentence_of
-from docpipe.cli.words import print_line
+from docpipe.cli.phrases import print_line
 from docpipe.config.config import Config
 from docpipe.config.loading import load
 from docpipe.errors import StateError, UsageError

@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from docpipe.checkpoints import StoredRun, StoredStep, read_runs, read_steps
-from docpipe.cli.summary import table
-from docpipe.cli.words import (
+from docpipe.cli.phrases import (
     STOPPED,
     in_short,
     no_run,
@@ -21,6 +20,7 @@ from docpipe.cli.words import (
     time_words,
     wait_words,
 )
+from docpipe.cli.summary import table
 from docpipe.config.config import Config
 from docpipe.config.loading import load
 from docpipe.engine.restart import ERROR, failed

@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from docpipe.app import Docpipe
-from docpipe.cli.words import span_words
+from docpipe.cli.phrases import span_words
 from docpipe.engine.run import ActiveRun, ActiveStep
 from docpipe.gates import Quota, Service
 from docpipe.model import Activity, Json, Outcome, Wait, WaitKind, count_of, describe_subject

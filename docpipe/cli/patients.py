@@ -7,7 +7,7 @@ import json
 import os
 import sys
 
-from docpipe.cli.words import warn
+from docpipe.cli.phrases import warn
 from docpipe.config.config import Config
 from docpipe.config.loading import load
 from docpipe.model import count_of

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from docpipe.cli.words import print_line, span_words, time_words
+from docpipe.cli.phrases import print_line, span_words, time_words
 from docpipe.config.config import Config
 from docpipe.config.loading import load
 from docpipe.errors import UsageError

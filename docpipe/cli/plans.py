@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from docpipe.checkpoints import StoredSchedule, read_schedules, waiting_notifications
-from docpipe.cli.words import print_line, time_words
+from docpipe.cli.phrases import print_line, time_words
 from docpipe.config.config import Config
 from docpipe.util.times import iso
 

@@ -12,8 +12,8 @@ from typing import Any, Final, Self, TextIO, cast
 import structlog
 
 from docpipe.app import Docpipe
+from docpipe.cli.phrases import in_short, span_words
 from docpipe.cli.streams import Lasting
-from docpipe.cli.words import in_short, span_words
 from docpipe.engine.pace import Pace
 from docpipe.engine.run import Change, current_waits
 from docpipe.engine.runfiles import files_in

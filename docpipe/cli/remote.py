@@ -8,8 +8,8 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Final
 
+from docpipe.cli.phrases import count_words, no_run, print_line, time_words, until_words, warn
 from docpipe.cli.selection import selected_patients
-from docpipe.cli.words import count_words, no_run, print_line, time_words, until_words, warn
 from docpipe.client import Client, Run, Wait
 from docpipe.config.config import Config
 from docpipe.config.loading import load

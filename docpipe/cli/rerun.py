@@ -6,9 +6,9 @@ import json
 from collections.abc import Sequence
 
 from docpipe.checkpoints import StoredRun, read_runs
+from docpipe.cli.phrases import as_json, count_words, no_run, print_line
 from docpipe.cli.progress import Progress
 from docpipe.cli.run import await_runs, hint, owned, stopping
-from docpipe.cli.words import as_json, count_words, no_run, print_line
 from docpipe.config.config import Config
 from docpipe.config.loading import load
 from docpipe.model import RunState

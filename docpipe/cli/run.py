@@ -12,10 +12,10 @@ from typing import Final
 
 from docpipe import app
 from docpipe.checkpoints import StoredRun
+from docpipe.cli.phrases import as_json, print_line, warn
 from docpipe.cli.progress import Progress, Verbosity
 from docpipe.cli.selection import selected_patients
 from docpipe.cli.summary import print_summary
-from docpipe.cli.words import as_json, print_line, warn
 from docpipe.config.config import Config
 from docpipe.config.loading import load
 from docpipe.engine.engine import STOP_S, Engine

@@ -9,12 +9,12 @@ from collections.abc import Iterator
 
 import msgspec
 
-from docpipe.cli.words import print_line, warn
+from docpipe.cli.phrases import print_line, warn
 from docpipe.config.config import Config
 from docpipe.config.loading import load
 from docpipe.errors import UsageError
 from docpipe.model import count_of
-from docpipe.report.words import TYPES, one_line
+from docpipe.report.labels import TYPES, one_line
 from docpipe.runtime.state_folder import in_use
 from docpipe.search import Hit, Hits, Line, SearchIndex, open_index
 from docpipe.storage import Storage

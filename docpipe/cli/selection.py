@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Final
 
-from docpipe.cli.words import warn
+from docpipe.cli.phrases import warn
 from docpipe.config.config import Config
 from docpipe.errors import UsageError
 from docpipe.patients import Filter, read_ids

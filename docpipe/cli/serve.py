@@ -9,9 +9,9 @@ from dataclasses import replace
 from typing import Final
 
 from docpipe import app
+from docpipe.cli.phrases import print_line, warn
 from docpipe.cli.run import hint, reload_rates, stopping_message
 from docpipe.cli.signals import first_signal
-from docpipe.cli.words import print_line, warn
 from docpipe.config.config import Config
 from docpipe.config.loading import load
 from docpipe.runtime.interpreter import tune_interpreter

@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from docpipe.checkpoints import StoredRun, is_held, last_alive, read_runs, read_steps, read_with_progress
-from docpipe.cli.plans import plans_json, plans_of, print_plans
-from docpipe.cli.words import (
+from docpipe.cli.phrases import (
     RESUMES,
     STOPPED,
     as_json,
@@ -21,6 +20,7 @@ from docpipe.cli.words import (
     time_words,
     wait_words,
 )
+from docpipe.cli.plans import plans_json, plans_of, print_plans
 from docpipe.config.config import Config
 from docpipe.config.loading import load
 from docpipe.errors import UsageError

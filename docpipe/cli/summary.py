@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from docpipe.checkpoints import StoredRun
+from docpipe.cli.phrases import STOPPED, count_words, print_line, span_words, state_words
 from docpipe.cli.progress import Spent
-from docpipe.cli.words import STOPPED, count_words, print_line, span_words, state_words
 from docpipe.model import OUTCOMES, Json, Outcome, RunState, describe_subject
 from docpipe.storage import Storage
 

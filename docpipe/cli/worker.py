@@ -3,9 +3,9 @@
 import argparse
 import asyncio
 
+from docpipe.cli.phrases import print_line, warn
 from docpipe.cli.run import stopping_message
 from docpipe.cli.signals import first_signal
-from docpipe.cli.words import print_line, warn
 from docpipe.config.config import Config
 from docpipe.config.loading import load
 from docpipe.errors import UsageError

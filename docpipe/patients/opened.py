@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 from docpipe.config.config import Patients
 from docpipe.model import Patient
 from docpipe.patients.filters import Filter
-from docpipe.patients.ownfile import own_file
 from docpipe.patients.people import impossible, nobody, one
+from docpipe.patients.sqlite_file import own_file
 
 if TYPE_CHECKING:  # SQLAlchemy costs 0.1 s
     from docpipe.patients.database import SqlDatabase

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from docpipe.model import Outcome, count_of
 from docpipe.report.findings import grouped
-from docpipe.report.words import (
+from docpipe.report.labels import (
     GONE,
     NEW,
     STATES,

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from docpipe.model import Outcome
+from docpipe.report.labels import title_of
 from docpipe.report.reasons import Weight, plain_words, weight_of
-from docpipe.report.words import title_of
 from docpipe.results.report import Entry, Finding
 
 ARCHIVES: Final = ("application/zip", "application/gzip", "application/x-tar")  # their files are listed

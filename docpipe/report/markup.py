@@ -5,7 +5,7 @@ from html import escape
 from typing import Any, Final
 from urllib.parse import quote
 
-from docpipe.report.words import one_line
+from docpipe.report.labels import one_line
 
 _UNITS: Final = ((10**9, "GB"), (10**6, "MB"), (10**3, "kB"))
 

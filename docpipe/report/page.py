@@ -11,10 +11,10 @@ from typing import Final
 from docpipe.model import count_of
 from docpipe.report import plots
 from docpipe.report.findings import Group, grouped
+from docpipe.report.labels import GONE, NEW, STATES, changed, counted, one_line
 from docpipe.report.markup import Section, link, moment, section, size, text
 from docpipe.report.reasons import plain_words
 from docpipe.report.table import documents_table
-from docpipe.report.words import GONE, NEW, STATES, changed, counted, one_line
 from docpipe.results.report import Entry, Finding, Mention, Report, RunFacts
 
 _MOST_OF_GROUP: Final = 100

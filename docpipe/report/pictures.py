@@ -4,7 +4,7 @@ from base64 import b64encode
 from dataclasses import dataclass, field
 from typing import Final
 
-from docpipe.report.words import in_order
+from docpipe.report.labels import in_order
 from docpipe.results.report import Entry
 
 NAME: Final = "thumbnail.png"

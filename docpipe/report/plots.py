@@ -13,7 +13,7 @@ from typing import Any, Final
 from msgspec.structs import replace
 
 from docpipe.model import WAITS, Activity, WaitKind, count_of
-from docpipe.report.words import ACTIVITIES, one_line, span, type_of, year_of
+from docpipe.report.labels import ACTIVITIES, one_line, span, type_of, year_of
 from docpipe.results.report import Entry, PastActivity, PastWait
 
 _MOST_ROWS: Final = 16

@@ -11,7 +11,7 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import Final
 
-from docpipe.report.words import one_line
+from docpipe.report.labels import one_line
 
 _LONGEST: Final = 400
 _OPEN: Final = "Open the original."

@@ -4,10 +4,10 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from docpipe.model import OUTCOMES, Outcome, count_of
+from docpipe.report.labels import in_order, one_line, title_of, type_of
 from docpipe.report.markup import link, text
 from docpipe.report.pictures import data_uri
 from docpipe.report.reasons import plain_words
-from docpipe.report.words import in_order, one_line, title_of, type_of
 from docpipe.results.report import Entry
 
 _COLUMNS: Final = ("Document", "Date", "Author", "Type", "Outcome", "Open")

@@ -5,7 +5,7 @@ from typing import Final
 
 from docpipe.model import count_of
 from docpipe.report.findings import grouped
-from docpipe.report.words import (
+from docpipe.report.labels import (
     GONE,
     NEW,
     STATES,

@@ -19,7 +19,7 @@ from docpipe.engine.files import entry, stored_entry
 from docpipe.engine.runfiles import File, files_in
 from docpipe.model import RunState
 from docpipe.report.findings import not_read, problems, to_check
-from docpipe.report.words import type_of
+from docpipe.report.labels import type_of
 from docpipe.results import report
 from docpipe.results.files import Declared
 from docpipe.results.report import Entry

@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 from msgspec import Struct
 
-from docpipe.report.words import one_line
+from docpipe.report.labels import one_line
 
 _LONGEST: Final = 100
 """Characters; together with the extension far below the 255 bytes of most file systems, also in UTF-8."""

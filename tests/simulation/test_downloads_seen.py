@@ -7,8 +7,8 @@ import pytest
 
 import fakes
 from docpipe.checkpoints import read_runs
+from docpipe.cli.phrases import doing_json
 from docpipe.cli.status import Presence, line_of
-from docpipe.cli.words import doing_json
 from docpipe.model import Transfer, describe_transfer
 from tests.simulation.world import Plan, simulate
 from tests.virtual import wall_clock

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from docpipe.cli import words
+from docpipe.cli import phrases
 from docpipe.cli.run import stopping
 
 RAISED = """
@@ -65,7 +65,7 @@ async def test_a_signal_stops_although_nobody_reads_what_is_said(monkeypatch):
         async def stop(self):
             self.stopped = True
 
-    monkeypatch.setattr(words.sys, "stderr", Gone())
+    monkeypatch.setattr(phrases.sys, "stderr", Gone())
     engine = Engine()
     async with stopping(engine) as seen:
         signal.raise_signal(signal.SIGTERM)

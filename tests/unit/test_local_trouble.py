@@ -9,7 +9,7 @@ import ssl
 import pytest
 from structlog.testing import capture_logs
 
-from docpipe.cli.words import wait_words
+from docpipe.cli.phrases import wait_words
 from docpipe.errors import RunError
 from docpipe.gates import local_trouble
 from docpipe.gates.local_trouble import TROUBLES, retry_while_in_trouble, trouble_of

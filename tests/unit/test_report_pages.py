@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from docpipe.model import Activity, Outcome
 from docpipe.report import pictures
-from docpipe.report.words import ACTIVITIES, OUTCOMES, TYPES, one_line, span
+from docpipe.report.labels import ACTIVITIES, OUTCOMES, TYPES, one_line, span
 from tests.report_support import ID, at, build, document, facts, pictured, step, wait, wrong
 
 VOID = ("meta", "rect", "line", "br", "img")

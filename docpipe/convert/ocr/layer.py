@@ -12,7 +12,7 @@ import pikepdf
 from fontTools.fontBuilder import FontBuilder  # type: ignore[import-untyped]  # it has no types
 from fontTools.pens.ttGlyphPen import TTGlyphPen  # type: ignore[import-untyped]  # likewise
 
-from docpipe.convert.ocr.words import Line
+from docpipe.convert.ocr.reading import Line
 
 _NAME: Final = "/DocpipeOcr"
 _UNITS: Final = 1000

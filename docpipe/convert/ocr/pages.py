@@ -19,7 +19,7 @@ from PIL import Image, ImageStat
 from docpipe.convert.core.base import Source
 from docpipe.convert.ocr import parallel, rapid, skew, tesseract
 from docpipe.convert.ocr.layer import Corner, Layer, Placed
-from docpipe.convert.ocr.words import Engine, OcrError, Reading, Word
+from docpipe.convert.ocr.reading import Engine, OcrError, Reading, Word
 
 SHARE: Final = 0.6
 """The share of a document's time for reading; the rest is for saving, checking and the preview."""

@@ -14,7 +14,7 @@ from typing import Any, Final
 from PIL import Image
 
 from docpipe.convert.core.blocks import clean
-from docpipe.convert.ocr.words import Line, OcrError, Reading, Word
+from docpipe.convert.ocr.reading import Line, OcrError, Reading, Word
 
 _MODELS: Final = (
     ("Det", "PP-OCRv6_det_small.onnx"),

@@ -13,7 +13,7 @@ from typing import Final
 from PIL import Image
 
 from docpipe.convert.core.blocks import clean
-from docpipe.convert.ocr.words import LEAST_SCORE, Line, OcrError, Reading, Word
+from docpipe.convert.ocr.reading import LEAST_SCORE, Line, OcrError, Reading, Word
 
 _LANGUAGE: Final = re.compile(r"[A-Za-z][A-Za-z0-9_/-]{0,40}")
 _WORD: Final = "5"

@@ -14,7 +14,7 @@ from PIL import Image
 
 from docpipe.convert.core.base import Source
 from docpipe.convert.ocr import pages, rapid, skew, tesseract
-from docpipe.convert.ocr.words import OcrError, Reading, Word
+from docpipe.convert.ocr.reading import OcrError, Reading, Word
 from tests.unit.convert import documents, scans
 from tests.unit.convert.documents import run
 

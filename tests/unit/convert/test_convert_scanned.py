@@ -8,7 +8,7 @@ from PIL import Image
 
 from docpipe.convert.core.blocks import Paragraph, Table
 from docpipe.convert.ocr import page_notes, pages
-from docpipe.convert.ocr.words import Reading, Word
+from docpipe.convert.ocr.reading import Reading, Word
 from docpipe.convert.readers.pdf import scanned
 from tests.unit.convert import scans
 from tests.unit.convert.documents import run

@@ -3,7 +3,7 @@
 from statistics import median
 
 from docpipe.convert.core.blocks import Block
-from docpipe.convert.ocr.words import Line, Reading
+from docpipe.convert.ocr.reading import Line, Reading
 from docpipe.convert.readers.pdf import layout
 from docpipe.convert.readers.pdf.rules import Rules
 from docpipe.convert.readers.pdf.words import Word

@@ -12,7 +12,7 @@ import pytest
 from docpipe.config.config import Patients
 from docpipe.errors import DatabaseDownError, PatientError
 from docpipe.patients import PatientDatabase, checked
-from docpipe.patients.ownfile import own_file
+from docpipe.patients.sqlite_file import own_file
 
 ANN = {"id": "P1", "given": "Ann", "family": "Lee", "birth_date": "1957-03-31"}
 
