@@ -167,6 +167,7 @@ class BatchConverter:
         done: called with each result.
         job: the members of every job that do not depend on the document.
         at_once: documents in the hands of workers, or in line for them.
+        file_size: bytes of the largest file that is taken.
     """
 
     def __init__(
@@ -179,6 +180,7 @@ class BatchConverter:
         done: Callable[[Result], None],
         job: dict[str, Any],
         at_once: int,
+        file_size: int = _LIMITS.member,
     ) -> None:
         self._workers = workers
         self._unpacker = unpacker
@@ -186,6 +188,7 @@ class BatchConverter:
         self._shelf = shelf
         self._done = done
         self._job = job
+        self._limits = replace(_LIMITS, member=file_size)
         self._places = asyncio.Semaphore(at_once)
         self._numbers = iter(range(10**9))
 
@@ -235,7 +238,7 @@ class BatchConverter:
             part = folder / str(number)
             part.mkdir(mode=0o700)
             some = given[at : at + _TAKEN_AT_ONCE]
-            for entry in await self._unpacker.gather(some, part, _LIMITS, Ticket()):
+            for entry in await self._unpacker.gather(some, part, self._limits, Ticket()):
                 entry["file"] = entry["file"] and f"{number}/{entry['file']}"
                 if entry["sha256"] and (known := first.setdefault(entry["sha256"], entry)) is not entry:
                     entry |= {"outcome": Outcome.DUPLICATE, "duplicate_of": known["path"]}

@@ -76,7 +76,7 @@ async def _convert(
 ) -> None:
     async with (
         app.make_workers(config, inline=args.debug, rooms=work) as workers,
-        make_unpacker(work / ROOMS, inline=args.debug) as unpacker,
+        make_unpacker(work / ROOMS, inline=args.debug, file=config.convert.file_size) as unpacker,
     ):
         hand = BatchConverter(
             workers,
@@ -86,6 +86,7 @@ async def _convert(
             done=output.result,
             job=app.conversion(config, inline=args.debug),
             at_once=2 * workers.snapshot().size,
+            file_size=config.convert.file_size,
         )
         output.head()
         await hand.convert(files)

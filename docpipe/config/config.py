@@ -21,6 +21,7 @@ from docpipe.config.parsing import (
     parse_hosts,
     parse_keep,
     parse_languages,
+    parse_largest,
     parse_login,
     parse_memory,
     parse_networks,
@@ -259,6 +260,16 @@ class Convert:
     timeout: float = _key(parse_duration, 300.0, about="longest time for one document")
     budget: float = _key(
         parse_duration, 6 * 3600.0, about="longest time of workers for all documents of one patient"
+    )
+    file_size: int = _key(
+        parse_largest,
+        2**30,
+        about="largest file that is taken from an archive or made of one; others are refused",
+    )
+    total_size: int = _key(
+        parse_largest,
+        4 * 2**30,
+        about="most bytes of all files of one archive, unpacked; what is beyond is refused",
     )
     isolation: str = _key(
         choice("patient", "document"),

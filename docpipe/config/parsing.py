@@ -103,6 +103,14 @@ def parse_memory(value: Any) -> int:
     return size
 
 
+def parse_largest(value: Any) -> int:
+    """Read the bound of a file's size, as bytes."""
+    size = parse_size(value)
+    if not 2**20 <= size <= 16 * 2**30:
+        raise ValueError('from "1MiB" to "16GiB"')
+    return size
+
+
 def integer(low: int, high: int) -> Callable[[Any], int]:
     """Make a parser of whole numbers from `low` to `high`."""
 

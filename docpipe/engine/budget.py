@@ -16,14 +16,16 @@ from docpipe.results.files import MOST_EMBEDDED, Converted, Member, summed_up
 MOST: Final = 10_000
 """Files of a run, those of its archive included."""
 LARGEST: Final = 4 * 2**30
-"""Bytes of these."""
+"""Bytes of these. Documents in documents may always be as large as the archive, whose size is configured."""
 DEEPEST: Final = 5
 """Documents within documents."""
 _NUMBER: Final = (
     f"The files and the documents in them are more than {MOST:,}, or the latter more than {MOST_EMBEDDED:,}; "
     "the rest was not read."
 )
-_BYTES: Final = "The files and the documents in them are larger than 4 GiB in all."
+_BYTES: Final = (
+    "The files and the documents in them are larger than 4 GiB in all, and than twice the files alone."
+)
 _DEPTH: Final = f"A document nested more than {DEEPEST} deep in others."
 
 
@@ -72,15 +74,16 @@ def of_run(members: Sequence[Member], converted: Mapping[str, Converted]) -> Bud
         members: as of `archive.extract`.
         converted: results of the conversions so far, by item.
     """
-    accepted, size = set(), sum(member.size or 0 for member in members if member.file)
+    archive = sum(member.size or 0 for member in members if member.file)
+    accepted, inner_size = set(), 0
     for item, done in converted.items():
         for number, part in enumerate(done.embedded, 1):
             inner = f"{item}.{number}"
             if inner in converted:
                 accepted.add(inner)
-                size += part.size or 0
+                inner_size += part.size or 0
     most = min(MOST - len(members), MOST_EMBEDDED)
-    return Budget(most - len(accepted), LARGEST - size, frozenset(accepted))
+    return Budget(most - len(accepted), max(LARGEST, 2 * archive) - archive - inner_size, frozenset(accepted))
 
 
 def _refused(part: Member, reason: str) -> Member:

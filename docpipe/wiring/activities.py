@@ -64,7 +64,12 @@ async def open_activities(
         patients = await stack.enter_async_context(open_patients(config))
         http = await stack.enter_async_context(Http(_har(trace_http, stack), open_transports(config)))
         await stack.enter_async_context(workers)
-        unpacker = make_unpacker(spool.path(ROOMS), clock, inline=isinstance(workers, InlineWorkers))
+        unpacker = make_unpacker(
+            spool.path(ROOMS),
+            clock,
+            inline=isinstance(workers, InlineWorkers),
+            file=config.convert.file_size,
+        )
         await stack.enter_async_context(unpacker)
         access = open_access(config, http, gates, clock)
         exchange = _exchange(config, http, gates, access.docex, _Local(spool, unpacker, clock))
@@ -128,17 +133,18 @@ class _Local:
 
 def _exchange(config: Config, http: Http, gates: Gates, credentials: Credentials, here: _Local) -> Exchange:
     docex, clock = config.docex, here.clock
+    limits = Limits(member=config.convert.file_size, total=config.convert.total_size)
     if docex.kind == "fhir":
         # Imported only where it is configured.
         from docpipe.sources.fhir.exchange import FhirExchange  # noqa: PLC0415
         from docpipe.sources.fhir.wire import Wire  # noqa: PLC0415
 
         wire = Wire(http, docex, gates.searching, gates.polling, gates.archives, credentials)
-        return FhirExchange(wire, here.spool, clock, here.unpacker)
+        return FhirExchange(wire, here.spool, clock, here.unpacker, limits)
     exchange = DocumentExchange(
         http, docex, gates.searching, gates.polling, clock, credentials, Owners(clock)
     )
-    return ArchiveExchange(exchange, _downloader(config, gates, exchange), here.unpacker, Limits(), clock)
+    return ArchiveExchange(exchange, _downloader(config, gates, exchange), here.unpacker, limits, clock)
 
 
 def _downloader(config: Config, gates: Gates, exchange: DocumentExchange) -> Downloader:

@@ -59,5 +59,6 @@ def make_workers(
         clock=clock,
         rooms=rooms,
         budget=convert.budget,
+        file=convert.file_size,
         jobs=1 if convert.isolation == "document" else RECYCLE_JOBS,
     )

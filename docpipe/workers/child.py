@@ -46,13 +46,14 @@ def _prctl(option: int, value: int) -> None:
         ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
 
 
-def settle(parent: int, memory: int, processes: int) -> int:
+def settle(parent: int, memory: int, processes: int, file: int) -> int:
     """Turn a freshly forked process into a worker: on its own, limited, silent.
 
     Args:
         parent: process id of the forkserver.
         memory: most memory in bytes, as of `limits.set_limits`.
         processes: most processes of the user, likewise.
+        file: the largest file in bytes, likewise.
 
     Returns:
         A descriptor for `proc.forget_peak`.
@@ -67,7 +68,7 @@ def settle(parent: int, memory: int, processes: int) -> int:
     limits.set_dumpable(dumpable=False)
     os.umask(0o077)
     os.nice(_NICE)
-    limits.set_limits(memory, processes)
+    limits.set_limits(memory, processes, file)
     # Libraries and tools print parts of documents; nothing of that may reach a log, nor --json's output.
     null = os.open(os.devnull, os.O_RDWR)
     for standard in (0, 1, 2):

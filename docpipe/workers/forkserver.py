@@ -106,7 +106,7 @@ class _ForkServer:
             signal.signal(unheard, signal.SIG_DFL)
         for end in (self._control, self._signals, self._signalled):
             end.close()
-        peak = child.settle(mother, self._orders.memory, self._processes)
+        peak = child.settle(mother, self._orders.memory, self._processes, self._orders.file)
         room = f"{self._orders.rooms}/{room_name(number)}"
         child.enter_room(f"{room}/{OWN}")
         if self._orders.confined:

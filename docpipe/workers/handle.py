@@ -18,6 +18,7 @@ import structlog
 
 from docpipe.workers import proc
 from docpipe.workers.answers import Reply, read_reply
+from docpipe.workers.limits import FILE_BYTES
 from docpipe.workers.rooms import Room
 from docpipe.workers.wire import (
     BORN,
@@ -151,12 +152,13 @@ class ForkServer:
         *,
         confined: bool = True,
         programs: bool = True,
+        file: int = FILE_BYTES,
     ) -> None:
         ours, theirs = socket.socketpair()
         ours.settimeout(0)
         root = str(rooms.resolve())
         orders = Orders(
-            os.getpid(), theirs.fileno(), target, preload, memory, timeout, root, confined, programs
+            os.getpid(), theirs.fileno(), target, preload, memory, timeout, root, confined, programs, file
         )
         with theirs:
             try:

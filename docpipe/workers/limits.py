@@ -11,7 +11,7 @@ import struct
 from typing import Final
 
 FILE_BYTES: Final = 2**30
-"""Of one file that a worker writes, and so of one output."""
+"""Of one file that a worker writes, and so of one output, where nothing else is configured."""
 SPARE_BYTES: Final = 16 * 2**20
 """Of memory beyond the limit of a job: to answer when the job had all of it."""
 SPARE_PROCESSES: Final = 1024
@@ -26,16 +26,17 @@ _DAC_OVERRIDE: Final = 1
 """The one right of root that stays: its files may belong to others."""
 
 
-def set_limits(memory: int, processes: int) -> None:
+def set_limits(memory: int, processes: int, file: int) -> None:
     """Set every limit of a worker, soft and hard.
 
     Args:
         memory: RLIMIT_DATA in bytes: heap and private mappings. (RLIMIT_AS breaks onnxruntime.)
         processes: RLIMIT_NPROC; 0 where it is not known how many the user has.
+        file: RLIMIT_FSIZE in bytes: the largest file that may be written.
     """
     _limit(resource.RLIMIT_DATA, memory, memory + SPARE_BYTES)
     _limit(resource.RLIMIT_CORE, 0)  # a core file would hold a document
-    _limit(resource.RLIMIT_FSIZE, FILE_BYTES)
+    _limit(resource.RLIMIT_FSIZE, file)
     _limit(resource.RLIMIT_NOFILE, _DESCRIPTORS)
     if processes and hasattr(resource, "RLIMIT_NPROC"):
         _limit(resource.RLIMIT_NPROC, processes)

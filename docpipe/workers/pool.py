@@ -24,6 +24,7 @@ from docpipe.workers.failures import Failures, FinalError, LostError
 from docpipe.workers.handle import PATIENCE_S, RECYCLE_JOBS, ForkServer, Worker, first_of
 from docpipe.workers.idle import IdlePlaces
 from docpipe.workers.jobs import Conversions, JobKind
+from docpipe.workers.limits import FILE_BYTES
 from docpipe.workers.rooms import MisfitError, Room, remove_tree
 from docpipe.workers.turns import Turns
 from docpipe.workers.wire import frame
@@ -64,6 +65,7 @@ class Workers:
             kernel can see to it; see `confinement.missing`.
         budget: seconds that all jobs of one run may keep workers busy; None for any.
         job_kind: what the jobs are.
+        file: the largest file in bytes that a worker may write.
         jobs: of one run, after which a worker is replaced; a worker never gets jobs of two runs.
     """
 
@@ -82,6 +84,7 @@ class Workers:
         budget: float | None = None,
         job_kind: JobKind | None = None,
         jobs: int = RECYCLE_JOBS,
+        file: int = FILE_BYTES,
     ) -> None:
         self._jobs = jobs
         self._job_kind = job_kind or Conversions()
@@ -89,6 +92,7 @@ class Workers:
         self._target = target
         self._preload = preload
         self._memory = memory
+        self._file = file
         self._timeout = timeout
         self._clock = clock
         self._tries = tries
@@ -301,7 +305,7 @@ class Workers:
         if not self._rooms.exists():
             self._rooms.mkdir(mode=0o700)
             self._own_rooms = True
-        room = Room(self._rooms, number)
+        room = Room(self._rooms, number, self._file)
         self._living_in.add(room)
         room.make()
         return room
@@ -323,6 +327,7 @@ class Workers:
                     self._rooms,
                     confined=self._confined,
                     programs=self._job_kind.programs,
+                    file=self._file,
                 )
             except OSError as error:
                 raise LostError(error.strerror or str(error), error) from error

@@ -44,9 +44,16 @@ class MisfitError(Exception):
 
 
 class Room:
-    """The main process's side of a room."""
+    """The main process's side of a room.
 
-    def __init__(self, root: Path, number: int) -> None:
+    Args:
+        root: the folder of all rooms.
+        number: the worker's.
+        largest: bytes of a file that is accepted from it.
+    """
+
+    def __init__(self, root: Path, number: int, largest: int = FILE_BYTES) -> None:
+        self._largest = largest
         self.path = root / room_name(number)
         self._in = self.path / GIVEN
         self._own = self.path / OWN
@@ -119,7 +126,7 @@ class Room:
         try:
             with _opened(self._out) as out:
                 for name in outputs:
-                    _copy(out, name, folder / name)
+                    _copy(out, name, folder / name, _LARGEST.get(name, self._largest))
                 inner = self._take_embedded(out, embedded, folder) if embedded else []
         except MisfitError:
             empty(folder)
@@ -133,7 +140,7 @@ class Room:
         with _opened(EMBEDDED, within=out) as inner:
             for number in range(1, count + 1):
                 file = f"{EMBEDDED}/{number:03d}"
-                size, sha256 = _copy(inner, f"{number:03d}", folder / file)
+                size, sha256 = _copy(inner, f"{number:03d}", folder / file, self._largest)
                 files.append({"file": file, "size": size, "sha256": sha256})
         sync_folder(folder / EMBEDDED)
         return files
@@ -173,7 +180,9 @@ class Room:
             OSError: the disk is full or broken.
         """
         with _opened(self._out) as out:
-            done = {name: _copy(out, name, folder / name, size)[1] for name, size in sizes.items()}
+            done = {
+                name: _copy(out, name, folder / name, self._largest, size)[1] for name, size in sizes.items()
+            }
         sync_folder(folder)
         return done
 
@@ -183,7 +192,10 @@ class Room:
         Nobody writes to the room any more, so that what is hashed is what is kept.
         """
         with _opened(self._out) as out:
-            done = {name: _move(out, self._out / name, folder / name, size) for name, size in sizes.items()}
+            done = {
+                name: _move(out, self._out / name, folder / name, self._largest, size)
+                for name, size in sizes.items()
+            }
         sync_folder(folder)
         return done
 
@@ -234,9 +246,8 @@ def _opened(folder: Path | str, within: int | None = None) -> Iterator[int]:
 
 
 @contextlib.contextmanager
-def _plain(folder: int, name: str, size: int | None = None) -> Iterator[tuple[int, int]]:
-    """A plain file of a folder that is open: its descriptor and its size, which may have to be so much."""
-    most = _LARGEST.get(name, FILE_BYTES)
+def _plain(folder: int, name: str, most: int, size: int | None = None) -> Iterator[tuple[int, int]]:
+    """A plain file of a folder that is open, of at most `most` bytes: its descriptor and its size."""
     try:
         source = os.open(name, _SOURCE, dir_fd=folder)
     except OSError as error:
@@ -252,9 +263,9 @@ def _plain(folder: int, name: str, size: int | None = None) -> Iterator[tuple[in
         os.close(source)
 
 
-def _copy(folder: int, name: str, target: Path, wanted: int | None = None) -> tuple[int, str]:
+def _copy(folder: int, name: str, target: Path, most: int, wanted: int | None = None) -> tuple[int, str]:
     """Copy a file of a folder that is open; returns its size and SHA-256 as copied."""
-    with _plain(folder, name, wanted) as (source, size):
+    with _plain(folder, name, most, wanted) as (source, size):
         copy = os.open(target, _TARGET, 0o600)
         try:
             return _copy_bytes(source, copy, size)
@@ -262,9 +273,9 @@ def _copy(folder: int, name: str, target: Path, wanted: int | None = None) -> tu
             os.close(copy)
 
 
-def _move(folder: int, path: Path, target: Path, wanted: int) -> str:
+def _move(folder: int, path: Path, target: Path, most: int, wanted: int) -> str:
     """Move a file that nobody can change any more; returns its SHA-256."""
-    with _plain(folder, path.name, wanted) as (source, _):
+    with _plain(folder, path.name, most, wanted) as (source, _):
         os.fchmod(source, 0o600)
         with os.fdopen(source, "rb", closefd=False) as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
@@ -276,7 +287,7 @@ def _move(folder: int, path: Path, target: Path, wanted: int) -> str:
                 raise
         else:
             return digest
-    _copy(folder, path.name, target, wanted)  # another disk
+    _copy(folder, path.name, target, most, wanted)  # another disk
     return digest
 
 

@@ -19,6 +19,7 @@ from docpipe.errors import ArchiveError, WorkerError
 from docpipe.model import Clock, Ticket, WaitKind
 from docpipe.util.fsync import sync_folder, sync_tree
 from docpipe.workers.jobs import Returned, Words
+from docpipe.workers.limits import FILE_BYTES
 from docpipe.workers.pool import Workers
 from docpipe.workers.rooms import MisfitError, Room, empty
 from docpipe.workers.unpacked import Unpacked, read_unpacked
@@ -133,9 +134,12 @@ class UnpackingWorkers:
             system's temporary folders.
         clock: what tickets are stamped with.
         confined: as of `Workers`.
+        file: likewise.
     """
 
-    def __init__(self, rooms: Path | None, clock: Clock, *, confined: bool = True) -> None:
+    def __init__(
+        self, rooms: Path | None, clock: Clock, *, confined: bool = True, file: int = FILE_BYTES
+    ) -> None:
         self._pool = Workers(
             TARGET,
             preload=None,
@@ -146,6 +150,7 @@ class UnpackingWorkers:
             rooms=rooms,
             confined=confined,
             job_kind=_Unpackings(),
+            file=file,
         )
 
     async def __aenter__(self) -> Self:
@@ -207,7 +212,7 @@ class UnpackingHere:
 
 
 def make_unpacker(
-    rooms: Path | None, clock: Clock = time.time, *, inline: bool = False
+    rooms: Path | None, clock: Clock = time.time, *, inline: bool = False, file: int = FILE_BYTES
 ) -> UnpackingWorkers | UnpackingHere:
     """What takes archives apart; not yet entered.
 
@@ -215,8 +220,9 @@ def make_unpacker(
         rooms: as of `UnpackingWorkers`; it is made, and removed in the end.
         clock: what tickets are stamped with.
         inline: whether it runs inside this process.
+        file: the largest file in bytes that is taken from an archive.
     """
-    return UnpackingHere() if inline else UnpackingWorkers(rooms, clock)
+    return UnpackingHere() if inline else UnpackingWorkers(rooms, clock, file=file)
 
 
 def _opened(made: list[Entry] | None) -> list[Entry]:

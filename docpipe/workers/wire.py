@@ -65,6 +65,8 @@ class Orders:
     """Whether workers are kept to their rooms, as far as the kernel can do it."""
     programs: bool
     """Whether workers may start processes and threads."""
+    file: int
+    """RLIMIT_FSIZE of a worker in bytes."""
 
 
 class Message(NamedTuple):

@@ -86,6 +86,18 @@ async def test_workers_unpack_as_this_process_does(place, monkeypatch, moved):
     assert sorted(path.name for path in place.spool.iterdir()) == ["archive.zip", "run"], "no room is left"
 
 
+async def test_larger_files_where_they_are_configured(place):
+    """The bound of a file goes down to what the worker may write and to what is taken from it."""
+    data = zipped(("large.bin", bytes(range(256)) * 8192), ("small.txt", b"small"))
+    for most, outcome in ((2**20, Outcome.REFUSED), (2**22, None)):
+        async with make_unpacker(place.spool / "rooms", file=most) as unpacker:
+            got = await place.unpack(unpacker, data, Limits(member=most))
+            assert outcomes(got) == {"large.bin": outcome, "small.txt": None}
+    async with make_unpacker(place.spool / "rooms", file=2**20) as unpacker:
+        with pytest.raises(ArchiveError):
+            await place.unpack(unpacker, data, Limits(member=2**22))
+
+
 async def test_files_in_no_archive_are_taken_as_here(place):
     """Verdicts of the source stay, archives are opened, and a file that is gone fails alone."""
     plain, packed = place.spool / "plain", place.spool / "packed"

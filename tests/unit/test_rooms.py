@@ -118,6 +118,19 @@ def missing(_: Scene, file: Path) -> None:
     file.unlink()
 
 
+def test_larger_files_where_they_are_configured(scene: Scene) -> None:
+    """What a worker may write, and what is taken from it, is one number."""
+    made = scene.room.path / "own" / "out"
+    (made / "document.pdf").write_bytes(b"%PDF-")
+    os.truncate(made / "document.pdf", rooms.FILE_BYTES + 1)
+    with pytest.raises(rooms.MisfitError):
+        rooms.Room(scene.room.path.parent, 7).copy_numbered(
+            {"document.pdf": rooms.FILE_BYTES + 1}, scene.folder
+        )
+    with rooms._opened(made) as out, rooms._plain(out, "document.pdf", 2 * rooms.FILE_BYTES) as (_, size):
+        assert size == rooms.FILE_BYTES + 1
+
+
 def large(_: Scene, file: Path) -> None:
     os.truncate(file, rooms.FILE_BYTES + 1)
 

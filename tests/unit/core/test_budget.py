@@ -73,6 +73,13 @@ async def test_bytes(monkeypatch):
     assert ending.counts == {"converted": 3, "refused": 2}, "the files of the archive count"
 
 
+async def test_a_large_archive_leaves_room_for_what_is_in_its_documents(monkeypatch):
+    """Where larger archives are configured, documents in documents may be as large as the archive."""
+    monkeypatch.setattr(budget, "LARGEST", 100)
+    left = budget.of_run([member("m", size=90), member("n", size=60)], {"00001": done([])})
+    assert left.size == 150
+
+
 @pytest.mark.parametrize("first", ["00001.1", "00001.2"])
 async def test_a_resumed_run_keeps_what_it_accepted(monkeypatch, first):
     """Whatever the order in which conversions ended, what has a checkpoint is not refused afterwards."""
