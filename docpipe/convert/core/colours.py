@@ -3,6 +3,7 @@
 import colorsys
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from itertools import groupby
 from typing import Final
 
@@ -57,6 +58,7 @@ def code_of(value: str | None) -> str | None:
     return digits if re.fullmatch("[0-9a-f]{6}", digits) else None
 
 
+@lru_cache(maxsize=1024)
 def vanishes(letters: str | None, paper: str | None) -> bool:
     """Whether letters of a colour, as a code, cannot be seen on paper of a colour; False where either is not
     known.

@@ -7,7 +7,7 @@ import base64
 import io
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import resources
@@ -30,18 +30,13 @@ from docpipe.convert.core.blocks import (
 )
 from docpipe.convert.core.direction import direction, isolated, runs_left
 from docpipe.convert.core.marks import Mark, only_part, plain, spans
+from docpipe.convert.writers.portions import portions
 from docpipe.convert.writers.sheet import Sheet
 
 _NO_SHEET: Final = Sheet()
 PROVEN: Final = "PDF/A-2b"
 """What Typst checks as it writes."""
 _NOWHERE: Final = "/nonexistent"
-# Typst needs 135 KB for each row of four cells, and a multiple of a text's size: large documents are set in
-# parts.
-MAX_ROWS: Final = 2_000
-MAX_TEXT: Final = 1_000_000
-_BYTES_OF_PICTURES: Final = 16
-"""Bytes of pictures that count as one of text."""
 _POINTS_A_PIXEL: Final = 0.75
 _WIDTH: Final = 440.0
 _HEIGHT: Final = 600.0
@@ -86,7 +81,7 @@ def render(blocks: Iterable[Block], facts: Facts, sheet: Sheet = _NO_SHEET) -> T
     """
     template = resources.files("docpipe.convert.writers").joinpath("document.typ").read_bytes()
     done: list[Typeset] = []
-    parts = list(_parts(blocks))
+    parts = list(portions(blocks))
     for number, part in enumerate(parts):
         if number == _MOST_PARTS:
             done[-1] = Typeset(done[-1].pdf, None, (*done[-1].warnings, CUT))
@@ -197,52 +192,6 @@ def _number(whole: pikepdf.Pdf) -> None:
         left = (float(page.mediabox[2]) - 4 * len(text)) / 2
         page.contents_add(b"q", prepend=True)
         page.contents_add(f"Q BT 0.35 g {name} 8 Tf {left:g} 28 Td ({text}) Tj ET".encode())
-
-
-def _parts(blocks: Iterable[Block]) -> Iterator[list[Block]]:
-    """The blocks in portions that Typst can hold in memory; at least one, possibly empty."""
-    part: list[Block] = []
-    rows = size = 0
-    for block in _pieces(blocks):
-        more, bytes_ = _weight(block)
-        if part and (rows + more > MAX_ROWS or size + bytes_ > MAX_TEXT):
-            yield part
-            part, rows, size = [], 0, 0
-        part.append(block)
-        rows, size = rows + more, size + bytes_
-    yield part
-
-
-def _pieces(blocks: Iterable[Block]) -> Iterator[Block]:
-    """The blocks, the largest of them cut."""
-    for block in blocks:
-        match block:
-            case Table(head, rows) if len(rows) > MAX_ROWS // 2:
-                for at in range(0, len(rows), MAX_ROWS // 2):
-                    yield Table(head, rows[at : at + MAX_ROWS // 2])
-            case Listing(items, start) if len(items) > MAX_ROWS // 2:
-                for at in range(0, len(items), MAX_ROWS // 2):
-                    piece = items[at : at + MAX_ROWS // 2]
-                    yield Listing(piece, None if start is None else start + at)
-            case Paragraph(text) | Preformatted(text) if len(text) > MAX_TEXT // 2:
-                for at in range(0, len(text), MAX_TEXT // 2):
-                    yield type(block)(text[at : at + MAX_TEXT // 2])
-            case _:
-                yield block
-
-
-def _weight(block: Block) -> tuple[int, int]:
-    match block:
-        case Table(head, rows):
-            cells = max(1, block.width)
-            return len(rows) * max(1, cells // 4), sum(len(cell) for row in (*head, *rows) for cell in row)
-        case Listing(items):
-            inner = [_weight(part) for item in items for part in item]
-            return len(items) + sum(rows for rows, _ in inner), sum(size for _, size in inner)
-        case Picture(data):
-            return 0, len(data) // _BYTES_OF_PICTURES
-        case _:
-            return 0, len(block.text)
 
 
 def _data(block: Block) -> dict[str, Any]:

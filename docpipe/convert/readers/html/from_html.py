@@ -7,13 +7,14 @@ from collections.abc import Mapping
 from typing import Final
 from urllib.parse import unquote_to_bytes
 
-from selectolax.lexbor import LexborHTMLParser, LexborNode
+from selectolax.lexbor import LexborNode
 
 from docpipe.convert.core.base import Content, Facts, Source
 from docpipe.convert.core.blocks import Block, tidy
 from docpipe.convert.core.encoding import charset_of, decode, known
 from docpipe.convert.core.tree import DEEPEST, HIDDEN, Flow, Node
 from docpipe.convert.readers.html.grid import with_tables
+from docpipe.convert.readers.html.parsing import parsed
 from docpipe.convert.readers.html.style import declared, generated, laid_out_as
 
 _CHARSET: Final = re.compile(
@@ -33,7 +34,7 @@ def page(data: bytes, charset: str | None, *, outside: bool = False) -> Content:
     inside = (match[1] or match[2]).decode("ascii", "replace") if match else None
     order = (charset, inside) if outside else (inside, charset)
     decoded = decode(data, next((each for each in order if known(each)), None))
-    root = LexborHTMLParser(decoded.text.replace("\0", "")).root
+    root = parsed(decoded.text)
     tree = _neutral(root) if root is not None else Node("html")
     facts = Facts(
         title=next((each.text() for head in tree.find("head") for each in head.find("title")), "") or None,
@@ -53,7 +54,7 @@ def page(data: bytes, charset: str | None, *, outside: bool = False) -> Content:
 
 def flowed(text: str) -> tuple[Block, ...]:
     """The blocks of a fragment of HTML within another document."""
-    root = LexborHTMLParser(text.replace("\0", "")).root
+    root = parsed(text)
     return Flow().page(with_tables(_neutral(root))) if root is not None else ()
 
 
@@ -74,7 +75,7 @@ def _neutral(root: LexborNode, frames: int = 0) -> Node:
             style, role = attributes.get("style", ""), attributes.get("role", "")
             node = Node(laid_out_as(child.tag.lower(), style, role), attributes)
             if node.tag in _FRAMES and (framed := _framed(node)) and frames < _MOST_FRAMES:
-                inner = LexborHTMLParser(framed.replace("\0", "")).root
+                inner = parsed(framed)
                 node = Node(
                     "div", node.attributes, [_neutral(inner, frames + 1)] if inner is not None else []
                 )
