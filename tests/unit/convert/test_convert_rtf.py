@@ -251,3 +251,22 @@ def test_margins_without_a_paragraph_mark(tmp_path):
 def test_break_of_a_column_ends_a_paragraph(tmp_path):
     """What stands in two columns is not one word."""
     assert text_of(tmp_path, rtf(r"K 6.9\column Na 140\par")) == "K 6.9\n\nNa 140\n"
+
+
+def test_comments_name_their_passages_and_times(tmp_path):
+    """The text between the marks that bear the comment's name; one without marks is fixed to a point."""
+    marked = rb"{\*\atrfstart 7}{\b 5 mg}\par daily{\*\atrfend 7}{\*\atnid D}{\*\atnauthor Dr Doe}\chatn "
+    body = rb"{\*\annotation{\*\atnref 7}{\*\atndate %d}should be 50 mg} as before.\par " % (
+        124 << 20 | 5 << 16 | 9 << 11 | 14 << 6 | 30
+    )
+    point = rb"{\*\atnauthor X}\chatn{\*\annotation{\*\atndate 0}here}\par"
+    text = text_of(tmp_path, rb"{\rtf1 Dose " + marked + body + point + b"}")
+    assert '- Dr Doe, 2024-05-09T14:30, on "5 mg daily": should be 50 mg\n- X: here' in text
+    assert "atrf" not in text
+    assert "7" not in text
+
+
+def test_of_two_forms_of_a_text_that_in_unicode_is_read(tmp_path):
+    """Old readers take the first one; each stands wherever the group does."""
+    data = rb"{\rtf1 a {\upr{mu}{\*\ud{\u956 ?g}}} b{\footnote n {\upr{x}{\*\ud\u181?g}} m}.\par}"
+    assert text_of(tmp_path, data) == "a \u03bcg b [n \u00b5g m].\n"

@@ -112,7 +112,11 @@ class Body:
 
     def _is_off(self, element: Element) -> bool:
         off = attribute(element, "display") == "none" or (
-            local(element) == "section" and self.styles.hidden(attribute(element, "style-name"))
+            local(element) == "section"
+            and (
+                attribute(element, "is-hidden") == "true"
+                or self.styles.hidden(attribute(element, "style-name"))
+            )
         )
         if off and tidy(text_of(element)):
             self.notes.warnings.append(HIDDEN)
@@ -204,7 +208,7 @@ class Body:
             given = replace(given, hidden=True)
         return given.look(inserted=bool(self._open), visibility=self._context.visibility)
 
-    def _inline(self, element: Element, name: str, reading: _Paragraph, given: Given) -> None:
+    def _inline(self, element: Element, name: str, reading: _Paragraph, given: Given) -> None:  # noqa: C901 - a table
         match name:
             case "note":
                 self.notes.notes.append(())
@@ -224,6 +228,8 @@ class Body:
                 self.notes.warnings.append(HIDDEN)
                 text = text_of(element).strip() or attribute(element, "string-value") or ""
                 reading.runs.add(text, replace(self._look(given), visibility=Visibility.HIDDEN))
+            case "ruby-text":
+                self._add_text(f"({text_of(element)})" if text_of(element).strip() else "", reading, given)
             case "change":
                 reading.runs.add(self._deleted(element), Look(visibility=Visibility.DELETED))
             case _ if (sign := self._sign(element, name)) is not None:

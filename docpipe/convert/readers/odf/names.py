@@ -6,7 +6,7 @@ SILENT: Final = frozenset(
     {
         "tracked-changes", "bookmark", "bookmark-start",
         "bookmark-end", "reference-mark-start", "reference-mark-end", "annotation-end", "note-citation",
-        "ruby-text", "soft-page-break", "sequence-decls", "variable-decls", "user-field-decls", "forms",
+        "soft-page-break", "sequence-decls", "variable-decls", "user-field-decls", "forms",
         "scripts", "event-listeners", "binary-data", "index-title-template", "table-of-content-source",
         "alphabetical-index-source", "illustration-index-source", "table-index-source", "object-index-source",
         "user-index-source", "bibliography-source", "shapes-decls", "glue-point", "list-header-mark",

@@ -44,6 +44,8 @@ class Given:
     """The code of the colour behind them, empty for none."""
     twips: int | None = None
     """The size of its letters."""
+    scale: float | None = None
+    """What to multiply that by, where a size is written as a share of the one around."""
 
     @property
     def colour(self) -> str:
@@ -55,7 +57,15 @@ class Given:
         if NOTHING in (self, below):
             return below if self == NOTHING else self
         mine = {each.name: getattr(self, each.name) for each in fields(self)}
-        return replace(below, **{name: value for name, value in mine.items() if value is not None})
+        made = replace(below, **{name: value for name, value in mine.items() if value is not None})
+        if self.twips is not None:
+            return replace(made, scale=self.scale)
+        return replace(made, scale=self.scale * below.scale) if self.scale and below.scale else made
+
+    def _points(self) -> float | None:
+        if self.twips is None and self.scale is None:
+            return None
+        return (_USUAL if self.twips is None else self.twips) / _TWIPS["pt"] * (self.scale or 1)
 
     def signs(self, text: str) -> str:
         """The text as its font shows it."""
@@ -71,8 +81,7 @@ class Given:
             (inserted, Mark.INSERTED),
         ):
             marks |= each if value else Mark.NONE
-        small = is_too_small(None if self.twips is None else self.twips / _TWIPS["pt"])
-        hidden = Visibility.HIDDEN if self.hidden or small else Visibility.VISIBLE
+        hidden = Visibility.HIDDEN if self.hidden or is_too_small(self._points()) else Visibility.VISIBLE
         return Look(marks, self.level or 0, visibility or hidden, self.colour)
 
 
@@ -259,6 +268,7 @@ class Styles:
             letters="" if attribute(properties, "use-window-font-color") == "true" else code_of(ink),
             behind=None if paper is None else code_of(paper) or "",
             twips=_twips(attribute(properties, "font-size")),
+            scale=_share(attribute(properties, "font-size")),
         )
 
 
@@ -266,9 +276,20 @@ _LENGTH: Final = re.compile(r"([0-9]{1,4}(?:\.[0-9]{0,6})?)(cm|mm|in|pt|pc|px)")
 _TWIPS: Final = {"cm": 566.93, "mm": 56.693, "in": 1440, "pt": 20, "pc": 240, "px": 15}
 
 
+_PERCENT: Final = re.compile(r"([0-9]{1,4}(?:\.[0-9]{0,6})?)%")
+_USUAL: Final = 240
+"""Twips of letters whose size nothing sets."""
+
+
 def _twips(length: str | None) -> int | None:
     match = _LENGTH.fullmatch(length or "")
     return round(float(match[1]) * _TWIPS[match[2]]) if match else None
+
+
+def _share(size: str | None) -> float | None:
+    """Of a size such as "58%"."""
+    match = _PERCENT.fullmatch(size or "")
+    return max(float(match[1]), 1) / 100 if match else None
 
 
 def _is_bold(weight: str) -> bool:

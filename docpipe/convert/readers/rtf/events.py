@@ -14,31 +14,33 @@ from docpipe.convert.core.colours import UNKNOWN, WHITE, vanishes
 from docpipe.convert.core.symbols import font_of_signs, in_font, is_symbol_font
 from docpipe.convert.readers.office.flags import of_background, of_letters
 from docpipe.convert.readers.office.runs import CHANGED, HIDDEN, PLAIN, Look, joined
+from docpipe.convert.readers.rtf.comments import ANCHORS
 from docpipe.convert.readers.rtf.fields import Field, sign_of
 from docpipe.convert.readers.rtf.formulas import Formula
 from docpipe.convert.readers.rtf.lists import RtfLists
-from docpipe.convert.readers.rtf.style import NOTHING_STYLED, PLACES, SKIPPED, STYLES, Style, of_note
+from docpipe.convert.readers.rtf.style import (
+    CHARACTERS,
+    DATE,
+    INFO,
+    MARGINS,
+    NOTHING_STYLED,
+    PLACES,
+    SHADES,
+    SKIPPED,
+    STYLES,
+    Style,
+    of_note,
+)
 from docpipe.convert.readers.rtf.stylesheet import Styled, sheet
 from docpipe.convert.readers.rtf.tables import colours
 from docpipe.convert.readers.rtf.tokens import CHARSETS, Kind, codec_of, tokens
 
 _SYMBOL: Final = 2
 _ROMAN: Final = {"ansi": "cp1252", "mac": "mac_roman", "pc": "cp437", "pca": "cp850"}
-_CHARACTERS: Final = {
-    "tab": "\t", "line": "\n", "lbr": "\n", "softline": "\n", "nestcell": " | ",
-    "emdash": "\N{EM DASH}", "endash": "\N{EN DASH}", "bullet": "•", "emspace": " ", "enspace": " ",
-    "qmspace": " ", "lquote": "\N{LEFT SINGLE QUOTATION MARK}", "rquote": "\N{RIGHT SINGLE QUOTATION MARK}",
-    "ldblquote": "“", "rdblquote": "”",
-}  # fmt: skip
-_MARGINS: Final = {
-    "header", "headerl", "headerr", "headerf", "footer", "footerl", "footerr", "footerf",
-}  # fmt: skip
 _TOO_DEEP: Final = 10_000
 TRAILING: Final = "what follows the end of the text is left out; the original has it"
 _BEHIND: Final = re.compile(rb"\\background\b|\\shpfblwtxt1|fBehindDocument\}\s*\{\\sv 1")
 """What may have another colour behind text: the page, and shapes below the text."""
-_CONTROL_WORD: Final = re.compile(rb"\\[a-z]")
-_IN_LISTS: Final = frozenset({"lists", "leveltext"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +127,7 @@ class Rtf:
 
     def _ends(self, at: int) -> bool:
         """Whether the text ends with its last brace; where control words follow, the brace is a stray one."""
-        if _CONTROL_WORD.search(self.data, at):
+        if re.compile(rb"\\[a-z]").search(self.data, at):
             return False
         self.warnings += [TRAILING] if self.data[at:].strip(b"\0\r\n\t \x1a") else []
         return True
@@ -141,7 +143,7 @@ class Rtf:
                 self._stack.append(self._style)
         elif self._stack:
             before, self._style = self._style, self._stack.pop()
-            if before.place != self._style.place:
+            if before.place != self._style.place != "forms":
                 yield from self._end_destination(before.place)
 
     def _end_destination(self, place: str) -> Iterator[Event]:
@@ -201,7 +203,7 @@ class Rtf:
                 text = data.decode(self._codec if codec == "symbol" else codec, "replace")
             yield from self._text(text)
 
-    def _text(self, text: str) -> Iterator[Event]:
+    def _text(self, text: str) -> Iterator[Event]:  # noqa: C901 - a table: one place, one line
         style = self._style
         if style.quiet:
             return
@@ -220,6 +222,8 @@ class Rtf:
                 self._shape[style.place == "value"] += text
             case "stylesheet":
                 self._name_style(text)
+            case place if place in ANCHORS:
+                yield Event("text", place, text)
             case "title" | "author":
                 self.info[style.place] = self.info.get(style.place, "") + text
             case _:
@@ -261,8 +265,8 @@ class Rtf:
         yield from self._flush()
         if self._style.place == "math":
             self._formula.word(word)
-        elif word in _CHARACTERS:
-            yield from self._text(_CHARACTERS[word])
+        elif word in CHARACTERS:
+            yield from self._text(CHARACTERS[word])
         elif word in _EVENTS:
             yield from self._event(word, number or 0)
         elif word == "footnote":
@@ -333,14 +337,17 @@ class Rtf:
             # Some writers put a star before the style of characters, amid of a group.
             return place if place == "gone" else None
         if place in {"info", "title", "author"}:
-            return _INFO.get(word) if word not in {"upr", "ud"} else place
-        if word == "ud" or word in _MARGINS:
-            return "body" if word == "ud" else word[:6]
+            return INFO.get(word) if word not in {"upr", "ud"} else place
+        if word == "ud" or word in MARGINS:
+            return self._around_forms() if word == "ud" else word[:6]
         if word in {"pntext", "listtext", "result", "fldrslt", "moMathPara"}:
             return "label" if place == "body" and word.endswith("text") else place
-        if place in _IN_LISTS and word != "leveltext":
+        if place in {"lists", "leveltext"} and word != "leveltext":
             return "gone" if word in SKIPPED else None
         return PLACES.get(word) or ("gone" if word in SKIPPED else "skip" if starred else None)
+
+    def _around_forms(self) -> str:  # the place of a text that is given in two forms
+        return next((style.place for style in reversed(self._stack) if style.place != "forms"), "body")
 
     def _property(self, word: str, number: int | None) -> None:
         if self._style.place in {"lists", "overrides"}:
@@ -362,7 +369,7 @@ class Rtf:
 
     def _setting(self, word: str, number: int | None) -> None:
         """A control word of the header, or one that shades a row."""
-        if word in _SHADES:
+        if word in SHADES:
             self._shaded = True
         elif word == "fcharset":
             self._charset(number or 0)
@@ -375,7 +382,7 @@ class Rtf:
                 self._codec = name
         elif word == "deff":
             self._default_font = number or 0
-        elif word in _DATE and self._style.place == "info":  # of \creatim, the first in order
+        elif word in DATE and self._style.place == "info":  # of \creatim, the first in order
             self.info.setdefault(word, f"{number or 0:02d}")
 
     def _charset(self, charset: int) -> None:
@@ -385,14 +392,8 @@ class Rtf:
             self._fonts[self._number] = CHARSETS[charset]
 
 
-_SHADES: Final = frozenset({"clshdng", "clcfpat", "trcbpat", "trcfpat", "clcbpatraw", "clcfpatraw"})
-_DATE: Final = frozenset({"yr", "mo", "dy"})
 _EVENTS: Final = {
     "par": "par", "sect": "par", "page": "par", "column": "par", "cell": "cell", "row": "row", "pard": "pard",
     "intbl": "intbl", "s": "style", "ls": "ls", "ilvl": "ilvl", "trowd": "define", "trleft": "define",
     "cellx": "define", "clcbpat": "define", "tx": "tx", "deftab": "deftab",
 }  # fmt: skip
-_INFO: Final = {"title": "title", "author": "author"} | dict.fromkeys(
-    ("subject", "operator", "keywords", "doccomm", "comment", "company", "category", "manager", "hlinkbase",
-     "revtim", "printim", "buptim"), "gone",
-)  # fmt: skip

@@ -14,6 +14,7 @@ from docpipe.convert.readers.office.objects import picture_warnings
 from docpipe.convert.readers.office.parts import documents_among, is_scan
 from docpipe.convert.readers.office.pictures import picture
 from docpipe.convert.readers.office.runs import Runs, joined
+from docpipe.convert.readers.rtf.comments import ANCHORS, Comments
 from docpipe.convert.readers.rtf.events import Event, Rtf
 from docpipe.convert.readers.rtf.parts import objects, pictures
 from docpipe.convert.readers.rtf.tables import Definition, Row, grid
@@ -83,11 +84,10 @@ class _Page:
         default_factory=lambda: {"header": [], "footer": [], "watermark": []}
     )
     """Headers, footers and watermarks."""
-    comments: list[str] = field(default_factory=list)
+    comments: Comments = field(default_factory=Comments)
     _runs: Runs = field(default_factory=Runs)
     _label: list[str] = field(default_factory=list)
     _margin: Runs = field(default_factory=Runs)
-    _comment: Runs = field(default_factory=Runs)
     _pictures: list[Block] = field(default_factory=list)
     """Those within the paragraph or table being read, which follow it."""
     _cell: list[str] = field(default_factory=list)
@@ -119,7 +119,9 @@ class _Page:
             case "watermark":
                 self.beside["watermark"].append(event.text)
             case "comment":
-                self._take_comment(event)
+                self.comments.take(event.kind, event.text, event.look)
+            case place if place in ANCHORS:
+                self.comments.anchor(place, event.text)
             case "note" if event.kind != "text":
                 self._runs.add(" " if event.kind == "par" else "")
             case "note" if self._runs.parts and self._runs.parts[-1][0].endswith(" ["):
@@ -133,11 +135,14 @@ class _Page:
                 self._label += [] if event.look.visibility else [event.text]
             case "text":
                 self._runs.add(event.text, event.look)
+                self.comments.pass_by(event.text)
             case "par":
+                self.comments.pass_by(" ")
                 self._end_paragraph()
             case "nestrow":
                 self._end_nested_row()
             case "cell":
+                self.comments.pass_by(" ")
                 self._cell.append(self._take_text())
                 self._row.append("\n".join(part for part in self._cell if part))
                 self._row_inks.append(self._inks.pop() if len(self._inks) == 1 else "")
@@ -185,7 +190,7 @@ class _Page:
         self._end_table()
         self._end_list()
         self._end_pictures()
-        comments = tuple((Paragraph(text),) for text in self.comments)
+        comments = tuple((Paragraph(text),) for text in self.comments.texts)
         return (
             *named("Watermark", map(Paragraph, self.beside["watermark"])),
             *named("Page header", map(Paragraph, self.beside["header"])),
@@ -201,17 +206,6 @@ class _Page:
             if text := tidy(self._margin.text()):
                 self.beside[event.place].append(text)
             self._margin = Runs()
-
-    def _take_comment(self, event: Event) -> None:
-        if event.kind == "text":
-            self._comment.add(event.text, event.look)
-        elif event.kind == "par":
-            self._comment.add("\n")
-        elif event.kind == "end":
-            who, text = tidy(joined(event.text)), tidy(self._comment.text())
-            self._comment = Runs()
-            if text:
-                self.comments.append(f"{who}: {text}" if who else text)
 
     def _take_label(self) -> str:
         """The label of the paragraph: as it is written out, or else as its list has it."""

@@ -10,10 +10,10 @@ from docpipe.convert.readers.office.runs import Look, Visibility, shifted
 from docpipe.convert.readers.rtf.stylesheet import Styled
 
 SKIPPED: Final = {
-    "upr", "colortbl", "pict", "nonshppict", "objdata", "objclass", "objname", "datafield", "xe", "tc", "tcn",
+    "colortbl", "pict", "nonshppict", "objdata", "objclass", "objname", "datafield", "xe", "tc", "tcn",
     "rxe", "txe", "filetbl", "revtbl", "rsidtbl", "generator",
     "themedata", "colorschememapping", "datastore", "latentstyles", "xmlnstbl", "pgptbl", "listpicture",
-    "shprslt", "atnid", "atnref", "atndate", "atntime", "atnparent", "ffname", "ffdeftext", "ffformat",
+    "shprslt", "atnid", "atntime", "atnparent", "ffname", "ffdeftext", "ffformat",
     "ffhelptext", "ffstattext", "ffentrymcr", "ffexitmcr", "levelnumbers", "listname", "bkmkstart",
     "bkmkend", "pntxta",
     "pntxtb", "pnseclvl", "background", "ftnsep", "ftnsepc", "aftnsep", "aftnsepc", "ftncn", "aftncn",
@@ -24,10 +24,27 @@ PLACES: Final = {
     "listtable": "lists", "listoverridetable": "overrides", "leveltext": "leveltext",
     "fldinst": "instruction", "moMath": "math",
     "formfield": "form", "ffl": "choice", "annotation": "comment", "atnauthor": "commenter", "sn": "name",
-    "sv": "value", "nesttableprops": "nested",
+    "sv": "value", "nesttableprops": "nested", "upr": "forms", "atrfstart": "begins", "atrfend": "ends",
+    "atnref": "about", "atndate": "dated",
 }  # fmt: skip
 """Where the text of a destination goes."""
-_QUIET: Final = frozenset({"skip", "gone", "info", "lists", "overrides", "form", "nested"})
+INFO: Final = {"title": "title", "author": "author"} | dict.fromkeys(
+    ("subject", "operator", "keywords", "doccomm", "comment", "company", "category", "manager", "hlinkbase",
+     "revtim", "printim", "buptim"), "gone",
+)  # fmt: skip
+"""Destinations within those of the header's facts, and where their text goes."""
+CHARACTERS: Final = {
+    "tab": "\t", "line": "\n", "lbr": "\n", "softline": "\n", "nestcell": " | ",
+    "emdash": "\N{EM DASH}", "endash": "\N{EN DASH}", "bullet": "•", "emspace": " ", "enspace": " ",
+    "qmspace": " ", "lquote": "\N{LEFT SINGLE QUOTATION MARK}", "rquote": "\N{RIGHT SINGLE QUOTATION MARK}",
+    "ldblquote": "“", "rdblquote": "”",
+}  # fmt: skip
+SHADES: Final = frozenset({"clshdng", "clcfpat", "trcbpat", "trcfpat", "clcbpatraw", "clcfpatraw"})
+DATE: Final = frozenset({"yr", "mo", "dy"})
+MARGINS: Final = {
+    "header", "headerl", "headerr", "headerf", "footer", "footerl", "footerr", "footerf",
+}  # fmt: skip
+_QUIET: Final = frozenset({"skip", "forms", "gone", "info", "lists", "overrides", "form", "nested"})
 NOTHING_STYLED: Final = Styled()
 _USUAL_SHIFT: Final = 6
 """Half points by which text is moved up or down where no number is given."""
