@@ -33,6 +33,7 @@ from docpipe.fleet.views import FleetRun, log_lines
 from docpipe.model import RunState
 from docpipe.storage import Storage
 from docpipe.wiring.backends import open_storage
+from docpipe.wiring.fleet import open_store
 
 log = structlog.get_logger(__name__)
 
@@ -54,8 +55,11 @@ class _Open:
 
     async def plans(self) -> Plans:
         """Schedules that a service has begun to follow, and notifications."""
-        stored = [await self.schedules.read(schedule.name) for schedule in self.config.schedule]
-        waiting = 0
+        stored, waiting = [], 0
+        try:
+            stored = [await self.schedules.read(schedule.name) for schedule in self.config.schedule]
+        except OSError as error:  # runs are known all the same
+            warn(f"docpipe: how the schedules stand is not known: the storage cannot be used ({error}).")
         if self.config.notify.url:
             queue = run_queue(self.runs.prefix)
             waiting = await answered(lambda: notices_of(self.runs.client, queue, "Running"))
@@ -81,9 +85,9 @@ class _Open:
 @contextlib.asynccontextmanager
 async def _opened(config: Config, *, begins: bool) -> AsyncIterator[_Open]:
     """`begins`: whether it may begin runs, and so has to be sure that it belongs to this fleet."""
-    async with open_fleet(config) as fleet:
+    async with open_fleet(config) as fleet, contextlib.AsyncExitStack() as stack:
         if begins:
-            await refuse_unfit(config, fleet)
+            await refuse_unfit(config, fleet, await open_store(config, stack))
         else:
             await refuse_namespace(config, fleet.client)
         storage = open_storage(config)

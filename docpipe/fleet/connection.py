@@ -4,9 +4,14 @@ import asyncio
 import functools
 import logging
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 from temporalio.client import Client
 from temporalio.converter import DataConverter
 from temporalio.runtime import LogForwardingConfig, LoggingConfig, Runtime, TelemetryConfig, TelemetryFilter
@@ -113,21 +118,50 @@ def _unreachable(config: Config, error: Exception) -> UnreachableError:
 
 
 def _tls(config: Config) -> TLSConfig:
-    fleet = config.fleet
+    certificate = _read(config, "client_cert_file", _certificate)
+    key = _read(config, "client_key_file", _private_key)
+    if certificate and key and _certificate(certificate) != _private_key(key):
+        raise ConfigError(
+            "fleet.client_key_file: the key is not that of the certificate in fleet.client_cert_file: "
+            "set both to files that were made together."
+        )
     return TLSConfig(
-        server_root_ca_cert=_read(config, "ca_file"),
-        domain=fleet.server_name or None,
-        client_cert=_read(config, "client_cert_file"),
-        client_private_key=_read(config, "client_key_file"),
+        server_root_ca_cert=_read(config, "ca_file", _certificate),
+        domain=config.fleet.server_name or None,
+        client_cert=certificate,
+        client_private_key=key,
     )
 
 
-def _read(config: Config, key: str) -> bytes | None:
+def _certificate(data: bytes) -> bytes:
+    """The public key of the first certificate."""
+    return _public(x509.load_pem_x509_certificates(data)[0].public_key())
+
+
+def _private_key(data: bytes) -> bytes:
+    """The public key to a private one."""
+    return _public(serialization.load_pem_private_key(data, None).public_key())
+
+
+def _public(key: PublicKeyTypes) -> bytes:
+    spki = serialization.PublicFormat.SubjectPublicKeyInfo
+    return key.public_bytes(serialization.Encoding.PEM, spki)
+
+
+def _read(config: Config, key: str, parse: Callable[[bytes], bytes]) -> bytes | None:
+    """The file that a key of the configuration names, once `parse` can use it."""
     name = getattr(config.fleet, key)
     if not name:
         return None
     path: Path = config.folder / name
     try:
-        return path.read_bytes()
+        data = path.read_bytes()
+        parse(data)
     except OSError as error:
         raise ConfigError(f"fleet.{key}: {path} cannot be read: {error.strerror}.") from error
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:  # the second: a password is needed
+        what = "a private key, without a password," if parse is _private_key else "a certificate"
+        raise ConfigError(
+            f"fleet.{key}: {path} does not have {what} as PEM (`-----BEGIN ...`): set it to such a file."
+        ) from error
+    return data

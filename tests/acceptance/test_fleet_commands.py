@@ -87,6 +87,10 @@ async def test_commands_without_a_worker_say_so(fleet: Machines) -> None:
     assert (serve.returncode, err.decode()) == (143, "")
     until = await box.run("run", "--patient", "P100", "--until", "DocEx_Search")
     assert until.status == 2
+    box.env["DOCPIPE_STORAGE__URL"] = "unshared"
+    unshared = await box.run("submit", "--patient", "P101")
+    assert unshared.status == 2
+    assert "unshared/.fleet is not what the other machines of this fleet have as storage" in unshared.err
     fleet.temporal.kill()
     away = await box.run("status")
     assert away.status == 2

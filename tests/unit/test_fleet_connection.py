@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import trustme
+from cryptography.hazmat.primitives import serialization
 from temporalio.converter import DataConverter
 
 from docpipe.config.config import Config
@@ -157,6 +158,36 @@ async def test_files_that_are_not_there(tmp_path: Path) -> None:
     """Are named before anything is sent."""
     sentence = await refusal(tmp_path, temporal="127.0.0.1:1", tls=True, ca_file="none.pem")
     assert f"fleet.ca_file: {tmp_path}/none.pem cannot be read: No such file" in sentence
+
+
+async def test_files_that_hold_something_else(tmp_path: Path, authority: trustme.CA) -> None:
+    """No certificate, no key, or two that do not belong together: named before anything is sent."""
+    made, other = authority.issue_cert("docpipe.example"), authority.issue_cert("docpipe.example")
+    made.cert_chain_pems[0].write_to_path(tmp_path / "cert.pem")
+    made.private_key_pem.write_to_path(tmp_path / "key.pem")
+    other.private_key_pem.write_to_path(tmp_path / "other.pem")
+    (tmp_path / "text.pem").write_text("of no use")
+    key = serialization.load_pem_private_key(made.private_key_pem.bytes(), None)
+    locked = serialization.BestAvailableEncryption(b"word")
+    pem, pkcs8 = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
+    (tmp_path / "locked.pem").write_bytes(key.private_bytes(pem, pkcs8, locked))
+
+    async def sentence(**fleet: str) -> str:
+        return await refusal(tmp_path, temporal="127.0.0.1:1", tls=True, **fleet)
+
+    for name in ("text.pem", "key.pem"):
+        text = await sentence(ca_file=name)
+        assert text.startswith(f"ConfigError fleet.ca_file: {tmp_path}/{name} does not have a certificate")
+        assert "fleet.client_cert_file: " in await sentence(client_cert_file=name, client_key_file="key.pem")
+    for name in ("text.pem", "cert.pem", "locked.pem"):
+        text = await sentence(client_cert_file="cert.pem", client_key_file=name)
+        assert (
+            f"fleet.client_key_file: {tmp_path}/{name} does not have a private key, without a password"
+            in text
+        )
+    text = await sentence(client_cert_file="cert.pem", client_key_file="other.pem")
+    assert "the key is not that of the certificate in fleet.client_cert_file" in text
+    assert "nothing listens there" in await sentence(client_cert_file="cert.pem", client_key_file="key.pem")
 
 
 async def test_a_server_that_never_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
