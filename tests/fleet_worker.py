@@ -66,7 +66,7 @@ async def main() -> None:
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     heartbeat = timedelta(seconds=HEARTBEAT_S)
     with (
-        mock.patch("docpipe.fleet.flow.HEARTBEAT", heartbeat),
+        mock.patch("docpipe.fleet.course.HEARTBEAT", heartbeat),
         mock.patch("docpipe.fleet.queues.PRIORITY_WORTH_S", WORTH_S),
     ):
         async with working(load(None), converter=CONVERTER, inline=True) as worker:

@@ -19,7 +19,7 @@ from docpipe.engine.pipeline import reason_of
 from docpipe.engine.restart import failure
 from docpipe.engine.wait_history import WaitHistory
 from docpipe.errors import RunError, SpoolLostError
-from docpipe.fleet.flow import BROKEN, RUN_ERROR, SPOOL_LOST
+from docpipe.fleet.course import BROKEN, RUN_ERROR, SPOOL_LOST
 from docpipe.fleet.messages import Answer, Beat, Call, State
 from docpipe.gates.line import waiting
 from docpipe.gates.local_trouble import trouble_of, wait_out

@@ -26,7 +26,7 @@ async def fleet(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Machi
     """Its only worker begins no run."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("docpipe.fleet.queues.PRIORITY_WORTH_S", WORTH_S)
-        patch.setattr("docpipe.fleet.flow.HEARTBEAT", timedelta(seconds=HEARTBEAT_S))
+        patch.setattr("docpipe.fleet.course.HEARTBEAT", timedelta(seconds=HEARTBEAT_S))
         async with machines(tmp_path_factory.mktemp("fleet")) as made:
             queues = (Queue.DOCEX, Queue.TRACKER, Queue.CONVERT)
             async with working(made.config("further"), queues, converter=CONVERTER, inline=True):

@@ -14,7 +14,7 @@ import pytest_asyncio
 
 from docpipe.errors import UsageError
 from docpipe.fleet.client import FleetRuns
-from docpipe.fleet.flow import TemporalRun
+from docpipe.fleet.course import TemporalRun
 from docpipe.fleet.queues import PIPELINE
 from docpipe.fleet.spool import BucketSpool
 from docpipe.fleet.worker import FleetWorker, working

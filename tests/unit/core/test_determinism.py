@@ -7,7 +7,10 @@ from pathlib import Path
 import pytest
 
 DOCPIPE = Path(__file__).parents[3] / "docpipe"
-REPLAYED = ("engine/pipeline.py", "engine/files.py", "engine/budget.py", "fleet/flow.py", "fleet/queues.py")
+REPLAYED = (
+    *("engine/pipeline.py", "engine/files.py", "engine/budget.py"),
+    *("fleet/course.py", "fleet/flow.py", "fleet/queues.py"),
+)
 """What decides on the course of a run."""
 MODULES = {"time", "datetime", "random", "secrets", "uuid", "threading", "os", "socket", "concurrent"}
 SPANS = {"datetime"}
