@@ -1,7 +1,8 @@
 """Many documents, many patients and priorities in a fleet with one worker, by real servers."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+import itertools
+from collections.abc import AsyncIterator, Collection, Iterator
 from dataclasses import replace
 from pathlib import Path
 from unittest import mock
@@ -14,6 +15,8 @@ from docpipe.config.config import Config, Convert
 from docpipe.fleet.client import FleetRuns
 from docpipe.fleet.flow import RetrievePatient
 from docpipe.fleet.queues import PIPELINE, Queue
+from docpipe.fleet.spool import BucketSpool
+from docpipe.fleet.views import FleetRun
 from docpipe.fleet.worker import FleetWorker, working
 from docpipe.model import Activity, RunState, WaitKind
 from tests.fleet_support import Machines, machines
@@ -73,12 +76,7 @@ def payloads(folder: Path) -> list[Path]:
 async def test_cancelled_with_thirty_conversions_under_way(world: World) -> None:
     """All end, the task is cancelled, and the history is replayed to the same decisions."""
     (run,) = await world.runs.submit(["P100"])
-    converting: list[object] = []
-    while len(converting) < AT_ONCE:
-        await asyncio.sleep(0.1)
-        converting = [
-            step for step in world.worker.fleet_activities.under_way.values() if step == Activity.CONVERT
-        ]
+    await converting(world)
     assert payloads(world.machines.folder), "what the archive holds is in the storage, by its name"
     await world.runs.cancel(run)
     OPEN.set()
@@ -86,6 +84,46 @@ async def test_cancelled_with_thirty_conversions_under_way(world: World) -> None
     assert (ended.state, ended.error) == (RunState.CANCELLED, None)
     (task,) = world.machines.tasks()
     assert task.status == "cancelled"
+    await replayed(world, run)
+
+
+@pytest.mark.usefixtures("held")
+async def test_docpipe_itself_fails_with_thirty_conversions_under_way(world: World) -> None:
+    """The others are ended before the run is: nothing works on unnoticed, and the task says failed."""
+    fails, calls, need = asyncio.Event(), itertools.count(), BucketSpool.need
+
+    async def failing(spool: BucketSpool, run_id: str, names: Collection[str]) -> None:
+        if next(calls) == 5:
+            await fails.wait()
+            raise RuntimeError("a fault of docpipe")
+        await need(spool, run_id, names)
+
+    before = len(world.machines.tasks())
+    with mock.patch.object(BucketSpool, "need", failing):
+        (run,) = await world.runs.submit(["P102"])
+        await converting(world)
+        fails.set()
+        while not all(step.cancelled for step in world.worker.fleet_activities.under_way):
+            await asyncio.sleep(0.1)
+        (stand,) = await world.runs.with_progress([run])
+        assert not stand.state.finished  # it waits for them
+        OPEN.set()
+        (ended,) = await world.runs.wait([run])
+    assert ended.state is RunState.FAILED
+    assert "RuntimeError" in (ended.error or "")
+    assert Activity.CONVERT not in world.worker.fleet_activities.under_way.values()
+    assert [task.status for task in world.machines.tasks()[before:]] == ["failed"]
+    await replayed(world, run)
+
+
+async def converting(world: World) -> None:
+    """Wait until as many conversions are under way as there can be."""
+    while list(world.worker.fleet_activities.under_way.values()).count(Activity.CONVERT) < AT_ONCE:
+        await asyncio.sleep(0.1)
+
+
+async def replayed(world: World, run: FleetRun) -> None:
+    """The history leads to the same decisions again."""
     client = world.runs.client
     history = await client.get_workflow_handle(run.workflow).fetch_history()
     replayer = Replayer(
