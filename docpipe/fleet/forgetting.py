@@ -1,10 +1,11 @@
 """Removes what Temporal keeps of a patient's runs: histories, with what was too large for them."""
 
+from collections.abc import Iterable
 from typing import Final
 
-from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.common.v1 import WorkflowExecution as Named
 from temporalio.api.workflowservice.v1 import DeleteWorkflowExecutionRequest
-from temporalio.client import WorkflowExecutionStatus
+from temporalio.client import WorkflowExecution, WorkflowExecutionStatus
 from temporalio.service import RPCError, RPCStatusCode
 
 from docpipe.config.config import Config
@@ -41,12 +42,9 @@ async def remove_histories(config: Config, patient_id: str) -> int:
     """
     async with open_fleet(config) as fleet:
         histories = await _histories(config, fleet, patient_id)
-        notices = [(name, "") for name in await _notices(config, fleet, patient_id)]
-        for workflow, run in [*histories, *notices]:
-            asked = DeleteWorkflowExecutionRequest(
-                namespace=config.fleet.namespace,
-                workflow_execution=WorkflowExecution(workflow_id=workflow, run_id=run),
-            )
+        notices = [Named(workflow_id=name) for name in await _notices(config, histories)]
+        for named in [*(Named(workflow_id=one.id, run_id=one.run_id) for one in histories), *notices]:
+            asked = DeleteWorkflowExecutionRequest(namespace=config.fleet.namespace, workflow_execution=named)
             try:
                 await fleet.client.workflow_service.delete_workflow_execution(asked)
             except RPCError as error:
@@ -62,7 +60,7 @@ def _names(config: Config, fleet: Fleet, patient_id: str) -> list[str]:
     return [f"{config.fleet.prefix}:{hashed}" for hashed in fleet.keys.hashed(patient_id)]
 
 
-async def _histories(config: Config, fleet: Fleet, patient_id: str) -> list[tuple[str, str]]:
+async def _histories(config: Config, fleet: Fleet, patient_id: str) -> list[WorkflowExecution]:
     histories = []
     try:
         for name in _names(config, fleet, patient_id):
@@ -72,22 +70,18 @@ async def _histories(config: Config, fleet: Fleet, patient_id: str) -> list[tupl
                         f"Patient {patient_id} has an unfinished run in the fleet: `docpipe cancel "
                         f"{patient_id}` ends it, then try again."
                     )
-                histories.append((one.id, one.run_id))
+                histories.append(one)
     except RPCError as error:
         raise _away(config, error) from error
     return histories
 
 
-async def _notices(config: Config, fleet: Fleet, patient_id: str) -> list[str]:
-    """The workflows that notify of the ends of a patient's runs, which may be there."""
+async def _notices(config: Config, histories: Iterable[WorkflowExecution]) -> list[str]:
+    """The workflows that notify of the ends of runs, which may be there."""
     prefix, names = config.fleet.prefix, set()
-    try:
-        for name in _names(config, fleet, patient_id):
-            async for one in fleet.client.list_workflows(f"WorkflowId = '{name}'"):
-                card: Card = await one.memo_value(CARD, type_hint=Card)
-                names |= {notice_name(prefix, card.run_id, retry) for retry in range(card.retries + 1)}
-    except RPCError as error:
-        raise _away(config, error) from error
+    for one in histories:
+        card: Card = await one.memo_value(CARD, type_hint=Card)
+        names |= {notice_name(prefix, card.run_id, retry) for retry in range(card.retries + 1)}
     return sorted(names)
 
 
