@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 import msgspec
+import structlog
 
 from docpipe.checkpoints import StoredSchedule
 from docpipe.config.config import Config
@@ -28,6 +29,8 @@ from docpipe.wiring.gates import Gates
 
 if TYPE_CHECKING:  # of the extra docpipe[fleet]
     from docpipe.gates.shared import QuotaStore
+
+log = structlog.get_logger(__name__)
 
 SCHEDULES: Final = "schedules"
 """The folder in the storage."""
@@ -128,9 +131,13 @@ class FleetAgenda:
         self._keys = keys
         self._clock = clock
 
-    async def open(self, names: Collection[str], now: float) -> dict[str, StoredSchedule]:  # noqa: ARG002 -- its own
+    async def open(self, names: Collection[str], now: float) -> dict[str, StoredSchedule]:
         """See `schedule.Agenda`. Those of other names may be another process's, and stay."""
-        return {name: await self.one(name) for name in names}
+        try:
+            return {name: await self.one(name) for name in names}
+        except OSError as error:  # each is read before its runs begin
+            log.warning("schedules_not_read", reason=error.strerror)
+            return {name: StoredSchedule(name, now) for name in names}
 
     async def one(self, name: str) -> StoredSchedule:
         """See `schedule.Agenda`. One that the storage does not have starts now."""

@@ -184,3 +184,23 @@ async def test_the_storage_names_nobody(made: Machines) -> None:
     files = [path for path in (made.folder / "storage" / ".fleet" / "schedules").rglob("*") if path.is_file()]
     assert files
     assert not [path for path in files if b"hourly" in path.read_bytes() or "hourly" in path.name]
+
+
+async def test_a_storage_that_is_away_is_waited_for(made: Machines) -> None:
+    """The service begins, and follows the schedule from where it was once the storage is back."""
+    began, plan = time.time(), schedule_of(made, "waits")
+
+    async def away(_plans: StoredPlans, _name: str) -> None:
+        raise OSError(5, "Input/output error")
+
+    async with plans(made) as stored:
+        await stored.write(StoredSchedule("waits", began - 5 * 3600.0))
+    patch = pytest.MonkeyPatch()
+    patch.setattr(StoredPlans, "read", away)
+    async with serving(made, "first", schedule=(plan,)) as served:
+        patch.undo()
+
+        async def begun() -> bool:
+            return (await view_of(served))["last_at"] is not None
+
+        await until(begun)
