@@ -42,6 +42,14 @@ class Crowd:
             assert all(process.poll() is None for process in self.processes), "a process has ended"
             await asyncio.sleep(0.02)
 
+    async def quiet(self, seconds: float) -> None:
+        """Wait until no request has arrived for so long: those that were on their way have."""
+        async with asyncio.timeout(60):
+            seen = -1
+            while seen != len(self.server.seen):
+                seen = len(self.server.seen)
+                await asyncio.sleep(seconds)
+
     def kill_one(self) -> None:
         """SIGKILL for one of them, and another one in its place."""
         process = self.processes.pop(self.rng.randrange(len(self.processes)))

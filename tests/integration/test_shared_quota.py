@@ -1,13 +1,14 @@
 """Several processes and one quota: at most n in any window at the server, whatever is killed or stopped."""
 
 import asyncio
+from itertools import pairwise
 
 import pytest
 from aiohttp import web
 
 from docpipe.gates.shared import LEASE_S
 from docpipe.model import Rate
-from tests.shared_quota import Crowd, crowd
+from tests.shared_quota import crowd
 
 RATE = Rate(10, 1.0)
 
@@ -40,13 +41,6 @@ async def test_processes_stand_still():
     assert many.worst <= RATE.n
 
 
-async def lost(many: Crowd) -> float:
-    """The pause before the next request arrives, from what has been seen until now, in seconds."""
-    before = len(many.server.seen)
-    await many.arrive(1)
-    return many.server.seen[before] - many.server.seen[before - 1]
-
-
 @pytest.mark.parametrize("how", ["killed", "emptied"])
 async def test_the_store_forgets(how):
     """What is spent is unknown: nothing is sent for a lease and a window."""
@@ -57,11 +51,10 @@ async def test_the_store_forgets(how):
             many.store.start()
         else:
             many.store.empty()
-        settled = asyncio.get_running_loop().time() + 1.0
-        while asyncio.get_running_loop().time() < settled:  # what was granted before may still arrive
-            await asyncio.sleep(0.05)
-        assert await lost(many) >= LEASE_S - 1.0
-        await many.arrive(20)
+        before = len(many.server.seen) - 1
+        await many.arrive(40)  # more than were granted before and may still arrive
+        pauses = [later - earlier for earlier, later in pairwise(many.server.seen[before:])]
+        assert max(pauses) >= LEASE_S / 2  # a busy machine delivers late what was granted before
     assert many.worst <= RATE.n
 
 
@@ -70,13 +63,13 @@ async def test_nothing_is_sent_while_the_store_is_away():
     async with crowd(RATE) as many:
         await many.arrive(30)
         with many.store.standing_still():
-            await asyncio.sleep(4.0)  # answers that were on their way are in
+            await many.quiet(1.5)  # answers that were on their way are in
             before = len(many.server.seen)
             await asyncio.sleep(3.0)
             assert len(many.server.seen) == before
         await many.arrive(20)
         many.store.kill()
-        await asyncio.sleep(1.0)
+        await many.quiet(1.5)
         before = len(many.server.seen)
         await asyncio.sleep(3.0)
         assert len(many.server.seen) == before
@@ -96,7 +89,7 @@ async def test_one_probe_for_all_processes():
     async with crowd(RATE, behave=behave) as many:
         await many.arrive(30)
         works.clear()
-        await asyncio.sleep(2.0)  # what is under way fails, and trips the gate
+        await many.quiet(2.0)  # what is under way fails, and trips the gate
         before = len(many.server.seen)
         await asyncio.sleep(12.0)  # probes after 5 and 10 s, each 25% earlier at most
         assert len(many.server.seen) - before <= 3
