@@ -4,7 +4,8 @@ import asyncio
 import contextlib
 import heapq
 import itertools
-from collections.abc import AsyncIterator, Iterator
+import math
+from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import Generic, TypeVar
 
 from docpipe.model import Clock, Ticket, Wait
@@ -61,6 +62,14 @@ class Line(Generic[_T]):
         """Let one who waits continue before others; its place is dropped when it comes to the head."""
         turn.set_result(value)
         self._waiting -= 1
+
+    def put_behind(self, later: Mapping[asyncio.Future[_T], float]) -> None:
+        """Let callers stand as if they had come later, at the given times. O(n)."""
+        self._heap = [
+            (max(key, ticket.urgency(later.get(turn, -math.inf))), order, ticket, turn)
+            for key, order, ticket, turn in self._heap
+        ]
+        heapq.heapify(self._heap)
 
     def place(self, ticket: Ticket) -> int | None:
         """How many stand up to and including the ticket, None when it does not wait here. O(n)."""

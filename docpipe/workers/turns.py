@@ -18,6 +18,8 @@ from docpipe.model import Clock, Ticket, Wait
 TURN_S: Final = 60.0
 """What each ticket of the same run, before this one, is worth in line. Less than a level of priority for all
 that one run has in line."""
+MOST_S: Final = 30 * TURN_S
+"""What slow jobs cost a run in line at most: likewise less than a level of priority."""
 STRETCH_S: Final = 2.0
 """Seconds for which a place goes from one job of a run to its next, while others of its priority wait."""
 
@@ -64,9 +66,11 @@ class Turns(Slots):
         self._of_run[ticket.run_id] += 1
         try:
             since = await self._begun(ticket, wait, before * TURN_S)
+            began = self._timer()
             try:
                 yield
             finally:
+                self._put_behind(ticket.run_id, self._timer() - began)
                 self._leave(ticket, since)
         finally:
             self._of_run[ticket.run_id] -= 1
@@ -93,6 +97,17 @@ class Turns(Slots):
             if not queue and self._next.get(ticket.run_id) is queue:
                 del self._next[ticket.run_id]
         return self._timer() if mine.since is None else mine.since
+
+    def _put_behind(self, run: str, took: float) -> None:
+        """After a job that took longer than a turn is worth, the next of its run stand behind all others.
+
+        Else time in line would bring them before those who come later: each waits for so many such jobs.
+        """
+        if took > TURN_S:
+            now, others = self._clock(), self._next.get(run, ())
+            self.line.put_behind(
+                {other.turn: now + min(number * took, MOST_S) for number, other in enumerate(others, 1)}
+            )
 
     def _leave(self, ticket: Ticket, since: float) -> None:
         """Hand the slot to the same run, or to who is next, or nobody."""

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Iterable
 
+from docpipe.engine.pipeline import CONCURRENT_DOCUMENTS
 from docpipe.model import Ticket
 from docpipe.workers.turns import STRETCH_S, Turns
 
@@ -83,3 +84,39 @@ async def test_leaving_leaves_nothing() -> None:
         list,
     ]
     assert (places.held, len(places.line), places._of_run, places._next) == (0, 0, {}, {})
+
+
+async def test_spinning_files_hold_up_nobody() -> None:
+    """Others begin as soon as a place is free, however many files of one patient run to their time limit."""
+    now, order = [0.0], []
+    places = Turns(2, lambda: now[0], STRETCH_S, lambda: now[0])
+    at_once = asyncio.Semaphore(CONCURRENT_DOCUMENTS)
+
+    async def convert(run: str, seconds: float) -> None:
+        async with places.hold(Ticket(run)):
+            order.append(run)
+            ends = now[0] + seconds
+            while now[0] < ends:
+                await asyncio.sleep(0)
+
+    async def spin() -> None:
+        async with at_once:
+            await convert("spinning", 300.0)
+
+    async def pass_time() -> None:
+        while True:
+            now[0] += 30.0
+            await asyncio.sleep(0)
+
+    time = asyncio.create_task(pass_time())
+    spinning = [asyncio.create_task(spin()) for _ in range(1_000)]
+    for come_after in (1, 5, 40, 200):
+        while order.count("spinning") < come_after:
+            await asyncio.sleep(0)
+        before = len(order)
+        await asyncio.gather(*(convert(f"other{number}", 1.0) for number in range(20)))
+        assert order[before:].count("spinning") <= 2, "one for each place"
+    for task in (time, *spinning):
+        task.cancel()
+    await asyncio.gather(time, *spinning, return_exceptions=True)
+    assert (places.held, len(places.line)) == (0, 0)
