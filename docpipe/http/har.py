@@ -212,12 +212,21 @@ def _body(body: bytes) -> str:
         return f"({len(body)} bytes)"
 
 
+def _names_secret(value: object) -> bool:
+    return isinstance(value, str) and is_secret(value)
+
+
 def _cleaned(value: object) -> object:
     if isinstance(value, dict):
+        named = any(_names_secret(value.get(name)) for name in ("name", "key"))  # as parameters of FHIR are
         return {
-            without_secrets(name): HIDDEN if is_secret(name) else _cleaned(item)
+            without_secrets(name): HIDDEN
+            if is_secret(name) or (named and name.startswith("value"))
+            else _cleaned(item)
             for name, item in value.items()
         }
     if isinstance(value, list):
+        if len(value) == 2 and _names_secret(value[0]):  # noqa: PLR2004 -- a name and its value
+            return [value[0], HIDDEN]
         return [_cleaned(item) for item in value]
     return without_secrets(value) if isinstance(value, str) else value

@@ -1,6 +1,7 @@
 """Judges answers of services: refusals, probes, and texts that may hold a patient's data."""
 
 import re
+import unicodedata
 from collections.abc import Collection
 from http import HTTPStatus
 from typing import Any, Final
@@ -12,6 +13,13 @@ from docpipe.http import Answer
 from docpipe.model import Patient
 
 _LONGEST_REASON: Final = 300
+_LONGEST_TEXT: Final = 4000
+_SHORTEST_PART: Final = 3
+_LEFT_OUT: Final = "[…]"
+_MAIL: Final = re.compile(r"[^\s@<>()\[\]\"',;:]{1,100}@[^\s@<>()\[\]\"',;:]{1,200}")
+_DATE: Final = re.compile(r"\d{1,4}[-/. ]\d{1,2}[-/. ]\d{1,4}")
+_NUMBER: Final = re.compile(r"\+?\d(?:[()/. -]{0,2}\d){6,30}")
+"""Seven digits and more: of telephones, insurances, records."""
 
 
 def refusal(who: str, config: Remote, answer: Answer, what: str) -> ServiceError:
@@ -68,11 +76,26 @@ def describe_probe(
 
 
 def scrubbed(text: Any, patient: Patient) -> str:
-    """A service's text without the patient's names and dates, on one line, shortened."""
+    """A service's text on one short line, without the patient's names, dates, mail addresses and numbers."""
     if not isinstance(text, str) or not text.strip():
         return "it gave no reason"
-    line = "".join(char if char.isprintable() else " " for char in text)
-    for private in (patient.given, patient.family, *patient.given.split(), *patient.family.split()):
-        line = re.sub(re.escape(private), "[…]", line, flags=re.IGNORECASE)
-    line = re.sub(r"\d{1,4}[-/. ]\d{1,2}[-/. ]\d{1,4}|\d{8}", "[…]", line)
-    return " ".join(line.split())[:_LONGEST_REASON].rstrip(". ")
+    line = "".join(char if char.isprintable() else " " for char in text[:_LONGEST_TEXT])
+    line = _MAIL.sub(_LEFT_OUT, unicodedata.normalize("NFD", line))
+    names = (patient.given, patient.family)
+    parts = [part for name in names for part in (*name.split(), *_long_parts(name))]
+    for private in (*names, *parts):
+        line = re.sub(_in_any_dress(private), _LEFT_OUT, line, flags=re.IGNORECASE)
+    line = _NUMBER.sub(_LEFT_OUT, _DATE.sub(_LEFT_OUT, line))
+    return unicodedata.normalize("NFC", " ".join(line.split())[:_LONGEST_REASON].rstrip(". "))
+
+
+def _long_parts(name: str) -> list[str]:
+    """Those of a name such as Meyer-Schmidt; not the O of O'Neill."""
+    return [part for part in re.split(r"[\s\W]+", name) if len(part) >= _SHORTEST_PART]
+
+
+def _in_any_dress(name: str) -> str:
+    """A pattern of a name with its accents, with others, or without any, in text whose accents are apart."""
+    letters = [char for char in unicodedata.normalize("NFD", name) if not unicodedata.combining(char)]
+    plain = ("(?:ß|ss)" if letter == "ß" else re.escape(letter) for letter in letters)
+    return "".join(rf"{letter}[\u0300-\u036f]*" for letter in plain)

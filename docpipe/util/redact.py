@@ -24,15 +24,22 @@ _ESCAPED_PAIR: Final = re.compile(
     (?P<value>(?:(?!{_PERCENT}(?:26|23))[^\s&\#"'<>\\])+)""",
     re.VERBOSE,
 )
+_NAME: Final = r"""(?:token|secret|signature|sig|passw(?:or)?d|passphrase|pwd|credentials?|jwt|hmac|assertion
+    |authorization|(?:api|access|private|shared)[_.-]?key|session(?:[_.-]?id)?|cookie)"""
 _NAMED: Final = re.compile(
-    r"""(?P<before>(?<![\w.-])[\w.-]{0,60}
-    (?:token|secret|signature|sig|passw(?:or)?d|passphrase|pwd|credentials?|jwt|hmac|assertion|authorization
-    |(?:api|access|private|shared)[_.-]?key|session(?:[_.-]?id)?|cookie)
-    (?:\\{0,4}["'])?\s{0,3}
-    (?:[=:]\s{0,3}\\{0,4}["']|=))(?P<value>[^\s"'\\,;&<>]+)""",
+    rf"""(?P<before>(?<![\w.-])[\w.-]{{0,60}}{_NAME}
+    (?:\\{{0,4}}["'])?\s{{0,3}}
+    (?:[=:]\s{{0,3}}\\{{0,4}}["']|=))(?P<value>[^\s"'\\,;&<>]+)""",
     re.VERBOSE | re.IGNORECASE,
 )
 """Of texts that quote JSON, settings or forms: `"access_token": "..."`, `signature=...`."""
+_FIELD: Final = re.compile(
+    rf"""(?P<before><[\w:.-]{{0,60}}{_NAME}[\w.-]{{0,20}}(?:\s[^<>]{{0,200}})?>  # <token>...</token>
+    |\bname=\\{{0,4}}["'][\w.-]{{0,60}}{_NAME}[\w.-]{{0,20}}\\{{0,4}}["']  # of a form: as HTML, or in parts
+    (?:[^<>\r\n]{{0,100}}?\bvalue=\\{{0,4}}["']|(?:\r?\n|(?:\\r)?\\n){{2}}))(?P<value>[^<>"'\r\n\\]+)""",
+    re.VERBOSE | re.IGNORECASE,
+)
+_PRIVATE_KEY: Final = re.compile(r"(-----BEGIN [A-Z ]{0,20}PRIVATE KEY-----).*?(?=-----END|\Z)", re.DOTALL)
 _SCHEME: Final = re.compile(r"(\b(?:bearer|basic)\s{1,3})(?=[\w.~+/-]*[0-9=])[\w.~+/=-]{8,}", re.IGNORECASE)
 _JWT: Final = re.compile(r"(?<![\w-])eyJ[\w-]{5,}\.[\w-]{5,}\.[\w-]*")
 _HINT: Final = re.compile(
@@ -63,8 +70,9 @@ def without_secrets(text: str) -> str:
     """Remove logins and secret query parameters from the addresses in a text.
 
     A parameter is hidden if its name is that of a secret, if its value is as long and random as a signature,
-    or if its value is an address with secrets, at any level of escaping. So are the values of members and
-    settings with such names that a text quotes, the credentials of an Authorization header, and JWTs.
+    or if its value is an address with secrets, at any level of escaping. So are the values of members,
+    settings, elements and fields of forms with such names that a text quotes, private keys, the credentials
+    of an Authorization header, and JWTs.
     """
     if "@" in text:
         text = _LOGIN.sub("", text)
@@ -72,8 +80,10 @@ def without_secrets(text: str) -> str:
         text = _PAIR.sub(_hidden, text)
     if "%" in text:
         text = _ESCAPED_PAIR.sub(_hidden, _ESCAPED_LOGIN.sub(r"\1", text))
+    if "PRIVATE KEY" in text:
+        text = _PRIVATE_KEY.sub(rf"\1{HIDDEN}", text)
     if _HINT.search(text):
-        text = _NAMED.sub(rf"\g<before>{HIDDEN}", text)
+        text = _NAMED.sub(rf"\g<before>{HIDDEN}", _FIELD.sub(rf"\g<before>{HIDDEN}", text))
         text = _JWT.sub(HIDDEN, _SCHEME.sub(rf"\1{HIDDEN}", text))
     return text
 

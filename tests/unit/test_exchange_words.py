@@ -47,6 +47,25 @@ def test_reasons_lose_names_and_dates() -> None:
     assert scrubbed(None, ANN) == scrubbed(" ", ANN) == "it gave no reason"
 
 
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("write to zoe.m@clinic.example", "write to […]"),
+        ("write to <mailto:z@b>, please", "write to <mailto […]>, please"),
+        ("no consent of Zoe Muller", "no consent of […]"),
+        ("no consent of Zoe\u0308 MU\u0308LLER-STRASSE", "no consent of […]"),
+        ("Zoë, Straße", "[…], […]"),
+        ("call +49 (30) 123-4567 or 0301234567", "call […] or […]"),
+        ("record 1234567890 of 12", "record […] of 12"),
+        ("code 409 at step 12 of 30", "code 409 at step 12 of 30"),
+    ],
+)
+def test_reasons_lose_addresses_numbers_and_names_in_any_dress(text: str, left: str) -> None:
+    """With accents, without, or with accents apart; parts of a double name; mail, telephone and record."""
+    reported = scrubbed(text, Patient("P1", "Zoë", "Müller-Straße", "1957-03-31"))
+    assert reported.replace("[…] […]", "[…]").replace("[…]-[…]", "[…]").replace("mailto:", "mailto ") == left
+
+
 @given(st.text())
 def test_reasons_stay_short(text: str) -> None:
     """Whatever is written there becomes one printable line of bounded length."""

@@ -51,6 +51,14 @@ LONG = "8f3aK" * 8
         *(f"a?{name}={CANARY}" for name in ("pwd", "passwd", "sessionid", "PassPhrase")),
         f"signature={CANARY}&expires=1",
         f"a?x=1\nsig={CANARY}",
+        f"<token>{CANARY}</token>",
+        f'<wsse:Password Type="text">{CANARY}</wsse:Password>',
+        f"<SignatureValue>{CANARY}</SignatureValue>",
+        f'<input type="hidden" name="csrf_token" value="{CANARY}">',
+        f'Content-Disposition: form-data; name="client_secret"\r\n\r\n{CANARY}\r\n--x--',
+        f'form-data; name=\\"token\\"\\r\\n\\r\\n{CANARY}\\r\\n',
+        f"-----BEGIN RSA PRIVATE KEY-----\n{CANARY}\n-----END RSA PRIVATE KEY-----",
+        f"-----BEGIN PRIVATE KEY-----\\n{CANARY}",
     ],
 )
 def test_secrets_go_and_the_rest_stays(text):
@@ -132,7 +140,15 @@ async def exchange(tmp_path):
     with Har(path) as har:
         async with aiohttp.ClientSession(trace_configs=[har.trace()]) as session:
             url = f"http://127.0.0.1:{port}/x?a=1&sig={CANARY}"
-            sent = {"callback": SIGNED, "deep": [[SIGNED]]}
+            sent = {
+                "callback": SIGNED,
+                "deep": [[SIGNED]],
+                "parameter": [
+                    {"name": "access_token", "valueString": CANARY},
+                    {"name": "a", "valueCode": "b"},
+                ],
+                "pairs": [{"key": "client_secret", "value": CANARY}, ["password", CANARY], ["a", "b"]],
+            }
 
             async def reading(request, handler):
                 response = await handler(request)
@@ -160,6 +176,12 @@ async def test_har_files_bear_no_signature(exchange):
     assert body["list"] == [[{"text": "see https://a.example/x.zip?expires=17&signature=***"}]]
     assert {"name": "sig", "value": "***"} in entry["request"]["queryString"]
     assert {"name": "a", "value": "1"} in entry["request"]["queryString"]
+    sent = json.loads(entry["request"]["postData"]["text"])
+    assert sent["parameter"] == [
+        {"name": "access_token", "valueString": "***"},
+        {"name": "a", "valueCode": "b"},
+    ]
+    assert sent["pairs"][1:] == [["password", "***"], ["a", "b"]]
 
 
 @pytest.mark.parametrize("debug", [False, True])
