@@ -1,30 +1,18 @@
-"""What walls cost: documents and archives with and without them, in one run; and what stays outside of them.
+"""What walls cost: documents and archives with and without them in one run; memory outside of them."""
 
-    python -m tests.benchmarks.walls --memory FILE...
-
-runs a patient with each file in the archive, and prints the most memory that docpipe's main process held.
-"""
-
-import argparse
 import asyncio
 import io
-import json
 import os
 import resource
 import shutil
-import subprocess
-import sys
 import tempfile
 import time
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
-from docpipe import app
 from docpipe.archive.limits import Limits
-from docpipe.config.config import Config, Docex, Patients, State, Storage, Tasktracker
 from docpipe.model import Ticket
-from docpipe.patients import PatientDatabase, checked
 from docpipe.wiring.workers import CONVERTER, PRELOAD
 from docpipe.workers import confinement, landlock
 from docpipe.workers.handle import RECYCLE_JOBS
@@ -34,15 +22,13 @@ from docpipe.workers.unpacking import UnpackingHere, UnpackingWorkers
 from fakes.documents.mix import make_full
 from fakes.patients import Person
 from tests.benchmarks.conversion import corpus, job
-from tests.benchmarks.figures import DISK, ROOT, Figure, cpu
-from tests.benchmarks.patients import person
+from tests.benchmarks.figures import DISK, Figure, cpu
+from tests.benchmarks.memory import hostile, memory
 
-HOSTILE = ROOT.parent / "shared" / "hostile"
 DOCUMENTS = 24
 TIMES = 5
 PATIENTS = 5
 ARCHIVES = 200
-MOST_MIB = 150
 
 
 def _forked(work: Callable[[], float]) -> float:
@@ -197,70 +183,4 @@ def walls() -> list[Figure]:
             folder = Path(name, str(number))
             folder.mkdir()
             result += measure(folder)
-    quick = [path for path in sorted(HOSTILE.glob("*.*")) if path.suffix in {".zip", ".hl7", ".gz"}]
-    return result + [memory(path) for path in quick]
-
-
-def memory(path: Path) -> Figure:
-    """The most that the main process holds for a patient whose archive has this file and a letter."""
-    with tempfile.TemporaryDirectory(dir=DISK) as name:
-        folder = Path(name)
-        (folder / "documents").mkdir()
-        (folder / "documents" / "letter.txt").write_text("a letter")
-        shutil.copy(path, folder / "documents")
-        fakes = (sys.executable, "-m", "fakes", "--search-seconds", "0", "--documents", folder / "documents")
-        with subprocess.Popen(fakes, cwd=ROOT, stdout=subprocess.PIPE) as process:
-            assert process.stdout is not None
-            try:
-                words = ("--run", process.stdout.readline().decode(), "--folder", str(folder))
-                out = subprocess.run(
-                    (sys.executable, "-m", "tests.benchmarks.walls", *words),
-                    check=True,
-                    cwd=ROOT,
-                    stdout=subprocess.PIPE,
-                )
-            finally:
-                process.terminate()
-    answer = json.loads(out.stdout.splitlines()[-1])
-    print(f"{path.name}: {answer}", file=sys.stderr)
-    return Figure(f"main, {path.name}", answer["mib"], "MiB", goal=f"<= {MOST_MIB}")
-
-
-async def _run(urls: dict[str, str], folder: Path) -> dict[str, object]:
-    """One patient; the most memory of this process."""
-    config = Config(
-        docex=Docex(base_url=urls["docex_url"], search_rate=None, status_rate=None),
-        tasktracker=Tasktracker(base_url=urls["tracker_url"], rate=None),
-        patients=Patients(url=f"sqlite:///{folder}/patients.db"),
-        storage=Storage(url=str(folder / "storage")),
-        state=State(dir=str(folder / "state")),
-    )
-    database = PatientDatabase(config.patients.url)
-    await database.put([checked(person("P123"))])
-    await database.aclose()
-    began = time.perf_counter()
-    async with app.opened(config) as docpipe:
-        await docpipe.engine.submit(["P123"])
-        await docpipe.engine.wait()
-        (run,) = await docpipe.checkpoints.listing.page(limit=1)
-    lines = Path("/proc/self/status").read_text("ascii").splitlines()
-    peak = next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024
-    took = time.perf_counter() - began
-    return {"mib": round(peak, 1), "state": run.state, "counts": run.counts, "seconds": round(took, 1)}
-
-
-def main() -> None:
-    """Measure files, or be the process that is measured."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--memory", type=Path, nargs="+", metavar="FILE", default=[])
-    parser.add_argument("--run", type=json.loads, help=argparse.SUPPRESS)
-    parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
-    args = parser.parse_args()
-    if args.run:
-        print(json.dumps(asyncio.run(_run(args.run, args.folder))))
-    for path in args.memory:
-        memory(path)
-
-
-if __name__ == "__main__":
-    main()
+    return result + [memory(path) for path in hostile()]
