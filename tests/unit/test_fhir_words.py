@@ -19,9 +19,9 @@ from docpipe.model import Outcome
 from docpipe.results.files import Declared
 from docpipe.sources.fhir.arrived import Source, from_base64, judged, mismatches
 from docpipe.sources.fhir.declared import FOREIGN, foreign, wanted
-from docpipe.sources.fhir.decoding import struct_of
 from docpipe.sources.fhir.intake import Counts, Intake, ndjson
-from docpipe.sources.fhir.resources import Bundle, bundle_of, person_of, resources
+from docpipe.sources.fhir.listing import Listing
+from docpipe.sources.fhir.resources import bundle_of, person_of, resources
 from docpipe.sources.fhir.retrieval import Retrieval
 from docpipe.sources.fhir.vocabulary import outcome, parsed, progress, referred
 from docpipe.sources.fhir.wire import Wire, broken, from_server, not_supported
@@ -52,6 +52,12 @@ RESOURCE = st.builds(
 def oo(code: str, severity: str = "error", text: str = "why") -> dict[str, Any]:
     issue = {"severity": severity, "code": code, "diagnostics": text}
     return {"resourceType": "OperationOutcome", "issue": [issue]}
+
+
+def read_page(intake: Intake, folder: Path, bundle: dict[str, Any]) -> Counts:
+    page = folder / "page.json"
+    page.write_text(json.dumps(bundle), "utf-8")
+    return intake.bundle(Listing.of(page).resources, folder / "others", "page")
 
 
 def reference(**attachment: Any) -> dict[str, Any]:
@@ -225,9 +231,7 @@ def test_a_binary_that_nobody_refers_to(tmp_path: Path, *, mixed: bool) -> None:
     binary = {"resourceType": "Binary", "id": "9", "contentType": "text/plain", "data": "Ynl0ZXM="}
     entries = [binary] + [{"resourceType": "Patient", "id": "P2"}] * mixed
     intake = Intake(tmp_path, "P1", 100)
-    intake.bundle(
-        struct_of(Bundle, {"entry": [{"resource": entry} for entry in entries]}), tmp_path / "others"
-    )
+    read_page(intake, tmp_path, {"entry": [{"resource": entry} for entry in entries]})
     intake.settle()
     assert [item.outcome for item in intake.items] == [Outcome.REFUSED if mixed else None]
 
@@ -257,7 +261,7 @@ def test_binaries_of_the_same_result_are_used_and_not_fetched(tmp_path: Path) ->
         ]
     }
     intake = Intake(tmp_path, "P1", 100)
-    intake.bundle(struct_of(Bundle, bundle), tmp_path / "others")
+    read_page(intake, tmp_path, bundle)
     (item,) = intake.items
     assert (item.name, item.source) == ("DocumentReference/d1/Note.txt", None)
     assert item.path is not None
@@ -278,7 +282,7 @@ def test_nothing_that_a_server_sends_stops_the_reading(lines: list[Any]) -> None
         assert len(set(names)) == len(names)
         for item in intake.items:
             assert item.outcome is not None or item.path is not None
-        intake.bundle(struct_of(Bundle, {"entry": lines}), folder / "others")
+        read_page(intake, folder, {"entry": lines})
 
 
 @given(HOSTILE)

@@ -2,10 +2,10 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import BinaryIO, Final
 
 from msgspec.structs import replace
 
@@ -15,8 +15,8 @@ from docpipe.results.files import Declared, merged
 from docpipe.sources.fhir.arrived import Source, from_base64, mismatches
 from docpipe.sources.fhir.declared import FOREIGN, DeclaredDocument, foreign, wanted
 from docpipe.sources.fhir.decoding import struct_of
-from docpipe.sources.fhir.resources import Bundle, Owned, Resource, resources
-from docpipe.sources.fhir.vocabulary import is_id, json_value, outcome, parsed, referred
+from docpipe.sources.fhir.resources import Owned, Resource
+from docpipe.sources.fhir.vocabulary import MOST_VALUES, is_id, outcome, parsed, referred
 
 LONGEST_LINE: Final = 128 * 2**20
 """Bytes of one resource in NDJSON."""
@@ -26,6 +26,7 @@ LISTS: Final = frozenset({"DocumentReference", "Binary"})
 _BLOCK: Final = 2**20
 UNOWNED: Final = "The exchange sent it among documents of other patients, and it names no patient."
 UNOWNED_NAME: Final = "File of an unknown patient"
+UNREADABLE: Final = f"It is no resource in JSON, or has more than {MOST_VALUES:,} values."
 UNDECODED: Final = "The document is within its entry, but cannot be decoded."
 
 
@@ -199,16 +200,29 @@ class Intake:
                 item.name, item.declared = self._unique(UNOWNED_NAME), Declared()
                 item.outcome, item.reason = Outcome.REFUSED, UNOWNED
 
-    def bundle(self, bundle: Bundle, others: Path) -> Counts:
-        """Read one page of a searchset, or a batch-response.
+    def bundle(self, read: Callable[[], Iterable[tuple[Resource, str]]], others: Path, name: str) -> Counts:
+        """Read one page of a searchset, or a batch-response, twice: documents refer to its Binaries.
 
         Resources that are no lists of documents are written to the file `others`.
+
+        Args:
+            read: the resources, each with its `urn:` or ""; an empty one for each that cannot be read.
+            others: the file.
+            name: of the page.
         """
         counts = Counts()
-        ordered = sorted(resources(bundle), key=lambda pair: pair[0].get("resourceType") != "Binary")
-        with others.open("w", encoding="utf-8") as file:
-            for resource, urn in ordered:
+        for resource, urn in read():
+            if resource.get("resourceType") == "Binary":
                 counts.lines += 1
+                self.resource(resource, counts, token=True, urn=urn)
+        with others.open("w", encoding="utf-8") as file:
+            for number, (resource, urn) in enumerate(read(), 1):
+                if resource.get("resourceType") == "Binary":
+                    continue
+                counts.lines += 1
+                if not resource:
+                    self._bad(counts, f"{name}, resource {number}", UNREADABLE)
+                    continue
                 before = counts.others
                 self.resource(resource, counts, token=True, urn=urn)
                 if counts.others > before:
@@ -228,7 +242,8 @@ class Intake:
                 counts.lines += 1
                 value = None if line is None else parsed(line)
                 if not isinstance(value, dict) or not isinstance(value.get("resourceType"), str):
-                    self._bad(counts, name, number, too_long=line is None)
+                    why = f"Longer than {LONGEST_LINE >> 20} MiB." if line is None else UNREADABLE
+                    self._bad(counts, f"{name}, line {number}", why)
                     continue  # in a file with resources of others its patient is unknown
                 before = counts.foreign
                 self.resource(value, counts, token=token)
@@ -239,12 +254,10 @@ class Intake:
         own.unlink()
         return counts, path
 
-    def _bad(self, counts: Counts, name: str, number: int, *, too_long: bool) -> None:
+    def _bad(self, counts: Counts, name: str, why: str) -> None:
         counts.bad += 1
-        if counts.bad > MOST_BAD_LINES:
-            return
-        why = f"Longer than {LONGEST_LINE >> 20} MiB." if too_long else "It is no resource in JSON."
-        self.add(Item(f"{name}, line {number}", outcome=Outcome.FAILED, reason=why))
+        if counts.bad <= MOST_BAD_LINES:
+            self.add(Item(name, outcome=Outcome.FAILED, reason=why))
 
 
 def ndjson(file: BinaryIO, longest: int = LONGEST_LINE) -> Iterator[bytes | None]:
@@ -262,11 +275,3 @@ def in_words(counts: Counts) -> str:
     """Codes of errors, for people."""
     plain = sorted(code for code in counts.codes if re.fullmatch(r"[a-z-]{1,40}", code))
     return f" ({', '.join(plain[:5])})" if plain else ""
-
-
-def loads(path: Path) -> Any:
-    """The JSON value in a file, None where there is none."""
-    try:
-        return json_value(path.read_bytes())
-    except (ValueError, RecursionError, OSError):
-        return None

@@ -27,9 +27,10 @@ from docpipe.results.search import EXPIRED, READY, Search
 from docpipe.sources.fhir.arrived import NDJSON, Source
 from docpipe.sources.fhir.decoding import struct_of
 from docpipe.sources.fhir.files import Files, Got, Patience, kind_of
-from docpipe.sources.fhir.intake import Counts, Intake, Item, in_words, loads
+from docpipe.sources.fhir.intake import Counts, Intake, Item, in_words
+from docpipe.sources.fhir.listing import Listing
 from docpipe.sources.fhir.manifest import Output, outputs_of, refuse_if_lost
-from docpipe.sources.fhir.resources import Bundle, Manifest, Page, bundle_of
+from docpipe.sources.fhir.resources import Bundle, Manifest, Page
 from docpipe.sources.fhir.wire import AGAIN_S, FHIR, Wire
 from docpipe.util.fsync import emptied
 from docpipe.workers.unpacking import Unpacker
@@ -69,11 +70,11 @@ class Retrieval:
     @staticmethod
     def readable(path: Path) -> bool:
         """Whether an answer is a result: a manifest, or a Bundle."""
-        value = loads(path)
-        manifest = isinstance(value, dict) and (
-            "transactionTime" in value or isinstance(value.get("output"), list)
-        )
-        return manifest or bundle_of(value) is not None
+        listing = _listing(path)
+        if listing is None:
+            return False
+        manifest = "transactionTime" in listing.head or isinstance(listing.head.get("output"), list)
+        return manifest or listing.bundle is not None
 
     async def retrieve(self, search: Search, answer_again: Callable[[], Awaitable[bool]]) -> Archive:
         """Fetch everything.
@@ -121,13 +122,15 @@ class Retrieval:
     async def _listed_documents(self, search: Search, *, last: bool) -> Intake:
         """Read all lists; documents are not fetched yet."""
         intake = Intake(self._work / "documents", search.patient, self.limits.members)
-        answer = await asyncio.to_thread(loads, self._work / ANSWER)
+        answer = await asyncio.to_thread(_listing, self._work / ANSWER)
         url = self.wire.whole(search.status) if search.status else f"{self.wire.config.base_url}/"
-        if (bundle := bundle_of(answer)) is not None:
-            await self._bundles(intake, bundle, url)
+        if answer is not None and answer.bundle is not None:
+            searchset = (await asyncio.to_thread(_searchset, answer)).bundle
+            del answer
+            await self._bundles(intake, searchset or Bundle(), url)
             intake.settle()
             return intake
-        manifest = struct_of(Manifest, answer) or Manifest()
+        manifest = struct_of(Manifest, answer and answer.head) or Manifest()
         pages = self._pages(manifest, url)
         outputs = [output async for page in pages for output in outputs_of(page, url, self._work)]
         await asyncio.to_thread(self._keep_fitting, outputs)
@@ -172,7 +175,8 @@ class Retrieval:
             if reply.status != HTTPStatus.OK:
                 answer = Answer(reply.status, {}, None)
                 raise refusal("The exchange", self.wire.config, answer, "the next page of its list")
-        page = struct_of(kind, await asyncio.to_thread(loads, path))
+        listing = await asyncio.to_thread(_listing, path)
+        page = struct_of(kind, listing and listing.head)
         if page is None:
             await asyncio.to_thread(path.unlink)
             raise ServiceError("The exchange sent a page of its list that is no JSON.")
@@ -180,21 +184,21 @@ class Retrieval:
 
     # Bundles
 
-    async def _bundles(self, intake: Intake, bundle: Bundle, url: str) -> None:
-        inner = _searchset(bundle)
-        number, total, matches = 0, inner.expected, 0
-        async for page in self._pages(inner, url):
+    async def _bundles(self, intake: Intake, first: Bundle, url: str) -> None:
+        number, total, matches = 0, first.expected, 0
+        async for _page in self._pages(first, url):
             number += 1
-            matches += page.matches
             path = self._work / (ANSWER if number == 1 else f"pages/{number - 1:05d}.json")
             others = self._work / "pages" / f"{number:05d}.others.ndjson"
-            counts = await asyncio.to_thread(intake.bundle, page, others)
+            name = f"List of documents, page {number}.json"
+            counts, matched = await asyncio.to_thread(_read_page, intake, path, number, others, name)
+            matches += matched
             if counts.others:
                 listed = Declared(media_type=NDJSON)
                 intake.add(Item(f"Resources, page {number}.ndjson", listed, others))
                 counts.others = 0
             if counts.lines:
-                _add_list(intake, f"List of documents, page {number}.json", path, counts)
+                _add_list(intake, name, path, counts)
         if total is not None and matches < total:
             reason = f"The exchange says that it has {total:,} entries; {matches:,} came."
             intake.add(Item("Missing documents", outcome=Outcome.FAILED, reason=reason, refetch=True))
@@ -359,18 +363,35 @@ def _there(path: Path) -> bool:
     return path.exists()
 
 
-def _searchset(bundle: Bundle) -> Bundle:
+def _listing(path: Path) -> Listing | None:
+    """The JSON object in a file, None where there is none."""
+    try:
+        return Listing.of(path)
+    except (ValueError, RecursionError, OSError):
+        return None
+
+
+def _read_page(intake: Intake, path: Path, number: int, others: Path, name: str) -> tuple[Counts, int]:
+    """Take the documents of a page; returns also how many matches it has."""
+    listing = Listing.of(path)
+    if number == 1:
+        listing = _searchset(listing)
+    return intake.bundle(listing.resources, others, name), listing.matches
+
+
+def _searchset(listing: Listing) -> Listing:
     """The searchset in a batch-response, or the Bundle itself.
 
     Raises:
         ServiceError: if the batch-response holds a refusal.
     """
-    if bundle.type not in ("batch-response", "transaction-response"):
-        return bundle
-    for entry in bundle.entry:
-        if (inner := bundle_of(entry.resource)) is not None:
-            return inner
+    bundle = listing.bundle
+    if bundle is None or bundle.type not in ("batch-response", "transaction-response"):
+        return listing
+    for entry, resource in listing.parts():
+        if resource is not None and resource.bundle is not None:
+            return resource
         status = str(entry.response.status or "")[:3]
         if status.isdecimal() and int(status) >= _FAILED:
             raise ServiceError(f"The exchange could not complete the search (status {status}).", int(status))
-    return bundle
+    return listing

@@ -71,8 +71,8 @@ def outcome(value: object) -> Issues | None:
     )
 
 
-MOST_VALUES: Final = 500_000
-"""Of one JSON text: each takes up to a hundred bytes of the main process, whose text may be two letters."""
+MOST_VALUES: Final = 150_000
+"""Of one resource: each takes up to 400 bytes of the main process, whose text may be two letters."""
 
 
 def json_value(raw: bytes) -> Any:
