@@ -34,7 +34,7 @@ from docpipe.wiring.notifications import make_notifier
 from docpipe.wiring.workers import CONVERTER, conversion, make_workers
 from docpipe.workers.inline import InlineWorkers
 from docpipe.workers.pool import Workers
-from docpipe.workers.rooms import remove_tree
+from docpipe.workers.rooms import sweep
 
 if TYPE_CHECKING:  # of the extra docpipe[fleet]
     from docpipe.gates.shared import QuotaStore
@@ -276,11 +276,4 @@ async def _with_fakes(config: Config, stack: contextlib.AsyncExitStack) -> Confi
 
 async def _sweep(spool: Path, checkpoints: Checkpoints) -> None:
     """Remove from the spool what belongs to no unfinished run."""
-    kept = await checkpoints.unfinished_ids()
-
-    def sweep() -> None:
-        for folder in spool.iterdir():
-            if folder.name not in kept:
-                remove_tree(folder)
-
-    await asyncio.to_thread(sweep)
+    await asyncio.to_thread(sweep, spool, await checkpoints.unfinished_ids())

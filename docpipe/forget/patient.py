@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Final
@@ -10,7 +9,7 @@ from typing import Final
 import structlog
 from msgspec import Struct, field
 
-from docpipe.checkpoints import StoredRun, forget_patient, read_runs
+from docpipe.checkpoints import StoredRun, forget_patient, read_runs, unfinished_runs
 from docpipe.config.config import Config
 from docpipe.config.parsing import FAKE
 from docpipe.errors import UsageError
@@ -20,6 +19,7 @@ from docpipe.runtime.state_folder import StateFolder
 from docpipe.search import open_index
 from docpipe.storage import METADATA, Storage
 from docpipe.wiring.backends import index_path, open_storage, patients_url
+from docpipe.workers.rooms import sweep
 
 log = structlog.get_logger(__name__)
 
@@ -122,8 +122,8 @@ async def remove(config: Config, patient_id: str) -> Kept:
             if index.exists():
                 async with open_index(index, storage) as searched:
                     await searched.forget(patient_id)
-        for run_id in kept.runs:
-            await asyncio.to_thread(shutil.rmtree, state.spool / run_id, ignore_errors=True)
+        # A process that was killed may have left documents of any patient in rooms of workers and charts.
+        await asyncio.to_thread(lambda: sweep(state.spool, unfinished_runs(state.path)))
         await asyncio.to_thread(remove_lines, state.path, patient_id, set(kept.runs))
         if has_own_patients(config):
             async with contextlib.aclosing(

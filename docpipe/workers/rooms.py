@@ -16,7 +16,7 @@ import os
 import shutil
 import stat
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -356,3 +356,10 @@ def _lift(inner: int, top: int) -> None:
                 os.rename(entry.name, uuid.uuid4().hex, src_dir_fd=inner, dst_dir_fd=top)
             else:
                 os.unlink(entry.name, dir_fd=inner)
+
+
+def sweep(spool: Path, kept: Container[str]) -> None:
+    """Remove from a spool all but the folders of some runs; rooms and charts of a killed process, too."""
+    for folder in spool.iterdir():
+        if folder.name not in kept:
+            remove_tree(folder)

@@ -83,15 +83,22 @@ async def test_nothing_of_the_patient_is_left(config: Config, tmp_path: Path, nu
     for other in range(len(IDS)):
         if other != number:
             result = await forget.find(config, IDS[other])
-            assert (result.documents, result.runs, result.spools, result.log_lines) == (
-                1,
-                [f"RUN-{other}"],
-                1,
-                2,
-            )
+            assert (result.documents, result.runs, result.log_lines) == (1, [f"RUN-{other}"], 2)
             assert len(read_steps(config.state_dir, f"RUN-{other}")) == 1
     if number == IDS.index("Zoë"):  # no other id contains it
         assert traces_of(tmp_path, "Zoë") == traces_of(tmp_path, "Zo\\u00eb") == []
+
+
+async def test_what_a_killed_process_left_is_gone(config: Config) -> None:
+    """Rooms of workers and charts hold anybody's documents; unfinished runs of others keep theirs."""
+    async with open_database(config.state_dir, time.time) as checkpoints:
+        await checkpoints.create_runs({"P9": "RUN-9"}, 0)
+    spool = config.state_dir / "spool"
+    for place in ("rooms/.worker-7/in", "chart-x1", "RUN-9"):
+        (spool / place).mkdir(parents=True)
+        (spool / place / "original").write_text("text of P1")
+    await forget.remove(config, "P1")
+    assert [path.name for path in spool.iterdir()] == ["RUN-9"]
 
 
 async def test_finding_changes_nothing(config: Config, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from docpipe.sources.fhir.arrived import Source, from_base64, mismatches
 from docpipe.sources.fhir.declared import FOREIGN, DeclaredDocument, foreign, wanted
 from docpipe.sources.fhir.decoding import struct_of
 from docpipe.sources.fhir.resources import Owned, Resource
-from docpipe.sources.fhir.vocabulary import MOST_VALUES, is_id, outcome, parsed, referred
+from docpipe.sources.fhir.vocabulary import is_id, outcome, parsed, referred
 
 LONGEST_LINE: Final = 128 * 2**20
 """Bytes of one resource in NDJSON."""
@@ -26,7 +26,7 @@ LISTS: Final = frozenset({"DocumentReference", "Binary"})
 _BLOCK: Final = 2**20
 UNOWNED: Final = "The exchange sent it among documents of other patients, and it names no patient."
 UNOWNED_NAME: Final = "File of an unknown patient"
-UNREADABLE: Final = f"It is no resource in JSON, or has more than {MOST_VALUES:,} values."
+UNREADABLE: Final = "It is no resource in JSON, or too large to be read."
 UNDECODED: Final = "The document is within its entry, but cannot be decoded."
 
 
