@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from docpipe.sources.fhir import xml
 from docpipe.sources.fhir.xml import resource_of
 
 BUNDLE = b"""<?xml version="1.0"?>
@@ -56,3 +57,11 @@ def test_what_is_no_resource_is_none(raw):
 def test_any_bytes_are_read(raw):
     """Nothing that a server sends raises an error."""
     assert resource_of(raw) is None or isinstance(resource_of(raw), dict)
+
+
+def test_elements_are_bounded(monkeypatch):
+    """A page that would fill the main process is no resource."""
+    monkeypatch.setattr(xml, "MOST_ELEMENTS", 100)
+    page = b"<Bundle xmlns='http://hl7.org/fhir'>%s</Bundle>"
+    assert resource_of(page % (b"<a/>" * 99)) == {"resourceType": "Bundle", "a": [{}] * 99}
+    assert resource_of(page % (b"<a/>" * 100)) is None

@@ -8,12 +8,14 @@ from xml.parsers import expat
 
 NAMESPACE: Final = "http://hl7.org/fhir"
 _DEEPEST: Final = 100
+MOST_ELEMENTS: Final = 300_000
+"""Of one resource or page: each takes some 400 bytes of the main process, whose text may be four letters."""
 _CONTAINERS: Final = ("resource", "contained", "outcome")
 """Elements that hold a resource."""
 
 
 class _RefusedError(Exception):
-    """A document type declaration, or elements nested too deeply."""
+    """A document type declaration, or too many elements, or ones that are nested too deeply."""
 
 
 class _Element:
@@ -47,6 +49,7 @@ class _Reader:
     def __init__(self) -> None:
         self.root: dict[str, Any] | None = None
         self._open: list[_Element] = []
+        self._elements = 0
         self._foreign = 0
         """How many elements of other namespaces are open, such as XHTML."""
 
@@ -55,7 +58,8 @@ class _Reader:
         if self._foreign or namespace != NAMESPACE:
             self._foreign += 1
             return
-        if len(self._open) >= _DEEPEST:
+        self._elements += 1
+        if len(self._open) >= _DEEPEST or self._elements > MOST_ELEMENTS:
             raise _RefusedError
         self._open.append(_Element(name, attributes))
 
