@@ -11,7 +11,7 @@ import traceback
 from collections.abc import Callable, Sequence
 
 from docpipe.cli.options import parser
-from docpipe.cli.streams import usable_streams
+from docpipe.cli.streams import OutputError, drop_errors, drop_output, usable_streams
 from docpipe.errors import DocpipeError
 
 _COMMANDS = {
@@ -66,31 +66,47 @@ def _main(argv: Sequence[str] | None, begin: Callable[[], object]) -> int:
     args.debug = getattr(args, "debug", False)
     args.config = getattr(args, "config", None)
     try:
-        return _command(args, begin)
+        status = _command(args, begin)
+        sys.stdout.flush()  # here, where an error of it becomes a sentence
     except DocpipeError as error:
         return _failed(args, str(error), error.exit_status)
     except KeyboardInterrupt:  # before there was anything to stop
         return 130
     except BrokenPipeError:  # the reader of the output went away, as `| head` does
-        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 -- for the interpreter's exit
+        drop_output()
         return 0
     except Exception as error:  # noqa: BLE001 -- the edge: it becomes a sentence here or nowhere
-        from docpipe.cli.access import sentence_of  # noqa: PLC0415 -- not needed for --help
-        from docpipe.runtime.logs import place_of  # noqa: PLC0415 -- likewise
+        return _report_error(args, error)
+    return status
 
-        if (sentence := sentence_of(error)) is not None:
-            return _failed(args, sentence, 2)
-        cure = "Run again with --debug for the traceback, and please report it."
-        return _failed(args, f"Unexpected error ({place_of(error)}). {cure}", 1)
+
+def _report_error(args: argparse.Namespace, error: Exception) -> int:
+    """Print what an error of the system means, or where another one comes from; returns the exit status."""
+    from docpipe.cli.access import sentence_of  # noqa: PLC0415 -- not needed for --help
+    from docpipe.runtime.logs import place_of  # noqa: PLC0415 -- likewise
+
+    if isinstance(error, OutputError):
+        drop_output()
+        return _failed(args, f"The output cannot be written: {error.strerror}. Write it elsewhere.", 1)
+    if (sentence := sentence_of(error)) is not None:
+        return _failed(args, sentence, 2)
+    cure = "Run again with --debug for the traceback, and please report it."
+    return _failed(args, f"Unexpected error ({place_of(error)}). {cure}", 1)
 
 
 def _failed(args: argparse.Namespace, message: str, status: int) -> int:
     """Print the error that is being handled, with its traceback under --debug; return the exit status."""
     if args.debug:
         traceback.print_exc()
-    print(f"docpipe: {message}", file=sys.stderr)
+    try:
+        print(f"docpipe: {message}", file=sys.stderr, flush=True)
+    except OSError:  # its disk can be full, too
+        drop_errors()
     if getattr(args, "json", False):
-        print(json.dumps({"runs": [], "error": message}))
+        try:
+            print(json.dumps({"runs": [], "error": message}), flush=True)
+        except OSError:
+            drop_output()
     return status
 
 

@@ -1,9 +1,11 @@
 """Standard streams: closed ones, encodings that lack letters, and a terminal that is gone."""
 
 import contextlib
+import functools
 import io
 import os
 import sys
+from collections.abc import Callable
 from typing import Any, TextIO
 
 
@@ -24,6 +26,45 @@ def usable_streams() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+    if sys.stdout is sys.__stdout__ and isinstance(sys.stdout, io.TextIOWrapper):
+        _name_errors(sys.stdout)
+
+
+class OutputError(OSError):
+    """Standard output cannot be written: a full disk, or one that does not work."""
+
+
+def _name_errors(out: io.TextIOWrapper) -> None:
+    """Let errors of a stream be recognized: an OSError of `print` names no file."""
+
+    def named(call: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(call)
+        def named_call(*args: Any) -> Any:
+            try:
+                return call(*args)
+            except BrokenPipeError:
+                raise
+            except OSError as error:
+                raise OutputError(error.errno, error.strerror) from error
+
+        return named_call
+
+    out.write = named(out.write)  # type: ignore[method-assign]
+    out.flush = named(out.flush)  # type: ignore[method-assign]
+
+
+def drop_output() -> None:
+    """Write nothing more to standard output, so that the end of the interpreter does not fail at it."""
+    sys.stdout = _nowhere()
+
+
+def drop_errors() -> None:
+    """Write nothing more to standard error, likewise."""
+    sys.stderr = _nowhere()
+
+
+def _nowhere() -> TextIO:
+    return open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123 -- for the rest of the process
 
 
 class Lasting:
