@@ -27,6 +27,7 @@ from docpipe.convert.readers.office.objects import Objects
 from docpipe.convert.readers.office.ooxml import attribute
 from docpipe.convert.readers.office.parts import diagram_texts, embedded_documents, picture_documents
 from docpipe.convert.readers.office.remarks import byline, passages
+from docpipe.convert.readers.word.activex import write_controls
 from docpipe.convert.readers.word.altchunk import Chunks
 from docpipe.convert.readers.word.body import Body
 from docpipe.convert.readers.word.lists import Lists
@@ -68,6 +69,7 @@ def _blocks(package: Package, main: str, objects: Objects) -> tuple[Block, ...]:
     lists = Lists(package.related(main, "numbering"), styles)
     body = Body(styles, lists, Chunks(package, main), objects.of(main))
     root = package.xml(main)
+    write_controls(package, main, root)
     behind = (attribute(each, "behindDoc") in {"1", "true"} for each in root.iter("{*}anchor"))
     coloured = any(local(element) == "background" for element in root) or any(behind)
     body.paper = UNKNOWN if coloured else WHITE
