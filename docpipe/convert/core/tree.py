@@ -24,7 +24,7 @@ from docpipe.convert.core.colours import UNKNOWN, flags_behind
 from docpipe.convert.core.marks import plain
 from docpipe.convert.core.treeflags import flags
 from docpipe.convert.core.treelists import is_ordered, labels
-from docpipe.convert.core.treelook import Look, shift, shifted
+from docpipe.convert.core.treelook import Look, shift, shifted, stands_apart
 from docpipe.convert.core.treenode import AFTER, BEFORE, DEEPEST, SILENT, Node
 from docpipe.convert.core.treeparts import choice, field, formula, gauge, state
 from docpipe.convert.core.treetables import Parts, grid, is_layout, without_gaps
@@ -135,8 +135,11 @@ class Flow:
             self._within(node, out)
             out.end_paragraph()
         else:
+            gap = " " if stands_apart(node.attributes) and len(node.text()) > 1 else ""  # an initial is none
+            out.write(gap)
             self._ticked(node, out)
             self._inline(node, out)
+            out.write(gap)
 
     def _is_typed(self, node: Node) -> bool:
         """Whether an element has columns that are made with blanks, and its style keeps these."""

@@ -159,7 +159,7 @@ def declarations(style: str) -> list[tuple[str, str]]:
 
 def _is_away(declared: Mapping[str, str]) -> bool:
     """Whether an element is out of sight: beyond the page, cut away, or without a height."""
-    if (_number(declared.get("text-indent", "")) or 0) <= -_FAR:
+    if min(_number(declared.get(name, "")) or 0 for name in ("text-indent", "margin-left")) <= -_FAR:
         return True
     if declared.get("position") in {"absolute", "fixed"}:
         places = [_number(declared.get(name, "")) or 0 for name in ("left", "top", "right")]
@@ -169,6 +169,21 @@ def _is_away(declared: Mapping[str, str]) -> bool:
         return True
     sizes = [_number(declared.get(name, "")) for name in ("height", "max-height", "width", "max-width")]
     return 0 in sizes and declared.get("overflow", "").startswith(("hidden", "clip"))
+
+
+def stands_apart(attributes: Mapping[str, str]) -> bool:
+    """Whether an element within a line has a box of its own, with a gap before what follows."""
+    style = attributes.get("style", "")
+    if not _BOX.search(style):
+        return False
+    declared = dict(declarations(style))
+    if declared.get("position") in _LIFTED or declared.get("float", "none") != "none":
+        return True
+    sized = {"width", "min-width", "margin", "margin-left", "margin-right", "padding", "padding-right"}
+    return declared.get("display", "").startswith("inline-") and not sized.isdisjoint(declared)
+
+
+_BOX: Final = re.compile("absolute|fixed|float|inline-")
 
 
 def _declared(look: Look, name: str, value: str) -> Look:  # noqa: PLR0911 - a ladder: one property, one return

@@ -6,6 +6,7 @@ from typing import Final
 
 from docpipe.convert.core.treelook import declarations
 from docpipe.convert.core.treenode import Node
+from docpipe.convert.readers.html.placed import with_placed
 
 _LONGEST: Final = 300
 """Characters of a cell; longer ones are columns of a page."""
@@ -30,6 +31,7 @@ _LARGE: Final = (
 _TRACK: Final = re.compile(
     r"repeat\(\s*([0-9]{1,2})\s*,((?:[^()]|\([^()]*\))*)\)|(?:[\w-]+\([^()]*\)|[^\s()]+)"
 )
+_LAID_OUT: Final = re.compile("grid|flex|contents|inline-|float")
 _SPAN: Final = re.compile(
     r"(?:([0-9]{1,2})\s*(?:/\s*(?:span\s+([0-9]{1,2})|([0-9]{1,2})))?|span\s+([0-9]{1,2}))"
 )
@@ -49,7 +51,7 @@ def with_tables(node: Node) -> Node:
     if columns > 1 and (rows := _placed(node, columns)):
         node.children = [Node("table", {}, [*rows])]
     elif not columns:
-        node.children = list(_joined(node.children))
+        node.children = list(_joined(with_placed(node.children)))
     return node
 
 
@@ -62,7 +64,7 @@ def _nodes(node: Node) -> list[Node]:
 
 def _styles(node: Node) -> Mapping[str, str]:
     style = node.attributes.get("style", "")
-    return dict(declarations(style)) if "grid" in style or "flex" in style or "contents" in style else {}
+    return dict(declarations(style)) if _LAID_OUT.search(style) else {}
 
 
 def _columns(styles: Mapping[str, str]) -> int:
@@ -164,8 +166,15 @@ def _row(node: Node) -> list[Node]:
         fitting = display in _GRIDS and (
             _columns(styles) >= len(cells) or "subgrid" in styles.get("grid-template-columns", "")
         )
+        fitting = fitting or (len(cells) > 1 and all(_is_beside(_styles(cell)) for cell in cells))
     loose = any(isinstance(child, str) and child.strip() for child in node.children)
     return cells if fitting and not loose and len(cells) > 1 and _are_short(cells) else []
+
+
+def _is_beside(styles: Mapping[str, str]) -> bool:
+    """Whether an element with these styles stands beside others, in a column of its own."""
+    apart = styles.get("display") in {"inline-block", "inline-table"} or styles.get("float") == "left"
+    return apart and bool({"width", "min-width"} & styles.keys())
 
 
 def _are_short(cells: Sequence[Node]) -> bool:
