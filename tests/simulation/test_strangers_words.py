@@ -9,7 +9,10 @@ from docpipe.model import RunState
 from tests import virtual
 from tests.simulation.world import Plan, Story, ids, simulate
 
-WORDS = ("plain404", "html404", "html403", "plain410", "empty404", "away302", "away303", "away307", "html200")
+WORDS = (
+    *("plain404", "html404", "html403", "plain410", "empty404", "away302", "away303", "away307"),
+    *("html200", "html201", "empty200", "empty201", "empty204"),
+)
 SECONDS = {"search_seconds": (5.0, 20.0)}
 
 
