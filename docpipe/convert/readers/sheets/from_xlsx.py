@@ -20,9 +20,10 @@ from docpipe.convert.readers.office.parts import drawn_objects, drawn_texts, emb
 from docpipe.convert.readers.office.runs import HIDDEN as HIDDEN_TEXT
 from docpipe.convert.readers.sheets.beside import controls, head_rows
 from docpipe.convert.readers.sheets.cells import HIDDEN, MOST_CELLS, TOO_LARGE, Cell, blocks_of
+from docpipe.convert.readers.sheets.comments import comments
 from docpipe.convert.readers.sheets.conditions import RULED
 from docpipe.convert.readers.sheets.rules import effects_of, rules_of
-from docpipe.convert.readers.sheets.styles import Rich, Text, string_of, styles_of, text_of
+from docpipe.convert.readers.sheets.styles import Rich, Text, string_of, styles_of
 from docpipe.convert.readers.sheets.workbook import (
     SheetFindings,
     Workbook,
@@ -165,7 +166,7 @@ def _sheet(package: Package, target: str, workbook: Workbook, reading: _Reading)
     listed = list(controls(package, target))
     labels = {label for label, _ in listed}
     drawn = [text for text in drawn_texts(package, target) if " ".join(text.split()) not in labels]
-    notes = tuple(_comments(package, target))
+    notes = tuple((Paragraph(text),) for text in comments(package, target))
     inner = (
         *blocks,
         *(Paragraph(text) for text in (*(text for _, text in listed), *drawn)),
@@ -190,19 +191,3 @@ def _limited(lines: Iterator[tuple[int, list[Cell]]], reading: _Reading) -> Iter
             reading.warnings.append(TOO_LARGE)
             return
         yield number, cells
-
-
-def _comments(package: Package, target: str) -> Iterator[tuple[Block, ...]]:
-    """The notes on cells, each with its cell and author."""
-    root = package.related(target, "comments")
-    if root is None:
-        return
-    authors = [tidy(author.text or "") for author in root.iter("{*}author")]
-    for comment in root.iter("{*}comment"):
-        body = down(comment, "text")
-        text = tidy(text_of(body)) if body is not None else ""
-        index = comment.get("authorId") or ""
-        author = authors[int(index)] if index.isdigit() and int(index) < len(authors) else ""
-        if text:
-            who = f" ({author})" if author and not text.startswith(author) else ""
-            yield (Paragraph(f"{comment.get('ref') or ''}{who}: {text}"),)
