@@ -41,16 +41,21 @@ def _plain_tracebacks() -> None:
 _plain_tracebacks()
 _SLOW_PLACES = (
     "acceptance/",
-    "integration/test_conformance.py::test_every_fault",
-    "integration/test_conformance.py::test_every_status",
+    "integration/test_conformance.py",
     "integration/test_fleet",
     "integration/test_patients_mariadb.py",
+    "integration/test_patients_pgbouncer.py",
     "integration/test_patients_postgres.py",
     "integration/test_quota_store_service.py",
     "integration/test_shared_quota.py",
+    "integration/test_unpacking.py::test_an_archive_in_its_directory_is_no_burden_of_this_process",
+    "integration/test_web_events.py::test_a_reader_that_does_not_read_is_cut_off",
     "integration/test_web_fuzz.py",
+    "integration/test_web_safety.py::test_a_session_ends_by_itself",
+    "integration/test_web_safety.py::test_no_path_leaves_the_storage",
+    "integration/test_web_schedules.py::test_runs_below_all_others_are_listed",
     "integration/test_workers_attacked.py",
-    "integration/test_workers_deaths.py::test_storm",
+    "integration/test_workers_deaths.py",
     "simulation/test_crashes",
     "simulation/test_full_disk.py",
     "simulation/test_gates_outages.py::test_two_hours_down",
@@ -60,6 +65,7 @@ _SLOW_PLACES = (
     "simulation/test_mixups.py::test_whatever",
     "simulation/test_outages.py::test_a_thousand_patients_and_two_hours_of_outage",
     "simulation/test_outages.py::test_forty_patients_through",
+    "simulation/test_outages.py::test_the_same_seed_is_the_same_story",
     "simulation/test_pausing.py::test_a_pause_of_everything_holds_who_stands_in_line",
     "simulation/test_plan.py::test_within_five_percent",
     "simulation/test_polling.py::test_three_hundred_searches_in_flight",
@@ -70,6 +76,7 @@ _SLOW_PLACES = (
     "simulation/test_strangers_words.py::test_a_strangers_word_is_an_outage",
     "simulation/test_tracing.py::test_a_collector_that_is_down",
     "simulation/test_tracing.py::test_spans_reach_a_collector",
+    "unit/convert/test_convert_cda.py::test_deflate_bomb_is_refused",
     "unit/convert/test_convert_document.py::test_every_sample_has_its_outcome",
     "unit/convert/test_convert_document.py::test_mutated_documents_never_escape",
     "unit/convert/test_convert_document.py::test_samples_convert_to_the_same_bytes_twice",
@@ -77,6 +84,8 @@ _SLOW_PLACES = (
     "unit/convert/test_convert_pdf.py::test_every_word_that_pdfium_sees_is_in_the_text",
     "unit/test_plan.py::test_simulations_side_by_side_are_the_same",
     "unit/test_quota_places.py::test_a_hundred_thousand_waiters_are_small",
+    "unit/test_report_activity.py::test_no_file_of_a_report_is_in_memory_as_a_whole",
+    "unit/test_storage_shared_folder.py::test_two_that_never_agree_are_named",
     "unit/test_web_markdown.py::test_the_work_is_linear",
 )
 _LONGEST = (
@@ -98,7 +107,6 @@ _QUICK_PLACES = (
     "simulation/test_lost_answers.py::test_a_lost_or_late_answer[tracker.create-",
     "simulation/test_outages.py::test_forty_patients_through[all]",
     "simulation/test_pausing.py::test_a_pause_of_everything_holds_who_stands_in_line[polls]",
-    "simulation/test_schedules.py::test_patients_are_retrieved_again",
 )
 """What shows that an installation works belongs to the inner loop, although it stands among the slow."""
 _INNER_LOOP = "not slow"
