@@ -18,6 +18,7 @@ from docpipe import __version__
 from docpipe.archive.delivered import DeliveredFile
 from docpipe.archive.extract import Entry
 from docpipe.archive.limits import Limits
+from docpipe.convert.core.job import Job, Options
 from docpipe.errors import WorkerError
 from docpipe.gates.local_trouble import trouble_of, wait_out
 from docpipe.model import Outcome, Ticket, WaitKind
@@ -178,7 +179,7 @@ class BatchConverter:
         *,
         shelf: OutputFolder | None,
         done: Callable[[Result], None],
-        job: dict[str, Any],
+        job: Options,
         at_once: int,
         file_size: int = _LIMITS.member,
     ) -> None:
@@ -258,12 +259,14 @@ class BatchConverter:
             return
         place = self._shelf and self._shelf.place(document.name)
         folder = self._folder()
-        job = {
+        job: Job = {
             "path": str(document.path),
             "name": document.name,
             "declared": document.declared,
             "folder": str(folder),
             "siblings": document.siblings,
+            "facts": {},
+            "places": None,
             **self._job,
         }
         try:
@@ -287,7 +290,7 @@ class BatchConverter:
         self._done(result)
         await self._embedded(document, sha256, parts, ticket)
 
-    async def _answer(self, job: dict[str, Any], ticket: Ticket) -> Answer:
+    async def _answer(self, job: Job, ticket: Ticket) -> Answer:
         """A worker's answer; where this machine cannot start another process, that is waited out."""
         while True:
             try:

@@ -19,6 +19,7 @@ from docpipe import report
 from docpipe.activities.appending import append
 from docpipe.activities.reporting import reports_with_changes
 from docpipe.activities.spool import OUT, SIBLINGS, OutFolders, make_empty, mend_siblings, prepare_spool
+from docpipe.convert.core.job import Job, Options
 from docpipe.convert.core.kinds import kind_of
 from docpipe.errors import WorkerError
 from docpipe.gates.line import Slots
@@ -87,8 +88,8 @@ class Activities:
     storage: Storage
     spool: Spool
     clock: Clock
-    conversion: dict[str, Any] = field(default_factory=dict)
-    """What every job of the converter has beside the document: "seconds", "languages" and "libreoffice"."""
+    conversion: Options = field(default_factory=Options)
+    """What every job of the converter has beside the document."""
     index: SearchIndex | None = None
     """Takes the text of each document that is stored."""
     _folders: OutFolders = field(default_factory=OutFolders)
@@ -172,13 +173,14 @@ class Activities:
         folder = spool / OUT / item
         if not self._folders.take(run_id, item):
             await asyncio.to_thread(make_empty, folder)
-        job = {
+        job: Job = {
             "path": str(path),
             "name": member.path,
             "declared": member.declared.media_type,
             "folder": str(folder),
             "siblings": str(names) if names.exists() else None,
             "facts": {**msgspec.to_builtins(member.declared), "patient": _bearer(patient)},
+            "places": None,
             **self.conversion,
         }
         try:

@@ -28,6 +28,7 @@ from docpipe.convert.core.base import (
 from docpipe.convert.core.blocks import cleaned, placeholder, words
 from docpipe.convert.core.detect import detect
 from docpipe.convert.core.facts import bounded, cut, few
+from docpipe.convert.core.job import Job
 from docpipe.convert.core.kinds import EMPTY, UNKNOWN, Kind, kind_of
 from docpipe.convert.core.symbols import LOST, without_private
 from docpipe.convert.core.tabbed import in_columns
@@ -57,18 +58,11 @@ for _library in ("pikepdf", "img2pdf", "PIL", "fontTools", "chardet", "charset_n
     logging.getLogger(_library).setLevel(logging.CRITICAL + 1)
 
 
-def convert(job: dict[str, Any]) -> dict[str, Any]:
+def convert(job: Job) -> dict[str, Any]:
     """Convert one document; never raises because of its content.
 
     Args:
-        job: {"path": the document, "name": its name in the archive, "declared": media type or None,
-            "folder": where outputs go (there, and empty), "siblings": a JSON file with a list of the names of
-            the same archive,
-            "facts": {"title", "author", "created", "custodian", "loinc"} as the exchange says,
-            where the document itself does not, and "patient": {"name", "birth_date", "id"} of the run,
-            "seconds": how long it may take, "places": a file as of `Source`, "languages": of OCR, a list of
-            tesseract's names, empty where scans are not to be read, "libreoffice": whether LibreOffice may be
-            used where it is installed}.
+        job: the document, and how it is converted.
 
     Returns:
         {"outcome", "reason", "media_type", "extension", "outputs": names in the folder, "metadata",
@@ -97,7 +91,7 @@ def convert(job: dict[str, Any]) -> dict[str, Any]:
 class _Done:
     """The state of one conversion, from which the answer is made."""
 
-    def __init__(self, job: dict[str, Any], started: float) -> None:
+    def __init__(self, job: Job, started: float) -> None:
         self.job = job
         self.started = started
         self.media_type = UNKNOWN
@@ -138,7 +132,7 @@ class _Done:
             self.started,
             float(self.job.get("seconds") or SECONDS),
             self._languages,
-            Path(self.job["places"]) if self.job.get("places") else None,
+            Path(places) if (places := self.job.get("places")) else None,
         )
 
     def _read(self, source: Source, reader: str) -> Content:

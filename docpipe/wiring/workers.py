@@ -2,9 +2,10 @@
 
 import time
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from docpipe.config.config import Config
+from docpipe.convert.core.job import Options
 from docpipe.model import Clock
 from docpipe.workers.confinement import contained
 from docpipe.workers.handle import RECYCLE_JOBS
@@ -16,7 +17,7 @@ CONVERTER: Final = "docpipe.convert.document:convert"
 PRELOAD: Final = "docpipe.convert.preload"
 
 
-def conversion(config: Config, *, inline: bool = False) -> dict[str, Any]:
+def conversion(config: Config, *, inline: bool = False) -> Options:
     """The members of every conversion job that do not depend on the document.
 
     LibreOffice reads documents of strangers with a great deal of old code: only where a worker is confined.
