@@ -51,7 +51,7 @@ def _owner(path: Path) -> int | None:
 
 
 def _by(owner: int | None) -> str:
-    """Whom it belongs to, and what to do."""
+    """Who owns it, and what to do."""
     if owner is None or owner == os.geteuid():
         return "mend its permissions, or name another one in the configuration"
     who = _name(owner)

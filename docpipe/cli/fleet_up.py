@@ -49,7 +49,7 @@ async def _up(folder: Path, workers: int) -> int:
 
 
 def _introduce(running: "FleetUp", folder: Path) -> None:
-    """What to do with it."""
+    """Print how to use the fleet."""
     config = folder / running.config.name
     print_line("The fleet is up. Its page signs you in once, within 15 minutes:")
     print_line(f"  {running.page}")

@@ -25,7 +25,7 @@ _BAR: Final = 24
 _SHORT_BAR: Final = 8
 _WIDE: Final = 100
 _NARROW: Final = 80
-"""Below this many columns a patient's line has no room for what matters less, and for what matters little."""
+"""Columns below which a patient's line leaves out what matters less, and what matters little."""
 _SOME: Final = 3
 """The fewest stored documents for an estimate from their pace."""
 _NOT_KEPT: Final = (Outcome.DUPLICATE, Outcome.IGNORED, Outcome.REFUSED)

@@ -29,9 +29,9 @@ from docpipe.workers.machine import usable_cpus
 
 _WIDTH: Final = 40
 _FEW: Final = 20
-"""Runs; the mean of that many differs from that of all by a fifth of what they differ among each other."""
+"""Runs; the mean of fewer is off by more than a fifth of their standard deviation."""
 _LEAST: Final = 0.005
-"""What gains no more than this part is not worth a word of how much."""
+"""A gain of at most this part is not put into figures."""
 _LONG_S: Final = 60.0
 _UNITS: Final = ("B", "kB", "MB", "GB", "TB")
 
@@ -259,7 +259,7 @@ def _course_json(course: Course) -> dict[str, object]:
 
 
 def _part_json(hour: Hour, now: float) -> dict[str, object]:
-    """A part of the time, an hour or less."""
+    """An hour of the forecast, or what is left of one, as `--json` prints it."""
     return {"start_at": iso(now + hour.start), **_hour_json(hour)}
 
 

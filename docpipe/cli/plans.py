@@ -10,7 +10,7 @@ from docpipe.util.times import iso
 
 
 class Plans(NamedTuple):
-    """How both stand."""
+    """The state of schedules and notifications."""
 
     schedules: Sequence[StoredSchedule]
     waiting: int
@@ -20,7 +20,7 @@ class Plans(NamedTuple):
 
 
 def plans_of(config: Config) -> Plans:
-    """Those of a state folder."""
+    """The schedules and notifications of a state folder."""
     return Plans(read_schedules(config.state_dir), *waiting_notifications(config.state_dir))
 
 

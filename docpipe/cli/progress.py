@@ -23,7 +23,7 @@ from docpipe.runtime import logs
 log = structlog.get_logger(__name__)
 
 IN_DETAIL: Final = 5
-"""Up to so many patients have a line for each activity."""
+"""The most patients whose activities are printed, a line each."""
 _REPEATED: Final = (Activity.CONVERT, Activity.STORE)
 _IN_THE_VIEW: Final = frozenset({"service_down", "service_probe_failed", "service_up"})
 """Events that the moving view shows itself."""

@@ -177,7 +177,7 @@ def _waiting(wait: Wait) -> str:
 
 
 def _as_json(run: Run) -> dict[str, object]:
-    """As `--json` of other commands."""
+    """A run as `--json` of other commands prints it."""
     return {
         "run_id": run.run_id,
         "patient_id": run.patient_id,

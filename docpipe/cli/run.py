@@ -75,7 +75,7 @@ async def _run(args: argparse.Namespace, config: Config) -> int:
 
 @contextlib.asynccontextmanager
 async def owned(config: Config, args: argparse.Namespace, *, instead: str = "") -> AsyncIterator[app.Docpipe]:
-    """Everything built, or who has the state folder, and the sentence on what to do instead."""
+    """Open docpipe for a command; the error of a state folder in use says what to do instead."""
     async with contextlib.AsyncExitStack() as stack:
         try:
             opened = app.opened(

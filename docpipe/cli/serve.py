@@ -79,7 +79,7 @@ async def _served_fleet(config: Config, sockets: list[socket.socket], stopped: a
 
 
 def _announce(listening: server.Listening) -> None:
-    """Say where it is, to people and to other commands."""
+    """Print and record the address, for people and for other commands."""
     source = listening.web.source
     listening.web.readiness.started = True
     source.state.announce(listening.address)

@@ -57,7 +57,7 @@ def status(args: argparse.Namespace) -> int:
 
 
 def _status(args: argparse.Namespace, config: Config) -> int:
-    """The same from the state folder."""
+    """Print where the runs of the state folder stand."""
     held = in_use(config.state_dir)
     runs = read_runs(config.state_dir, args.which)
     if args.which and not runs:

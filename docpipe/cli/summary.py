@@ -95,7 +95,7 @@ async def _many(storage: Storage, runs: Sequence[StoredRun]) -> None:
 
 
 def _foremost(ended: Sequence[StoredRun]) -> Sequence[StoredRun]:
-    """All of them; of very many those that did not end well before the others, in their order."""
+    """All runs; where they are very many, those that did not end well come first."""
     if len(ended) <= _MOST_ROWS:
         return ended
     return sorted(ended, key=lambda run: run.state is RunState.COMPLETED)[:_MOST_ROWS]

@@ -7,7 +7,7 @@ from typing import Any, Final, NoReturn
 from docpipe.util.spelling import nearest
 
 _ALIKE: Final = 0.7
-"""Of 1; below it `--json` would be taken for `--open`."""
+"""How alike, of 1, a word and its suggestion are; with less, `--open` would be suggested for `--json`."""
 
 
 def meant(word: str, known: Iterable[str]) -> str:

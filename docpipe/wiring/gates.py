@@ -38,12 +38,12 @@ class Gates:
     tracker: Gate
     patients: Gate
     storage: Gate | None
-    """None where documents go into a folder: a disk has no outages that pass."""
+    """The gate to an object store; None where documents go into a folder."""
     notify: Gate | None
-    """To the receiver of notifications, None where none is configured."""
+    """The gate to the receiver of notifications; None where none is configured."""
     archives: Callable[[str], Gate]
     tokens: Callable[[str], Gate]
-    """Of the server that gives the tokens of a section."""
+    """The gate to the token server of a section."""
     services: dict[str, Service]
     quotas: dict[str, Quota]
     pauses: dict[str, float]

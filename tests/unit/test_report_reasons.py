@@ -49,7 +49,7 @@ def reasons() -> set[str]:
             match node:
                 case ast.Call(func=ast.Name(id=name), args=args) if name in SAYS:
                     given = args
-                case ast.Call(func=ast.Name(id="Words"), keywords=words):  # of an job_kind of workers
+                case ast.Call(func=ast.Name(id="Words"), keywords=words):  # of a kind of job
                     given = [word.value for word in words]
                 case ast.Assign(targets=[ast.Attribute(attr="reason") | ast.Name(id="reason")], value=value):
                     given = [value]
