@@ -242,6 +242,9 @@ def _flow(listed: list[Row]) -> Iterator[Block]:
     single: list[Row] = []
     at = 0
     listed = list(_unstretched(listed))
+    for below in range(1, len(listed)):
+        if listed[below - 1].block is None and listed[below].block is None:
+            listed[below - 1] = pdf_tables.headed(listed[below - 1], listed, below)
     margin = _margin(listed)
     while at < len(listed):
         row = listed[at]

@@ -1,5 +1,6 @@
 """Words of a PDF's page put into rows, and rows into segments: what a wide gap or a drawn line parts."""
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -17,6 +18,9 @@ GAP: Final = 0.95
 """The least gap between cells, in sizes of the text; blanks within a sentence have 0.25 to 0.6."""
 _EVEN_GAP: Final = 1.5
 """The same for a typewriter's font, whose sentences may end with two blanks of 0.6."""
+_LOOSE_GAP: Final = 0.55
+"""The same for words that no blank parts, in a PDF that draws its blanks."""
+_BULLET: Final = re.compile(r"[^\w\s]|\(?\w{1,3}[.)]")
 _BOX_GAP: Final = 1.6
 BOXES: Final = frozenset("☑☐☒◉○")
 """Signs of fields that are ticked or chosen."""
@@ -24,6 +28,7 @@ _JOINED: Final = 0.1
 """Pieces of a word are no farther apart, in sizes of the text."""
 _APART: Final = 0.4
 """Words on lines of their own are farther apart than this, in sizes of the text."""
+_MIRRORED: Final = str.maketrans("()[]", ")(][")
 _UNITS: Final = frozenset(
     [
         "mg",
@@ -124,7 +129,18 @@ def line(words: Sequence[Word]) -> str:
             parts[-1] = (parts[-1][0] + text, word.struck)
         else:
             parts.append((text, word.struck))
-    return "".join(struck(text) if out else text for text, out in parts)
+    text = "".join(struck(text) if out else text for text, out in parts)
+    return _facing(text) if direction(text) == "R" else text
+
+
+def _facing(text: str) -> str:
+    """Text from right to left whose brackets face each other; a PDF may have them as they look on paper."""
+    inner = 0
+    for sign in text:
+        inner += (sign in "([") - (sign in ")]")
+        if inner < 0:
+            return text.translate(_MIRRORED)
+    return text
 
 
 def _parted(word: Word, after: Word) -> bool:
@@ -214,7 +230,8 @@ def segments(words: list[Word], walls: Sequence[Rule]) -> list[Segment]:
         # A box to tick belongs to the word beside it, and its own sides part nothing.
         boxed = bool({before.text, word.text} & BOXES)
         wall = not boxed and any(end - 1 <= rule.at <= word.left + 1 for rule in walls)
-        limit = _BOX_GAP if boxed else least
+        loose = word.loose and not _BULLET.fullmatch(before.text)
+        limit = _BOX_GAP if boxed else _LOOSE_GAP if loose else least
         if wall or word.left - end > limit * max(before.size, word.size):
             made.append([])
         made[-1].append(word)

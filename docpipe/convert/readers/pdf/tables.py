@@ -24,6 +24,10 @@ _PROSE: Final = 8
 """A row of more words across columns is a sentence."""
 _EDGE: Final = 0.45
 """Edges so near are one, in sizes of the text."""
+_HEADS: Final = 3
+"""The least heads of a line without wide gaps."""
+_HEAD_GAP: Final = 0.32
+"""The least gap between them, in sizes of the text, where a column has no value."""
 _BETWEEN: Final = 2
 """Blanks between columns of preformatted text."""
 
@@ -36,6 +40,27 @@ def aligned(listed: Sequence[Row], first: int) -> tuple[int, Block | None]:
         return first + 1, None
     cells = _Columns(some).cells()
     return end, _preformatted(some) if cells is None else split_head(cells)
+
+
+def headed(row: Row, listed: Sequence[Row], first: int) -> Row:
+    """A row above those from `first` on, parted where its words are heads that stand close to each other.
+
+    Each column below has to have one: it begins, ends or has its middle where its values do.
+    """
+    words = row.segments[0].words
+    near = listed[first].base + _FARTHEST * row.size > row.base
+    if len(row.segments) > 1 or len(words) < _HEADS or len(listed[first].segments) < _HEADS or not near:
+        return row
+    columns = _Columns(listed[first : _end(listed, first)]).columns
+    heads = [any(_is_aligned(Segment([word]), column) for column in columns) for word in words]
+    if sum(heads) < len(columns) or len(columns) < _HEADS:
+        return row
+    parts = [[words[0]]]
+    for at, (before, word) in enumerate(pairwise(words)):
+        if (heads[at] and heads[at + 1]) or word.left - before.right > _HEAD_GAP * row.size:
+            parts.append([])
+        parts[-1].append(word)
+    return Row([Segment(part) for part in parts]) if len(parts) >= len(columns) else row
 
 
 def _end(listed: Sequence[Row], first: int) -> int:
@@ -106,6 +131,11 @@ class _Columns:
         self._columns: list[_Column] = []
         self._sure = True
         self._find()
+
+    @property
+    def columns(self) -> Sequence[_Column]:
+        """From left to right; none where that is not clear."""
+        return self._columns if self._sure else ()
 
     def cells(self) -> list[tuple[str, ...]] | None:
         """The rows with a text for each column; None where that is not clear."""

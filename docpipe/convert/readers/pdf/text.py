@@ -13,7 +13,7 @@ from pypdfium2 import raw
 
 from docpipe.convert.core.blocks import Block, flat, tidy
 from docpipe.convert.readers.pdf import boxes as pdf_boxes
-from docpipe.convert.readers.pdf import colours, layout, unseen
+from docpipe.convert.readers.pdf import colours, layout, spacing, unseen
 from docpipe.convert.readers.pdf import fields as pdf_fields
 from docpipe.convert.readers.pdf import notes as pdf_notes
 from docpipe.convert.readers.pdf import rules as pdf_rules
@@ -141,7 +141,7 @@ def _without(page: Any, fields: tuple[Field, ...]) -> None:
 def _blocks(page: Any, words: Any, fields: tuple[Field, ...], strokes: tuple[Box, ...]) -> _Laid:
     """The text of a page and the values of its fields, laid out."""
     turn = page.get_rotation() // 90
-    drawn = pdf_words.words(words)
+    drawn = spacing.part(pdf_words.words(words), words)
     listed = pdf_notes.within(drawn, page.get_bbox())
     beyond = len(listed) < len(drawn)
     listed = pdf_boxes.placed(page, listed, turn)

@@ -41,7 +41,12 @@ def mark(page: Any, words: Sequence[Word], text: Any, bars: Sequence[Box]) -> No
     """
     lettered = [word for word in words if any(map(str.isalnum, word.text))]
     small = [word for word in lettered if is_too_small(word.size) and min(page.get_size()) >= _LABEL]
-    doubtful = [word for word in lettered if word.turn >= 0 and _is_doubtful(word, text, bars)]
+    looks: dict[int | None, bool] = {}
+    doubtful = [
+        word
+        for word in lettered
+        if word.turn >= 0 and (_is_faint(word, text, looks) or (bars and _is_barred(word, bars)))
+    ]
     if len(doubtful) == len(lettered):
         doubtful = [word for word in doubtful if not _is_invisible(word, text)]  # of OCR, or of signatures
     seen = _Picture(page) if doubtful else None
@@ -71,19 +76,23 @@ def _passages(words: Sequence[Word], hidden: set[int]) -> Iterator[list[Word]]:
     yield passage
 
 
-def _is_doubtful(word: Word, text: Any, bars: Sequence[Box]) -> bool:
-    """Whether a word may be one that the page does not show."""
-    red, green, blue, solid = parts = [ctypes.c_uint() for _ in range(4)]
-    if raw.FPDFText_GetFillColor(text, word.first, *map(ctypes.byref, parts)) and (
-        solid.value <= _CLEAR or min(red.value, green.value, blue.value) >= _LIGHT
-    ):
-        return True
-    if bars:
-        x, y = word.middle
-        upright = (turned(bar, word.turn) for bar in bars)
-        if any(left <= x <= right and bottom <= y <= top for left, bottom, right, top in upright):
-            return True
-    return _is_invisible(word, text)
+def _is_faint(word: Word, text: Any, looks: dict[int | None, bool]) -> bool:
+    """Whether a word's colour or way of drawing may hide it; it is that of all words drawn in one go."""
+    part = raw.FPDFText_GetTextObject(text, word.first)
+    key = ctypes.addressof(part.contents) if part else None
+    if key not in looks:
+        red, green, blue, solid = parts = [ctypes.c_uint() for _ in range(4)]
+        coloured = raw.FPDFText_GetFillColor(text, word.first, *map(ctypes.byref, parts))
+        light = min(red.value, green.value, blue.value) >= _LIGHT
+        looks[key] = bool(coloured and (solid.value <= _CLEAR or light)) or _is_invisible(word, text)
+    return looks[key]
+
+
+def _is_barred(word: Word, bars: Sequence[Box]) -> bool:
+    """Whether a dark area may cover a word."""
+    x, y = word.middle
+    upright = (turned(bar, word.turn) for bar in bars)
+    return any(left <= x <= right and bottom <= y <= top for left, bottom, right, top in upright)
 
 
 def _is_invisible(word: Word, text: Any) -> bool:

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from pypdfium2 import raw
 
-from docpipe.convert.core.marks import lowered, raised
+from docpipe.convert.core.marks import SUBSCRIPTS, SUPERSCRIPTS, lowered, raised
 from docpipe.convert.core.symbols import in_font
 
 SIGNS: Final = str.maketrans(
@@ -35,6 +35,7 @@ _SMALLER: Final = (0.4, 0.86)
 """The size of raised and lowered text, as a share of its neighbour's."""
 _DIGITS: Final = frozenset("0123456789+-\u2212\u2013()=.,/*")
 _MOST_RAISED: Final = 6
+_ASCII_DIGITS: Final = frozenset(b"0123456789")
 
 
 @dataclass(slots=True)
@@ -61,6 +62,8 @@ class Word:
     first: int = 0
     """The number of its first character, for pdfium."""
     struck: bool = False
+    loose: bool = False
+    """Whether no blank is drawn before it, in a PDF that draws its blanks."""
 
     @property
     def middle(self) -> tuple[float, float]:
@@ -131,6 +134,7 @@ class _Reader:
     def _passage(self, first: int, signs: list[int], newline: bool) -> None:
         """The characters between two blanks: one word where they are adjacent, else words by their places."""
         count = len(signs)
+        signs = self._unshifted(first, signs)
         leftwards = any(map(_is_leftwards, signs))
         if not leftwards and raw.FPDFText_CountRects(self.page, first, count) == 1:
             start = self._box(first)
@@ -148,6 +152,46 @@ class _Reader:
                 turn, begun, boxes = max(0, self._word.turn), number, []
             boxes.append(box)
         self._piece(signs[begun - first :], boxes)
+
+    def _unshifted(self, first: int, signs: list[int]) -> list[int]:
+        """The characters, digits whose shapes are raised or lowered ones as superscripts and subscripts.
+
+        Such digits are letters of the font, with the size and on the line of all others.
+        """
+        made = signs
+        for at in range(len(signs) - 1, -1, -1):
+            digit = signs[at] in _ASCII_DIGITS
+            after = (
+                signs[at + 1] in _ASCII_DIGITS and made[at + 1] == signs[at + 1] if at + 1 < len(signs) else 0
+            )
+            if not digit or after:  # a number that ends on the line is on the line
+                continue
+            shift = self._shift(first + at, first + at - 1 if at and chr(signs[at - 1]).isupper() else None)
+            if shift:
+                made = [*made]
+                made[at] = (SUPERSCRIPTS if shift > 0 else SUBSCRIPTS)[signs[at]]
+        return made
+
+    def _shift(self, number: int, letter: int | None) -> int:
+        """1 for a digit of which the shape is above its line, -1 for one below it after a capital letter."""
+        base = ctypes.c_double()
+        raw.FPDFText_GetCharOrigin(self.page, number, ctypes.byref(ctypes.c_double()), ctypes.byref(base))
+        bottom, top = self._shape(number)
+        high = top - bottom
+        if high <= 0:
+            return 0
+        if 0.5 * high <= bottom - base.value <= 2 * high:
+            return 1
+        if letter is not None and bottom - base.value <= -0.15 * high:
+            lower, upper = self._shape(letter)
+            return -(high <= 0.6 * (upper - lower))
+        return 0
+
+    def _shape(self, number: int) -> tuple[float, float]:
+        """The lowest and the highest point of a character's shape."""
+        sides = [ctypes.c_double() for _ in range(4)]
+        raw.FPDFText_GetCharBox(self.page, number, *map(ctypes.byref, sides))
+        return sides[2].value, sides[3].value
 
     def _piece(self, signs: list[int], boxes: list[Box]) -> None:
         if any(map(_is_leftwards, signs)):
@@ -266,14 +310,16 @@ def _is_beside(word: Word, box: Box) -> bool:
 
 def _without_doubles(listed: list[Word]) -> list[Word]:
     """The words without those that are drawn a second time in the same place to look bold."""
-    seen: dict[str, set[tuple[int, int]]] = {}
+    seen: dict[str, dict[tuple[int, int], Word]] = {}
     kept: list[Word] = []
     for word in listed:
         step = max(word.size, 1) / 4
         x, y = round(word.left / step), round(word.base / step)
-        places = seen.setdefault(word.text, set())
-        if not places or places.isdisjoint((x + dx, y + dy) for dx in (-1, 0, 1) for dy in (-1, 0, 1)):
-            places.add((x, y))
+        places = seen.setdefault(word.text, {})
+        near = (places.get((x + dx, y + dy)) for dx in (-1, 0, 1) for dy in (-1, 0, 1)) if places else ()
+        # The second letter of "ll", drawn by itself, is beside the first one, not on it.
+        if not any(other and abs(other.left - word.left) < 0.5 * (word.right - word.left) for other in near):
+            places[x, y] = word
             word.at = len(kept)
             kept.append(word)
     return kept
