@@ -18,13 +18,13 @@ ENTRY = '{"resource":{"resourceType":"Binary","id":"b","contentType":"text/plain
 BUNDLE = '{"resourceType":"Bundle","type":"searchset","entry":[%s]}'
 REFERENCE = '{"resource":{"resourceType":"DocumentReference","id":"d","x":[%s]}}'
 HOSTILE = {
-    "many resources": BUNDLE % ",".join([REFERENCE % ",".join(['{"a":0}'] * 500)] * 300),
+    "many resources": BUNDLE % ",".join([REFERENCE % ",".join(['{"a":0}'] * 500)] * 60),
     "one resource at the bound": BUNDLE % (REFERENCE % ",".join(['{"a":0}'] * 74_000)),
-    "wide": BUNDLE % ",".join(["{}"] * 100_000),
+    "wide": BUNDLE % ",".join(["{}"] * 110_000),
     "lists": BUNDLE % ("[" + "[]," * 100_000 + "[]]"),
-    "members": '{"resourceType":"Bundle","x":[' + ",".join(['{"a":{"b":0}}'] * 80_000) + "]}",
-    "deep": BUNDLE % ("[" * 100_000 + "]" * 100_000),
-    "deep members": '{"a":' * 200_000 + "0" + "}" * 200_000,
+    "members": '{"resourceType":"Bundle","x":[' + ",".join(['{"a":{"b":0}}'] * 51_000) + "]}",
+    "deep": BUNDLE % ("[" * 20_000 + "]" * 20_000),
+    "deep members": '{"a":' * 20_000 + "0" + "}" * 20_000,
     "unfinished": BUNDLE[:40] + "[" * 100_000,
     "deep in an extension": BUNDLE % (ENTRY % ('{"extension":[' * 900 + "]}" * 900)),
     "long number": BUNDLE % (ENTRY % ("9" * 1_000_000)),
