@@ -12,7 +12,7 @@ from docpipe.config.parsing import FAKE
 from docpipe.errors import ConfigError, DatabaseDownError, DocpipeError, ServiceError
 from docpipe.gates import Failure, Gate, Quota, Service
 from docpipe.http import Answer, Http, Reach, Signed, origin_of
-from docpipe.model import Clock, Ticket
+from docpipe.model import Clock, Ticket, count_of
 from docpipe.notify import Signer, trial_event
 from docpipe.schedule import Roster, members_of, rounds_of
 from docpipe.util.times import iso
@@ -43,7 +43,7 @@ async def schedules(bench: Bench) -> AsyncIterator[Fit | Finding]:
         else:
             next_at = Roster(members).next(rounds_of(schedule), bench.clock())
             when = "nobody is due" if next_at is None else f"next {iso(next_at)}"
-            yield Fit("schedules", schedule.name, f"{len(members)} patients, {when}")
+            yield Fit("schedules", schedule.name, f"{count_of(len(members), 'patient')}, {when}")
 
 
 async def receiver(bench: Bench) -> AsyncIterator[Fit | Finding]:

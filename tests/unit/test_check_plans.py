@@ -35,15 +35,17 @@ async def test_schedules_are_read(tmp_path: Path) -> None:
             Schedule(name="all of them", patients=("all",), every="7d"),
             Schedule(name="listed", patients=("nobody.csv",), every="7d"),
             Schedule(name="ward", patients=("ward=B2",), every="0 3 * * *"),
+            Schedule(name="one", patients=("id=P1",), every="7d"),
         ),
     )
     database = PatientDatabase(config.patients.url)
     await database.put([Patient(id_, "Ann", "Lee", "1957-03-31") for id_ in ("P1", "P2")])
     await database.aclose()
-    first, second, third = [result async for result in schedules(bench(config))]
+    first, second, third, last = [result async for result in schedules(bench(config))]
     assert "2 patients, next 20" in str(first)
     assert "nobody.csv cannot be read" in str(second)
     assert isinstance(third, Finding)
+    assert "1 patient, next 20" in str(last)
 
 
 @pytest.mark.parametrize(
