@@ -12,6 +12,7 @@ from typing import Final
 
 import structlog
 
+from docpipe.archive.limits import size_in_words
 from docpipe.errors import ArchiveError, ServiceError
 from docpipe.gates.line import waiting
 from docpipe.http import Ask, Download, DownloadError, Fetch, origin_of
@@ -173,7 +174,7 @@ class Files:
         except UnansweredError as error:
             return Got(str(error))
         except ArchiveError:
-            return Got(f"It is larger than {self._largest >> 20:,} MiB.", too_large=True)
+            return Got(f"It is larger than {size_in_words(self._largest)}.", too_large=True)
         if got.problem is None:
             await asyncio.to_thread(_finished, path, got)
         return got

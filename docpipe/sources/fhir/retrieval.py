@@ -16,7 +16,7 @@ import structlog
 
 from docpipe.archive.delivered import DeliveredFile
 from docpipe.archive.extract import Entry
-from docpipe.archive.limits import Limits
+from docpipe.archive.limits import Limits, size_in_words
 from docpipe.errors import ServiceError
 from docpipe.http import Answer, origin_of
 from docpipe.http.verdicts import refusal
@@ -257,7 +257,7 @@ class Retrieval:
         path = items[0].path
         if path is None:
             return True
-        got = Got(f"All documents are larger than {self.limits.total >> 30} GiB.", too_large=True)
+        got = Got(f"All documents are larger than {size_in_words(self.limits.total)}.", too_large=True)
         if self._size <= self.limits.total:
             got = await files.get(self.step.ticket, source, path, patience)
         if (
