@@ -1,4 +1,4 @@
-"""OpenDocument: sizes in percent, sections with conditions, and readings above words."""
+"""OpenDocument: sizes in percent, sections with conditions, readings above words, and marked passages."""
 
 import pytest
 
@@ -36,6 +36,7 @@ SCALED = "".join(
             "<text:p><text:ruby><text:ruby-base>a</text:ruby-base><text:ruby-text>b</text:ruby-text></text:ruby></text:p>",
             "a(b)",
         ),
+        ('<text:p>a <text:meta xml:id="m">b</text:meta> c</text:p>', "a b c"),
     ],
 )
 def test_shares_of_sizes_conditions_of_sections_and_readings(tmp_path, body, markdown):

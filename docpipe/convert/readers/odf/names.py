@@ -11,6 +11,6 @@ SILENT: Final = frozenset(
         "alphabetical-index-source", "illustration-index-source", "table-index-source", "object-index-source",
         "user-index-source", "bibliography-source", "shapes-decls", "glue-point", "list-header-mark",
         "table-columns", "table-column", "table-header-columns", "table-column-group", "calculation-settings",
-        "dde-connection-decls", "hidden-paragraph", "meta", "number",
+        "dde-connection-decls", "hidden-paragraph", "number",
     }
 )  # fmt: skip
