@@ -20,8 +20,20 @@ Every error is a `ClientError`:
 """
 
 from docpipe.api.hits import Hit, Hits
+from docpipe.api.people import People
 from docpipe.api.schedules import Notifications, Schedule
-from docpipe.api.shapes import Document, Run, Services, Summary, Wait
+from docpipe.api.shapes import (
+    CheckedPatients,
+    Document,
+    Forgotten,
+    Identity,
+    OnePatient,
+    Person,
+    Run,
+    Services,
+    Summary,
+    Wait,
+)
 from docpipe.client.client import Client
 from docpipe.client.events import Event
 from docpipe.client.problems import (
@@ -35,17 +47,23 @@ from docpipe.client.problems import (
 )
 
 __all__ = [
+    "CheckedPatients",
     "Client",
     "ClientError",
     "ConflictError",
     "Document",
     "Event",
+    "Forgotten",
     "Hit",
     "Hits",
+    "Identity",
     "NoServiceError",
     "NotFoundError",
     "NotReachableError",
     "Notifications",
+    "OnePatient",
+    "People",
+    "Person",
     "RefusedError",
     "Run",
     "Schedule",

@@ -20,6 +20,7 @@ from docpipe.api.schedules import Notifications, Schedule, Schedules
 from docpipe.api.shapes import Accepted, Document, Documents, Refused, Run, Runs, Services, Summary
 from docpipe.client.downloads import BAD, Downloads
 from docpipe.client.events import Event
+from docpipe.client.patients import Patients
 from docpipe.client.problems import NoServiceError, NotReachableError, refusal
 from docpipe.config.parsing import parse_secret, read_stripped
 from docpipe.errors import UsageError
@@ -40,7 +41,7 @@ _TOKEN_FILE: Final = f"{_TOKEN}_FILE"
 _T = TypeVar("_T")
 
 
-class Client(Downloads):
+class Client(Downloads, Patients):
     """A service, spoken to by HTTP. Use it as a context manager, or `close` it; not from several threads.
 
     Args:
