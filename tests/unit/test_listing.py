@@ -2,12 +2,14 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from docpipe.checkpoints import open_database, prune
+from docpipe.checkpoints.listing import Listing
 from docpipe.checkpoints.mirror import Mirror
 from docpipe.engine.throughput import DAY_S, HOUR_S, Throughput
 from docpipe.model import RunState
@@ -37,6 +39,37 @@ async def test_pages_cover_every_run_once(store) -> None:
         assert seen == sorted(seen, key=key, reverse=newest)
         assert {run.run_id for run in seen} == {f"R{n:02d}" for n in range(30)}
         assert len(seen) == 30
+
+
+@pytest.mark.parametrize(
+    ("ask", "sorts"),
+    [
+        (lambda runs, _: runs.page(limit=50), False),
+        (lambda runs, last: runs.page(after=last), False),
+        (lambda runs, _: runs.of_patient("P1"), False),
+        (lambda runs, _: runs.count(prefix="P1"), False),
+        (lambda runs, _: runs.page(prefix="P1"), True),
+        (lambda runs, _: runs.page([RunState.FAILED]), True),
+        (lambda runs, _: runs.count([RunState.FAILED], "P1"), False),
+        (lambda runs, _: runs.ended(0.0), True),
+    ],
+)
+async def test_indexes_lead_to_the_rows(store, ask, sorts: bool) -> None:
+    """No query reads all runs: the newest come in their order, and only what a filter leaves is sorted."""
+    await store.create_runs({"P1": "R1"}, 0)
+    (last,) = await store.listing.page()
+    asked = list[tuple[str, Any]]()
+
+    async def remember(sql: str, *values: Any) -> list[Any]:
+        asked.append((sql, values))
+        return [(0,)] if "count(*) FROM (" in sql else []
+
+    await ask(Listing(remember), last)
+    ((sql, values),) = asked
+    plan = [row[-1] for row in await store.read(f"EXPLAIN QUERY PLAN {sql}", *values)]
+    paged = "LIMIT :limit" in sql and "WHERE" not in sql  # a scan in the order of the key ends with the page
+    assert not [step for step in plan if step.startswith("SCAN runs")] or paged, plan
+    assert any("B-TREE" in step for step in plan) <= sorts, plan
 
 
 async def test_states_and_prefixes(store) -> None:
