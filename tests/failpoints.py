@@ -205,6 +205,9 @@ def _storage(patches: _Patches) -> None:
     for name in ("put", "put_files"):
         patches.around(storage.FolderFiles, name, f"storage.{name}")
     patches.around(storage, "_copy", "storage.copy")
+    patches.around(
+        storage, "_linked", "link", lambda _source, target: f": {_kind(pathlib.Path(target).name)}"
+    )
     patches.around(storage, "_remove", "storage.remove_others")
     patches.around(storage.MadeFolders, "_make", "storage.make_folder")
     patches.around(storage, "sync_folder", "storage.sync_folder")

@@ -317,7 +317,7 @@ class Activities:
         self._folders.forget(run_id)
         self._embedded.pop(run_id, None)
         if self.index is not None:  # of a run without a report, the texts are there
-            await self.index.flush()
+            await self.index.release(self.spool.path(run_id))
         await self.spool.drop(run_id)
 
 

@@ -90,7 +90,7 @@ class SearchIndex:
         Args:
             patient_id: whose it is.
             document: without its text, where `file` has that.
-            file: its text.md; it has to stay until `flush` or `complete` has returned.
+            file: its text.md; it has to stay until `flush`, `release` or `complete` has returned.
         """
         self._pending.append(_Pending(patient_id, document, file))
         if len(self._pending) >= _MOST_PENDING:
@@ -111,6 +111,13 @@ class SearchIndex:
                 await self._tried(lambda: self._writer.put_all(_read(pending)))
             else:
                 await asyncio.wait(self._flushing - {asyncio.current_task()})
+
+    async def release(self, folder: Path) -> None:
+        """Write what was added from files below a folder, so that it can be removed; others go on waiting."""
+        if any(one.file is not None and folder in one.file.parents for one in self._pending):
+            await self.flush()
+        elif flushing := self._flushing - {asyncio.current_task()}:
+            await asyncio.wait(flushing)
 
     def _taken(self) -> list[_Pending]:
         """What waits to be written, for whom takes it."""

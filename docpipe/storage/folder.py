@@ -2,7 +2,7 @@
 
 Every file is written under another name in the same folder, brought to the disk, renamed, and then the folder
 is brought to the disk, so that a crash or a power loss at any point leaves nothing that a repetition does not
-mend.
+mend. In a new folder a link to a file that is on the disk gets its own name at once.
 """
 
 import asyncio

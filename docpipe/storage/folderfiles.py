@@ -74,11 +74,15 @@ class FolderFiles:
                 (folder / METADATA).unlink()
                 sync_folder(folder)
         parts = {name: self._temporary(name) for name in files}
-        # What another machine of a fleet has left here was not synced; what this process wrote was.
-        statuses = {
-            name: _copy(source, f"{folder}/{parts[name]}", synced=not self._shared)
-            for name, source in files.items()
-        }
+        statuses = {}
+        for name, source in files.items():
+            # Nothing is replaced in a new folder, and a link is whole: it gets its own name at once.
+            # What another machine of a fleet has left here was not synced; what this process wrote was.
+            if empty and (linked := _linked(source, f"{folder}/{name}")) is not None:
+                statuses[name] = linked
+                del parts[name]
+            else:
+                statuses[name] = _copy(source, f"{folder}/{parts[name]}", synced=not self._shared)
         for name, part in parts.items():
             _rename(folder, part, name)
         if not empty:
@@ -157,6 +161,20 @@ def read_if_exists(path: Path) -> bytes | None:
         return path.read_bytes()
     except (FileNotFoundError, NotADirectoryError):
         return None
+
+
+def _linked(source: Path, target: str) -> os.stat_result | None:
+    """Link a private file whose bytes are on the disk; None where that cannot be."""
+    status = source.lstat()
+    if not stat.S_ISREG(status.st_mode) or stat.S_IMODE(status.st_mode) != _PRIVATE:
+        return None
+    try:
+        os.link(source, target, follow_symlinks=False)
+    except OSError as error:
+        if error.errno not in _NO_LINK:
+            raise
+        return None
+    return status
 
 
 def _copy(source: Path, target: str, *, synced: bool) -> os.stat_result:

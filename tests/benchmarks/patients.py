@@ -183,6 +183,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument("--patients", type=int, default=PATIENTS)
     args = parser.parse_args()
+    os.umask(0o077)  # as the commands have it: what is private already is linked without another fsync
     tune_interpreter()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     patients = [f"{args.prefix}{number}" for number in range(args.patients)]

@@ -23,7 +23,7 @@ SITES = {
     "after the commit",
     "within a line of the log",
     "before rename: metadata",
-    "after rename: original",
+    "after link: original",
     "within clear_spool",
     "after finish_step: TaskTracker_AppendReport",
 }

@@ -325,6 +325,25 @@ async def test_documents_are_written_together(tmp_path: Path, monkeypatch: pytes
     assert matching(Index(tmp_path / "index.db"), "last") == {"0.txt"}, "the end writes what is left"
 
 
+async def test_a_run_that_ends_writes_the_texts_of_its_own_folder_alone(tmp_path: Path) -> None:
+    """Files of its spool are read before they are removed; those of other runs go on waiting together."""
+    files = {}
+    for run in ("R1", "R2"):
+        files[run] = tmp_path / run / "out" / "00001" / "text.md"
+        files[run].parent.mkdir(parents=True)
+        files[run].write_text(f"word {run}")
+    async with open_index(tmp_path / "index.db", FolderStorage(tmp_path / "storage")) as index:
+        await index.add("P1", text(1, ""), files["R1"])
+        await index.add("P2", text(2, ""), files["R2"])
+        await index.complete("P1", [])
+        await index.add("P2", text(3, ""), files["R2"])
+        await index.release(tmp_path / "R1")
+        assert {one.document.name for one in index._pending} == {"3.txt"}
+        await index.release(tmp_path / "R2")
+        assert not index._pending
+        assert await names(index, "word") == {"P1/1.txt", "P2/2.txt", "P2/3.txt"}
+
+
 async def test_a_search_does_not_wait_for_a_writer(tmp_path: Path) -> None:
     """While documents are indexed a search is answered."""
     storage = FolderStorage(tmp_path / "storage")
