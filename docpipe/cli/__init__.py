@@ -62,10 +62,9 @@ def _leave(status: int) -> None:
 def _main(argv: Sequence[str] | None, begin: Callable[[], object]) -> int:
     os.umask(0o077)  # files may hold patients' data
     usable_streams()
-    args = parser().parse_args(argv)
-    args.debug = getattr(args, "debug", False)
-    args.config = getattr(args, "config", None)
+    args = argparse.Namespace(debug=False, config=None)
     try:
+        parser().parse_args(argv, args)
         status = _command(args, begin)
         sys.stdout.flush()  # here, where an error of it becomes a sentence
     except DocpipeError as error:

@@ -1,6 +1,7 @@
 """A command line parser whose errors are one sentence, with the nearest known word."""
 
 import argparse
+import sys
 from collections.abc import Iterable, Sequence
 from typing import Any, Final, NoReturn
 
@@ -23,6 +24,13 @@ class Parser(argparse.ArgumentParser):
         """End with status 2."""
         end = "" if message.endswith("?") else ";"
         self.exit(2, f"{self.prog}: {message}{end} `{self.prog} --help` lists the options.\n")
+
+    def _print_message(self, message: str, file: Any = None) -> None:
+        """Print help or the version; argparse would drop an error of standard output, and end with 0."""
+        if message and file is sys.stdout:
+            print(message, end="", file=file, flush=True)
+        else:
+            super()._print_message(message, file)
 
     def parse_known_args(  # type: ignore[override]  # typeshed has one overload for each type of namespace
         self, args: Sequence[str] | None = None, namespace: Any = None

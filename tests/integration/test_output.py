@@ -8,6 +8,14 @@ from pathlib import Path
 import pytest
 
 FULL = Path("/dev/full")
+WORDS = [
+    ("docs", "security"),
+    ("docs",),
+    ("completion", "bash"),
+    ("--help",),
+    ("run", "--help"),
+    ("--version",),
+]
 pytestmark = pytest.mark.skipif(not FULL.exists(), reason="this system has no /dev/full")
 
 
@@ -28,7 +36,7 @@ def docpipe(folder: Path, *words: str, unbuffered: bool, errors: bool = False) -
 
 
 @pytest.mark.parametrize("unbuffered", [False, True])
-@pytest.mark.parametrize("words", [("docs", "security"), ("docs",), ("completion", "bash")])
+@pytest.mark.parametrize("words", WORDS)
 def test_a_full_disk(tmp_path: Path, words: tuple[str, ...], unbuffered: bool) -> None:
     """Whether the error comes when a line is printed, or only at the end."""
     status, errors = docpipe(tmp_path, *words, unbuffered=unbuffered)
