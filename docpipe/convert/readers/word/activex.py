@@ -8,7 +8,7 @@ from docpipe.convert.core.opc import Package
 from docpipe.convert.core.xmltree import Element
 from docpipe.convert.readers.office.ooxml import attribute
 
-UNREAD: Final = "controls of the form (ActiveX) are not shown in the text; see the original"
+UNREAD: Final = "ActiveX controls of the form are not shown in the text; see the original"
 _TICKED: Final = frozenset({
     "{8bd21d40-ec42-11ce-9e0d-00aa006002f3}",  # check box
     "{8bd21d50-ec42-11ce-9e0d-00aa006002f3}",  # option
