@@ -127,6 +127,8 @@ class Runs(Shape, frozen=True, kw_only=True):
     runs: list[Run]
     next: Cursor | None = None
     total: Count = 0
+    more: bool = False
+    """Whether more match than `total`, at which counting was stopped."""
 
 
 class Step(Shape, frozen=True, kw_only=True):

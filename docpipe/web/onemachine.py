@@ -115,9 +115,9 @@ class OneMachine:
         listing = self._checkpoints.listing
         return await listing.page(states, prefix, newest=newest, after=after, limit=limit)
 
-    async def count(self, states: Collection[RunState] = (), prefix: str = "") -> int:
+    async def count(self, states: Collection[RunState] = (), prefix: str = "", *, most: int) -> int:
         """See Source."""
-        return await self._checkpoints.listing.count(states, prefix)
+        return await self._checkpoints.listing.count(states, prefix, most=most)
 
     async def runs(self, run_ids: Sequence[str]) -> list[StoredRun]:
         """See Source."""

@@ -114,9 +114,9 @@ class OnFleet:
         runs = await listing.page(states, prefix, newest=newest, after=after, limit=limit)
         return await self._looked_at(runs)
 
-    async def count(self, states: Collection[RunState] = (), prefix: str = "") -> int:
+    async def count(self, states: Collection[RunState] = (), prefix: str = "", *, most: int) -> int:
         """See Source."""
-        return await self._mirror.rows.listing.count(states, prefix)
+        return await self._mirror.rows.listing.count(states, prefix, most=most)
 
     async def runs(self, run_ids: Sequence[str]) -> list[StoredRun]:
         """See Source. The caller is a reader of events, or of one run."""

@@ -163,7 +163,11 @@ def _of_runs() -> Spec:
             ),
             param("query", "cursor", CURSOR, "`next` of the page before."),
         ],
-        "responses": {"200": json_response(ref("Runs"), "A page; `total` counts up to 100,000.")},
+        "responses": {
+            "200": json_response(
+                ref("Runs"), "A page; `total` counts up to 100,000, and `more` is true where more match."
+            )
+        },
     }
     return {"/api/runs": {"post": submit, "get": many}}
 

@@ -41,6 +41,8 @@ log = structlog.get_logger(__name__)
 KEY: Final = "Idempotency-Key"
 MOST: Final = 500
 """Runs on a page."""
+MOST_COUNTED: Final = 100_000
+"""Runs that are counted for `total`."""
 ORDERS: Final = ("newest", "urgent")
 _ORDER: Final = {activity.value: number for number, activity in enumerate(Activity)}
 _KEY: Final = re.compile(r"[\x21-\x7e]{1,200}")
@@ -96,10 +98,11 @@ async def _page(request: web.Request) -> str:
         after=after,
         limit=limit + 1,
     )
-    total = await here.source.count(states, prefix)
+    total = await here.source.count(states, prefix, most=MOST_COUNTED + 1)
     runs = await each(page[:limit], here.source.view)
     following = _cursor(page[limit - 1]) if len(page) > limit else None
-    return to_json(Runs(runs=runs, next=following, total=total))
+    counted = min(total, MOST_COUNTED)
+    return to_json(Runs(runs=runs, next=following, total=counted, more=total > counted))
 
 
 def _states(given: list[str]) -> tuple[RunState, ...]:

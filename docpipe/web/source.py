@@ -99,8 +99,8 @@ class Source(Protocol):
     ) -> list[StoredRun]:
         """See `checkpoints.listing.Listing.page`."""
 
-    async def count(self, states: Collection[RunState] = (), prefix: str = "") -> int:
-        """How many runs match."""
+    async def count(self, states: Collection[RunState] = (), prefix: str = "", *, most: int) -> int:
+        """How many runs match, up to `most`."""
 
     async def runs(self, run_ids: Sequence[str]) -> list[StoredRun]:
         """Those of these runs that are known."""

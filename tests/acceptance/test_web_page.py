@@ -5,6 +5,7 @@ With DOCPIPE_SCREENSHOTS set, pictures of what was seen are left in that folder.
 
 import asyncio
 import contextlib
+import functools
 import os
 import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -229,6 +230,30 @@ async def test_search_and_filters(box: Box, services: fakes.Running, path_of_chr
         assert not await page.is_visible("table.runs")  # a head without rows
         assert page.url.endswith("#/?q=P107&show=cancelled")
         assert seen.complaints == []
+
+
+def _answer(json: Any) -> Callable[[Route], Awaitable[None]]:
+    return lambda route: route.fulfill(json=json)
+
+
+async def test_large_numbers(box: Box, services: fakes.Running, path_of_chromium: str) -> None:
+    """Thousands are parted, as many as are counted are not more, and no limit is said once."""
+    async with serving(box) as service, browsing(path_of_chromium) as browser:
+        await service.submit("P123")
+        page = (await tab(browser, service)).page
+        runs = await service.ask("GET", "/api/runs", 200)
+        state = await service.ask("GET", "/api/services", 200)
+        of_docex = state["services"][0]["quotas"]
+        of_docex[0] |= {"rate": "50000/hour", "of": 50_000, "used": 12_345, "waiting": 2_000}
+        of_docex[1] |= {"rate": None, "of": None, "used": 0, "waiting": 0}
+        for more, words in ((False, "1 of 100,000 runs"), (True, "1 of more than 100,000 runs")):
+            await page.route("**/api/runs?*", _answer(runs | {"total": 100_000, "more": more}))
+            await page.reload()
+            await until(functools.partial(says, page, "main", words))
+        await page.route("**/api/services", _answer(state))
+        await page.click("text=Services")
+        await until(lambda: says(page, ".cards", "12,345 of 50,000 in use, 2,000 wait"))
+        assert (await page.inner_text(".cards")).count("no limit") == 1
 
 
 @pytest.mark.parametrize("services", [SLOW], indirect=True)

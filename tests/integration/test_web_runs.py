@@ -279,6 +279,19 @@ async def test_runs_are_found(served: Served) -> None:
     assert await result("q=%00") == []
 
 
+@stuck
+@pytest.mark.parametrize("query", ["", "&q=S"])
+async def test_more_runs_than_are_counted(
+    served: Served, monkeypatch: pytest.MonkeyPatch, query: str
+) -> None:
+    """A page says whether there are more: as many as are counted are not more."""
+    monkeypatch.setattr("docpipe.web.runs.MOST_COUNTED", 3)
+    for ids, more in ((("S1", "S2"), False), (("S3",), False), (("S4",), True)):
+        await served.submit(*ids)
+        page = (await served.get(f"/api/runs?limit=1{query}")).json
+        assert (page["total"], page["more"]) == (3 if ids != ("S1", "S2") else 2, more)
+
+
 @pytest.mark.parametrize(
     "query",
     [

@@ -104,7 +104,7 @@ export function bytes(size) {
 }
 
 /** A count with its word. */
-export const many = (count, one, more = `${one}s`) => `${count} ${count === 1 ? one : more}`;
+export const many = (count, one, more = `${one}s`) => `${count.toLocaleString()} ${count === 1 ? one : more}`;
 
 const STATES = {
   queued: ["○", "queued"],
@@ -257,10 +257,10 @@ const ORDER = ["converted", "stored", "failed", "refused", "duplicate", "ignored
 /** Documents of a run by outcome. */
 export function counted(run) {
   const parts = ORDER.filter((name) => run.documents[name]).map((name) =>
-    h("span", { class: `count is-${name}` }, `${run.documents[name]} ${outcomeWord(name)}`),
+    h("span", { class: `count is-${name}` }, `${run.documents[name].toLocaleString()} ${outcomeWord(name)}`),
   );
   const done = ORDER.reduce((sum, name) => sum + run.documents[name], 0);
-  if (run.files && done < run.files) parts.push(h("span", { class: "count faint" }, `of ${run.files}`));
+  if (run.files && done < run.files) parts.push(h("span", { class: "count faint" }, `of ${run.files.toLocaleString()}`));
   if (!parts.length) return [h("span", { class: "faint" }, "–")];
   return parts.flatMap((part) => [part, " "]); // where a line may end
 }

@@ -179,7 +179,7 @@ export class Runs {
     this.drawn = cursor ? null : drawn;
     this.next = page.next;
     this.more.hidden = !page.next;
-    this.#showTotal(page.total);
+    this.#showTotal(page.total, page.more);
     const changed = this.changed.values();
     this.changed = null;
     for (const run of changed) this.run(run); // the answer may be from before that
@@ -201,8 +201,8 @@ export class Runs {
     this.body.replaceChildren();
   }
 
-  #showTotal(total) {
-    const all = total >= 100000 ? "more than 100,000" : total.toLocaleString();
+  #showTotal(total, more) {
+    const all = `${more ? "more than " : ""}${total.toLocaleString()}`;
     if (!total && !this.query.toString())
       this.status.textContent = "No patient has been submitted yet. “Retrieve patients” begins.";
     else
@@ -210,6 +210,7 @@ export class Runs {
         ? `${this.rows.size.toLocaleString()} of ${all} runs`
         : "No run fits. Clear the search, or choose “All”.";
     this.total = total;
+    this.uncounted = more;
     this.table.hidden = !this.rows.size;
   }
 
@@ -252,10 +253,10 @@ export class Runs {
       this.bulk,
       h("span", {}, `${many(runs.length, "run")} selected`),
       open.length > 0 &&
-        h("button", { type: "button", id: "bulk-cancel", click: () => this.#cancelAll(open) }, `Cancel ${open.length}`),
+        h("button", { type: "button", id: "bulk-cancel", click: () => this.#cancelAll(open) }, `Cancel ${open.length.toLocaleString()}`),
       ended.length > 0 &&
-        h("button", { type: "button", id: "bulk-retry", click: () => this.#retryAll(ended) }, `Do ${ended.length} again`),
-      ended.length > 0 && saveButton("bulk-save", `Save the documents of ${ended.length} (ZIP)`, addressOf(ended), "Your browser saves the documents as they come."),
+        h("button", { type: "button", id: "bulk-retry", click: () => this.#retryAll(ended) }, `Do ${ended.length.toLocaleString()} again`),
+      ended.length > 0 && saveButton("bulk-save", `Save the documents of ${ended.length.toLocaleString()} (ZIP)`, addressOf(ended), "Your browser saves the documents as they come."),
       h("button", { type: "button", class: "quiet", id: "bulk-clear", click: () => this.#unselect() }, "Clear the selection"),
     );
     if (focused) this.bulk.querySelector(`#${focused}`)?.focus();
@@ -339,7 +340,7 @@ export class Runs {
       this.#isNewest(run)
     ) {
       this.#append(run, true);
-      this.#showTotal((this.total ?? 0) + 1);
+      this.#showTotal((this.total ?? 0) + (this.uncounted ? 0 : 1), this.uncounted);
       if (!this.people.has(run.patient_id)) this.#introduceLater(run.patient_id);
     }
   }

@@ -126,10 +126,13 @@ export class Services {
   }
 }
 
+/** How many wait. */
+const queue = (count) => `${count.toLocaleString()} ${count === 1 ? "waits" : "wait"}`;
+
 function gauge(name, quota) {
   const label = `${capital(placeName(quota.name).replace(/^the /, ""))}, ${quota.rate ?? "no limit"}`;
-  const value = quota.of ? `${quota.used} of ${quota.of} in use` : "no limit";
-  const waits = quota.waiting ? `, ${quota.waiting} wait` : "";
+  const value = quota.of ? `${quota.used.toLocaleString()} of ${quota.of.toLocaleString()} in use` : "";
+  const waits = quota.waiting ? `${value && ", "}${queue(quota.waiting)}` : "";
   const closed = quota.next_at && countdown(quota.next_at, ", closed for");
   const bar = quota.of
     ? h("meter", {
@@ -164,7 +167,7 @@ function machine(services, disk) {
       { class: "gauge" },
       h("span", {}, "Converters"),
       h("meter", { min: 0, max: size, value: busy, "aria-label": `${busy} of ${size} converters busy` }),
-      h("span", { class: "faint" }, `${busy} of ${size} busy${waiting ? `, ${waiting} wait` : ""}`),
+      h("span", { class: "faint" }, `${busy} of ${size} busy${waiting ? `, ${queue(waiting)}` : ""}`),
     ),
     disk
       ? h(
@@ -200,7 +203,7 @@ function machines(services) {
     rows.length
       ? h("table", { class: "outages" }, h("thead", {}, h("tr", {}, head)), h("tbody", {}, rows))
       : h("p", { class: "bad" }, "No worker is at work, so that runs wait: `docpipe worker` starts one."),
-    h("p", { class: "faint" }, `Converters: ${busy} of ${size} at work${waiting ? `, ${waiting} wait` : ""}`),
+    h("p", { class: "faint" }, `Converters: ${busy} of ${size} at work${waiting ? `, ${queue(waiting)}` : ""}`),
     ui && h("p", {}, h("a", { href: ui, target: "_blank", rel: "noopener noreferrer" }, "Temporal’s own page")),
   );
 }
@@ -265,9 +268,9 @@ function throughput(hours) {
         viewBox: "0 0 606 118",
         class: "hours",
         role: "img",
-        "aria-label": `Finished runs by the hour, ${most} at most`,
+        "aria-label": `Finished runs by the hour, ${most.toLocaleString()} at most`,
       },
-      s("text", { x: 603, y: 12, "text-anchor": "end", class: "mark" }, `${most}/h`),
+      s("text", { x: 603, y: 12, "text-anchor": "end", class: "mark" }, `${most.toLocaleString()}/h`),
       bars,
     ),
   );

@@ -142,7 +142,7 @@ export function asTable(run) {
   return h(
     "details",
     {},
-    h("summary", {}, `All ${run.activities.length} activities`),
+    h("summary", {}, `All ${run.activities.length.toLocaleString()} activities`),
     h(
       "div",
       { class: "scroll", tabindex: "0", role: "group", "aria-label": "Activities" },

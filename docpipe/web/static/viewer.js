@@ -174,7 +174,7 @@ class Finder {
   #tell() {
     const { length } = this.matches;
     const none = this.input.value.trim() && this.isFilled ? "not in this text" : "";
-    this.status.textContent = length ? `match ${this.at + 1} of ${length}` : none;
+    this.status.textContent = length ? `match ${(this.at + 1).toLocaleString()} of ${length.toLocaleString()}` : none;
     for (const button of this.buttons) button.disabled = length < 2;
   }
 }
@@ -237,7 +237,7 @@ function pageField(one, turn) {
       turn(page);
     },
   });
-  return h("label", { class: "page-field" }, "Page ", input, ` of ${one.pages}`);
+  return h("label", { class: "page-field" }, "Page ", input, ` of ${one.pages.toLocaleString()}`);
 }
 
 async function fillWords(one, words) {
