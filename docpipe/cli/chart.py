@@ -13,6 +13,7 @@ import msgspec
 from docpipe import app, chart
 from docpipe.checkpoints import read_runs
 from docpipe.cli.phrases import print_line
+from docpipe.cli.signals import run_stoppable
 from docpipe.config.config import Config
 from docpipe.config.loading import load
 from docpipe.errors import UsageError
@@ -33,7 +34,7 @@ def write(args: argparse.Namespace) -> int:
     run = next((run for run in runs if run.run_id == args.which), None)
     patient_id, chosen = (run.patient_id, [run.run_id]) if run else (args.which, None)
     making = _package if target.suffix.lower() == ".zip" else _chart
-    return asyncio.run(making(args, config, patient_id, chosen), debug=args.debug)
+    return run_stoppable(making(args, config, patient_id, chosen), debug=args.debug)
 
 
 async def _chart(args: argparse.Namespace, config: Config, patient_id: str, runs: list[str] | None) -> int:

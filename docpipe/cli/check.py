@@ -1,7 +1,6 @@
 """`docpipe check`: whether all can be used, whether what is kept is sound, and how to mend what is not."""
 
 import argparse
-import asyncio
 import contextlib
 import functools
 import json
@@ -17,6 +16,7 @@ from docpipe.check import Bench, Finding, Fit, Mended, Scene, findings, repair, 
 from docpipe.check.parts import STATE
 from docpipe.cli.phrases import print_line
 from docpipe.cli.run import owned
+from docpipe.cli.signals import run_stoppable
 from docpipe.config.config import Config
 from docpipe.config.loading import load
 from docpipe.runtime.state_folder import in_use
@@ -28,7 +28,7 @@ _STOP_IT: Final = "stop it before a repair; `docpipe check` without --repair run
 
 def check(args: argparse.Namespace) -> int:
     """Verify what is kept; returns the exit status."""
-    return asyncio.run(_check(args, load(args.config)), debug=args.debug)
+    return run_stoppable(_check(args, load(args.config)), debug=args.debug)
 
 
 async def _check(args: argparse.Namespace, config: Config) -> int:

@@ -1,7 +1,6 @@
 """`docpipe forget`: removes all data of a patient."""
 
 import argparse
-import asyncio
 import json
 import sys
 
@@ -10,38 +9,47 @@ import msgspec
 from docpipe import forget as forgetting
 from docpipe.cli.access import sentence_of
 from docpipe.cli.phrases import print_line
+from docpipe.cli.signals import run_stoppable
 from docpipe.config.config import Config
 from docpipe.config.loading import load
 from docpipe.errors import StateError, UsageError
 from docpipe.forget import Kept
+
+_STOPPED = "\ndocpipe: stopped before all was removed; repeat the command.\n"
 
 
 def forget(args: argparse.Namespace) -> int:
     """Remove all data of a patient; returns the exit status."""
     config = load(args.config, services=False, state=True)
     try:
-        return asyncio.run(_forget(args, config), debug=args.debug)
+        kept = run_stoppable(_find(args, config), debug=args.debug)
+        if not args.dry_run:
+            if not args.yes:
+                _confirm(args, kept)
+            kept = run_stoppable(_remove(args, config), debug=args.debug, hint=_STOPPED)
     except OSError as error:
         why = sentence_of(error) or f"{error.strerror or error}."
         if args.dry_run:
             raise StateError(f"Not everything can be listed: {why}") from error
         raise StateError(f"Not everything was removed: {why} Then repeat the command.") from error
-
-
-async def _forget(args: argparse.Namespace, config: Config) -> int:
-    kept = await forgetting.find(config, args.patient)
-    kept.histories = await _histories(config, args.patient, remove=False)
-    if not args.dry_run:
-        if not args.yes:
-            _confirm(args, kept)
-        histories = await _histories(config, args.patient, remove=True)
-        kept = await forgetting.remove(config, args.patient)
-        kept.histories = histories
     if args.json:
         print_line(json.dumps({**msgspec.to_builtins(kept), "removed": not args.dry_run}))
-        return 0
-    _print(kept, removed=not args.dry_run)
+    else:
+        _print(kept, removed=not args.dry_run)
     return 0
+
+
+async def _find(args: argparse.Namespace, config: Config) -> Kept:
+    kept = await forgetting.find(config, args.patient)
+    kept.histories = await _histories(config, args.patient, remove=False)
+    return kept
+
+
+async def _remove(args: argparse.Namespace, config: Config) -> Kept:
+    histories = await _histories(config, args.patient, remove=True)
+    kept = await forgetting.remove(config, args.patient)
+    kept.histories = histories
+    return kept
 
 
 async def _histories(config: Config, patient_id: str, *, remove: bool) -> int:

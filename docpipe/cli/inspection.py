@@ -1,7 +1,6 @@
 """`docpipe logs`, `docpipe report`, `docpipe completion`, the timeline of `docpipe status --activities`."""
 
 import argparse
-import asyncio
 import csv
 import json
 import webbrowser
@@ -20,6 +19,7 @@ from docpipe.cli.phrases import (
     time_words,
     wait_words,
 )
+from docpipe.cli.signals import run_stoppable
 from docpipe.cli.summary import table
 from docpipe.config.config import Config
 from docpipe.config.loading import load
@@ -252,7 +252,7 @@ def report(args: argparse.Namespace) -> int:
     from docpipe.wiring.backends import open_storage  # noqa: PLC0415 -- the rest of this module needs no storage
 
     runs = sorted(read_runs(config.state_dir, args.which), key=lambda run: run.run_id, reverse=True)
-    return asyncio.run(print_report(args, open_storage(config), runs))
+    return run_stoppable(print_report(args, open_storage(config), runs), debug=args.debug)
 
 
 async def print_report(args: argparse.Namespace, storage: "Storage", runs: Sequence[StoredRun]) -> int:

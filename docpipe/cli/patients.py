@@ -1,13 +1,13 @@
 """`docpipe patients import` and `docpipe patients list`."""
 
 import argparse
-import asyncio
 import contextlib
 import json
 import os
 import sys
 
 from docpipe.cli.phrases import warn
+from docpipe.cli.signals import run_stoppable
 from docpipe.config.config import Config
 from docpipe.config.loading import load
 from docpipe.model import count_of
@@ -22,7 +22,7 @@ def patients(args: argparse.Namespace) -> int:
         with contextlib.suppress(FileNotFoundError):
             os.scandir(config.state_dir).close()
     work = _import(args, config) if args.patients_command == "import" else _list(args, config)
-    return asyncio.run(work, debug=args.debug)
+    return run_stoppable(work, debug=args.debug)
 
 
 async def _import(args: argparse.Namespace, config: Config) -> int:

@@ -1,7 +1,6 @@
 """Commands that a running service, which owns the state folder, carries out."""
 
 import argparse
-import asyncio
 import json
 import time
 from collections.abc import Iterable, Sequence
@@ -10,6 +9,7 @@ from typing import Final
 
 from docpipe.cli.phrases import count_words, no_run, print_line, time_words, until_words, warn
 from docpipe.cli.selection import selected_patients
+from docpipe.cli.signals import run_stoppable
 from docpipe.client import Client, Run, Wait
 from docpipe.config.config import Config
 from docpipe.config.loading import load
@@ -46,7 +46,7 @@ def submit(args: argparse.Namespace) -> int:
         from docpipe.cli import fleet  # noqa: PLC0415 -- only a fleet pays for it
 
         return fleet.submit(args, config)
-    patients = asyncio.run(selected_patients(args, config))
+    patients = run_stoppable(selected_patients(args, config), debug=args.debug)
     with client_of(args) as client:
         runs = client.submit(patients, args.priority)
         if args.wait:

@@ -1,7 +1,6 @@
 """`docpipe search`: finds words in the text of stored documents, and rebuilds the index."""
 
 import argparse
-import asyncio
 import json
 import os
 import sys
@@ -10,6 +9,7 @@ from collections.abc import Iterator
 import msgspec
 
 from docpipe.cli.phrases import print_line, warn
+from docpipe.cli.signals import run_stoppable
 from docpipe.config.config import Config
 from docpipe.config.loading import load
 from docpipe.errors import UsageError
@@ -23,6 +23,7 @@ from docpipe.wiring.backends import index_path, open_storage
 _BOLD, _PLAIN = "\x1b[1m", "\x1b[0m"
 _EVERY = 100
 """Documents of a rebuild between two lines of progress."""
+_STOPPED = "\ndocpipe: stopped before all is indexed; `docpipe search --rebuild` begins again.\n"
 
 
 def search(args: argparse.Namespace) -> int:
@@ -34,7 +35,7 @@ def search(args: argparse.Namespace) -> int:
         raise UsageError("Rebuild the index first, and search afterwards: --rebuild takes no words.")
     if not args.words and not args.rebuild:
         raise UsageError("Name what to search for: `docpipe search WORDS`.")
-    return asyncio.run(_search(args, config), debug=args.debug)
+    return run_stoppable(_search(args, config), debug=args.debug, hint=_STOPPED if args.rebuild else "")
 
 
 async def _search(args: argparse.Namespace, config: Config) -> int:

@@ -6,6 +6,7 @@ import fcntl
 import os
 import pty
 import re
+import signal
 import struct
 import sys
 import termios
@@ -51,6 +52,7 @@ class Terminal:
             stderr=theirs,
         )
         os.close(theirs)
+        self._process = process
         reading = asyncio.create_task(asyncio.to_thread(self._read, ours, asyncio.get_running_loop()))
         status = await process.wait()
         await reading
@@ -62,6 +64,10 @@ class Terminal:
             while data := os.read(ours, 65536):
                 self.raw += data.decode(errors="replace")
                 loop.call_soon_threadsafe(self._more.set)
+
+    def interrupt(self) -> None:
+        """What Ctrl-C does."""
+        self._process.send_signal(signal.SIGINT)
 
     def type(self, text: str) -> None:
         os.write(self._ours, text.encode())
@@ -216,6 +222,19 @@ async def test_breakpoints(box: Box, services: fakes.Running) -> None:
     assert "activity=ConvertFile" in terminal.text
     assert "patients done" not in terminal.text
     assert re.search(r"completed( with errors)?", terminal.text)
+
+
+@pytest.mark.parametrize("answer", ["interrupt", "no"])
+async def test_a_question_is_not_answered(box: Box, answer: str) -> None:
+    """Ctrl-C at a question ends the command at once, and removes nothing."""
+    assert (await box.run("run", "--patient", "P101", "--until", "TaskTracker_Create")).status == 0
+    assert (await box.run("cancel", "P101")).status == 0
+    terminal = Terminal()
+    running = asyncio.create_task(terminal.run(box, "forget", "P101"))
+    await terminal.shows("Type the patient's id to remove all of it: ")
+    terminal.interrupt() if answer == "interrupt" else terminal.type("no\n")
+    assert await running == (130 if answer == "interrupt" else 2)
+    assert (await box.run("status", "P101", "--json")).json["runs"][0]["state"] == "cancelled"
 
 
 async def test_an_error_that_nobody_foresaw(box: Box) -> None:
