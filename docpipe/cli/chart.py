@@ -12,12 +12,13 @@ import msgspec
 
 from docpipe import app, chart
 from docpipe.checkpoints import read_runs
-from docpipe.cli.phrases import print_line
+from docpipe.cli.phrases import no_report, print_line
 from docpipe.cli.signals import run_stoppable
 from docpipe.config.config import Config
 from docpipe.config.loading import load
 from docpipe.errors import UsageError
 from docpipe.model import count_of
+from docpipe.runtime.state_folder import in_use
 from docpipe.storage import Storage
 from docpipe.wiring.backends import open_storage
 
@@ -34,7 +35,10 @@ def write(args: argparse.Namespace) -> int:
     run = next((run for run in runs if run.run_id == args.which), None)
     patient_id, chosen = (run.patient_id, [run.run_id]) if run else (args.which, None)
     making = _package if target.suffix.lower() == ".zip" else _chart
-    return run_stoppable(making(args, config, patient_id, chosen), debug=args.debug)
+    try:
+        return run_stoppable(making(args, config, patient_id, chosen), debug=args.debug)
+    except chart.NoReportError:
+        raise no_report(args.which, runs, at_work=in_use(config.state_dir)) from None
 
 
 async def _chart(args: argparse.Namespace, config: Config, patient_id: str, runs: list[str] | None) -> int:

@@ -14,7 +14,7 @@ import structlog
 
 from docpipe.checkpoints import StoredRun
 from docpipe.cli.inspection import activities_of, print_log, print_report, timeline
-from docpipe.cli.phrases import as_json, doing_json, no_run, print_line, warn
+from docpipe.cli.phrases import as_json, doing_json, no_report, no_run, print_line, warn
 from docpipe.cli.plans import Plans, plans_json, print_plans
 from docpipe.cli.progress import Spent
 from docpipe.cli.rerun import print_cancelled
@@ -306,4 +306,8 @@ def report(args: argparse.Namespace, config: Config) -> int:
 
 async def _report(args: argparse.Namespace, fleet: _Open) -> int:
     runs = [run.stored for run in reversed(await fleet.of(args.which))]
-    return await print_report(args, fleet.storage, runs)
+    if not runs:
+        raise no_run(args.which)
+    if not await print_report(args, fleet.storage, runs):
+        raise no_report(args.which, runs, at_work=True)
+    return 0

@@ -12,6 +12,7 @@ from docpipe.checkpoints import StoredRun, StoredStep, read_runs, read_steps
 from docpipe.cli.phrases import (
     STOPPED,
     in_short,
+    no_report,
     no_run,
     print_line,
     span_words,
@@ -252,14 +253,18 @@ def report(args: argparse.Namespace) -> int:
     from docpipe.wiring.backends import open_storage  # noqa: PLC0415 -- the rest of this module needs no storage
 
     runs = sorted(read_runs(config.state_dir, args.which), key=lambda run: run.run_id, reverse=True)
-    return run_stoppable(print_report(args, open_storage(config), runs), debug=args.debug)
+    if not runs:
+        raise no_run(args.which)
+    if not run_stoppable(print_report(args, open_storage(config), runs), debug=args.debug):
+        raise no_report(args.which, runs, at_work=in_use(config.state_dir))
+    return 0
 
 
-async def print_report(args: argparse.Namespace, storage: "Storage", runs: Sequence[StoredRun]) -> int:
-    """Print the report of the first run that has one, or open it; returns the exit status.
+async def print_report(args: argparse.Namespace, storage: "Storage", runs: Sequence[StoredRun]) -> bool:
+    """Print the report of the first run that has one, or open it; returns whether one has.
 
     Raises:
-        UsageError: if none has.
+        UsageError: if there is no browser.
         StateError: if the storage cannot be read.
     """
     for run in runs:
@@ -275,12 +280,8 @@ async def print_report(args: argparse.Namespace, storage: "Storage", runs: Seque
         elif not webbrowser.open(where if "://" in where else Path(where).as_uri()):
             raise UsageError(f"No browser can be opened here; the report is {where}")
         print_line(f"\nreport: {where}")
-        return 0
-    if not runs:
-        raise no_run(args.which)
-    raise UsageError(
-        f"There is no report for {args.which}: `docpipe status {args.which}` shows its progress."
-    )
+        return True
+    return False
 
 
 def _printed(text: bytes, where: str) -> str:

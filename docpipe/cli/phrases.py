@@ -2,6 +2,7 @@
 
 import contextlib
 import sys
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Final
 
@@ -31,6 +32,15 @@ def no_run(word: str) -> UsageError:
     return UsageError(
         f"There is no run {word}, and no run of a patient with this id: `docpipe status` lists the runs."
     )
+
+
+def no_report(which: str, runs: Sequence[StoredRun], *, at_work: bool) -> UsageError:
+    """The error where no run has a report; `at_work`: whether a process works on the state folder."""
+    if not runs or all(run.state.finished for run in runs):
+        return UsageError(f"There is no report of {which} yet; `docpipe run` makes one.")
+    if at_work:
+        return UsageError(f"There is no report of {which} yet; `docpipe status {which}` shows its progress.")
+    return UsageError(f"There is no report of {which} yet: its run is {STOPPED}; {RESUMES}.")
 
 
 STOPPED: Final = "stopped"

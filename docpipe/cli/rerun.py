@@ -6,11 +6,12 @@ import json
 from collections.abc import Sequence
 
 from docpipe.checkpoints import StoredRun, read_runs
-from docpipe.cli.phrases import as_json, count_words, no_run, print_line
+from docpipe.cli.phrases import RESUMES, STOPPED, as_json, count_words, no_run, print_line
 from docpipe.cli.progress import Progress
 from docpipe.cli.run import await_runs, hint, owned, stopping
 from docpipe.config.config import Config
 from docpipe.config.loading import load
+from docpipe.errors import UsageError
 from docpipe.model import RunState
 from docpipe.runtime.interpreter import allow_many_files
 from docpipe.storage import Storage
@@ -106,6 +107,8 @@ async def _retry(args: argparse.Namespace, config: Config) -> int:
         owned(config, args, instead=_through(f"retry {args.which}")) as docpipe,
         stopping(docpipe.engine) as stopped,
     ):
+        if not run.state.finished:
+            raise UsageError(f"Run {run.run_id} is {STOPPED}; {RESUMES}.")
         await docpipe.engine.retry(run.run_id, args.first)
         ended = await await_runs(docpipe, [run.run_id], args)
     if any(not run.state.finished for run in ended):

@@ -62,7 +62,7 @@ def restart_point(run: StoredRun, steps: Collection[StoredStep], wanted: Activit
         UsageError: if the run cannot be retried, or nothing in it failed and `wanted` is None.
     """
     if not run.state.finished:
-        raise UsageError(f"Run {run.run_id} is not finished ({run.state}): `docpipe resume` continues it.")
+        raise UsageError(f"Run {run.run_id} is not finished: retry it after its end.")
     if run.state is RunState.CANCELLED:
         raise UsageError(
             f"Run {run.run_id} was cancelled, and its task closed: "

@@ -135,3 +135,20 @@ def test_a_cancelled_run_has_nothing_under_way(state: Path, capsys: pytest.Captu
         (run,) = json.loads(printed(capsys, "status", "--json"))["runs"]
     assert (run["state"], run["doing"], run["task_id"]) == ("cancelled", None, None)
     assert read_with_progress(state, []) == []
+
+
+@pytest.mark.parametrize(
+    "words", [("report", "P1"), ("report", RUN), ("chart", "P1", "-o", "a.pdf"), ("retry", "P1")]
+)
+def test_what_needs_its_end_says_how_it_continues(
+    state: Path, capsys: pytest.CaptureFixture[str], words: tuple[str, ...]
+) -> None:
+    """A report or a chart that is not there yet, and a retry, name the command that continues the run."""
+    assert main(words) == 2
+    complaint = capsys.readouterr().err
+    assert "stopped; `docpipe resume` continues it" in complaint
+    assert "running" not in complaint
+    if words[0] != "retry":  # which cannot be tried while another process holds the folder
+        with StateFolder(state):
+            assert main(words) == 2
+        assert "`docpipe status" in capsys.readouterr().err
