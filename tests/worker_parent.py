@@ -21,9 +21,9 @@ async def main():
     pool = Workers("tests.worker_targets:act", preload=preload, **settings)
     spawn = {"do": "spawn", "file": file, "own_session": "own" in options}
     job = asyncio.create_task(pool.run(spawn, Ticket()))
-    while pool._nursery is None:
+    while pool._forkserver is None:
         await asyncio.sleep(0)
-    os.write(1, b"%d\n" % pool._nursery._process.pid)
+    os.write(1, b"%d\n" % pool._forkserver._process.pid)
     if "fork" in options and os.fork() == 0:
         for standard in (0, 1, 2):
             os.close(standard)

@@ -1,5 +1,7 @@
 """Checks: whether each part can be used, whether stored data is sound, and how to repair what is not.
 
+Imports `fleet`, `wiring` and below.
+
 A trial is a function from the bench to the parts that can be used and those that cannot. A check is a
 function from the scene to its findings; it only reads, and runs in a thread. Both may run beside a docpipe at
 work. A new one goes into `TRIALS` or `CHECKS`.

@@ -57,7 +57,7 @@ async def receiver(bench: Bench) -> AsyncIterator[Fit | Finding]:
         return
     bench.progress(where)
     try:
-        async with asyncio.timeout(_ANSWER_S), Http(ways=open_transports(bench.config)) as http:
+        async with asyncio.timeout(_ANSWER_S), Http(transports=open_transports(bench.config)) as http:
             answer = await _tried(bench.config, http, bench.clock)
     except (ConfigError, ServiceError) as error:
         yield Finding("notify", where, str(error), "correct notify.url, or the keys beside it")

@@ -127,7 +127,7 @@ async def _probes(config: Config, bench: Bench) -> AsyncIterator[tuple[list[_Pro
     async with contextlib.AsyncExitStack() as stack:
         state = stack.enter_context(StateFolder(config.state_dir))
         checkpoints = await stack.enter_async_context(open_database(state.path, bench.clock))
-        http = await stack.enter_async_context(Http(ways=open_transports(config)))
+        http = await stack.enter_async_context(Http(transports=open_transports(config)))
         store = await open_store(bench.config, stack)
         gates = await open_gates(config, checkpoints, bench.clock, random.Random(), stack, store=store)
         await stack.enter_async_context(_alive(checkpoints))

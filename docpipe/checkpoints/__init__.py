@@ -1,4 +1,4 @@
-"""Checkpoints: the one place that knows SQL."""
+"""Checkpoints: the database from which runs are resumed. Imports `gates`, `model`, `errors` and `util`."""
 
 from docpipe.checkpoints.agenda import StoredSchedule, read_schedules
 from docpipe.checkpoints.forgetting import forget_patient

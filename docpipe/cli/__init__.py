@@ -1,4 +1,7 @@
-"""The command line. Commands are imported when they are called, so that `--help` answers at once."""
+"""The command line. Commands are imported when they are called, so that `--help` answers at once.
+
+Imports everything but `web`, which `serve` starts.
+"""
 
 import argparse
 import contextlib

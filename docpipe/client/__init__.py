@@ -1,4 +1,4 @@
-"""A client of `docpipe serve`, for programs and notebooks.
+"""A client of `docpipe serve`, for programs and notebooks. Imports `api`, `config` and `errors`.
 
     from docpipe.client import Client
 

@@ -1,4 +1,4 @@
-"""Conversion of one document to forms that people and programs can read.
+"""Conversion of one document to forms that people and programs can read. Imports `errors` and `model`.
 
 `detect` and `kinds` determine the type of a file with the standard library alone, so that any process may
 use them.

@@ -1,5 +1,7 @@
 """Gates: what each HTTP attempt passes to reach a service, its quota and whether the service is up.
 
+Imports `model` and `errors`.
+
 Names are imported when they are used: checkpoints need a part that waits out local trouble, and no HTTP.
 None is that of a module here: once that is imported, its name stands for the module.
 """

@@ -1,4 +1,7 @@
-"""HTTP: one client for all services, every attempt through a gate."""
+"""HTTP: one client for all services, every attempt through a gate, and its retries.
+
+Imports `gates`, `config` and below.
+"""
 
 from docpipe.gates.retry_after import retry_after
 from docpipe.http.answers import Answer, Check, MemberError, Own, about, is_problem, texts_in

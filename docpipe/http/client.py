@@ -82,9 +82,9 @@ def _request(
 class Http:
     """The one HTTP client of a process. Use as an async context manager."""
 
-    def __init__(self, har: Har | None = None, ways: TransportMap | None = None) -> None:
+    def __init__(self, har: Har | None = None, transports: TransportMap | None = None) -> None:
         self._har = har
-        self.ways = ways or TransportMap()
+        self.transports = transports or TransportMap()
         self._session: aiohttp.ClientSession | None = None
         self._foreign: dict[Reach, aiohttp.ClientSession] = {}
 
@@ -262,7 +262,7 @@ class Http:
                         allow_redirects=False,
                         middlewares=(passage,),
                         **request.body(),
-                        **self.ways.request_options(url),
+                        **self.transports.request_options(url),
                     ) as response,
                 ):
                     pass
@@ -318,7 +318,7 @@ class Http:
             ticket,
             reach=reach,
             foreign=self.foreign,
-            ways=self.ways,
+            transports=self.transports,
             gate_of=gate_of,
             allowed=allowed,
             auth=RequestAuth(credentials, ticket),

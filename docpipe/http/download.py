@@ -165,7 +165,7 @@ class Fetch:
         *,
         reach: Reach | None,
         foreign: Callable[[Reach], aiohttp.ClientSession],
-        ways: TransportMap,
+        transports: TransportMap,
         gate_of: Callable[[str], Gate],
         allowed: Callable[[str], bool],
         auth: RequestAuth,
@@ -175,7 +175,7 @@ class Fetch:
         self._ticket = ticket
         self._reach = reach
         self._foreign = foreign
-        self._ways = ways
+        self._transports = transports
         self._gate_of = gate_of
         self._auth = auth
         self._home = home
@@ -271,7 +271,7 @@ class Fetch:
                     ask.method,
                     url,
                     **body,
-                    **self._ways.request_options(url),
+                    **self._transports.request_options(url),
                     headers=await self._auth.headers(headers, home=origin == self._home),
                     allow_redirects=False,
                     auto_decompress=False,
@@ -301,7 +301,7 @@ class Fetch:
         if self._reach is None or self._reach.trusted(origin):
             return self._session
         await self._reach.check(url)
-        return self._session if "proxy" in self._ways.request_options(url) else self._foreign(self._reach)
+        return self._session if "proxy" in self._transports.request_options(url) else self._foreign(self._reach)
 
     def interrupted(self, failure: Failure) -> None:
         """Note that the body broke off."""

@@ -1,4 +1,7 @@
-"""Webhooks: a signed request to a receiver for each run that has ended."""
+"""Webhooks: a signed request to a receiver for each run that has ended.
+
+Imports `checkpoints`, `http` and below.
+"""
 
 from docpipe.notify.delivery import Delivery
 from docpipe.notify.events import Signer, event_of, trial_event

@@ -1,4 +1,7 @@
-"""The patients database: any that SQLAlchemy supports, and the import into a file."""
+"""The patients database: any that SQLAlchemy supports, and the import into a file.
+
+Imports `gates` and below.
+"""
 
 from docpipe.patients.csvfiles import ListError, Refused, ids_of, read_csv, read_ids
 from docpipe.patients.filters import Filter

@@ -1,4 +1,7 @@
-"""Reports of a run, as pure functions: for people (HTML), for programs (JSON), for the task (Markdown)."""
+"""Reports of a run, as pure functions: for people (HTML), for programs (JSON), for the task (Markdown).
+
+Imports `results` and `model`.
+"""
 
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType

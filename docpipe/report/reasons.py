@@ -1,4 +1,4 @@
-"""Why a file was not read, or not completely: sentences for the person who has to act on it.
+"""Why a file was not read, or not completely: sentences for the nurse who has to act on it.
 
 Converters describe what is wrong with a file in a sentence of their own, which is kept as the detail. The
 tables here give the plain sentence that comes first, without technical words, and the advice. A new sentence

@@ -1,4 +1,7 @@
-"""Schedules: patients whom a service retrieves again and again, spread over time."""
+"""Schedules: patients whom a service retrieves again and again, spread over time.
+
+Imports `checkpoints`, `patients` and below.
+"""
 
 from docpipe.schedule.members import members_of
 from docpipe.schedule.roster import Due, Roster

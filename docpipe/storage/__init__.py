@@ -1,4 +1,7 @@
-"""The storage: documents and reports of patients, each whole or not there at all."""
+"""The storage: documents and reports of patients, each whole or not there at all.
+
+Imports `gates` and below.
+"""
 
 from docpipe.storage.folder import FolderStorage
 from docpipe.storage.interface import Storage

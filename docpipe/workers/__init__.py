@@ -1,4 +1,4 @@
-"""Worker processes: one document at a time each, killed alone.
+"""Worker processes: one document at a time each, killed alone. Imports `convert`, `archive` and below.
 
     main process (asyncio)          forkserver (single-threaded)        worker, one per place
     pool.Workers ── control ──────▶ forks, reaps, kills ───fork────▶ child.live(): job in, answer out

@@ -70,11 +70,11 @@ class ProcessExit:
 class Worker:
     """One worker process, from its order to its death."""
 
-    __slots__ = ("_asking", "_connection", "_nursery", "born", "gone", "jobs", "number", "room", "run_id")
+    __slots__ = ("_asking", "_connection", "_forkserver", "born", "gone", "jobs", "number", "room", "run_id")
 
     def __init__(self, forkserver: "ForkServer", number: int, connection: socket.socket, room: Room) -> None:
         loop = asyncio.get_running_loop()
-        self._nursery = forkserver
+        self._forkserver = forkserver
         self._connection = connection
         self._asking = False
         self.number = number
@@ -115,10 +115,10 @@ class Worker:
     async def end(self) -> ProcessExit:
         """Kill it with all that it started; returns when it is dead. One that died before keeps its code."""
         if not self.gone.done():
-            self._nursery.kill(self.number)
+            self._forkserver.kill(self.number)
             await asyncio.wait({self.gone}, timeout=PATIENCE_S)
             if not self.gone.done():
-                self._nursery.abandon()
+                self._forkserver.abandon()
                 await asyncio.wait({self.gone})
         return self.gone.result()
 
@@ -248,7 +248,7 @@ class ForkServer:
     def _hear(self, message: Message) -> None:
         if message.op == READY:
             if message.value > 1:  # a fork copies one thread, and locks that the others hold
-                log.warning("nursery_has_threads", threads=message.value)
+                log.warning("forkserver_has_threads", threads=message.value)
             self.ready.set_result(None)
         elif message.op == BORN:
             self._living[message.number].born.set_result(message.value)

@@ -102,7 +102,7 @@ class Workers:
         self._idle: list[Worker] = []
         self._running: set[asyncio.Task[Answer]] = set()
         self._leaving: set[asyncio.Task[None]] = set()
-        self._nursery: ForkServer | None = None
+        self._forkserver: ForkServer | None = None
         self._birth = asyncio.Lock()
         self._closed = False
         self._numbers = itertools.count(1)
@@ -126,8 +126,8 @@ class Workers:
         self._closed = True
         for task in self._running:
             task.cancel()
-        if self._nursery is not None:
-            await self._nursery.stop()
+        if self._forkserver is not None:
+            await self._forkserver.stop()
         await asyncio.gather(*self._running, *self._leaving, return_exceptions=True)
         await asyncio.to_thread(self._remove_rooms)
 
@@ -312,14 +312,14 @@ class Workers:
 
     async def _open(self) -> ForkServer:
         """The forkserver, ready; a new one if there is none or it died."""
-        if self._nursery is not None and self._nursery.lost:
-            await asyncio.wait({self._nursery.over})  # then nothing of it lives any more
-        if self._nursery is None or self._nursery.lost:
+        if self._forkserver is not None and self._forkserver.lost:
+            await asyncio.wait({self._forkserver.over})  # then nothing of it lives any more
+        if self._forkserver is None or self._forkserver.lost:
             if self._rooms is None:
                 self._rooms = Path(tempfile.mkdtemp(prefix="docpipe-workers-"))
             try:
                 memory = int(self._memory * _DATA_SHARE)
-                self._nursery = ForkServer(
+                self._forkserver = ForkServer(
                     self._target,
                     self._preload,
                     memory,
@@ -331,7 +331,7 @@ class Workers:
                 )
             except OSError as error:
                 raise LostError(error.strerror or str(error), error) from error
-        forkserver = self._nursery
+        forkserver = self._forkserver
         await first_of(forkserver.ready, forkserver.over, within=_START_S)
         if not forkserver.ready.done():
             forkserver.abandon()

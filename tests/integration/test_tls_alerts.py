@@ -55,7 +55,7 @@ async def test_a_certificate_is_asked_for(tmp_path, version):
     try:
         async with (
             Quota.local("exchange.ask", None, clock=time.time) as quota,
-            Http(ways=open_transports(config)) as http,
+            Http(transports=open_transports(config)) as http,
         ):
             failure = await http.once(url, gate=Gate(service, quota), ticket=Ticket())
     finally:

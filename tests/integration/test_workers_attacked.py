@@ -69,7 +69,7 @@ async def test_worker_leaves_no_core_and_has_no_rights(what):
     assert await attempt(what) == "refused: PermissionError None"
 
 
-async def test_nursery_lets_no_worker_look_into_it():
+async def test_forkserver_lets_no_worker_look_into_it():
     """A worker that could write to the memory of its parent would rule all later workers."""
     assert await attempt("parent_memory") == "refused: PermissionError 13"
 
@@ -184,7 +184,7 @@ async def test_fork_storm_ends(what):
     async with attacked(memory=2**40) as pool:
         with pytest.raises(WorkerCrashedError, match="it started too many programs"):
             await pool.run({"try": what}, Ticket())
-        left = Path(f"/proc/{pool._nursery._process.pid}/task/{pool._nursery._process.pid}/children")
+        left = Path(f"/proc/{pool._forkserver._process.pid}/task/{pool._forkserver._process.pid}/children")
         await until(lambda: not left.read_text().split())
         pid = int((await pool.run({"try": "nothing"}, Ticket())).removeprefix("got: "))
         assert alive(pid)

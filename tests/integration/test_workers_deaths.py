@@ -271,25 +271,25 @@ async def test_close_kills_what_runs(tmp_path):
         await pool.run({"do": "echo"}, Ticket())
 
 
-async def test_close_does_not_wait_for_a_stuck_nursery(tmp_path):
+async def test_close_does_not_wait_for_a_stuck_forkserver(tmp_path):
     """A forkserver that is stopped cannot leave by itself: it is killed, and nobody of it is left."""
     file = tmp_path / "pids"
     async with workers(size=1) as pool:
         running = asyncio.create_task(pool.run({"do": "spawn", "file": str(file)}, Ticket()))
         pids = await spawned(file)
-        os.kill(pool._nursery._process.pid, signal.SIGSTOP)
+        os.kill(pool._forkserver._process.pid, signal.SIGSTOP)
     await until(lambda: not any(map(alive, pids)))
     with pytest.raises(asyncio.CancelledError):
         await running
 
 
-async def test_stuck_nursery_is_replaced(monkeypatch):
+async def test_stuck_forkserver_is_replaced(monkeypatch):
     """A forkserver that does not confirm a kill is killed itself; the pool continues with a new one."""
     monkeypatch.setattr("docpipe.workers.handle.PATIENCE_S", 0.2)
     async with workers(size=1) as pool:
         await pool.run({"do": "echo"}, Ticket())
         pool._timeout = 0.3
-        os.kill(pool._nursery._process.pid, signal.SIGSTOP)
+        os.kill(pool._forkserver._process.pid, signal.SIGSTOP)
         with pytest.raises(WorkerTimeoutError):
             await pool.run({"do": "hang"}, Ticket())
         unhurried(pool)
@@ -304,7 +304,7 @@ async def test_death_of_an_idle_worker_costs_nobody_a_try():
         assert await pool.run({"do": "echo", "value": 1}, Ticket()) == 1
 
 
-async def test_lost_nursery_costs_nobody_a_try(tmp_path):
+async def test_lost_forkserver_costs_nobody_a_try(tmp_path):
     """Jobs in flight when the forkserver dies are done again, though they have but one try."""
     jobs = [{"do": "kill_parent", "file": str(tmp_path / "killed")}] + [{"do": "echo", "value": 1}] * 20
     with capture_logs() as logs:
@@ -314,14 +314,14 @@ async def test_lost_nursery_costs_nobody_a_try(tmp_path):
     assert {line["event"] for line in logs} == {"worker_lost"}
 
 
-async def test_program_dies_with_its_nursery(tmp_path):
+async def test_program_dies_with_its_forkserver(tmp_path):
     """Programs whose worker was killed by the kernel, for its parent died, are killed by the main process."""
     file = tmp_path / "pids"
     async with workers(size=1) as pool:
         job = asyncio.create_task(pool.run({"do": "spawn", "file": str(file)}, Ticket()))
         pids = await spawned(file)
         file.unlink()
-        os.kill(pool._nursery._process.pid, signal.SIGKILL)
+        os.kill(pool._forkserver._process.pid, signal.SIGKILL)
         again = await spawned(file)
         assert not any(map(alive, pids))
         assert not set(pids) & set(again)
@@ -398,7 +398,7 @@ async def test_storm():
         async def killer():
             while True:
                 await asyncio.sleep(rng.uniform(0.001, 0.02))
-                if (forkserver := pool._nursery) is None:
+                if (forkserver := pool._forkserver) is None:
                     continue
                 pids = [w.born.result() for w in forkserver._living.values() if w.born.done()]
                 if rng.random() < 0.02:

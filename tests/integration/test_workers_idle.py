@@ -34,7 +34,7 @@ async def test_a_document_that_failed_is_tried_with_one_place(tmp_path):
         dies = {"dies": str(tmp_path / "died")}
         again = asyncio.create_task(pool.run(conversion(tmp_path, "again", 9, **dies), Ticket("a")))
         await until((tmp_path / "died").exists)
-        await until(lambda: any(worker.jobs for worker in pool._nursery._living.values()))
+        await until(lambda: any(worker.jobs for worker in pool._forkserver._living.values()))
         await pool.run(conversion(tmp_path, "other", 2), Ticket("b"))
         assert not again.done()
         again.cancel()

@@ -44,7 +44,7 @@ async def test_killed_parent_leaves_nobody(tmp_path, options):
     await process.communicate()
 
 
-async def test_parent_killed_while_the_nursery_imports(tmp_path):
+async def test_parent_killed_while_the_forkserver_imports(tmp_path):
     """A forkserver that is still importing when its parent dies does not continue."""
     process, forkserver = await parent(tmp_path / "pids", "slow")
     assert alive(forkserver)
@@ -53,7 +53,7 @@ async def test_parent_killed_while_the_nursery_imports(tmp_path):
     await process.communicate()
 
 
-async def test_killed_with_its_nursery(tmp_path):
+async def test_killed_with_its_forkserver(tmp_path):
     """Should main process and forkserver be killed at once, the kernel ends the workers."""
     process, forkserver = await parent(tmp_path / "pids")
     worker, program = await spawned(tmp_path / "pids")
@@ -71,7 +71,7 @@ async def test_signals_for_the_service_are_not_for_workers(tmp_path, number):
     async with workers(size=1) as pool:
         job = asyncio.create_task(pool.run({"do": "spawn", "file": str(file)}, Ticket()))
         pids = await spawned(file)
-        everybody = [pool._nursery._process.pid, *pids]
+        everybody = [pool._forkserver._process.pid, *pids]
         for pid in everybody:
             os.kill(pid, number)
         job.cancel()

@@ -29,7 +29,7 @@ async def test_returns_what_the_target_returned():
 async def test_starts_no_process_before_the_first_job():
     """A docpipe that converts nothing pays nothing."""
     async with workers() as pool:
-        assert pool._nursery is None
+        assert pool._forkserver is None
 
 
 async def test_keeps_workers_warm():
@@ -231,7 +231,7 @@ async def test_dead_workers_leave_no_zombie():
         for deed in ("sigkill", "orphan", "raise", "exit"):
             with contextlib.suppress(WorkerCrashedError):
                 await pool.run({"do": deed}, Ticket())
-        forkserver = pool._nursery._process.pid
+        forkserver = pool._forkserver._process.pid
         children = Path(f"/proc/{forkserver}/task/{forkserver}/children")
         await until(lambda: not children.read_text().split())
 
@@ -267,7 +267,7 @@ async def test_worker_serves_one_run():
         for run in ("a", "b", "c", "a", "b", "c"):
             jobs = (pool.run({"do": "pid"}, Ticket(run)) for _ in range(4))
             seen[run] |= set(await asyncio.gather(*jobs))
-            assert len(children(pool._nursery._process.pid)) <= 2
+            assert len(children(pool._forkserver._process.pid)) <= 2
     pids = [pid for result in seen.values() for pid in result]
     assert len(pids) == len(set(pids))
 
@@ -296,4 +296,4 @@ async def test_second_try_keeps_within_the_places(tmp_path):
         other = await pool.run({"do": "pid"}, Ticket("a"))
         await pool.run({"do": "flaky", "file": str(tmp_path / "died")}, Ticket("b"))
         assert not alive(other)
-        assert len(children(pool._nursery._process.pid)) == 1
+        assert len(children(pool._forkserver._process.pid)) == 1

@@ -2,6 +2,7 @@
 
 import ast
 import functools
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -74,6 +75,13 @@ def _points_down(path: Path) -> None:
             assert RANK[rest[0]] > RANK[mine], f"{path} imports upward: {name}"
         else:
             assert rest[0] in RANK or rest == ["__version__"], f"{name} has no place in the layers"
+
+
+def test_packages_say_what_they_import() -> None:
+    """The docstring of a package says what lives there, and what it may import."""
+    for path in sorted((ROOT / "docpipe").glob("*/__init__.py")):
+        docstring = ast.get_docstring(parsed(path)) or ""
+        assert re.search(r"\b[Ii]mports ", docstring), path
 
 
 def test_commands_need_no_web() -> None:

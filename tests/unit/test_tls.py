@@ -79,7 +79,7 @@ def config_of(folder, url, tracker="https://tracker.example", **docex):
 
 
 async def once(config, url):
-    async with Http(ways=open_transports(config)) as http, Process(Rate(1000, 1.0)) as process:
+    async with Http(transports=open_transports(config)) as http, Process(Rate(1000, 1.0)) as process:
         return await http.once(url, gate=process.gate, ticket=Ticket())
 
 
@@ -216,7 +216,7 @@ async def test_certificates_are_renewed_under_a_running_docpipe(authorities, tmp
     async with serving(authorities.ours.issue_cert("localhost"), ask_for=authorities.ours) as (url, seen):
         own = {"client_cert_file": "cert.pem", "client_key_file": "key.pem"}
         config = config_of(tmp_path, url, ca_file="trusted.pem", **own)
-        async with Http(ways=open_transports(config)) as http, Process(Rate(1000, 1.0)) as process:
+        async with Http(transports=open_transports(config)) as http, Process(Rate(1000, 1.0)) as process:
 
             async def ok():
                 answer = await http.once(url, gate=process.gate, ticket=Ticket())
