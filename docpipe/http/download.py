@@ -301,7 +301,9 @@ class Fetch:
         if self._reach is None or self._reach.trusted(origin):
             return self._session
         await self._reach.check(url)
-        return self._session if "proxy" in self._transports.request_options(url) else self._foreign(self._reach)
+        return (
+            self._session if "proxy" in self._transports.request_options(url) else self._foreign(self._reach)
+        )
 
     def interrupted(self, failure: Failure) -> None:
         """Note that the body broke off."""
