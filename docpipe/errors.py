@@ -11,6 +11,7 @@
     │   │   └── PoisonedError     this request keeps failing while others succeed
     │   └── ArchiveError          the archive cannot be downloaded or opened
     ├── DatabaseDownError         the patients database cannot be reached; runs wait, commands say so
+    │   └── DatabaseUnusableError its file, a table, a column or a right is missing; runs wait, too
     ├── SpoolLostError            files of a run are no longer in the spool; they are downloaded again
     ├── UnfitError                `check` found that a part cannot be used as it is
     └── WorkerError               one document: the worker process did not survive it
@@ -64,6 +65,10 @@ class DatabaseDownError(DocpipeError):
     def __init__(self, message: str, reason: str) -> None:
         super().__init__(message)
         self.reason = reason
+
+
+class DatabaseUnusableError(DatabaseDownError):
+    """The database lacks its file, a table, a column or a right, until somebody mends that."""
 
 
 class ServiceError(RunError):

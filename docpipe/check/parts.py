@@ -20,6 +20,7 @@ from docpipe.config.parsing import FAKE
 from docpipe.errors import (
     ConfigError,
     DatabaseDownError,
+    DatabaseUnusableError,
     PatientError,
     StateError,
     UnfitError,
@@ -118,7 +119,7 @@ async def patients(bench: Bench) -> AsyncIterator[Fit | Finding]:
             number = await database.check()
     except ConfigError as error:
         yield Finding("patients", where, str(error), "set patients.url to what can be used")
-    except PatientError as error:
+    except (PatientError, DatabaseUnusableError) as error:
         yield Finding("patients", where, str(error), "")
     except (DatabaseDownError, TimeoutError) as error:
         reason = error.reason if isinstance(error, DatabaseDownError) else "no answer in time"

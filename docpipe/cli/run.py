@@ -23,6 +23,7 @@ from docpipe.errors import ConfigError, StateError
 from docpipe.model import RunState
 from docpipe.runtime.interpreter import tune_interpreter
 from docpipe.runtime.state_folder import InUseError, address, holder
+from docpipe.wiring.backends import require_patients_file
 
 _RESUMES_BY_ITSELF: Final = (
     "it resumes unfinished runs by itself, `docpipe watch` shows them, and its page ends pauses."
@@ -53,6 +54,8 @@ async def await_runs(docpipe: app.Docpipe, run_ids: list[str], args: argparse.Na
 
 
 async def _run(args: argparse.Namespace, config: Config) -> int:
+    if args.command == "run":
+        require_patients_file(config)
     patient_ids = await selected_patients(args, config)
     instead = (
         _RESUMES_BY_ITSELF if args.command == "resume" else "use `docpipe submit` to hand the work to it."

@@ -13,9 +13,9 @@ from docpipe.errors import DatabaseDownError, DocpipeError, PatientError, StateE
 from docpipe.model import Patient
 from docpipe.patients.filters import Filter
 from docpipe.patients.links import FileLink, Work, link_to
-from docpipe.patients.people import COLUMNS, OPTIONAL, impossible, nobody, one, text_of
+from docpipe.patients.people import COLUMNS, OPTIONAL, impossible, nobody, one, text_of, unusable
 from docpipe.patients.queries import Row, question_of
-from docpipe.patients.troubles import fault_of, outage_of
+from docpipe.patients.troubles import fault_of, is_about_a_value, is_structural, outage_of
 
 _T = TypeVar("_T")
 _TABLE: Final = sa.Table(
@@ -101,6 +101,13 @@ class SqlDatabase:
         if (reason := outage_of(error)) is not None:
             return DatabaseDownError(
                 f"The patients database {self.name} cannot be used now: {reason}.", reason
+            )
+        if is_structural(error):
+            return unusable(f"The patients database {self.name} cannot answer ({fault_of(error)}).")
+        if is_about_a_value(error):
+            return PatientError(
+                f"The patients database {self.name} cannot compare the id with its column, or convert another "
+                f"value ({fault_of(error)}): check the id, then patients.query."
             )
         if isinstance(error, SQLAlchemyError) or getattr(error, "sqlstate", None) is not None:
             return PatientError(f"The patients database {self.name} cannot answer ({fault_of(error)}).")

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import sqlalchemy as sa
 from sqlalchemy.exc import ArgumentError, InvalidRequestError, NoSuchModuleError
 
-from docpipe.errors import ConfigError, PatientError
+from docpipe.errors import ConfigError
+from docpipe.patients.people import missing
 from docpipe.patients.places import Places
 from docpipe.patients.urls import connecting, display_name, parsed, read_only_file
 
@@ -53,15 +54,12 @@ class FileLink:
         """Run `work` on a connection of its own.
 
         Raises:
-            PatientError: if there is no such file.
+            DatabaseUnusableError: if there is no such file.
         """
 
         def read() -> _T:
             if not self.file.exists():
-                raise PatientError(
-                    f"There is no patients database {self.file}: "
-                    "`docpipe patients import FILE.csv` creates one."
-                )
+                raise missing(self.file)
             with self._engine.connect() as connection:
                 return work(connection)
 

@@ -57,7 +57,7 @@ class PatientDatabase:
 
         Raises:
             PatientError: if there is no such patient, or the row cannot be used.
-            DatabaseDownError: if no patient can be looked up now.
+            DatabaseDownError: if no patient can be looked up now, of which DatabaseUnusableError is one kind.
         """
         if impossible(patient_id):
             raise nobody(patient_id)
@@ -68,7 +68,7 @@ class PatientDatabase:
         """Call `work` with every row, in the order of ids, as texts by docpipe's column names.
 
         Raises:
-            PatientError: if the table or the query cannot be used.
+            PatientError: if the query cannot be answered.
             UsageError: if a filter cannot be used.
             DatabaseDownError: if the database cannot be reached.
         """
@@ -94,7 +94,8 @@ class PatientDatabase:
             The number of patients; None with `patients.query`, which cannot count them.
 
         Raises:
-            PatientError: if the file, table or a column is missing or may not be read.
+            PatientError: if it cannot answer for another reason.
+            DatabaseUnusableError: if the file, table or a column is missing or may not be read.
             DatabaseDownError: if the database cannot be reached.
         """
         return await self._sql.check()

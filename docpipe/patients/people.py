@@ -5,9 +5,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from datetime import date
 from decimal import Decimal
+from pathlib import Path
 from typing import Any, Final
 
-from docpipe.errors import PatientError
+from docpipe.errors import DatabaseUnusableError, PatientError
 from docpipe.model import Patient
 
 COLUMNS: Final = tuple(field.name for field in fields(Patient))
@@ -85,6 +86,16 @@ def nobody(patient_id: str) -> PatientError:
         f"There is no patient {printable} in the patients database: "
         "`docpipe patients list` lists all patients, `docpipe patients import FILE.csv` adds more."
     )
+
+
+def missing(file: Path) -> DatabaseUnusableError:
+    """Make the error for an SQLite file that does not exist."""
+    return unusable(f"There is no patients database {file}: `docpipe patients import FILE.csv` creates one.")
+
+
+def unusable(message: str) -> DatabaseUnusableError:
+    """Make the error for a database that lacks something, from a sentence that quotes no row."""
+    return DatabaseUnusableError(message, message[0].lower() + message[1:].removesuffix("."))
 
 
 def one(patient_id: str, rows: Sequence[Mapping[str, Any]]) -> Patient:

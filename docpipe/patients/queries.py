@@ -11,9 +11,9 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchTableError, SAWarning
 
-from docpipe.errors import ConfigError, PatientError, UsageError
+from docpipe.errors import ConfigError, UsageError
 from docpipe.patients.filters import Filter
-from docpipe.patients.people import COLUMNS, OPTIONAL
+from docpipe.patients.people import COLUMNS, OPTIONAL, unusable
 from docpipe.patients.troubles import outage_of
 from docpipe.patients.values import bound_type, value_of
 
@@ -80,7 +80,7 @@ class TableQuestion:
                 warnings.simplefilter("ignore", SAWarning)  # about types that SQLAlchemy does not know
                 columns = sa.inspect(connection).get_columns(self._name, self._schema)
         except NoSuchTableError as error:
-            raise PatientError(
+            raise unusable(
                 f"The patients database has no table {self._table} that may be read: set patients.table."
             ) from error
         types = {column["name"]: column["type"] for column in columns}
@@ -91,7 +91,7 @@ class TableQuestion:
             if called
         }
         if missing := [self._called[name] for name, called in real.items() if not called]:
-            raise PatientError(
+            raise unusable(
                 f"The table {self._table} of the patients database has no column {', '.join(missing)}: "
                 f'name its columns in patients.columns; {" and ".join(OPTIONAL)} may be "".'
             )
@@ -184,7 +184,7 @@ class QueryQuestion:
         result = connection.execute(self._query, {"id": patient_id})
         given = [name.lower() for name in result.keys()]  # noqa: SIM118 -- not a dictionary
         if missing := [name for name in COLUMNS if name not in given and name not in ("id", *OPTIONAL)]:
-            raise PatientError(
+            raise unusable(
                 f"patients.query returns no column {', '.join(missing)}: select it AS {missing[0]}."
             )
         return [dict(zip(given, row, strict=True)) for row in result]
@@ -203,7 +203,7 @@ class QueryQuestion:
         for row in _streamed(connection, self._list_query):
             lowered = {name.lower(): value for name, value in row.items()}
             if "id" not in lowered:
-                raise PatientError("patients.list_query returns no column id.")
+                raise unusable("patients.list_query returns no column id: select it AS id.")
             yield lowered
 
     def named(self, connection: sa.Connection, words: Sequence[str], most: int) -> Sequence[Row]:  # noqa: ARG002 -- it cannot

@@ -64,9 +64,16 @@ _WIRE: Final[tuple[tuple[type[BaseException], str], ...]] = (
     (ConnectionError, _BROKE_OFF),
     (OSError, "no connection"),
 )
-_MYSQL_STRUCTURE: Final = frozenset({1044, 1054, 1142, 1143, 1146})
+_MYSQL_STRUCTURE: Final = frozenset({1044, 1054, 1142, 1143, 1146, 1356, 1370})
+"""No right to a database, table, column or routine; no such table or column; a view of what is missing."""
+_STRUCTURE: Final = ("42", "3F", "25006")
+"""By the code or its beginning: no such table, column or function, no right; no such schema; read only."""
+_VALUE: Final = frozenset({"22P02", "22P03", "22003", "22007", "22008"})
+"""A text that is no number, date or UUID, or is out of range."""
 _SQLITE_ERROR: Final = 1
 _SQLITE_CANTOPEN: Final = 14
+_SQLITE_STRUCTURE: Final = frozenset({_SQLITE_ERROR, 3, 8, 11, _SQLITE_CANTOPEN, 23, 26})
+"""And no right to read it, read only, damaged, not opened, refused, no database."""
 _NOT_OPENED: Final = (
     "SQLite cannot open it: docpipe has to have the right to read it; a file in WAL mode also needs a folder "
     "that can be written, or `PRAGMA journal_mode = DELETE` before it is published"
@@ -116,6 +123,19 @@ def _of_the_wire(error: BaseException) -> str | None:
     return next((reason for kind, reason in _WIRE if isinstance(error, kind)), None)
 
 
+def is_structural(error: BaseException) -> bool:
+    """Whether a file, a table, a column or a right is missing, without which no look-up succeeds."""
+    state, number, sqlite = _codes(error)
+    if number in _MYSQL_STRUCTURE or (state or "").startswith(_STRUCTURE):
+        return True
+    return sqlite is not None and sqlite & 0xFF in _SQLITE_STRUCTURE
+
+
+def is_about_a_value(error: BaseException) -> bool:
+    """Whether the database refuses a value of the query by its type."""
+    return _codes(error)[0] in _VALUE
+
+
 def fault_of(error: BaseException) -> str:
     """Describe the fault of one query in a few words that quote no value of a row.
 
@@ -126,8 +146,8 @@ def fault_of(error: BaseException) -> str:
         return _NOT_OPENED
     code = next((str(code) for code in (state, number, sqlite) if code is not None), "")
     reason = f"{type(error).__name__} {code}".rstrip()
-    structural = (state or "").startswith("42") or number in _MYSQL_STRUCTURE or sqlite == _SQLITE_ERROR
-    if not structural or not isinstance(error, DBAPIError) or error.orig is None:
+    quotable = (state or "").startswith("42") or number in _MYSQL_STRUCTURE or sqlite == _SQLITE_ERROR
+    if not quotable or not isinstance(error, DBAPIError) or error.orig is None:
         return reason
     words = str(error.orig.args[-1] if error.orig.args else "").splitlines()
     return f"{reason}: {words[0][:200]}" if words else reason

@@ -8,10 +8,11 @@ from pathlib import Path
 
 from docpipe.config.config import Config
 from docpipe.config.parsing import FAKE
-from docpipe.errors import ConfigError
+from docpipe.errors import ConfigError, UsageError
 from docpipe.gates import Gate
 from docpipe.gates.line import Slots
 from docpipe.patients import PatientDatabase, checked
+from docpipe.patients.people import missing
 from docpipe.storage import Bucket, FolderStorage, Storage, folder_name, folder_or_bucket, hashed_names
 from docpipe.storage.blobs import Blobs, FolderBlobs
 from docpipe.storage.marker import KNOWN
@@ -107,6 +108,20 @@ def patients_url(config: Config) -> str:
     if separator and scheme.startswith("sqlite") and file and not file.startswith((":memory:", "file:")):
         return f"{scheme}:///{config.folder.absolute() / file}"
     return url
+
+
+def require_patients_file(config: Config) -> None:
+    """Check that docpipe's own file of patients exists, which the first import makes.
+
+    Raises:
+        UsageError: if there is none; a file that the configuration names may only be away for a while.
+    """
+    file = config.state_dir / "patients.db"
+    if config.patients.url:
+        return
+    with contextlib.suppress(OSError):  # of a state folder that may not be read: its opening says so
+        if not file.exists():
+            raise UsageError(str(missing(file)))
 
 
 @contextlib.asynccontextmanager

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import random
+import sqlite3
 import time
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -88,6 +89,59 @@ async def test_who_is_not_there_is_an_answer(postgres: Postgres) -> None:
                 await patients.get(f"X{number}", Ticket(f"R{number}"))
         assert patients.gate.service.up
         assert patients.gate.service._all.failures == 0
+
+
+COLUMNS = "id, given, family, birth_date, sex, postal_code"
+
+
+@pytest.mark.parametrize(
+    ("made", "reason"),
+    [
+        ("", "there is no patients database"),
+        ("no database at all, although it is as long as one has to be" * 20, "cannot answer"),
+        ("CREATE TABLE others (id)", "has no table patients that may be read: set patients.table"),
+        ("CREATE TABLE patients (id, given)", "has no column family, birth_date"),
+    ],
+)
+@pytest.mark.parametrize("own", [True, False])
+async def test_what_the_database_lacks_is_waited_for(
+    tmp_path: Path, made: str, reason: str, *, own: bool
+) -> None:
+    """Whoever makes the file or table anew: no run fails meanwhile, and the wait says what is missing."""
+    file = tmp_path / "patients.db"
+    if made.startswith("CREATE"):
+        with contextlib.closing(sqlite3.connect(file)) as database:
+            database.execute(made)
+    elif made:
+        file.write_text(made)
+    async with lookup(f"sqlite:///{file}", None if own else Patients(table="patients")) as patients:
+        service = patients.gate.service
+        task = asyncio.create_task(patients.get("P1", Ticket("R1")))
+        await until(lambda: task.done() or (not service.up and service.view().outage.probes >= 2))
+        assert not task.done()
+        assert reason in service.view().outage.reason
+        with contextlib.closing(sqlite3.connect(tmp_path / "new.db", isolation_level=None)) as database:
+            database.execute(f"CREATE TABLE patients ({COLUMNS})")
+            database.execute("INSERT INTO patients VALUES ('P1', 'Ann', 'Lee', '1957-03-31', 'f', '')")
+        (tmp_path / "new.db").replace(file)
+        assert (await task).given == "Ann"
+        assert service.up
+
+
+async def test_a_right_that_is_missing_is_waited_for(postgres: Postgres) -> None:
+    """A table that is granted, or restored, later."""
+    await postgres.fresh("granted", TABLE)
+    owner = await postgres.connect("granted")
+    await owner.execute("DROP ROLE IF EXISTS later; CREATE ROLE later LOGIN PASSWORD 's3cret'")
+    async with lookup(postgres.url("granted", user="later")) as patients:
+        service = patients.gate.service
+        task = asyncio.create_task(patients.get("P1", Ticket("R1")))
+        await until(lambda: task.done() or (not service.up and service.view().outage.probes >= 2))
+        assert not task.done()
+        assert "permission denied" in service.view().outage.reason
+        await owner.execute("GRANT SELECT ON patients TO later")
+        assert (await task).given == "Ann"
+    await owner.close()
 
 
 async def test_one_bad_look_up_does_not_hold_the_others(postgres: Postgres) -> None:

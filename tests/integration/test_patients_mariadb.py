@@ -5,7 +5,7 @@ import contextlib
 import pytest
 
 from docpipe.config.config import Patients
-from docpipe.errors import DatabaseDownError, PatientError
+from docpipe.errors import DatabaseDownError, DatabaseUnusableError, PatientError
 from docpipe.model import Patient
 from docpipe.patients import Filter, PatientDatabase
 from tests.mariadb import MariaDB
@@ -67,7 +67,7 @@ async def test_a_table(filled: MariaDB, scheme: str) -> None:
 
 
 async def test_troubles(filled: MariaDB) -> None:
-    """Nothing can be written; what is missing fails the look-up, and what is down or slow is an outage."""
+    """Nothing can be written; what is missing, down or slow is an outage."""
     url = filled.url("mariadb", "clinic")
     for query, message in {
         "DELETE FROM patients WHERE id = :id": "25006",
@@ -75,7 +75,7 @@ async def test_troubles(filled: MariaDB) -> None:
         "SELECT * FROM nowhere WHERE id = :id": r"Table 'clinic\.nowhere' doesn't exist",
     }.items():
         async with opened(url, Patients(query=query)) as database:
-            with pytest.raises(PatientError, match=message):
+            with pytest.raises(DatabaseUnusableError, match=message):
                 await database.find("P1")
     slow = Patients(query="SELECT *, sleep(1) FROM patients WHERE id = :id", timeout=0.3)
     for where, config, message in (

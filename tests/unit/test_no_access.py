@@ -116,6 +116,14 @@ def test_files_of_somebody_else(place: Path, capsys: pytest.CaptureFixture[str])
         assert "secret/x.txt cannot be read" in capsys.readouterr().err
 
 
+def test_a_run_where_nobody_was_imported(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It ends at once; a file that the configuration names is waited for instead."""
+    assert cli.main(["run", "--patient", "P1"]) == 2
+    said = capsys.readouterr().err
+    assert f"no patients database {place}/state/patients.db: `docpipe patients import FILE.csv`" in said
+    assert not list((place / "state").iterdir())
+
+
 def test_the_cure_names_the_owner(place: Path) -> None:
     """The owner of the folder and the user to run docpipe as; of an own folder, its wrong permissions."""
     secret = place / "secret"

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from docpipe.errors import PatientError, UsageError
+from docpipe.errors import DatabaseUnusableError, PatientError, UsageError
 from docpipe.model import Patient
 from docpipe.patients import PatientDatabase, checked, read_csv
 
@@ -91,7 +91,7 @@ async def test_files_without_the_columns_are_refused(tmp_path: Path, data: str) 
 async def test_lookup(tmp_path: Path) -> None:
     """An imported patient is found; another import replaces the row."""
     database = PatientDatabase(f"sqlite:///{tmp_path}/db/patients.db")
-    with pytest.raises(PatientError, match="docpipe patients import"):
+    with pytest.raises(DatabaseUnusableError, match="docpipe patients import"):
         await database.find("P1")
     await database.put([checked({"id": "P1", "given": "Ann", "family": "Lee", "birth_date": "1957-03-31"})])
     await database.put(

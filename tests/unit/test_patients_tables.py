@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from docpipe.config.config import Patients
-from docpipe.errors import ConfigError, DatabaseDownError, PatientError, UsageError
+from docpipe.errors import ConfigError, DatabaseDownError, DatabaseUnusableError, PatientError, UsageError
 from docpipe.model import Patient
 from docpipe.patients import Filter, PatientDatabase
 from docpipe.patients.urls import connecting, parsed
@@ -114,14 +114,18 @@ async def test_a_file_of_somebody_else(tmp_path: Path) -> None:
 async def test_what_a_file_lacks_is_reported(tmp_path: Path) -> None:
     """A table or a column that is missing, and a file that is no database, are reported in a sentence."""
     async with opened(foreign(tmp_path, "id, given", ("P1", "Ann"))) as database:
-        with pytest.raises(PatientError, match="no column family, birth_date, sex, postal_code: name its"):
+        with pytest.raises(
+            DatabaseUnusableError, match="no column family, birth_date, sex, postal_code: name its"
+        ):
             await database.check()
     async with opened(foreign(tmp_path, "id"), Patients(table="people")) as database:
-        with pytest.raises(PatientError, match=r"no table people that may be read: set patients\.table"):
+        with pytest.raises(
+            DatabaseUnusableError, match=r"no table people that may be read: set patients\.table"
+        ):
             await database.check()
     (tmp_path / "text.db").write_text("no database, but a text that is long enough to be one" * 100)
     async with opened(f"sqlite:///{tmp_path}/text.db") as database:
-        with pytest.raises(PatientError, match="cannot answer"):
+        with pytest.raises(DatabaseUnusableError, match="cannot answer"):
             await database.find("P1")
 
 
@@ -129,7 +133,7 @@ async def test_a_file_is_only_read(tmp_path: Path) -> None:
     """Not even a query of the user's can write into the file."""
     url = foreign(tmp_path, "id, given, family, birth_date", ("P1", "Ann", "Lee", "1957-03-31"))
     async with opened(url, Patients(query="DELETE FROM patients WHERE id = :id RETURNING *")) as database:
-        with pytest.raises(PatientError, match="cannot answer"):
+        with pytest.raises(DatabaseUnusableError, match="cannot answer"):
             await database.find("P1")
     async with opened(url, Patients(query="SELECT * FROM patients WHERE id = :id")) as database:
         assert (await database.find("P1")).given == "Ann"

@@ -9,7 +9,7 @@ import pytest
 
 from docpipe.cli.selection import selected_patients
 from docpipe.config.config import Config, Patients
-from docpipe.errors import DatabaseDownError, PatientError, UsageError
+from docpipe.errors import DatabaseDownError, DatabaseUnusableError, PatientError, UsageError
 from docpipe.wiring.backends import open_patients
 
 
@@ -53,7 +53,7 @@ async def test_what_cannot_be_listed_is_reported(tmp_path: Path) -> None:
         await selected_patients(args(), empty)
     with pytest.raises(UsageError, match="database has no patients"):
         await selected_patients(args(all=True), empty)
-    with pytest.raises(PatientError, match="There is no patients database"):
+    with pytest.raises(DatabaseUnusableError, match="There is no patients database"):
         await selected_patients(
             args(all=True), Config(patients=Patients(url=f"sqlite:///{tmp_path}/none.db"))
         )
