@@ -106,8 +106,8 @@ class SqlDatabase:
             return unusable(f"The patients database {self.name} cannot answer ({fault_of(error)}).")
         if is_about_a_value(error):
             return PatientError(
-                f"The patients database {self.name} cannot compare the id with its column, or convert another "
-                f"value ({fault_of(error)}): check the id, then patients.query."
+                f"The patients database {self.name} cannot compare the id with its column, or convert "
+                f"another value ({fault_of(error)}): check the id, then patients.query."
             )
         if isinstance(error, SQLAlchemyError) or getattr(error, "sqlstate", None) is not None:
             return PatientError(f"The patients database {self.name} cannot answer ({fault_of(error)}).")
