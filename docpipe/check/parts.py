@@ -61,7 +61,9 @@ async def configuration(bench: Bench) -> AsyncIterator[Fit | Finding]:
             url = urlsplit(getattr(section, key))
             if (section.token or section.token_url) and url.scheme == "http" and url.hostname not in _HERE:
                 problem = f"{what} go there without encryption"
-                yield Finding("config", f"{name}.{key}", problem, "use https:// if there is any", wrong=False)
+                yield Finding(
+                    "config", f"{name}.{key}", problem, "use https:// if the server offers it", wrong=False
+                )
 
 
 async def state_folder(bench: Bench) -> AsyncIterator[Fit | Finding]:
@@ -72,7 +74,7 @@ async def state_folder(bench: Bench) -> AsyncIterator[Fit | Finding]:
         with tempfile.TemporaryFile(dir=there):
             list(there.iterdir())  # a folder that can be written may still be one that cannot be read
     except OSError as error:
-        cure = "set state.dir to a folder of the user that runs docpipe, or mend its permissions"
+        cure = "set state.dir to a folder of the user that runs docpipe, or correct its permissions"
         yield Finding(STATE, str(folder), f"it cannot be used: {error.strerror}", cure)
     else:
         yield Fit(STATE, str(folder), "can be written" if there == folder else "can be made")
@@ -100,7 +102,7 @@ async def quota_store(bench: Bench) -> AsyncIterator[Fit | Finding]:
     except ConfigError as error:
         yield Finding(_QUOTA_STORE, store.address, str(error), "")
     except UnreachableError:
-        problem = "the quota store is down: nothing that has a quota is sent while it is"
+        problem = "the quota store is down: until it is up again, no request under a quota is sent"
         cure = "start it, or correct fleet.redis; without the key each process counts its own quotas"
         yield Finding(_QUOTA_STORE, store.address, problem, cure)
     else:
@@ -240,7 +242,7 @@ async def ocr(bench: Bench) -> AsyncIterator[Fit | Finding]:
         else:
             yield Fit("OCR", f"tesseract {version}", f"reads {', '.join(wanted)}")
     elif rapid.installed():
-        yield Fit("OCR", "RapidOCR", "reads scans; tesseract, where it is installed, is quicker")
+        yield Fit("OCR", "RapidOCR", "reads scans; tesseract would be quicker")
     else:
         problem = "no OCR program is installed: scans are stored without text, and the report lists them"
         yield Finding("OCR", "not installed", problem, _INSTALL, wrong=False)

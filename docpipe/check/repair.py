@@ -69,9 +69,9 @@ async def repair(finding: Finding, activities: Activities) -> Mended | None:
     try:
         return await _repair(finding.remedy, activities)
     except OSError as error:
-        return Mended(well=False, action=f"could not be mended: {error.strerror}")
+        return Mended(well=False, action=f"could not be repaired: {error.strerror}")
     except RunError as error:
-        return Mended(well=False, action=f"could not be mended: {error}")
+        return Mended(well=False, action=f"could not be repaired: {error}")
 
 
 async def _repair(remedy: Remedy | None, activities: Activities) -> Mended | None:

@@ -233,7 +233,7 @@ def _unknown(home: _Home, document_id: str, metadata: dict[str, Any] | None, why
         problem = "a leftover of a crash: it has no metadata, and no run names it"
         remedy = RemoveStored(home.path(document_id))
         return Finding("storage", where, problem, "remove it, or --repair", remedy=remedy)
-    problem = why if metadata is None else "its metadata lack what identifies the document"
+    problem = why if metadata is None else "its metadata does not identify the document"
     return Finding(
         "storage", where, problem, "no run names it: look at its files, and move the folder elsewhere"
     )

@@ -8,16 +8,16 @@ from typing import Final
 
 _FORBIDDEN: Final = frozenset({errno.EACCES, errno.EPERM})
 _CURES: Final = {
-    errno.EROFS: "its disk can only be read; name a folder elsewhere",
+    errno.EROFS: "its disk is read-only; name a folder on another disk",
     errno.ENOSPC: "make room on its disk",
     errno.EDQUOT: "make room on its disk, or ask for a larger quota",
-    errno.ENOTDIR: "a part of this path is no folder; check the configuration",
+    errno.ENOTDIR: "part of this path is not a folder; check the configuration",
     errno.EISDIR: "it is a folder, and a file is needed",
-    errno.ENAMETOOLONG: "the path is too long",
-    errno.ELOOP: "its links lead in a circle",
-    errno.EIO: "its disk does not work; check it",
-    errno.ESTALE: "its network share has gone; mount it again",
-    errno.ENOTCONN: "its network share has gone; mount it again",
+    errno.ENAMETOOLONG: "the path is too long; choose a shorter one",
+    errno.ELOOP: "its symbolic links form a loop; correct them",
+    errno.EIO: "its disk reports errors; check it",
+    errno.ESTALE: "its network share is gone; mount it again",
+    errno.ENOTCONN: "its network share is gone; mount it again",
 }
 
 
@@ -53,7 +53,7 @@ def _owner(path: Path) -> int | None:
 def _by(owner: int | None) -> str:
     """Who owns it, and what to do."""
     if owner is None or owner == os.geteuid():
-        return "mend its permissions, or name another one in the configuration"
+        return "correct its permissions, or name another one in the configuration"
     who = _name(owner)
     return f"it belongs to the user {who}. Run docpipe as {who}, or name another one in the configuration"
 

@@ -1,4 +1,4 @@
-"""`docpipe check`: whether all can be used, whether what is kept is sound, and how to mend what is not."""
+"""`docpipe check`: whether each part can be used, whether stored data is sound, and repairs."""
 
 import argparse
 import contextlib
@@ -19,6 +19,7 @@ from docpipe.cli.run import owned
 from docpipe.cli.signals import run_stoppable
 from docpipe.config.config import Config
 from docpipe.config.loading import load
+from docpipe.model import count_of
 from docpipe.runtime.state_folder import in_use
 from docpipe.wiring.backends import open_storage
 
@@ -37,7 +38,7 @@ async def _check(args: argparse.Namespace, config: Config) -> int:
         async for part in tried:
             verdict.fit(part) if isinstance(part, Fit) else verdict.finding(part)
             verdict.unusable = verdict.unusable or (isinstance(part, Finding) and part.check == STATE)
-    if verdict.unusable:  # nothing in it can be verified or mended
+    if verdict.unusable:  # nothing in it can be verified or repaired
         return verdict.end(Scene(config.state_dir, open_storage(config), beside=False))
     if not args.repair:
         beside = in_use(config.state_dir)
@@ -90,7 +91,7 @@ class _Output:
         self.able.append(part)
         if not self.as_json:
             self._wipe()
-            print_line(f"fit    {part.check}: {part.where}: {part.evidence}")
+            print_line(f"ok     {part.check}: {part.where}: {part.evidence}")
 
     def finding(self, finding: Finding, mended: Mended | None = None) -> None:
         """Print a finding, and what was done about it."""
@@ -107,7 +108,7 @@ class _Output:
         verdict = "wrong" if finding.wrong else "note "
         print_line(f"{verdict}  {finding.check}: {finding.where}: {finding.problem}")
         if mended is not None:
-            print_line(f"       {'mended' if well else 'not mended'}: {mended.action}")
+            print_line(f"       {'repaired' if well else 'not repaired'}: {mended.action}")
         if not well and finding.cure:
             print_line(f"       cure: {finding.cure}")
 
@@ -120,14 +121,14 @@ class _Output:
             print_line(json.dumps(sound))
             return self._status()
         print_line(f"Checked {_looked_at(scene.counts)} in {_short(scene.state)} and {_where(scene)}.")
-        mended = f" {self.mended} mended." if self.mended else ""
+        mended = f" {self.mended} repaired." if self.mended else ""
         if not self.wrong:
-            print_line(f"All is sound.{mended}")
+            print_line(f"No problems found.{mended}")
             return 0
         hint = ""
         if self.mendable and not self.mended:
             hint = " `docpipe check --repair` repairs what can be repaired."
-        print_line(f"{self.wrong} thing{'s are' if self.wrong != 1 else ' is'} wrong.{mended}{hint}")
+        print_line(f"{count_of(self.wrong, 'problem')} found.{mended}{hint}")
         return self._status()
 
     def _status(self) -> int:

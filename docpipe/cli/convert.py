@@ -1,4 +1,4 @@
-"""`docpipe convert`: files to readable forms by hand."""
+"""`docpipe convert`: converts files to readable forms, without a run."""
 
 import argparse
 import asyncio
@@ -45,7 +45,7 @@ def convert(args: argparse.Namespace) -> int:
 
 
 def _files(given: Sequence[Path]) -> dict[str, Path]:
-    """Files by the names to show, those of folders included; no two have the same.
+    """The files, those in folders included, by the names to display; no two have the same name.
 
     Raises:
         UsageError: if one is not there.

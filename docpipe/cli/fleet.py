@@ -46,7 +46,7 @@ _NO_WORKER: Final = (
 
 @dataclass(frozen=True, slots=True)
 class _Open:
-    """The fleet as a command has it."""
+    """What a command uses of the fleet."""
 
     runs: FleetRuns
     storage: Storage
@@ -59,21 +59,21 @@ class _Open:
         try:
             stored = [await self.schedules.read(schedule.name) for schedule in self.config.schedule]
         except OSError as error:  # runs are known all the same
-            warn(f"docpipe: how the schedules stand is not known: the storage cannot be used ({error}).")
+            warn(f"docpipe: the state of the schedules is unknown: the storage cannot be used ({error}).")
         if self.config.notify.url:
             queue = run_queue(self.runs.prefix)
             waiting = await answered(lambda: notices_of(self.runs.client, queue, "Running"))
         return Plans([one for one in stored if one is not None], waiting)
 
     async def of(self, word: str) -> list[FleetRun]:
-        """The runs that a word means, oldest first."""
+        """The runs that an argument names (a run or a patient), oldest first."""
         runs = await self.runs.runs(word)
         if not runs:
             raise no_run(word)
         return sorted(runs, key=lambda run: run.stored.run_id)
 
     async def meant(self, words: Sequence[str]) -> list[FleetRun]:
-        """Unfinished runs of each word, where there are any, else the last."""
+        """The unfinished runs that each argument names; where all are finished, the last one."""
         meant: dict[str, FleetRun] = {}
         for word in words:
             runs = await self.of(word)
@@ -105,7 +105,9 @@ def _do(
 ) -> int:
     for name, option in _OF_ONE_PROCESS.items():
         if getattr(args, name, None) is not None:
-            raise UsageError(f"{option} is for runs of this process, and a fleet's are done by its workers.")
+            raise UsageError(
+                f"{option} is for runs of this process, and workers do a fleet's runs: leave it out."
+            )
 
     async def done() -> int:
         async with _opened(config, begins=args.command in _BEGINNING) as fleet:
@@ -193,7 +195,7 @@ async def _watch(args: argparse.Namespace, fleet: _Open) -> int:
 
 
 async def _watched(args: argparse.Namespace, fleet: _Open, runs: Sequence[FleetRun]) -> int:
-    """Print each change of what runs are at."""
+    """Print each change in the progress of runs."""
     presence = Presence(at_work=True, now=time.time())
     last: dict[str, str] = {}
 
@@ -226,7 +228,7 @@ def _line(run: StoredRun, presence: Presence) -> str:
 
 
 def status(args: argparse.Namespace, config: Config) -> int:
-    """Print where runs stand."""
+    """Print the state of runs."""
     return _do(args, config, _status)
 
 

@@ -53,13 +53,13 @@ def _introduce(running: "FleetUp", folder: Path) -> None:
     config = folder / running.config.name
     print_line("The fleet is up. Its page signs you in once, within 15 minutes:")
     print_line(f"  {running.page}")
-    print_line(f"Temporal's page: {running.ui} (what it shows of patients is encrypted)")
+    print_line(f"Temporal's page: {running.ui} (patient data in it is encrypted)")
     print_line("In another terminal:")
     print_line(f"  docpipe --config {config} run --patient P123")
     print_line(f"  docpipe --config {config} submit --all")
     print_line(f"  docpipe --config {config} status")
     print_line(f"Documents and reports: {folder / 'storage'}; logs: {folder / 'logs'}.")
-    print_line("Ctrl-C ends the fleet; ended by `kill -9`, a worker is replaced by the others.")
+    print_line("Ctrl-C stops the fleet. If you stop a worker with `kill -9`, the others take over its work.")
 
 
 async def _until_the_end(running: "FleetUp", stopped: "asyncio.Future[int]") -> int:
@@ -70,7 +70,7 @@ async def _until_the_end(running: "FleetUp", stopped: "asyncio.Future[int]") -> 
         await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
         if stopped.done():
             ended.cancel()
-            warn("stopping: the workers give up what is under way, and the next start continues with it")
+            warn("stopping: the workers drop what they are doing, and the next start continues it")
             return 128 + stopped.result()
         part = ended.result()
         if not running.can_do_without(part):

@@ -40,7 +40,7 @@ _STATE_STYLES: Final = {
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    """How one patient stands."""
+    """The state of one patient."""
 
     run: ActiveRun
     activity: str
@@ -56,7 +56,7 @@ class _Row:
 
 
 class View:
-    """Renders how everything stands at the moment."""
+    """Renders the present state of everything."""
 
     def __init__(self, docpipe: Docpipe, runs: int) -> None:
         self._docpipe = docpipe

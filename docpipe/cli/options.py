@@ -91,8 +91,8 @@ def _by_service() -> argparse.ArgumentParser:
         nargs="?",
         const="",
         metavar="URL",
-        help="have it done by the service at this address; without one, by the service that holds the state "
-        "folder, else at service.host and service.port. Its token: DOCPIPE_SERVICE__TOKEN "
+        help="have a service do it: the one at this address; without an address, the one that uses the state "
+        "folder, else the one at service.host and service.port. Its token: DOCPIPE_SERVICE__TOKEN "
         "or DOCPIPE_SERVICE__TOKEN_FILE",
     )
     return by_service
@@ -177,7 +177,7 @@ def _add_patients_wanted(run: argparse.ArgumentParser) -> None:
         choices=range(10),
         default=0,
         metavar="N",
-        help="0 to 9; higher goes first at every line, one level being worth an hour of waiting (default 0)",
+        help="0 to 9; higher goes first in every line; a level is worth an hour of waiting (default 0)",
     )
 
 
@@ -279,7 +279,7 @@ def _add_check(
         "database, the state folder, the activity log and every stored document. It names the cure of each "
         "problem. It may run beside another docpipe: it sends nothing to the services then, and "
         "leaves out what a run is working on.",
-        epilog="exit status: 0 when all is sound (or mended), 1 when something is wrong",
+        epilog="exit status: 0 when there is no problem, or each was repaired; else 1",
     )
     check.add_argument(
         "--notify",
@@ -289,8 +289,8 @@ def _add_check(
     check.add_argument(
         "--repair",
         action="store_true",
-        help="convert again what lost its readable forms, remove leftovers, mend permissions, and say what "
-        "is permanently lost; not while another docpipe is running",
+        help="convert documents again that lost their readable forms, remove leftovers, correct permissions, "
+        "and name what is permanently lost; no other docpipe may be running",
     )
 
 
@@ -314,7 +314,9 @@ def _add_convert(
     convert.add_argument(
         "--to", type=Path, required=True, metavar="FOLDER", help="where the readable documents go"
     )
-    convert.add_argument("--again", action="store_true", help="convert also what is there already")
+    convert.add_argument(
+        "--again", action="store_true", help="convert also documents that were converted before"
+    )
 
 
 def _add_patients(

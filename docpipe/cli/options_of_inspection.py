@@ -23,7 +23,7 @@ def add_worker(
     worker = commands.add_parser(
         "worker",
         parents=parents,
-        help="do the runs of a fleet, beside other machines",
+        help="do the work of a fleet's runs, together with other machines",
         description="Do the activities of the runs that the Temporal server at fleet.temporal keeps, on as "
         "many machines as one likes, until SIGTERM or Ctrl-C. A worker that is stopped or lost leaves what "
         "it was at to the others. Each needs a state folder of its own.",
@@ -92,7 +92,7 @@ def add_search(
         help="show at most N documents (20)",
     )
     search.add_argument(
-        "--rebuild", action="store_true", help="make the index anew from the stored documents, and end"
+        "--rebuild", action="store_true", help="rebuild the index from the stored documents, and exit"
     )
 
 

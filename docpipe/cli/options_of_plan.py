@@ -37,11 +37,17 @@ def add_plan(
         metavar="N",
         help="to plan for",
     )
-    _add_world(plan.add_argument_group("the world, where not as in the history"))
-    _add_means(plan.add_argument_group("the means, where not as configured"))
+    _add_world(plan.add_argument_group("assumptions, where they differ from the history"))
+    _add_means(plan.add_argument_group("resources, where they differ from the configuration"))
     add = plan.add_argument
     add("--svg", type=Path, metavar="FILE", help="draw the forecast into this file")
-    add("--seed", type=int, default=0, metavar="N", help="another world made up of the same (default 0)")
+    add(
+        "--seed",
+        type=int,
+        default=0,
+        metavar="N",
+        help="seed of the simulation: another number, another course of events (default 0)",
+    )
 
 
 def _add_world(group: "argparse._ArgumentGroup") -> None:
@@ -83,8 +89,8 @@ def _add_world(group: "argparse._ArgumentGroup") -> None:
         action="append",
         default=[],
         metavar="SERVICE:TIME[@TIME]",
-        help="docex or tasktracker is down for so long, from so long after the beginning on, or from the "
-        "middle: docex:2h@1h; may be repeated",
+        help="an outage of docex or tasktracker: how long it lasts and, after @, when it begins (default: in "
+        "the middle), such as docex:2h@1h; may be repeated",
     )
 
 
@@ -113,7 +119,7 @@ def _span(parse: Callable[[str], float]) -> Callable[[str], Span]:
         low, dots, high = text.partition("..")
         span = (float(parse(low)), float(parse(high if dots else low)))
         if span[0] > span[1]:
-            raise ValueError("the first value has to be the lesser")
+            raise ValueError("the first value has to be the smaller one")
         return span
 
     return _of(read, "SPAN")
@@ -126,7 +132,7 @@ def _seconds(text: str) -> float:
 
 def _bandwidth(text: str) -> int:
     if (size := parse_size(text)) == 0:
-        raise ValueError("more than nothing")
+        raise ValueError("more than zero")
     return size
 
 

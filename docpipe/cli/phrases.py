@@ -28,7 +28,7 @@ def until_words(text: str, until: float | None, now: float) -> str:
 
 
 def no_run(word: str) -> UsageError:
-    """The error where a word of the command line means no run."""
+    """The error for an argument that names no run."""
     return UsageError(
         f"There is no run {word}, and no run of a patient with this id: `docpipe status` lists the runs."
     )
@@ -51,7 +51,7 @@ RESUMES: Final = "`docpipe resume` continues it"
 
 
 def state_of(run: StoredRun, *, at_work: bool) -> str:
-    """Where a run stands; `at_work`: whether a process works on the state folder."""
+    """The state of a run; `at_work`: whether a process works on the state folder."""
     return run.state if run.state.finished or at_work else STOPPED
 
 

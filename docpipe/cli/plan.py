@@ -112,11 +112,11 @@ def _lines(inputs: Inputs, forecast_: Forecast, config: Config) -> Iterator[str]
     ends = time_words(time.time() + course.done_s)
     span = span_words(course.done_s)
     take = "takes" if inputs.setup.patients == 1 else "take"
-    yield f"{count_of(inputs.setup.patients, 'patient')} {take} {span}: begun now, all is done at {ends}."
+    yield f"{count_of(inputs.setup.patients, 'patient')} {take} {span}: started now, all is done at {ends}."
     if unfinished := before.queued + len(before.searched):
-        come, are = ("comes", "is") if unfinished == 1 else ("come", "are")
+        come, it = ("comes", "it") if unfinished == 1 else ("come", "them")
         these = count_of(unfinished, "unfinished run")
-        yield f"Before them {come} {these} of the state folder, which {are} counted in."
+        yield f"Before them {come} {these} of the state folder; the forecast includes {it}."
     if forecast_.undisturbed is not None:
         for outage in forecast_.setup.outages:
             since = span_words(outage.start or 0.0)
@@ -130,7 +130,7 @@ def _lines(inputs: Inputs, forecast_: Forecast, config: Config) -> Iterator[str]
     yield from _changes(forecast_)
     late = f"{course.late_s:.1f} s" if course.late_s < _LONG_S else span_words(course.late_s)
     yield (
-        f"A search is found ready {late} late on average, after {course.polls:.1f} questions. "
+        f"That a search is ready is noticed {late} late on average, after {course.polls:.1f} polls. "
         f"The spool holds at most {_size(course.spool_b)}, the originals to store {_size(course.stored_b)}."
     )
     yield from _room(course, config)
@@ -166,20 +166,20 @@ def _changes(forecast_: Forecast) -> Iterator[str]:
         still = (
             ""
             if change.course.main_bottleneck == change.means
-            else f" Then what holds it up: {change.course.main_bottleneck}."
+            else f" The bottleneck is then {change.course.main_bottleneck}."
         )
         yield f"With {change.what}: {span}, {gain_words}.{still}"
         if change.means == "conversion" and (cpus := max(1, usable_cpus())) < 2 * forecast_.setup.workers:
-            yield f"  (So many workers need as many CPUs; this machine has {cpus}.)"
+            yield f"  (That many workers need as many CPUs; this machine has {cpus}.)"
     if not tried:
         yield "Neither more workers nor higher quotas would make it faster: nothing is busy all the time."
         return
     if "conversion" not in tried:
         busy = _average(forecast_.course, "conversion")
-        yield f"More conversion workers give nothing: they are {busy:.0%} busy, and hold nothing up."
+        yield f"More conversion workers would not help: they are {busy:.0%} busy, and hold nothing up."
     if "search quota" not in tried and forecast_.setup.config.docex.search_rate is not None:
         used = _average(forecast_.course, "docex.search")
-        yield f"A higher search quota gives nothing: {used:.0%} of it is used, and it holds nothing up."
+        yield f"A higher search quota would not help: {used:.0%} of it is used, and it holds nothing up."
 
 
 def _average(course: Course, name: str) -> float:
@@ -203,7 +203,7 @@ def _assumed(assumptions: tuple[Assumption, ...], runs: int, config: Config) -> 
     if runs:
         where = f"{count_of(runs, 'finished run')} in {config.state_dir}"
         where += ": so few make a rough forecast" if runs < _FEW else ""
-    yield f"Taken for granted ({where}):"
+    yield f"Assumptions ({where}):"
     for item in assumptions:
         yield f"  {item.what:<28}{item.value}  ({item.source})"
 

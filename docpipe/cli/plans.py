@@ -62,5 +62,5 @@ def _stands(stored: StoredSchedule) -> str:
     else:
         now = f"next {time_words(stored.next_at)}" if stored.next_at is not None else "nobody is due"
     if stored.last_at is None:
-        return f"{now}; nothing has begun yet"
+        return f"{now}; no run has started yet"
     return f"{now}; last {time_words(stored.last_at)}, {stored.begun} begun in that round"

@@ -79,7 +79,7 @@ def watch(args: argparse.Namespace) -> int:
 
 
 def status(args: argparse.Namespace) -> int:
-    """Print where runs of the service stand; returns the exit status."""
+    """Print the state of the service's runs; returns the exit status."""
     if args.activities:
         raise UsageError(
             "`--activities` reads the state folder of this machine, so it does not go with `--service`: "

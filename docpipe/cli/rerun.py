@@ -73,7 +73,7 @@ async def _cancel(args: argparse.Namespace, config: Config) -> int:
 
 
 def _unfinished_of(config: Config, word: str) -> list[StoredRun]:
-    """The runs that a word of the command line means: unfinished ones if there are, else the last."""
+    """The runs that an argument names: the unfinished ones; where all are finished, the last one."""
     runs = _runs_of(config, word)
     return [run for run in runs if not run.state.finished] or runs[-1:]
 

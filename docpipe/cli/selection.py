@@ -85,6 +85,6 @@ async def _ids_in(path: Path) -> list[str]:
         which = f"the id on line {lines} has" if len(odd) == 1 else f"the ids on lines {lines} have"
         raise UsageError(
             f"{path}: {which} control characters or letters that cannot be seen, such as a no-break space: "
-            "type them anew."
+            "type them again."
         )
     return ids

@@ -43,7 +43,7 @@ class Presence:
 
 
 def status(args: argparse.Namespace) -> int:
-    """Print where runs stand; returns the exit status."""
+    """Print the state of runs; returns the exit status."""
     if args.service is not None:
         from docpipe.cli import remote  # noqa: PLC0415 -- only who asks for it pays for an HTTP client
 
@@ -57,7 +57,7 @@ def status(args: argparse.Namespace) -> int:
 
 
 def _status(args: argparse.Namespace, config: Config) -> int:
-    """Print where the runs of the state folder stand."""
+    """Print the state of the runs of the state folder."""
     held = in_use(config.state_dir)
     runs = read_runs(config.state_dir, args.which)
     if args.which and not runs:
@@ -125,7 +125,7 @@ def _presence(state: Path, runs: list[StoredRun], *, held: bool) -> Presence:
 
 
 def line_of(run: StoredRun, presence: Presence) -> str:
-    """Where a run stands, in words."""
+    """The state of a run, in words."""
     if run.state.finished:
         ended = time_words(run.finished_at) if run.finished_at else ""
         what = run.error or count_words(run.counts)

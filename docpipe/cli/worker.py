@@ -17,8 +17,8 @@ def worker(args: argparse.Namespace) -> int:
     config = load(args.config)
     if not config.fleet.temporal:
         raise UsageError(
-            "fleet.temporal is missing: a worker does the runs that a Temporal server keeps. Set it to the "
-            "address of one; `docpipe run` and `docpipe serve` do runs without it."
+            "fleet.temporal is missing: a worker takes its work from a Temporal server. Set it to "
+            "that server's address; without one, use `docpipe run` or `docpipe serve`."
         )
     tune_interpreter()
     return asyncio.run(_worker(args, config), debug=args.debug)

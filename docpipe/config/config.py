@@ -149,8 +149,8 @@ class Docex(Remote):
     attachment_patience: float = _key(
         parse_duration,
         900.0,
-        about="how long another origin than base_url's may not answer before its documents have failed, "
-        "at a FHIR server",
+        about="at a FHIR server: how long another origin may give no answer before its documents count as "
+        "failed",
     )
 
 
@@ -183,7 +183,7 @@ class Patients:
     columns: tuple[tuple[str, str], ...] = _key(
         parse_columns,
         (),
-        about='names of its columns; "": there is none',
+        about='names of its columns; "" for one that it lacks',
         example='{ given = "first_name", sex = "" }',
     )
     query: str = _key(
@@ -269,7 +269,7 @@ class Convert:
     total_size: int = _key(
         parse_largest,
         4 * 2**30,
-        about="most bytes of all files of one archive, unpacked; what is beyond is refused",
+        about="largest total size of the unpacked files of one archive; files beyond it are refused",
     )
     isolation: str = _key(
         choice("patient", "document"),

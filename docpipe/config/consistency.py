@@ -23,7 +23,7 @@ def refuse_half_a_fleet(config: Config, *, services: bool) -> None:
         raise ConfigError("fleet.temporal needs a package: pip install 'docpipe[fleet]'.")
     if fleet.key is None:
         raise ConfigError(
-            "fleet.key is missing: what enters Temporal is encrypted with it. Make a file with one by "
+            "fleet.key is missing: it encrypts what is sent to Temporal. Make a file with one by "
             f"{_MAKE}, bring it to every machine of the fleet, and set fleet.key_file to its path."
         )
     _refuse_open_key(config)
@@ -41,17 +41,17 @@ def refuse_half_a_fleet(config: Config, *, services: bool) -> None:
 
 
 def _refuse_open_key(config: Config) -> None:
-    """The key opens all that Temporal keeps of patients."""
+    """Refuse a key file that all may read: the key decrypts whatever Temporal stores of patients."""
     file = config.fleet.key.file if config.fleet.key else None
     if file is not None and file.stat().st_mode & stat.S_IROTH:
         raise ConfigError(
-            f"fleet.key_file: everybody on this machine may read {file}: `chmod o-rwx {file}`, and if others "
-            "use the machine, put a new key before it."
+            f"fleet.key_file: every user of this machine can read {file}: run `chmod o-rwx {file}`. If "
+            "others use the machine, write a new key above the old one."
         )
 
 
 def _refuse_parts_of_one_machine(config: Config) -> None:
-    """What is inside one process, or in its state folder, other machines do not have."""
+    """Refuse what is inside one process or in its state folder, where no other machine reaches it."""
     for name in SERVICES:
         if getattr(config, name).base_url == FAKE:
             raise ConfigError(
@@ -65,6 +65,6 @@ def _refuse_parts_of_one_machine(config: Config) -> None:
         )
     if config.storage.url.startswith("memory:"):
         raise ConfigError(
-            "storage.url: memory:// is gone with its process: a fleet needs a bucket, or a folder that all "
+            "storage.url: memory:// ends with its process: a fleet needs a bucket, or a folder that all "
             "machines share."
         )

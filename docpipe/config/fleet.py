@@ -34,8 +34,8 @@ class Fleet:
     temporal: str = _key(
         parse_host_port,
         "",
-        about="Temporal server that keeps the runs and deals them out to workers (`docpipe worker`); empty: "
-        "each process keeps its own",
+        about="Temporal server that keeps the runs and assigns their activities to workers (`docpipe "
+        "worker`); empty: each process keeps its own",
         example='"temporal.example:7233"',
     )
     namespace: str = _key(parse_text, "default", about="namespace of this fleet in Temporal")
@@ -64,15 +64,15 @@ class Fleet:
     api_key: Secret | None = _key(parse_secret, about="API key for Temporal", in_file=True, example='"..."')
     key: Secret | None = _key(
         parse_keys,
-        about="key with which all is encrypted that enters Temporal and the spool, the same everywhere: 128 "
-        "hex digits; or several, one a line: the first encrypts, all decrypt",
+        about="key that encrypts everything in Temporal and the spool, the same on all machines: 128 "
+        "hex digits; or several, one a line, of which the first encrypts and all decrypt",
         in_file=True,
         example='"..."',
     )
     probes: str = _key(
         parse_host_port,
         "",
-        about="address and port on which a worker answers `/livez`, `/readyz` and `/metrics`, to everybody",
+        about="address and port on which a worker answers `/livez`, `/readyz` and `/metrics` without a token",
         example='"0.0.0.0:8081"',
     )
     ui: str = _key(

@@ -44,13 +44,13 @@ class Notify:
     url: str = _key(
         parse_address,
         "",
-        about="where a signed request goes when a run has ended (Standard Webhooks)",
+        about="receiver of a signed request whenever a run has ended (Standard Webhooks)",
         in_file=True,
         example='"https://hooks.example/docpipe"',
     )
     secret: Secret | None = _key(
         parse_signing_secret,
-        about="secret that signs them, `whsec_` and base64",
+        about="secret that signs notifications: `whsec_` and base64",
         in_file=True,
         example='"..."',
     )
@@ -59,7 +59,7 @@ class Notify:
         "none",
         about="how they name the patient: `none`, or `hash` for the keyed hash of `storage.prefix_key`",
     )
-    rate: Rate | None = _key(parse_rate, Rate(10, 1), about="quota of these requests")
+    rate: Rate | None = _key(parse_rate, Rate(10, 1), about="quota of notifications")
     timeout: float = _key(parse_duration, 15.0, about="longest wait for one answer")
     ca_file: str = _key(
         parse_text,
@@ -71,7 +71,7 @@ class Notify:
         parse_proxy, "", about="HTTP proxy to the receiver", example='"http://proxy.example:3128"'
     )
     allow_http: bool = _key(
-        parse_switch, default=False, about="they may go over plain http to another machine"
+        parse_switch, default=False, about="notifications may go over plain http to another machine"
     )
 
 
@@ -83,7 +83,9 @@ def refuse_half_a_receiver(notify: Notify, *, hashed: bool) -> None:
     """
     if not notify.url:
         if notify.secret is not None:
-            raise ConfigError("notify.url is missing, where notify.secret is set.")
+            raise ConfigError(
+                "notify.url is missing: set it to the address of the receiver, or remove notify.secret."
+            )
         return
     if notify.secret is None:
         raise ConfigError(

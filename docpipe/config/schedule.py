@@ -99,7 +99,7 @@ class Schedule:
     name: str = _key(
         parse_label,
         "",
-        about="its name on the page and in the API; default: what it is for, and when",
+        about="its name on the page and in the API; default: its patients and times",
         example='"every night"',
     )
     patients: tuple[str, ...] = _key(
@@ -119,8 +119,8 @@ class Schedule:
     spread: float = _key(
         parse_duration,
         3600.0,
-        about="over how long after each time of a cron expression the patients begin; those of a time such "
-        "as `7d` are spread over all of it",
+        about="how far the patients of a cron expression are spread after each of its times; those of a time "
+        "such as `7d` are spread over all of it",
     )
     priority: int = _key(
         parse_low_priority, -9, about="priority of these runs, below that of all others: -9 to 0"

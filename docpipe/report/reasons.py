@@ -18,7 +18,7 @@ _OPEN: Final = "Open the original."
 _AGAIN: Final = "Ask the sender for another copy."
 _ADMIN: Final = "Report this to your docpipe administrator, and open the original until then."
 _TRUST: Final = "Ask the sender whether the file belongs there."
-_SEE: Final = "Open the original to see whether it should be so."
+_SEE: Final = "Open the original to see whether that is right."
 _SCANS: Final = (
     "Look at it in the PDF, or open the original. Those who run docpipe can install OCR, which reads scans, "
     "and do the run again."
@@ -82,8 +82,8 @@ _PLAIN: Final = (  # a reason with technical words, and the plain sentence in it
     (r".* pages are damaged and could not be read", "Some pages are damaged and could not be read."),
     (r"the fonts of .* do not name their letters", "The text of some pages may be unreadable."),
     (r"scanned pages were not read", "It is a scan or a picture, and was not read as text."),
-    (r"the XML was not well-formed", "The file had mistakes, which were mended."),
-    (r"the JSON was not well-formed", "The file had mistakes, which were mended."),
+    (r"the XML was not well-formed", "The file had mistakes, which were corrected."),
+    (r"the JSON was not well-formed", "The file had mistakes, which were corrected."),
     (r"a name stands twice in the JSON", "The file has a value twice; both are kept."),
     (r"the PDF is a form in XFA", "The PDF is a special form; parts of it may be missing."),
     (r"the picture was encoded anew", "The picture in the PDF is a copy of slightly different quality."),

@@ -46,6 +46,6 @@ def _make(path: Path) -> Secret:
         replace_file(path, f"{token}\n".encode())
     except OSError as error:
         raise StateError(
-            f"{path} cannot be written ({error.strerror}): set service.token, or mend its permissions."
+            f"{path} cannot be written ({error.strerror}): set service.token, or correct its permissions."
         ) from error
     return Secret(token)

@@ -66,7 +66,7 @@ class StateFolder:
             )
         trouble = trouble_of(error)
         if trouble is None or error.errno in _NO_RIGHT:
-            cure = "set state.dir to a folder that is yours, or mend its permissions"
+            cure = "set state.dir to a folder that is yours, or correct its permissions"
         else:
             cure = trouble.ending("state folder")
         return StateError(f"The state folder {self.path} cannot be written ({error.strerror}): {cure}.")

@@ -35,12 +35,12 @@ async def test_damage_is_found_and_mended(box: Box, services: fakes.Running) -> 
     assert wrong.status == 1
     assert "text.md: missing" in wrong.out
     assert "metadata.json is missing" in wrong.out
-    assert "2 things are wrong. `docpipe check --repair` repairs" in wrong.out
+    assert "2 problems found. `docpipe check --repair` repairs" in wrong.out
 
     mended = await box.run("check", "--repair")
     assert mended.status == 0, mended.out + mended.err
-    assert mended.out.count("mended: converted again") == 2
-    assert "All is sound. 2 mended." in mended.out
+    assert mended.out.count("repaired: converted again") == 2
+    assert "No problems found. 2 repaired." in mended.out
     assert (await box.run("check")).status == 0
     assert {name: (box.storage / name / "text.md").read_bytes() for name in texts} == texts
     title = json.loads((box.storage / chart["key"] / METADATA).read_bytes())["title"]
@@ -56,7 +56,7 @@ async def test_what_is_lost_is_reported(box: Box, services: fakes.Running) -> No
     original.unlink()
     lost = await box.run("check", "--repair")
     assert lost.status == 1
-    assert "not mended: permanently lost here" in lost.out
+    assert "not repaired: permanently lost here" in lost.out
     assert f"docpipe retry {run['run_id']} --from DocEx_DownloadAndExtract" in lost.out
     retried = await box.run("retry", run["run_id"], "--from", "DocEx_DownloadAndExtract")
     assert retried.status == 0, retried.err
@@ -67,7 +67,7 @@ async def test_what_is_lost_is_reported(box: Box, services: fakes.Running) -> No
 @pytest.mark.parametrize("services", [SLOW], indirect=True)
 async def test_beside_a_docpipe_at_work(box: Box, services: fakes.Running) -> None:
     """It may look on, and raises no false alarm; mending has to wait."""
-    assert (await box.run("check")).out.endswith("All is sound.\n")  # before anything ran
+    assert (await box.run("check")).out.endswith("No problems found.\n")  # before anything ran
     process = await box.start("run", "--patient", "P123")
     await until(process, services, "docex.search")  # which a check never asks for
     looked = await box.run("check", "--json")

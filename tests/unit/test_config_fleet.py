@@ -48,7 +48,7 @@ def test_a_whole_fleet_is_taken(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
         ({"DOCEX__BASE_URL": "fake"}, r"docex\.base_url.*a fake of its own.*docpipe fleet up"),
         ({"PATIENTS__URL": "fake"}, r"patients\.url: a fleet needs a database that every machine reaches"),
         ({"PATIENTS__URL": ""}, r"patients\.url: a fleet needs a database"),
-        ({"STORAGE__URL": "memory://"}, r"storage\.url: memory:// is gone with its process"),
+        ({"STORAGE__URL": "memory://"}, r"storage\.url: memory:// ends with its process"),
     ],
 )
 def test_half_a_fleet_is_refused(
@@ -72,7 +72,7 @@ def test_a_key_that_everybody_may_read_is_refused(tmp_path: Path) -> None:
         load(tmp_path / "docpipe.toml", env)
     file.write_text(f"{ONE}\n{TWO}\n", "utf-8")
     file.chmod(0o644)
-    with pytest.raises(ConfigError, match=r"everybody on this machine may read .*chmod o-rwx"):
+    with pytest.raises(ConfigError, match=r"every user of this machine can read .*chmod o-rwx"):
         load(tmp_path / "docpipe.toml", env)
     file.chmod(0o440)
     key = load(tmp_path / "docpipe.toml", env).fleet.key

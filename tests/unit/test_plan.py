@@ -238,14 +238,14 @@ def test_a_file_that_cannot_be_written_is_reported_before_anything_is_simulated(
 
 
 def test_what_more_would_give_is_reported_workers_and_of_the_quota(capsys) -> None:
-    """Where one of them holds all up, the text says that more of the other gives nothing."""
+    """Where one of them holds all up, the text says that more of the other would not help."""
     estimate = forecast(setup())
     assert [change.means for change in estimate.changes] == ["search quota"]
     options = "plan --patients 20 --search-time 5s --documents 2 --convert-time 10s --search-rate 10/sec"
     assert main([*options.split(), "--workers", "2"]) == 0
     text = capsys.readouterr().out
     assert "With 4 conversion workers: " in text
-    assert "A higher search quota gives nothing" in text
+    assert "A higher search quota would not help" in text
 
 
 def test_a_disk_that_is_too_small_is_reported(

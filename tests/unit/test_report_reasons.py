@@ -120,7 +120,7 @@ def test_no_reason_needs_a_programmer() -> None:
         ("This is a DICOM image; install docpipe[dicom] to do so.", "what reads", "can install it"),
         ("scanned pages were not read", "It is a scan or a picture", "open the original"),
         ("2 of 9 scanned pages could not be read", "Some scanned pages", "Open the original"),
-        ("The file is empty.", "The file is empty.", "see whether it should be so"),
+        ("The file is empty.", "The file is empty.", "see whether that is right"),
         ("the document refers to a separate file that the archive lacks", "separate", "Ask the sender for"),
     ],
 )  # fmt: skip

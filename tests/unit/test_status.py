@@ -124,7 +124,7 @@ async def test_schedules_and_notifications_are_listed(state, capsys):
     assert (
         "each week: next 2100-01-01 00:00:00 UTC; last 1970-01-01 00:33:20 UTC, 7 begun in that round" in text
     )
-    assert "at night: paused since 1970-01-01 00:50:00 UTC; nothing has begun yet" in text
+    assert "at night: paused since 1970-01-01 00:50:00 UTC; no run has started yet" in text
     assert "1 notification waits to be delivered, the first since 1970-01-01 00:16:40 UTC" in text
     assert "each week" not in printed(capsys, "P1").out
     body = json.loads(printed(capsys, "--json").out)

@@ -117,13 +117,14 @@ async def test_the_result_of_a_disputed_search_is_not_taken():
 
 
 async def test_a_fresh_link_is_requested_at_once():
-    """The archive is ready, so that nothing is waited for; one that is gone twice has none."""
+    """The archive is ready, so that nothing is waited for; a search that failed or is gone has none."""
     step = MemoryStep()
     search = Search(search_id="s1", path="/v1/searches/s1", at=3.0, ask_after=60.0)
     exchange = exchange_of(ScriptedHttp(polled("ready", archive=ARCHIVE)))
     assert await exchange.fresh_archive(step, search) == ArchiveLink(url="/a.zip", size=3)
     assert step.waits == []
-    assert await exchange_of(ScriptedHttp(GONE, GONE)).fresh_archive(step, search) is None
+    for gone in ([GONE, GONE], [polled("expired")], [polled("failed", error="x")]):
+        assert await exchange_of(ScriptedHttp(*gone)).fresh_archive(step, search) is None
 
 
 @pytest.mark.parametrize(("most", "sent"), [(3, 3), (6, 6), (None, 9)])

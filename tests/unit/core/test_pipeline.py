@@ -102,6 +102,12 @@ async def test_a_problem_with_the_task_is_an_error(problem):
     assert (ending.state, ending.error) == (RunState.COMPLETED_WITH_ERRORS, "The task is closed.")
 
 
+async def test_of_two_problems_with_the_task_the_first_is_named():
+    """The report is appended after the status: what was wrong with the status is why the task is as it is."""
+    activities = MemoryActivities(status_problem="The task is closed.", append_problem="The task is gone.")
+    assert (await retrieve(MemoryRun(), activities)).error == "The task is closed."
+
+
 async def test_a_failure_outweighs_a_problem_with_the_task():
     """The error of a failed run stays its error when the task has a problem, too."""
     activities = MemoryActivities(expired=100, status_problem="The task is closed.")
@@ -120,6 +126,20 @@ async def test_embedded_documents_are_documents_of_their_own():
     assert (items, ending.counts) == (["00001", "00001.1"], {"converted": 2})
     files = activities.facts.documents
     assert [file.path for file in files] == ["mail.eml", "mail.eml/letter.txt"]
+
+
+async def test_files_are_listed_in_the_order_of_the_archive():
+    """Not in the order in which their conversions end."""
+
+    class Backwards(MemoryActivities):
+        async def convert(self, step, place, member, patient=None):
+            for _ in range(10 * (9 - int(member.path))):
+                await asyncio.sleep(0)
+            return await super().convert(step, place, member, patient)
+
+    activities = Backwards([member(str(number)) for number in range(9)])
+    await retrieve(MemoryRun(), activities)
+    assert [file.path for file in activities.facts.documents] == [str(number) for number in range(9)]
 
 
 async def test_an_embedded_copy_of_a_file_is_a_duplicate():
