@@ -113,6 +113,26 @@ async def test_a_resumed_run_that_has_searched_keeps_no_place(checkpoints):
     assert activities.searched == 0
 
 
+async def test_a_cancelled_run_keeps_no_place_while_its_task_is_updated(checkpoints):
+    """It does not search any more: while the tracker is down, other runs start."""
+
+    class Down(Held):
+        async def update_status(self, step, task_id, state, note):
+            await self.open.wait()
+            return await super().update_status(step, task_id, state, note)
+
+    activities = Down(Activity.SEARCH)
+    async with engine_of(checkpoints, activities) as engine:
+        runs = await engine.submit(patients(ADMITTED))
+        await settled(engine, Activity.SEARCH, ADMITTED)
+        await asyncio.gather(*(engine.cancel(run.run_id) for run in runs))
+        await settled(engine, Activity.UPDATE_STATUS, ADMITTED)
+        await engine.submit(["another"])
+        await settled(engine, Activity.SEARCH, 1)
+        activities.open.set()
+        await engine.wait()
+
+
 async def test_a_task_is_cancelled_once(checkpoints):
     """A second cancellation does not interrupt the clean-up that the first one began."""
     cleaning, clean, cleaned = asyncio.Event(), asyncio.Event(), []

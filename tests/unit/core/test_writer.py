@@ -1,11 +1,12 @@
 """The writer's transactions: whole or not at all, also when a statement fails."""
 
 import asyncio
+import errno
 import sqlite3
 
 import pytest
 
-from docpipe.checkpoints.writer import Writer
+from docpipe.checkpoints.writer import StepRow, Writer, _put_steps
 from docpipe.gates.local_trouble import FULL
 
 
@@ -194,3 +195,32 @@ async def test_three_new_steps_in_one_statement(checkpoints):
         ("2", 1),
         ("3", 1),
     ]
+
+
+def test_few_sizes_of_statements_are_compiled():
+    """SQLite keeps compiled statements by their text: up to 16 rows there are five, not sixteen."""
+    rows = [StepRow(("R1", "ConvertFile", str(number)), 0.0) for number in range(16)]
+    assert len({_put_steps(rows[:size])[0] for size in range(1, 17)}) == 5
+
+
+async def test_a_single_statement_is_its_own_transaction(writer):
+    """Most batches are one statement: BEGIN and COMMIT would each wait for the interpreter lock."""
+    seen = []
+    await writer.exclusive(lambda db: db.set_trace_callback(seen.append))
+    await put(writer, 1)
+    await put(writer, 2, 3)
+    assert [sql.split()[0] for sql in seen] == ["INSERT", "BEGIN", "INSERT", "INSERT", "COMMIT"]
+
+
+async def test_an_error_of_the_system_without_a_name_is_waited_out(writer, monkeypatch):
+    """What is written before a batch may fail in ways that no table has: nothing is lost for it."""
+    monkeypatch.setattr("docpipe.checkpoints.writer._RETRY_S", 0.0)
+    failing = [OSError(errno.EBADF, "as the system says it")] * 2
+
+    def log():
+        if failing:
+            raise failing.pop()
+
+    writer.before_commit = log
+    await put(writer, 1)
+    assert (await numbers(writer), writer.trouble) == ([1], None)
