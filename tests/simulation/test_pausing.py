@@ -52,13 +52,13 @@ async def test_everything_is_paused(tmp_path: Path) -> None:
             await asyncio.sleep(300.0)  # what was under way ends
             seen = len(running.docex.requests) + len(running.tracker.requests)
             assert waits(docpipe) == {(WaitKind.PAUSE, "")}
-            await asyncio.sleep(3600.0)
+            await asyncio.sleep(900.0)
             assert len(running.docex.requests) + len(running.tracker.requests) == seen
             await docpipe.engine.stop()
         async with opened(config) as docpipe:
             assert docpipe.engine.paused_since == since
             await docpipe.engine.resume()
-            await asyncio.sleep(600.0)
+            await asyncio.sleep(300.0)
             assert len(running.docex.requests) + len(running.tracker.requests) == seen
             await docpipe.unpause(None)
             await docpipe.engine.wait()
@@ -85,7 +85,7 @@ async def test_a_pause_of_everything_holds_who_stands_in_line(tmp_path: Path, mo
         assert docpipe.quotas["docex.search"].waiting
         before = asyncio.get_running_loop().time()
         await docpipe.pause(None)
-        await asyncio.sleep(600.0)
+        await asyncio.sleep(300.0)
         assert max(arrivals(running)) <= before + 0.5
         assert waits(docpipe) == {(WaitKind.PAUSE, "")}
         assert all(service.paused_since is None for service in docpipe.services.values())
@@ -124,7 +124,7 @@ async def test_one_service_is_paused(tmp_path: Path, down: bool) -> None:
             await asyncio.sleep(60.0)
             seen, reported = len(running.docex.requests), len(running.tracker.requests)
             running.clear_faults()
-            await asyncio.sleep(3600.0)
+            await asyncio.sleep(900.0)
             assert (len(running.docex.requests), len(running.tracker.requests)) == (seen, reported)
             assert waits(docpipe) == {(WaitKind.PAUSE, "docex")}
             assert docpipe.services["docex"].view().paused_since is not None
@@ -132,7 +132,7 @@ async def test_one_service_is_paused(tmp_path: Path, down: bool) -> None:
             await docpipe.engine.stop()
         async with opened(config) as docpipe:
             await docpipe.engine.resume()
-            await asyncio.sleep(600.0)
+            await asyncio.sleep(300.0)
             assert len(running.docex.requests) == seen
             await docpipe.unpause("docex")
             await docpipe.engine.wait()
@@ -150,7 +150,7 @@ async def test_a_run_that_is_paused_can_be_cancelled(tmp_path: Path) -> None:
         await asyncio.sleep(60.0)
         await docpipe.pause(None)
         assert (await docpipe.engine.cancel(run.run_id)).state is RunState.CANCELLING
-        await asyncio.sleep(600.0)
+        await asyncio.sleep(300.0)
         ((_, task),) = running.tracker.tasks.items()
         assert task.status == "in_progress"
         await docpipe.unpause(None)

@@ -119,8 +119,8 @@ def test_files_of_somebody_else(place: Path, capsys: pytest.CaptureFixture[str])
 def test_a_run_where_nobody_was_imported(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """It ends at once; a file that the configuration names is waited for instead."""
     assert cli.main(["run", "--patient", "P1"]) == 2
-    said = capsys.readouterr().err
-    assert f"no patients database {place}/state/patients.db: `docpipe patients import FILE.csv`" in said
+    printed = capsys.readouterr().err
+    assert f"no patients database {place}/state/patients.db: `docpipe patients import FILE.csv`" in printed
     assert not list((place / "state").iterdir())
 
 
