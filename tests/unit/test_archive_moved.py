@@ -1,5 +1,6 @@
 """Archives whose host has moved since the link was given."""
 
+import asyncio
 import hashlib
 import socket
 from dataclasses import asdict, replace
@@ -7,6 +8,7 @@ from dataclasses import asdict, replace
 import pytest
 
 from docpipe.config.config import Docex
+from docpipe.gates.line import Slots
 from docpipe.http import Http
 from docpipe.http.credentials import NONE
 from docpipe.results.search import ArchiveLink
@@ -81,3 +83,27 @@ async def test_a_link_at_the_exchange_itself_is_kept(tmp_path):
             await work.fetch(
                 MemoryStep(), ArchiveLink(url="/a.zip", **FACTS), tmp_path / "archive.zip", fresh_link
             )
+
+
+async def test_many_whose_host_has_moved_do_not_wait_for_each_other(tmp_path):
+    """Once two tries have reached nobody, whoever comes next asks for a fresh link before it tries."""
+    gone, asked = ArchiveLink(url=nowhere(), **FACTS), []
+    slots = Slots(4, virtual.wall_clock)
+
+    async with Server(whole) as files, Http() as http:
+        downloads = downloader(http, "http://127.0.0.1:9")
+
+        async def fresh_link():
+            asked.append(1)
+            return ArchiveLink(url=f"{files.url}/a.zip", **FACTS)
+
+        async def download(number):
+            step = MemoryStep()
+            async with slots.hold(step.ticket):
+                return await downloads.fetch(step, gone, tmp_path / f"{number}.zip", fresh_link)
+
+        began = virtual.wall_clock()
+        brought = await asyncio.gather(*map(download, range(30)))
+        assert [asdict(one) for one in brought] == [FACTS] * 30
+        assert virtual.wall_clock() - began < 60
+    assert len(asked) == 30

@@ -88,12 +88,11 @@ class Downloader:
             reach=Reach(self.config.base_url, self.config.archive_origins, self.config.allow_http),
         )
         damaged = links = missed = 0
+        asked = 0.0
         while True:
+            archive, asked = await self._moved(archive, missed, asked, fresh_link)
             status, written = await self._attempt(step, fetch, archive, path)
             missed = missed + 1 if fetch.unreached else 0
-            if missed >= MOVED and not self._at_home(archive):
-                archive = await fresh_link() or archive
-                continue
             if fetch.refused_by_stranger or (status is not None and _refuses_link(status)):
                 if status is not None:  # else the gate paces the attempts, as in an outage
                     links += 1
@@ -147,9 +146,25 @@ class Downloader:
         with waiting(step.ticket, Wait(WaitKind.RETRY, "docex", now, now + seconds)):
             await asyncio.sleep(seconds)
 
-    def _at_home(self, archive: ArchiveLink) -> bool:
-        """Whether the link leads to the exchange itself, which can redirect each attempt."""
-        return origin_of(urljoin(self.config.base_url, archive.url)) == origin_of(self.config.base_url)
+    async def _moved(
+        self,
+        archive: ArchiveLink,
+        missed: int,
+        asked: float,
+        fresh_link: Callable[[], Awaitable[ArchiveLink | None]],
+    ) -> tuple[ArchiveLink, float]:
+        """The link to use after `missed` attempts in a row that reached no server, and when it was requested.
+
+        In an outage of a host that is not the exchange its archives may be elsewhere by now. Whoever only
+        waited for the host, where all downloads share one try at a time, would hold up the others.
+        """
+        origin = origin_of(urljoin(self.config.base_url, archive.url))
+        if origin == origin_of(self.config.base_url) or not self.allowed(origin):
+            return archive, asked
+        outage = self.gate_of(origin).service.view().outage
+        if missed >= MOVED or (outage is not None and outage.since > asked):
+            return await fresh_link() or archive, outage.since if outage else asked
+        return archive, asked
 
     async def _attempt(
         self, step: Step, fetch: Fetch, archive: ArchiveLink, path: Path
