@@ -17,7 +17,7 @@ from httpx_sse import EventSource, SSEError
 
 from docpipe.api.hits import Hits
 from docpipe.api.schedules import Notifications, Schedule, Schedules
-from docpipe.api.shapes import Accepted, Document, Documents, Refused, Run, Runs, Services, Summary
+from docpipe.api.shapes import Accepted, Document, Documents, OneRun, Refused, Run, Runs, Services, Summary
 from docpipe.client.downloads import BAD, Downloads
 from docpipe.client.events import Event
 from docpipe.client.patients import Patients
@@ -157,17 +157,17 @@ class Client(Downloads, Patients):
             if cursor is None:
                 return
 
-    def run(self, run_id: str) -> Run:
-        """A run as it stands."""
-        return self._decoded(Run, "GET", f"/api/runs/{quote(run_id, safe='')}")
+    def run(self, run_id: str) -> OneRun:
+        """A run as it stands, with its activities and its latest waits."""
+        return self._decoded(OneRun, "GET", _path_of(run_id))
 
     def cancel(self, run_id: str) -> Run:
         """Give a run up."""
-        return self._decoded(Run, "POST", f"/api/runs/{quote(run_id, safe='')}/cancel")
+        return self._decoded(Run, "POST", f"{_path_of(run_id)}/cancel")
 
     def retry(self, run_id: str, first: str | None = None) -> Run:
         """Do a finished run again, from an activity on or from what failed."""
-        return self._decoded(Run, "POST", f"/api/runs/{quote(run_id, safe='')}/retry", {"from": first})
+        return self._decoded(Run, "POST", f"{_path_of(run_id)}/retry", {"from": first})
 
     def wait(
         self,
@@ -205,7 +205,7 @@ class Client(Downloads, Patients):
             for event in events:
                 if event.name == "reset":
                     for run_id in left():
-                        learn(self.run(run_id))
+                        learn(self._decoded(Run, "GET", _path_of(run_id)))
                 elif event.run is not None and event.run.run_id in ids:
                     learn(event.run)
                 if not left():
@@ -218,11 +218,11 @@ class Client(Downloads, Patients):
 
     def documents(self, run_id: str) -> list[Document]:
         """Every file of a run's archive that is known so far."""
-        return self._decoded(Documents, "GET", f"/api/runs/{quote(run_id, safe='')}/documents").documents
+        return self._decoded(Documents, "GET", f"{_path_of(run_id)}/documents").documents
 
     def report(self, run_id: str, name: str = "report.json") -> bytes:
         """`report.json`, `report.html` or `manifest.json` of a run that has ended."""
-        return self._answer("GET", f"/api/runs/{quote(run_id, safe='')}/files/{quote(name, safe='')}").content
+        return self._answer("GET", f"{_path_of(run_id)}/files/{quote(name, safe='')}").content
 
     def search(self, words: str, patient: str | None = None, *, limit: int = 20, offset: int = 0) -> Hits:
         """Search in the texts of stored documents.
@@ -381,3 +381,7 @@ def _environments_token() -> str | None:
         raise UsageError(f"{_TOKEN_FILE}: {path} is not a text in UTF-8.") from error
     except ValueError as error:
         raise UsageError(f"{_TOKEN_FILE}: {path} has to hold {error}.") from error
+
+
+def _path_of(run_id: str) -> str:
+    return f"/api/runs/{quote(run_id, safe='')}"

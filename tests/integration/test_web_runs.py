@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import msgspec
 import pytest
 
+from docpipe.api.shapes import OneRun
 from docpipe.model import Activity, Outcome, Patient, Rate, RunState
 from docpipe.web.runs import _task_url
 from docpipe.web.views import run_view
@@ -370,6 +372,7 @@ async def test_a_finished_run_is_reported_whole(served: Served) -> None:
     report = (await served.get(f"/api/runs/{run}/files/report.json")).json
     assert [wait["kind"] for wait in body["waits"]] == [wait["kind"] for wait in report["waits"]]
     assert body["waits"], "the search was waited for"
+    assert len(msgspec.convert(body, OneRun).activities) == len(activities), "as the client reads it"
 
 
 async def test_a_failed_run_says_why(served: Served) -> None:

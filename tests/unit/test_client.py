@@ -25,6 +25,16 @@ from docpipe.errors import UsageError
 ADDRESS = "http://127.0.0.1:8080"
 TOKEN = "a-token-that-stays-secret"  # noqa: S105 -- of no service
 RUN = {"run_id": "R1", "patient_id": "P1", "state": "running", "priority": 0, "documents": {"converted": 2}}
+AT = "2026-12-01T04:00:00Z"
+ONE = RUN | {
+    "activities": [
+        {"activity": "DocEx_Search", "item": "", "attempts": 2, "started_at": AT, "finished_at": None}
+        | {"outcome": None, "error": None, "polls": None, "asked": []}
+    ],
+    "waits": [
+        {"activity": "DocEx_Search", "kind": "quota", "what": "docex.search", "since": AT, "until": None}
+    ],
+}
 
 
 @pytest.fixture
@@ -104,6 +114,16 @@ def test_what_is_no_docpipe(client: Client, naps: list[float]) -> None:
     with pytest.raises(NotReachableError, match="docpipe serve"):
         client.run("R1")
     assert route.call_count == len(naps) + 1 == 5
+
+
+@respx.mock
+def test_a_run_has_its_activities_and_waits(client: Client) -> None:
+    """What the service reports of one run is there, with types."""
+    respx.get(f"{ADDRESS}/api/runs/R1").mock(return_value=httpx.Response(200, json=ONE))
+    run = client.run("R1")
+    assert isinstance(run, Run)
+    assert [(step.activity, step.attempts) for step in run.activities] == [("DocEx_Search", 2)]
+    assert [(wait.what, wait.until) for wait in run.waits] == [("docex.search", None)]
 
 
 @respx.mock
@@ -224,7 +244,7 @@ def test_the_token_stays_where_it_belongs(monkeypatch: pytest.MonkeyPatch) -> No
 @respx.mock
 def test_the_token_comes_from_its_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """As containers give secrets; a file that cannot be used is named by its variable, and not quoted."""
-    route = respx.get(f"{ADDRESS}/api/runs/R1").mock(return_value=httpx.Response(200, json=RUN))
+    route = respx.get(f"{ADDRESS}/api/runs/R1").mock(return_value=httpx.Response(200, json=ONE))
     file = tmp_path / "token"
     monkeypatch.setenv("DOCPIPE_SERVICE__TOKEN_FILE", str(file))
     with pytest.raises(UsageError, match=r"TOKEN_FILE: .*token cannot be read: No such file"):

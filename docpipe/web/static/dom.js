@@ -189,6 +189,7 @@ const SERVICES = {
   tasktracker: "the task tracker",
   patients: "the patients database",
   storage: "the storage of documents",
+  notify: "the receiver of notifications",
 };
 
 /** What a service is called. */
