@@ -210,6 +210,7 @@ def _storage(patches: _Patches) -> None:
     )
     patches.around(storage, "_remove", "storage.remove_others")
     patches.around(storage.MadeFolders, "_make", "storage.make_folder")
+    patches.around(storage.MadeFolders, "_move", "storage.move_folder")
     patches.around(storage, "sync_folder", "storage.sync_folder")
     patches.around(pathlib.Path, "replace", "rename", lambda path, _to: f": {_kind(path.name)}")
     patches.around(storage, "_rename", "rename", lambda _folder, part, _name: f": {_kind(part)}")

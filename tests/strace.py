@@ -96,9 +96,19 @@ class Disk:
                 source = [name for name in call.paths if name != path][-1]
                 self._name(path, self._inodes.pop(source, call.ended))
                 self._unnamed.discard(source)
+                self._move_inner(f"{source}/", f"{path}/")
             case "link" | "linkat":
                 source = [name for name in call.paths if name != path][-1]
                 self._name(path, self._inodes.setdefault(source, call.ended))
+
+    def _move_inner(self, source: str, target: str) -> None:
+        """What is in a folder has another path once the folder is renamed, and is as safe as it was."""
+        for old in [name for name in self._inodes if name.startswith(source)]:
+            new = target + old.removeprefix(source)
+            self._inodes[new] = self._inodes.pop(old)
+            if old in self._unnamed:
+                self._unnamed.discard(old)
+                self._unnamed.add(new)
 
     def _name(self, path: str, inode: int) -> None:
         self._inodes[path] = inode

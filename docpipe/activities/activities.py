@@ -21,7 +21,7 @@ from docpipe.activities.reporting import reports_with_changes
 from docpipe.activities.spool import OUT, SIBLINGS, OutFolders, make_empty, mend_siblings, prepare_spool
 from docpipe.convert.core.job import Job, Options
 from docpipe.convert.core.kinds import kind_of
-from docpipe.errors import WorkerError
+from docpipe.errors import RunError, WorkerError
 from docpipe.gates.line import Slots
 from docpipe.gates.local_trouble import retry_while_in_trouble
 from docpipe.model import Clock, Outcome, Patient, Spool, Step, Ticket, Wait, WaitKind
@@ -55,6 +55,9 @@ Place = tuple[str, str, str]
 _KEPT: Final = (Outcome.CONVERTED, Outcome.STORED)
 _TOO_MANY: Final = (
     f"The documents in the documents of this patient are more than {MOST_EMBEDDED:,}; the rest was not read."
+)
+_REMOVED: Final = (
+    "Documents of this run were removed from the storage while it was stopped: try it again (docpipe retry)."
 )
 _REPORTS: Final = 4
 """Concurrent reports: more would only fill the queue of the threads, and delay other runs."""
@@ -142,14 +145,18 @@ class Activities:
         return valid
 
     def converted(self, run_id: str, item: str) -> Callable[[Converted], bool]:
-        """Whether the files in a checkpoint of a conversion still exist."""
-        return lambda done: (
-            done.reused
-            or self._files_exist(
-                run_id,
-                [*(f"{OUT}/{item}/{name}" for name in done.outputs), *(part.file for part in done.embedded)],
-            )
-        )
+        """Whether the files in a checkpoint of a conversion still exist, here or in the storage.
+
+        A folder of outputs that is gone has become the document's own; see `Storage.put_document`.
+        """
+
+        def valid(done: Converted) -> bool:
+            outputs = [f"{OUT}/{item}/{name}" for name in done.outputs]
+            if done.reused or not (done.embedded or (self.spool.path(run_id) / OUT / item).exists()):
+                return True
+            return self._files_exist(run_id, [*outputs, *(part.file for part in done.embedded)])
+
+        return valid
 
     def _files_exist(self, run_id: str, files: Iterable[str | None]) -> bool:
         folder = self.spool.path(run_id)
@@ -235,8 +242,9 @@ class Activities:
         if done.reused:
             return Stored(self.storage.key(patient_id, document_id))
         spool = self.spool.path(run_id)
+        outputs = spool / OUT / item
         files = {f"original{done.extension}": spool / str(member.file)}
-        files |= {name: spool / OUT / item / name for name in done.outputs}
+        files |= {name: outputs / name for name in done.outputs}
         metadata = {
             "document_id": document_id,
             "sha256": member.sha256,
@@ -253,13 +261,18 @@ class Activities:
             ],
             **done.metadata,
         }
-        put = functools.partial(
-            self.storage.put_document, patient_id, document_id, files, metadata, step.ticket
-        )
-        stored = Stored((await self._retry_while_in_trouble(step, "storage", put))["key"])
+        putting = functools.partial(self.storage.put_document, outputs=outputs)
+        put = functools.partial(putting, patient_id, document_id, files, metadata, step.ticket)
+        try:
+            stored = await self._retry_while_in_trouble(step, "storage", put)
+        except RunError as error:
+            if not isinstance(error.__cause__, FileNotFoundError) or outputs.exists():
+                raise
+            raise RunError(_REMOVED) from error  # the folder had its place when the run was stopped
         if self.index is not None:
-            await self.index.add(patient_id, text_of(member, done), files.get("text.md"))
-        return stored
+            text = stored.get("moved", outputs) / "text.md" if "text.md" in files else None
+            await self.index.add(patient_id, text_of(member, done), text)
+        return Stored(stored["key"])
 
     async def _retry_while_in_trouble(
         self, step: Step, what: str, work: Callable[[], Awaitable[_T]], done: str = "written"

@@ -121,17 +121,20 @@ class FolderStorage:
         files: Mapping[str, Path],
         metadata: Mapping[str, Any],
         ticket: Ticket | None = None,  # noqa: ARG002 -- a disk has no outages that pass
+        *,
+        outputs: Path | None = None,
     ) -> dict[str, Any]:
         """See Storage; files are linked where that can be, else copied."""
         folder = self._folder(patient_id, document_id=document_id)
 
-        def work() -> dict[str, int]:
+        def work() -> tuple[dict[str, int], bool]:
             self._marker.refuse_other()
             with self._only_one(folder):
-                return self._files.put(folder, files, metadata)
+                return self._files.put(folder, files, metadata, outputs)
 
-        sizes = await self._in_thread(work)
-        return {"key": self.key(patient_id, document_id), "files": sizes}
+        sizes, moved = await self._in_thread(work)
+        done = {"key": self.key(patient_id, document_id), "files": sizes}
+        return done | {"moved": folder} if moved else done
 
     async def find_document(
         self,

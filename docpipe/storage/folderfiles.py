@@ -23,6 +23,7 @@ _PRIVATE: Final = 0o600
 _NO_LINK: Final = frozenset(
     {errno.EXDEV, errno.EPERM, errno.EACCES, errno.EMLINK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP}
 )
+_NO_MOVE: Final = _NO_LINK | {errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR}
 _ROUNDS: Final = 8
 """How often a document is written again because another process writes it at the same time."""
 _PAUSE_S: Final = 0.02
@@ -44,9 +45,26 @@ class FolderFiles:
     def __init__(self, root: Path, *, shared: bool) -> None:
         self._folders = MadeFolders(root)
         self._shared = shared
+        self._apart = False
+        """Whether the folders of outputs are on another file system, as far as is known."""
 
-    def put(self, folder: Path, files: Mapping[str, Path], metadata: Mapping[str, Any]) -> dict[str, int]:
-        """Write the files of a document, then the metadata that completes it; returns the files' sizes.
+    def put(
+        self,
+        folder: Path,
+        files: Mapping[str, Path],
+        metadata: Mapping[str, Any],
+        outputs: Path | None = None,
+    ) -> tuple[dict[str, int], bool]:
+        """Write the files of a document, then the metadata that completes it.
+
+        Args:
+            folder: of the document.
+            files: by their names there.
+            metadata: of the document.
+            outputs: a folder of the caller that may become that of the document.
+
+        Returns:
+            The files' sizes, and whether it has become that.
 
         Raises:
             OSError: as the disk has it; or another process kept writing the same document.
@@ -54,6 +72,10 @@ class FolderFiles:
         for name in files:
             if plain(name) == METADATA:
                 raise ValueError(f"{METADATA} is written by the storage")
+        if outputs is not None and not self._shared and not self._apart:
+            moved = self._take_over(folder, files, metadata, str(outputs))
+            if moved is not None:
+                return moved, True
         for again in range(_ROUNDS):
             if again:
                 time.sleep(random.uniform(0, _PAUSE_S * 2**again))
@@ -62,8 +84,54 @@ class FolderFiles:
             data = to_json({**metadata, "files": sizes})
             self.write(folder, {METADATA: data})
             if not self._shared or _are_as_written(folder, statuses, data):
-                return sizes
+                return sizes, False
         raise OSError(errno.EBUSY, "another docpipe keeps writing the same document: end one of them")
+
+    def _take_over(
+        self, folder: Path, files: Mapping[str, Path], metadata: Mapping[str, Any], outputs: str
+    ) -> dict[str, int] | None:
+        """Complete a document in the folder of its outputs, and rename that once; returns the files' sizes.
+
+        Readers and a crash see all of it or nothing: the folder has its place only when all that is in it is
+        on the disk.
+
+        Returns:
+            None where it cannot be: nothing is in its place, and the files are where they were.
+        """
+        if os.path.lexists(folder):
+            # Either an earlier version, or this very one, whose name did not come to the disk.
+            return None if os.path.lexists(outputs) else self._taken_over(folder)
+        try:
+            there = set(os.listdir(outputs))  # noqa: PTH208 -- a Path for each costs more
+        except FileNotFoundError:
+            return None
+        if not there <= {*files, METADATA}:  # documents in the document, or rests of a conversion that failed
+            return None
+        sizes = {}
+        for name, source in files.items():
+            if name in there and str(source) != f"{outputs}/{name}":
+                os.unlink(f"{outputs}/{name}")  # noqa: PTH108 -- of an earlier attempt; as above
+            status = _linked(source, f"{outputs}/{name}")
+            if status is None:
+                return None
+            sizes[name] = status.st_size
+        _write(f"{outputs}/{METADATA}", to_json({**metadata, "files": sizes}))
+        sync_folder(Path(outputs))
+        try:
+            self._folders.move(outputs, folder)
+        except OSError as error:
+            self._apart = error.errno == errno.EXDEV
+            if error.errno not in _NO_MOVE:
+                raise
+            return None
+        return sizes
+
+    def _taken_over(self, folder: Path) -> dict[str, int] | None:
+        """The sizes of a document that has its place, whose name is brought to the disk again."""
+        if (known := stored_metadata(folder)) is None:
+            return None
+        sync_folder(folder.parent)
+        return dict(known["files"])
 
     def _put(self, folder: Path, files: Mapping[str, Path]) -> dict[str, os.stat_result]:
         empty = self._folders.make(folder) and not self._shared
@@ -164,10 +232,12 @@ def read_if_exists(path: Path) -> bytes | None:
 
 
 def _linked(source: Path, target: str) -> os.stat_result | None:
-    """Link a private file whose bytes are on the disk; None where that cannot be."""
+    """Link a private file whose bytes are on the disk, unless it is there; None where that cannot be."""
     status = source.lstat()
     if not stat.S_ISREG(status.st_mode) or stat.S_IMODE(status.st_mode) != _PRIVATE:
         return None
+    if str(source) == target:
+        return status
     try:
         os.link(source, target, follow_symlinks=False)
     except OSError as error:

@@ -59,6 +59,8 @@ class Storage(Protocol):
         files: Mapping[str, Path],
         metadata: Mapping[str, Any],
         ticket: Ticket | None = None,
+        *,
+        outputs: Path | None = None,
     ) -> dict[str, Any]:
         """Store a document with its metadata, in place of an earlier version.
 
@@ -70,8 +72,10 @@ class Storage(Protocol):
                 changed in place.
             metadata: plain JSON; the names and sizes of the files are added to it as `files`.
             ticket: of the caller.
+            outputs: a private folder with nothing but some of these files, whose names are on the disk. The
+                caller gives it away: where that spares work, it becomes the document's own, once.
 
-        Returns: {"key", "files": {name: bytes}}.
+        Returns: {"key", "files": {name: bytes}}, and "moved": where that folder is now, if it was taken.
         """
 
     async def find_document(

@@ -1,5 +1,6 @@
 """Creates folders when they are needed, and syncs their names to the disk."""
 
+import os
 import threading
 from collections import OrderedDict
 from pathlib import Path
@@ -37,14 +38,35 @@ class MadeFolders:
                 self._known.clear()
             return self._make(folder)
 
-    def _make(self, folder: Path) -> bool:
-        parent = folder.parent
+    def move(self, source: str, folder: Path) -> None:
+        """Rename a folder that is on the disk, with what is in it, to one below the root; durably.
+
+        Raises:
+            OSError: as the disk has it; the name is taken, or on another file system.
+        """
+        try:
+            self._move(source, folder)
+        except FileNotFoundError:
+            with self._lock:
+                self._known.clear()
+            self._move(source, folder)
+
+    def _move(self, source: str, folder: Path) -> None:
+        self._make_parent(folder.parent)
+        os.rename(source, folder)  # noqa: PTH104 -- a Path costs as much as the call
+        sync_folder(folder.parent)
+
+    def _make_parent(self, parent: Path) -> None:
         if not self._knows(parent):
             if parent == self._root:
                 make_folder(parent)
             else:
                 self._make(parent)
             self._know(parent)
+
+    def _make(self, folder: Path) -> bool:
+        parent = folder.parent
+        self._make_parent(parent)
         try:
             folder.mkdir(mode=0o700)
             new = True

@@ -165,6 +165,8 @@ class ObjectStorage:
         files: Mapping[str, Path],
         metadata: Mapping[str, Any],
         ticket: Ticket | None = None,
+        *,
+        outputs: Path | None = None,  # noqa: ARG002 -- nothing is spared here
     ) -> dict[str, Any]:
         """See Storage."""
         folder = self._path(patient_id, document_id=document_id)

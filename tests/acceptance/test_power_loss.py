@@ -100,7 +100,7 @@ async def test_whatever_a_checkpoint_points_to_is_on_the_disk(
         if (key := _FIRST_KEY.get(step.activity)) and not step.result.get("reused")
     ]
     assert {step.activity for _, step in waiting} == set(_FIRST_KEY)
-    disk, files = strace.Disk(), 0
+    disk, files, documents = strace.Disk(), 0, 0
     for call in calls:
         if call.name == "pwrite64" and "checkpoints.db-wal>" in call.arguments:
             for actual in [one for one in waiting if one[0].search(call.arguments)]:
@@ -114,8 +114,15 @@ async def test_whatever_a_checkpoint_points_to_is_on_the_disk(
             others = [path for path in folder.iterdir() if path.name != "metadata.json"]
             assert others
             assert [disk.lost(path) for path in others] == [None] * len(others)
+            documents += 1
+        elif call.name.startswith("rename") and (folder := Path(call.paths[-1], "metadata.json")).exists():
+            source = Path(next(path for path in call.paths if path != call.paths[-1]))
+            inner = [source / path.name for path in folder.parent.iterdir()]  # all of a document at once
+            assert [disk.lost(path) for path in inner] == [None] * len(inner)
+            documents += 1
         disk.see(call)
     assert not waiting
+    assert documents > 10
     assert files > 50
 
 

@@ -1,6 +1,7 @@
 """The spool: names of siblings lie beside the files, also where an older docpipe left them out."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -10,10 +11,12 @@ import pytest
 from docpipe.activities import spool as module
 from docpipe.activities.activities import Activities
 from docpipe.activities.spool import SIBLINGS, FolderSpool, OutFolders
+from docpipe.errors import RunError
 from docpipe.gates.line import Slots
 from docpipe.model import Ticket
-from docpipe.results.files import Archive, Member
+from docpipe.results.files import Archive, Converted, Member
 from docpipe.results.search import ArchiveLink, Ready, Search
+from docpipe.storage import FolderStorage
 
 RUN = "01J00000000000000000000000"
 DONE = Archive(
@@ -70,6 +73,43 @@ async def test_files_of_an_older_docpipe_get_them_when_their_run_continues(tmp_p
     await activities.spool.drop(RUN)
     await activities.spool.drop(RUN)
     assert not (tmp_path / RUN).exists()
+
+
+def a_conversion(**more: Any) -> Converted:
+    facts: Any = {"reason": None, "media_type": "text/plain", "extension": ".txt", "outputs": ["text.md"]}
+    return Converted(**{"outcome": "converted", **facts, "metadata": {}, "embedded": [], **more})
+
+
+def test_outputs_that_went_to_the_storage_are_not_made_again(tmp_path: Path) -> None:
+    """Their folder is gone as a whole; one that lacks a file, or documents to be read, is made again."""
+    valid = over(tmp_path).converted(RUN, "00001")
+    assert valid(a_conversion())
+    assert not valid(a_conversion(embedded=[Member(path="a", file="out/00001/embedded/001")]))
+    (tmp_path / RUN / "out" / "00001").mkdir(parents=True)
+    assert not valid(a_conversion())
+    (tmp_path / RUN / "out" / "00001" / "text.md").touch()
+    assert valid(a_conversion())
+
+
+async def test_a_document_that_is_in_its_place_is_not_stored_again(tmp_path: Path) -> None:
+    """After a kill between the storage and the checkpoint; if it was removed since, the run says so."""
+    storage = FolderStorage(tmp_path / "storage")
+    activities = replace(over(tmp_path), storage=storage)
+    member = Member(path="a.txt", file="files/1", id="0123456789abcdef", size=1, sha256="0" * 64)
+    (tmp_path / RUN / "files").mkdir(parents=True)
+    (outputs := tmp_path / RUN / "out" / "00001").mkdir(parents=True, mode=0o700)
+    for path in (tmp_path / RUN / "files" / "1", outputs / "text.md"):
+        path.write_text("a")
+        path.chmod(0o600)
+    step: Any = SimpleNamespace(ticket=Ticket(RUN))
+    place = ("P123", RUN, "00001")
+    for _ in range(2):
+        stored = await activities.store(step, place, member, a_conversion())
+        assert stored.key == "P123/0123456789abcdef"
+        assert not outputs.exists()
+    storage.tree().remove("P123")
+    with pytest.raises(RunError, match="removed from the storage"):
+        await activities.store(step, place, member, a_conversion())
 
 
 def test_folders_of_conversions_are_made_with_one_fsync(

@@ -20,7 +20,7 @@ from docpipe.storage import FolderStorage, folder_name, opening
 from docpipe.storage.names import to_json
 
 PATIENT, DOCUMENT = "P123", "0123456789abcdef"
-CALLS = ["fsync", "replace", "link", "unlink", "mkdir", "open", "chmod"]
+CALLS = ["fsync", "replace", "rename", "link", "unlink", "mkdir", "open", "chmod"]
 
 
 class Crash(BaseException):
