@@ -583,6 +583,68 @@ async def test_a_patients_page(box: Box, services: fakes.Running, path_of_chromi
         assert seen.complaints == []
 
 
+SHELF: Final = [
+    ("b.pdf", "converted", "PDF", "Dr. Ada", "2024-05-02", "North Clinic", None),
+    ("a.txt", "converted", "Plain text", "Dr. Bo", "2022-01-01", "South Clinic", "not_read"),
+    ("d.pdf", "failed", "PDF", "Dr. Ada", "2021-01-01", "South Clinic", "problem"),
+    ("c.pdf", "duplicate", "PDF", "Dr. Bo", None, "North Clinic", None),
+    ("e.pdf", "stored", "PDF", "Dr. Bo", "2023-03-03", "North Clinic", None),
+]
+"""Path, outcome, type, author, date, source, and why a person should look at it."""
+
+
+@pytest.mark.parametrize("services", [SLOW], indirect=True)
+async def test_filters_and_orders_of_documents(
+    box: Box, services: fakes.Running, path_of_chromium: str
+) -> None:
+    """By outcome, type, author, source and date; problems and unread scans first, then newest, or else."""
+    async with serving(box) as service, browsing(path_of_chromium) as browser:
+        await service.submit("P123")
+        patient = await service.ask("GET", "/api/patients/P123", 200)
+        names = ("path", "outcome", "format", "author", "date", "custodian", "attention")
+        patient["documents"] = [
+            dict(zip(names, row, strict=True)) | {"warnings": [], "findings": [], "files": {}}
+            for row in SHELF
+        ]
+        seen = await tab(browser, service)
+        page = seen.page
+        await page.route("**/api/patients/P123", _answer(patient))
+        await page.goto(f"{service.address}/#/patient/P123")
+        await until(lambda: lists(page, "adbec"))  # unread scans among the problems, repeated ones last
+        assert await page.locator(".documents li:has-text('a.txt') .is-converted").count() == 0, "never green"
+        await page.click(".document-filters summary")
+        for field, value, left in (
+            ("Outcome", "not read", "a"),
+            ("Type", "PDF", "dbec"),
+            ("Author", "Dr. Ada", "db"),
+            ("Source", "South Clinic", "ad"),
+        ):
+            select = f".fields label:has-text('{field}') select"
+            await page.select_option(select, value)
+            await until(functools.partial(lists, page, left))
+            await page.select_option(select, "")
+        await page.fill(".fields label:has-text('Dated from') input", "2022-01-01")
+        await page.fill(".fields label:has-text('Dated until') input", "2023-12-31")
+        await until(lambda: lists(page, "ae"))
+        await page.fill(".fields label:has-text('Dated from') input", "")
+        await page.fill(".fields label:has-text('Dated until') input", "")
+        for order, all_of_them in (
+            ("newest first", "beadc"),
+            ("oldest first", "daebc"),
+            ("by title", "abcde"),
+            ("by type", "bedca"),
+        ):
+            await page.select_option(".fields label:has-text('Order') select", order)
+            await until(functools.partial(lists, page, all_of_them))
+        assert seen.complaints == []
+
+
+async def lists(page: Page, letters: str) -> bool:
+    """Whether the documents are these, in this order."""
+    titles = await page.locator(".documents li strong").all_inner_texts()
+    return "".join(title[0] for title in titles) == letters
+
+
 async def look_at_news(seen: Seen) -> None:
     """What a later run brought and missed is marked in the list, counted above it, and filtered by."""
     page = seen.page

@@ -8,7 +8,7 @@ const PAGE = 200;
 const ORDERS = {
   problems: ["problems first, then newest", (a, b) => rank(a) - rank(b) || newest(a, b)],
   newest: ["newest first", (a, b) => newest(a, b)],
-  oldest: ["oldest first", (a, b) => newest(b, a)],
+  oldest: ["oldest first", (a, b) => !dateOf(a) - !dateOf(b) || newest(b, a)], // without a date: last
   title: ["by title", (a, b) => titleOf(a).localeCompare(titleOf(b))],
   type: ["by type", (a, b) => typeOf(a).localeCompare(typeOf(b)) || newest(a, b)],
 };
