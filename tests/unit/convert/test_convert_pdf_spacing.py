@@ -1,7 +1,10 @@
 """PDF: what stands between words and letters, and digits whose shapes are raised."""
 
+import pytest
 import typst
 
+from docpipe.convert.readers.pdf import spacing
+from docpipe.convert.readers.pdf.words import Word
 from tests.unit.convert.documents import text_of
 from tests.unit.convert.placed import page_pdf, rows, text
 from tests.unit.convert.test_convert_pdf_layout import table_of
@@ -95,3 +98,48 @@ def test_brackets_of_text_from_right_to_left_face_each_other(tmp_path):
     """A PDF may have them by their look, turned round."""
     source = '#set text(dir: rtl, lang: "he", font: "DejaVu Sans")\nהחולה נוטל וורפרין (קומדין) בערב.'  # noqa: RUF001
     assert "(קומדין)" in text_of(tmp_path, typst.compile(source.encode()))
+
+
+def word(at, letters, left, right, **more):
+    """A word that pdfium has put on a line of its own, as it does with letters drawn one by one."""
+    return Word(letters, left, 700, right, 711, 702, 10, at, 0, newline=True, **more)
+
+
+def test_letters_drawn_one_by_one_are_one_word():
+    """They touch; what has a gap before it, is struck or is a box to tick is a word of its own."""
+    pieces = [
+        word(0, "C", 72, 79.2),
+        word(1, "re", 79.2, 88),
+        word(2, "a", 88, 93.6),
+        word(3, "240", 96, 110),
+    ]
+    assert [each.text for each in spacing.whole(pieces)] == ["Crea", "240"]
+    pieces = [word(0, "5", 72, 78), word(1, "10", 78, 90, struck=True), word(2, "☐", 90, 99)]
+    assert [(each.text, each.at) for each in spacing.whole(pieces)] == [("5", 0), ("10", 1), ("☐", 2)]
+
+
+@pytest.mark.parametrize("backwards", [False, True])
+def test_letters_from_right_to_left_are_one_word_as_it_is_read(backwards):
+    """Whether they are drawn from the left of the paper or from the right."""
+    places = [("א", 90, 96), ("ב", 84, 90), ("ג", 78, 84)]
+    drawn = places[::-1] if backwards else places
+    (whole,) = spacing.whole([word(at, *place) for at, place in enumerate(drawn)])
+    assert (whole.text, whole.left, whole.right) == ("אבג", 78, 96)
+
+
+def test_words_that_nearly_touch_are_parted(tmp_path):
+    """Cells of a narrow table have gaps of a tenth of the text's height, and no blank is drawn."""
+    drawn = [text(72, 700, "6.9", 10), text(87.4, 700, "mmol/L", 10), text(121.7, 700, "3.5-5.1", 10)]
+    drawn += [text(72, 680, "B12 500mg 10^9/L pH", 10), "BT /F1 10 Tf 1 Tc 72 660 Td (B12-500mg) Tj ET"]
+    assert text_of(tmp_path, page_pdf(drawn)).replace("  \n", "\n").split("\n")[:1] == ["6.9 mmol/L 3.5-5.1"]
+    assert "B12 500mg 10^9/L pH" in text_of(tmp_path / "2", page_pdf(drawn))
+    assert "B12-500mg" in text_of(tmp_path / "3", page_pdf(drawn))
+
+
+def test_doses_in_cells_from_right_to_left_are_read_from_the_number(tmp_path):
+    """On paper the unit is at the left of its number, in a cell without other letters, too."""
+    source = """#set text(dir: rtl, lang: "he", font: "DejaVu Sans")
+#table(columns: 3, [תרופה], [מינון], [בוקר], [מטפורמין], [500 mg], [1], [וורפרין], [2.5 mg], [])"""
+    made = text_of(tmp_path, typst.compile(source.encode()))
+    assert "| 500 mg |" in made
+    assert "| 2.5 mg |" in made

@@ -154,12 +154,18 @@ def _parted(word: Word, after: Word) -> bool:
     return gap >= least
 
 
+def _is_turned(words: Sequence[Word], ways: Sequence[str]) -> bool:
+    """Whether a unit is at the left of its number, as pages from right to left have it."""
+    return any(not way and word.text.lower() in _UNITS for word, way in zip(words, ways[1:], strict=False))
+
+
 def _ordered(words: list[Word]) -> list[Word]:
     """Words from left to right in the order in which they are read."""
     ways = [direction(word.text) for word in words]
-    if "R" not in ways:
+    beside = "R" not in ways
+    if beside and not (words[0].leftwards and _is_turned(words, ways)):
         return words
-    base = "R" if ways.count("R") >= ways.count("L") else "L"
+    base = "R" if beside or ways.count("R") >= ways.count("L") else "L"
     for at, way in enumerate(ways):  # a number is read with the word beside it
         if not way:
             before, after = (ways[other] if 0 <= other < len(ways) else "" for other in (at - 1, at + 1))

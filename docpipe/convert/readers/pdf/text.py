@@ -150,7 +150,7 @@ def _blocks(page: Any, words: Any, fields: tuple[Field, ...], strokes: tuple[Box
     colours.flag(listed, words, rules.papers)
     listed += pdf_fields.placed(fields, listed, turn)
     pdf_notes.strike(listed, rules, strokes)
-    return tuple(layout.blocks(listed, rules, turn)), beyond
+    return tuple(layout.blocks(spacing.whole(listed), rules, turn)), beyond
 
 
 def _plain(page: Any, fields: tuple[Field, ...], strokes: tuple[Box, ...]) -> tuple[str, _Laid]:

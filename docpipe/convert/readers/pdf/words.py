@@ -6,9 +6,12 @@ runs from left to right: x grows to the right and y upwards, in points of 1/72 i
 
 import ctypes
 import math
+import re
 import unicodedata
 from dataclasses import dataclass
 from functools import cache, reduce
+from itertools import pairwise
+from statistics import median
 from typing import Any, Final
 
 from pypdfium2 import raw
@@ -35,6 +38,10 @@ _SMALLER: Final = (0.4, 0.86)
 """The size of raised and lowered text, as a share of its neighbour's."""
 _DIGITS: Final = frozenset("0123456789+-\u2212\u2013()=.,/*")
 _MOST_RAISED: Final = 6
+_BLANK: Final = 0.1
+"""The least gap that is a blank, as a share of the text's height, where nothing else parts words."""
+_CHANGE: Final = re.compile(r"[a-z0-9)%*][A-Z(<>\u2264\u2265]|[0-9][^\W\d_]|[^\W\d_)%*][0-9]|.{14}")
+"""Between the letters of one word there is seldom such a change, and few are so long."""
 _ASCII_DIGITS: Final = frozenset(b"0123456789")
 
 
@@ -64,6 +71,8 @@ class Word:
     struck: bool = False
     loose: bool = False
     """Whether no blank is drawn before it, in a PDF that draws its blanks."""
+    leftwards: bool = False
+    """Whether its page is read from right to left."""
 
     @property
     def middle(self) -> tuple[float, float]:
@@ -136,19 +145,22 @@ class _Reader:
         count = len(signs)
         signs = self._unshifted(first, signs)
         leftwards = any(map(_is_leftwards, signs))
-        if not leftwards and raw.FPDFText_CountRects(self.page, first, count) == 1:
+        tight = not leftwards and _may_be_several(signs)
+        if not leftwards and not tight and raw.FPDFText_CountRects(self.page, first, count) == 1:
             start = self._box(first)
             self._begin(first, start, space=True, newline=newline)
             self._end(signs, _around(start, self._box(first + count - 1)))
             return
         boxes: list[Box] = []
         turn, begun = 0, first
-        for number in range(first, first + count):
-            box = self._box(number)
-            if not boxes or not _follows(turned(boxes[-1], turn), turned(box, turn)):
+        placed = [self._box(number) for number in range(first, first + count)]
+        gaps = _blanks(placed, self._turn(first)) if tight else frozenset()
+        for number, box in enumerate(placed, first):
+            apart = number - first in gaps
+            if not boxes or apart or not _follows(turned(boxes[-1], turn), turned(box, turn)):
                 if boxes:
                     self._piece(signs[begun - first : number - first], boxes)
-                self._begin(number, box, space=not boxes, newline=newline and not boxes)
+                self._begin(number, box, space=apart or not boxes, newline=newline and not boxes)
                 turn, begun, boxes = max(0, self._word.turn), number, []
             boxes.append(box)
         self._piece(signs[begun - first :], boxes)
@@ -211,6 +223,12 @@ class _Reader:
         left, right, bottom, top = (side.value for side in sides)
         left, bottom = min(left, box[0]), min(bottom, box[1])
         return left, bottom, max(right, box[2], left + 0.01), max(top, box[3], bottom + 0.01)
+
+    def _turn(self, number: int) -> int:
+        """The quarter turns of a character, 0 for one that runs across."""
+        matrix = raw.FS_MATRIX()
+        raw.FPDFText_GetMatrix(self.page, number, ctypes.byref(matrix))
+        return round(math.degrees(math.atan2(matrix.b, matrix.a)) / 90) % 4
 
     def _begin(self, number: int, box: Box, *, space: bool, newline: bool) -> None:
         matrix = raw.FS_MATRIX()
@@ -287,6 +305,19 @@ def _around(one: Box, other: Box) -> Box:
         max(one[2], other[2]),
         max(one[3], other[3]),
     )
+
+
+def _may_be_several(signs: list[int]) -> bool:
+    """Whether characters without a blank may be several words: cells that are set close to each other."""
+    return _CHANGE.search("".join(map(chr, signs))) is not None
+
+
+def _blanks(boxes: list[Box], turn: int) -> frozenset[int]:
+    """The numbers of characters before which there is a blank: a gap wider than the usual one."""
+    placed = [turned(box, turn) for box in boxes]
+    gaps = [box[0] - before[2] for before, box in pairwise(placed)]
+    least = max(median(gaps), 0) + _BLANK * max(box[3] - box[1] for box in placed)
+    return frozenset(at for at, gap in enumerate(gaps, 1) if gap >= least)
 
 
 def _follows(last: Box, box: Box) -> bool:
