@@ -70,6 +70,8 @@ class DatabaseDownError(DocpipeError):
 class DatabaseUnusableError(DatabaseDownError):
     """The database lacks its file, a table, a column or a right, until somebody mends that."""
 
+    exit_status = 2
+
 
 class ServiceError(RunError):
     """A service answered, and a retry would not help."""

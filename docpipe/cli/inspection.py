@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from docpipe.checkpoints import StoredRun, StoredStep, read_runs, read_steps
+from docpipe.cli.dispatch import dispatch
 from docpipe.cli.phrases import (
     STOPPED,
     in_short,
@@ -23,7 +24,6 @@ from docpipe.cli.phrases import (
 from docpipe.cli.signals import run_stoppable
 from docpipe.cli.summary import table
 from docpipe.config.config import Config
-from docpipe.config.loading import load
 from docpipe.engine.restart import ERROR, failed
 from docpipe.errors import StateError, UsageError
 from docpipe.model import OUTCOMES, Activity, Json, Outcome, count_of, describe_bytes
@@ -37,11 +37,10 @@ if TYPE_CHECKING:  # `docpipe logs` needs none
 
 def logs(args: argparse.Namespace) -> int:
     """Print the lines of the activity log about a run; returns the exit status."""
-    config = load(args.config, services=False, state=True)
-    if config.fleet.temporal:
-        from docpipe.cli import fleet  # noqa: PLC0415 -- only a fleet pays for it
+    return dispatch(args, "logs", _logs, services=False, state=True)
 
-        return fleet.logs(args, config)
+
+def _logs(args: argparse.Namespace, config: Config) -> int:
     run = _latest(config, args.which)
     lines = list(_lines(config.state_dir, run.run_id))
     steps = read_steps(config.state_dir, run.run_id)
@@ -245,11 +244,10 @@ def _of_archive(result: Any, *, for_people: bool) -> str:
 
 def report(args: argparse.Namespace) -> int:
     """Print the last report of a patient, or open it; returns the exit status."""
-    config = load(args.config, services=False, state=True)
-    if config.fleet.temporal:
-        from docpipe.cli import fleet  # noqa: PLC0415 -- only a fleet pays for it
+    return dispatch(args, "report", _report, services=False, state=True)
 
-        return fleet.report(args, config)
+
+def _report(args: argparse.Namespace, config: Config) -> int:
     from docpipe.wiring.backends import open_storage  # noqa: PLC0415 -- the rest of this module needs no storage
 
     runs = sorted(read_runs(config.state_dir, args.which), key=lambda run: run.run_id, reverse=True)

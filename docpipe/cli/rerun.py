@@ -6,11 +6,11 @@ import json
 from collections.abc import Sequence
 
 from docpipe.checkpoints import StoredRun, read_runs
+from docpipe.cli.dispatch import dispatch
 from docpipe.cli.phrases import RESUMES, STOPPED, as_json, count_words, no_run, print_line
 from docpipe.cli.progress import Progress
 from docpipe.cli.run import await_runs, hint, owned, stopping
 from docpipe.config.config import Config
-from docpipe.config.loading import load
 from docpipe.errors import UsageError
 from docpipe.model import RunState
 from docpipe.runtime.interpreter import allow_many_files
@@ -19,29 +19,15 @@ from docpipe.storage import Storage
 
 def cancel(args: argparse.Namespace) -> int:
     """Cancel runs; returns the exit status."""
-    if args.service is not None:
-        from docpipe.cli import remote  # noqa: PLC0415 -- only who asks for it pays for an HTTP client
-
-        return remote.cancel(args)
-    config = load(args.config)
-    if config.fleet.temporal:
-        from docpipe.cli import fleet  # noqa: PLC0415 -- only a fleet pays for it
-
-        return fleet.cancel(args, config)
-    return asyncio.run(_cancel(args, config), debug=args.debug)
+    return dispatch(args, "cancel", lambda _, config: asyncio.run(_cancel(args, config), debug=args.debug))
 
 
 def retry(args: argparse.Namespace) -> int:
     """Begin a finished run again; returns the exit status."""
-    if args.service is not None:
-        from docpipe.cli import remote  # noqa: PLC0415 -- only who asks for it pays for an HTTP client
+    return dispatch(args, "retry", _retry_here)
 
-        return remote.retry(args)
-    config = load(args.config)
-    if config.fleet.temporal:
-        from docpipe.cli import fleet  # noqa: PLC0415 -- only a fleet pays for it
 
-        return fleet.retry(args, config)
+def _retry_here(args: argparse.Namespace, config: Config) -> int:
     allow_many_files()
     return asyncio.run(_retry(args, config), debug=args.debug)
 

@@ -12,6 +12,7 @@ from typing import Final
 
 from docpipe import app
 from docpipe.checkpoints import StoredRun
+from docpipe.cli.dispatch import dispatch
 from docpipe.cli.phrases import as_json, print_line, warn
 from docpipe.cli.progress import Progress, Verbosity
 from docpipe.cli.selection import selected_patients
@@ -32,11 +33,10 @@ _RESUMES_BY_ITSELF: Final = (
 
 def run(args: argparse.Namespace) -> int:
     """Run or resume patients; returns the exit status."""
-    config = load(args.config)
-    if config.fleet.temporal:
-        from docpipe.cli import fleet  # noqa: PLC0415 -- only a fleet pays for it
+    return dispatch(args, "run", _run_here)
 
-        return fleet.run(args, config)
+
+def _run_here(args: argparse.Namespace, config: Config) -> int:
     tune_interpreter()
     return asyncio.run(_run(args, config), debug=args.debug)
 
@@ -54,9 +54,9 @@ async def await_runs(docpipe: app.Docpipe, run_ids: list[str], args: argparse.Na
 
 
 async def _run(args: argparse.Namespace, config: Config) -> int:
+    patient_ids = await selected_patients(args, config)
     if args.command == "run":
         require_patients_file(config)
-    patient_ids = await selected_patients(args, config)
     instead = (
         _RESUMES_BY_ITSELF if args.command == "resume" else "use `docpipe submit` to hand the work to it."
     )

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from docpipe.checkpoints import StoredRun, is_held, last_alive, read_runs, read_steps, read_with_progress
+from docpipe.cli.dispatch import dispatch
 from docpipe.cli.phrases import (
     RESUMES,
     STOPPED,
@@ -22,7 +23,6 @@ from docpipe.cli.phrases import (
 )
 from docpipe.cli.plans import plans_json, plans_of, print_plans
 from docpipe.config.config import Config
-from docpipe.config.loading import load
 from docpipe.errors import UsageError
 from docpipe.gates.local_trouble import HELD
 from docpipe.model import describe_transfer
@@ -44,16 +44,7 @@ class Presence:
 
 def status(args: argparse.Namespace) -> int:
     """Print the state of runs; returns the exit status."""
-    if args.service is not None:
-        from docpipe.cli import remote  # noqa: PLC0415 -- only who asks for it pays for an HTTP client
-
-        return remote.status(args)
-    config = load(args.config)
-    if config.fleet.temporal:
-        from docpipe.cli import fleet  # noqa: PLC0415 -- only a fleet pays for it
-
-        return fleet.status(args, config)
-    return _status(args, config)
+    return dispatch(args, "status", _status)
 
 
 def _status(args: argparse.Namespace, config: Config) -> int:

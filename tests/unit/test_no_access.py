@@ -116,9 +116,12 @@ def test_files_of_somebody_else(place: Path, capsys: pytest.CaptureFixture[str])
         assert "secret/x.txt cannot be read" in capsys.readouterr().err
 
 
-def test_a_run_where_nobody_was_imported(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("who", [("--patient", "P1"), ("--all",)], ids=["one", "all"])
+def test_a_run_where_nobody_was_imported(
+    place: Path, capsys: pytest.CaptureFixture[str], who: tuple[str, ...]
+) -> None:
     """It ends at once; a file that the configuration names is waited for instead."""
-    assert cli.main(["run", "--patient", "P1"]) == 2
+    assert cli.main(["run", *who]) == 2
     printed = capsys.readouterr().err
     assert f"no patients database {place}/state/patients.db: `docpipe patients import FILE.csv`" in printed
     assert not list((place / "state").iterdir())

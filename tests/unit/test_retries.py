@@ -68,9 +68,9 @@ def test_what_failed_is_never_left_out() -> None:
 @pytest.mark.parametrize(
     ("state", "message"),
     [
-        ("queued", "docpipe resume"),
-        ("running", "docpipe resume"),
-        ("cancelling", "docpipe resume"),
+        ("queued", "retry it after its end"),
+        ("running", "retry it after its end"),
+        ("cancelling", "retry it after its end"),
         ("cancelled", "docpipe run --patient P1"),
         ("completed", "--from ACTIVITY"),
     ],
