@@ -27,6 +27,8 @@ from docpipe.util.redact import HIDDEN, is_secret, without_secrets
 _HEADERS: Final = frozenset(
     {"authorization", "proxy-authorization", "cookie", "set-cookie", "www-authenticate"}
 )
+_SIGN_IN: Final = frozenset({"grant_type", "redirect_uri", "response_type", "client_id", "session_state"})
+"""Members beside which `code` and `state` are those of a sign-in, and none of a FHIR resource."""
 _LONGEST: Final = 256 * 2**10
 _TAIL: Final = b"\n]}}\n"
 
@@ -218,10 +220,13 @@ def _names_secret(value: object) -> bool:
 
 def _cleaned(value: object) -> object:
     if isinstance(value, dict):
+        signs_in = not _SIGN_IN.isdisjoint(value)
         named = any(_names_secret(value.get(name)) for name in ("name", "key"))  # as parameters of FHIR are
         return {
             without_secrets(name): HIDDEN
-            if is_secret(name) or (named and name.startswith("value"))
+            if is_secret(name)
+            or (named and name.startswith("value"))
+            or (signs_in and name in {"code", "state"})
             else _cleaned(item)
             for name, item in value.items()
         }

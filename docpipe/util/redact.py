@@ -7,8 +7,18 @@ from urllib.parse import unquote
 HIDDEN: Final = "***"
 _WORDS: Final = (
     *("token", "secret", "sig", "assertion", "passw", "passphrase", "pwd", "credential", "key", "hmac"),
-    *("jwt", "auth", "bearer", "session", "cookie"),
+    *("jwt", "auth", "bearer", "session", "cookie", "csrf", "xsrf", "saml", "nonce", "passcode"),
 )
+_JOINED: Final = (
+    *("clientcert", "sslclient", "xssl", "xtls", "mtls", "clientdn", "clientsubject"),
+    *("codeverifier", "codechallenge", "devicecode", "usercode", "onetime", "relaystate", "verificationcode"),
+)
+"""Of names without their hyphens: of certificates that a proxy passes on, and of codes for one use."""
+_WHOLE: Final = frozenset({"otp", "totp", "hotp", "mfa", "2fa", "pin", "ticket", "samlart"})
+"""Only as a word of a name: others contain these letters, such as `footprint` and `opinion`."""
+_PART: Final = re.compile(r"[A-Z]+(?![a-z])[0-9]*|[A-Z]?[a-z]+|[0-9]+[A-Za-z]+")
+_PLAIN: Final = re.compile(r"[A-Za-z]{1,12}(?:[_,-][A-Za-z]{1,12}){0,9}")
+"""A state such as `failed,completed_with_errors`, which protects no sign-in."""
 _OPEN: Final = frozenset({"idempotency-key", "token_type"})
 _PERCENT: Final = "%(?:25){0,5}"
 """The sign that escapes, itself escaped up to five times."""
@@ -25,7 +35,14 @@ _ESCAPED_PAIR: Final = re.compile(
     re.VERBOSE,
 )
 _NAME: Final = r"""(?:token|secret|signature|sig|passw(?:or)?d|passphrase|pwd|credentials?|jwt|hmac|assertion
-    |authorization|(?:api|access|private|shared)[_.-]?key|session(?:[_.-]?id)?|cookie)"""
+    |csrf|xsrf|saml(?:response|request|art)|relaystate|(?<![a-z])[th]?otp|passcode|code[_-]?verifier
+    |(?:device|user|verification|one[_-]?time)[_-]?(?:pass)?code|authorization|(?:api|access|private|shared)[_.-]?key|session(?:[_.-]?id)?|cookie)"""
+_LEADING: Final = re.compile(
+    r"""(?<![\w.%?&;=\#-])(?P<before>)(?P<name>(?i:code|state|ticket|pin))(?P<equal>=)
+    (?P<value>[^\s&;?\#"'<>\\=]{1,4000})(?=&)""",
+    re.VERBOSE,
+)
+"""The first of a form's parameters, which no sign precedes."""
 _NAMED: Final = re.compile(
     rf"""(?P<before>(?<![\w.-])[\w.-]{{0,60}}{_NAME}
     (?:\\{{0,4}}["'])?\s{{0,3}}
@@ -43,7 +60,8 @@ _PRIVATE_KEY: Final = re.compile(r"(-----BEGIN [A-Z ]{0,20}PRIVATE KEY-----).*?(
 _SCHEME: Final = re.compile(r"(\b(?:bearer|basic)\s{1,3})(?=[\w.~+/-]*[0-9=])[\w.~+/=-]{8,}", re.IGNORECASE)
 _JWT: Final = re.compile(r"(?<![\w-])eyJ[\w-]{5,}\.[\w-]{5,}\.[\w-]*")
 _HINT: Final = re.compile(
-    "token|secret|sig|passw|passphrase|pwd|credential|jwt|hmac|assert|auth|key|session|cookie|bearer|basic|eyJ",
+    "token|secret|sig|passw|passphrase|pwd|credential|jwt|hmac|assert|auth|key|session|cookie|bearer|basic|eyJ"
+    "|csrf|xsrf|saml|relaystate|otp|passcode|verifier|code",
     re.IGNORECASE,
 )
 _LOGIN: Final = re.compile(
@@ -63,21 +81,29 @@ _ESCAPED: Final = 5
 def is_secret(name: str) -> bool:
     """Whether the name of a header, parameter or member is that of a secret."""
     lower = name.lower()
-    return lower not in _OPEN and any(word in lower for word in _WORDS)
+    if lower in _OPEN:
+        return False
+    joined = lower.replace("-", "").replace("_", "").replace(".", "")
+    return (
+        any(word in lower for word in _WORDS)
+        or any(word in joined for word in _JOINED)
+        or any(part.lower() in _WHOLE for part in _PART.findall(name[:200]))
+    )
 
 
 def without_secrets(text: str) -> str:
     """Remove logins and secret query parameters from the addresses in a text.
 
     A parameter is hidden if its name is that of a secret, if its value is as long and random as a signature,
-    or if its value is an address with secrets, at any level of escaping. So are the values of members,
+    or if its value is an address with secrets, at any level of escaping; `code` and `state`, too, but where
+    they are those of a FHIR search (`system|code`) or plain words. So are the values of members,
     settings, elements and fields of forms with such names that a text quotes, private keys, the credentials
     of an Authorization header, and JWTs.
     """
     if "@" in text:
         text = _LOGIN.sub("", text)
     if "=" in text or "\\u003" in text:
-        text = _PAIR.sub(_hidden, text)
+        text = _LEADING.sub(_hidden, _PAIR.sub(_hidden, text))
     if "%" in text:
         text = _ESCAPED_PAIR.sub(_hidden, _ESCAPED_LOGIN.sub(r"\1", text))
     if "PRIVATE KEY" in text:
@@ -91,9 +117,25 @@ def without_secrets(text: str) -> str:
 def _hidden(pair: re.Match[str]) -> str:
     name, value = _unescaped(pair["name"]), _unescaped(pair["value"])
     random = _RANDOM.fullmatch(value) and not _UUID.fullmatch(value)
-    if is_secret(name) or random or ("=" in value and without_secrets(value) != value):
+    if (
+        is_secret(name)
+        or _protects(name, value)
+        or random
+        or ("=" in value and without_secrets(value) != value)
+    ):
         return f"{pair['before']}{pair['name']}{pair['equal']}{HIDDEN}"
     return pair[0]
+
+
+def _protects(name: str, value: str) -> bool:
+    """Whether a parameter is the code or the state of a sign-in, by its value."""
+    match name.lower():
+        case "code":
+            return "|" not in value
+        case "state":
+            return not _PLAIN.fullmatch(value)
+        case _:
+            return False
 
 
 def _unescaped(text: str) -> str:

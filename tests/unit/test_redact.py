@@ -15,6 +15,17 @@ from docpipe.util.redact import without_secrets
 CANARY = "CANARY4711"
 SIGNED = f"https://a.example/x.zip?expires=17&signature={CANARY}"
 LONG = "8f3aK" * 8
+ONE_TIME = (
+    *("code", "state", "otp", "totp", "SAMLResponse", "SAMLRequest", "SAMLart", "RelayState", "ticket"),
+    *("code_verifier", "code_challenge", "device_code", "user_code", "login-otp", "mfaCode", "nonce", "pin"),
+)
+"""Parameters of sign-ins."""
+SECRET_HEADERS = (
+    *("X-CSRF", "X-XSRF", "X-CSRFToken", "X-Hub-Signature", "X-Hub-Signature-256", "Client-Cert"),
+    *("X-Client-Cert", "X-Forwarded-Client-Cert", "X-SSL-Cert", "X-SSL-Client-Cert", "X-SSL-Client-S-DN"),
+    *("SSL_CLIENT_CERT", "X-ARR-ClientCert", "X-Amzn-Mtls-Clientcert", "Client-Cert-Chain", "X-OTP"),
+    *("X-MFA-Code", "X-One-Time-Code", "X-Nonce"),
+)
 
 
 @pytest.mark.parametrize(
@@ -59,6 +70,18 @@ LONG = "8f3aK" * 8
         f'form-data; name=\\"token\\"\\r\\n\\r\\n{CANARY}\\r\\n',
         f"-----BEGIN RSA PRIVATE KEY-----\n{CANARY}\n-----END RSA PRIVATE KEY-----",
         f"-----BEGIN PRIVATE KEY-----\\n{CANARY}",
+        *(f"https://a.example/back?x=1&{name}={CANARY}" for name in ONE_TIME),
+        *(f"https://a.example/back?to=https%3A%2F%2Fb%2F%3F{name}%3D{CANARY}" for name in ONE_TIME),
+        *(f'<a href="/back?a=1&amp;{name}={CANARY}">' for name in ONE_TIME),
+        *(f'{{"u": "https://a.example/?a=1\\u0026{name}\\u003d{CANARY}"}}' for name in ONE_TIME),
+        f"code={CANARY}&grant_type=authorization_code",
+        f"state={CANARY}&a=b",
+        f"https://a.example/back#code={CANARY}",
+        f"?c%6Fde={CANARY}",
+        f'<input type="hidden" name="SAMLResponse" value="{CANARY}">',
+        f'{{"otp": "{CANARY}"}}',
+        f'{{"device_code": "{CANARY}", "userCode": "{CANARY}"}}',
+        f'"X-CSRF": "{CANARY}"',
     ],
 )
 def test_secrets_go_and_the_rest_stays(text):
@@ -82,6 +105,9 @@ def test_secrets_go_and_the_rest_stays(text):
         ("Wrong token: send the one of the state folder. Basic metabolic panel, bearer of news.", None),
         ('{"event": "stopped", "signal": 15, "idempotency-key": "a", "token_type": "Bearer"}', None),
         ("design=x author: 'A' https://a.example//b%2Fc%3Fd", None),
+        ("Observation?code=http%3A%2F%2Floinc.org%7C34133-9&state=failed,completed_with_errors", None),
+        ("a?footprint=1&opinion=2&zipcode=12345&country_code=de&address-state=NY", None),
+        ("exit code=1, status code=404; state=ready", None),
         ("E = mc2; who = me@a.example", None),
         ("https://a.example/@me/x", None),
         ("", None),
@@ -115,6 +141,7 @@ LONG_ONES = (
         "pwd" + "\\" * 50_000,
         "a?sig=" + "'" * 50_000,
         "%3F" * 50_000,
+        *(part * 30_000 for part in ("code=", "code=a", "state=&", "otp", "code", "aB1")),
     ),
 )
 
@@ -127,6 +154,8 @@ async def exchange(tmp_path):
         body = {"archive": {"url": SIGNED}, "list": [[{"text": f"see {SIGNED}"}]], SIGNED: f"a?sig={CANARY}"}
         names = ("Content-Location", "Link", "Refresh", "Set-Cookie", "X-Whatever")
         headers = dict.fromkeys(names, f"<{SIGNED}>; rel=next") | {"Location": SIGNED}
+        headers |= dict.fromkeys(SECRET_HEADERS, CANARY)
+        body["back"] = {name: [{"deep": f"https://a.example/?x=1&{name}={CANARY}"}] for name in ONE_TIME}
         return web.json_response(body, status=307, headers=headers, reason=f"Go to {SIGNED}")
 
     app = web.Application()
@@ -147,6 +176,8 @@ async def exchange(tmp_path):
                     {"name": "access_token", "valueString": CANARY},
                     {"name": "a", "valueCode": "b"},
                 ],
+                "exchange": {"grant_type": "authorization_code", "code": CANARY, "state": CANARY},
+                "coding": {"code": "34133-9", "state": "NY"},
                 "pairs": [{"key": "client_secret", "value": CANARY}, ["password", CANARY], ["a", "b"]],
             }
 
@@ -157,7 +188,9 @@ async def exchange(tmp_path):
 
             options = {
                 "allow_redirects": False,
-                "headers": {"Referer": SIGNED, "Content-Type": f"application/json; x={SIGNED}"},
+                "headers": dict.fromkeys(SECRET_HEADERS, CANARY)
+                | {"Referer": f"{SIGNED}&code={CANARY}&state={CANARY}", "X-From": f"/back?otp={CANARY}"}
+                | {"Content-Type": f"application/json; x={SIGNED}"},
                 "middlewares": (reading,),
             }
             async with session.post(url, json=sent, **options):
@@ -181,6 +214,8 @@ async def test_har_files_bear_no_signature(exchange):
         {"name": "access_token", "valueString": "***"},
         {"name": "a", "valueCode": "b"},
     ]
+    assert sent["exchange"] == {"grant_type": "authorization_code", "code": "***", "state": "***"}
+    assert sent["coding"] == {"code": "34133-9", "state": "NY"}
     assert sent["pairs"][1:] == [["password", "***"], ["a", "b"]]
 
 
