@@ -4,9 +4,9 @@ import asyncio
 import contextlib
 import functools
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Final, NamedTuple, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 import structlog
 from msgspec.structs import replace
@@ -55,6 +55,9 @@ class SearchIndex:
         self._writing = ThreadPoolExecutor(1, "search-writer")
         self._reading = ThreadPoolExecutor(1, "search-reader")
         self._failed = False
+        self._reads: Future[Any] = Future()
+        """The last work of the writing thread that reads files of runs; done once it has read them."""
+        self._reads.set_result(None)
         self._pending: list[_Pending] = []
         self._timer: asyncio.TimerHandle | None = None
         self._flushing: set[asyncio.Task[None]] = set()
@@ -108,7 +111,7 @@ class SearchIndex:
         """Write what was added; after `complete` it survives a crash of the machine, too."""
         while self._pending or self._flushing - {asyncio.current_task()}:
             if pending := self._taken():
-                await self._tried(lambda: self._writer.put_all(_read(pending)))
+                await self._tried(lambda: self._writer.put_all(_read(pending)), reads=True)
             else:
                 await asyncio.wait(self._flushing - {asyncio.current_task()})
 
@@ -116,8 +119,8 @@ class SearchIndex:
         """Write what was added from files below a folder, so that it can be removed; others go on waiting."""
         if any(one.file is not None and folder in one.file.parents for one in self._pending):
             await self.flush()
-        elif flushing := self._flushing - {asyncio.current_task()}:
-            await asyncio.wait(flushing)
+        elif not self._reads.done():  # whoever has taken them: the thread serves in turn
+            await self._in(self._writing, lambda: None)
 
     def _taken(self) -> list[_Pending]:
         """What waits to be written, for whom takes it."""
@@ -163,7 +166,7 @@ class SearchIndex:
             waiting, self._settling = self._settling, {}
             work = functools.partial(self._settle_now, self._taken(), list(waiting))
             try:
-                known = await self._tried(work)
+                known = await self._tried(work, reads=True)
             except BaseException:
                 self._settler = None
                 _resolve(waiting, None)
@@ -236,9 +239,13 @@ class SearchIndex:
             await self._in(threads, index.close)
             threads.shutdown(wait=False)
 
-    async def _tried(self, work: Callable[[], _T]) -> _T | None:
+    async def _tried(self, work: Callable[[], _T], *, reads: bool = False) -> _T | None:
+        """The result of a work of the writing thread, None after a failure. `reads`: of files of runs."""
+        writing = self._writing.submit(work)
+        if reads:
+            self._reads = writing
         try:
-            done = await self._in(self._writing, work)
+            done = await asyncio.wrap_future(writing)
         except (SearchIndexError, OSError) as error:
             if not self._failed:  # once, until it works again
                 log.warning("search_index_not_written", reason=str(error))

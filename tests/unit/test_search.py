@@ -344,6 +344,37 @@ async def test_a_run_that_ends_writes_the_texts_of_its_own_folder_alone(tmp_path
         assert await names(index, "word") == {"P1/1.txt", "P2/2.txt", "P2/3.txt"}
 
 
+@pytest.mark.parametrize("taker", ["complete", "flush"])
+async def test_a_run_that_ends_waits_for_whoever_has_taken_its_texts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, taker: str
+) -> None:
+    """The end of another run, or a full line, writes them: until that has read them, the files stay."""
+    file = tmp_path / "R1" / "text.md"
+    file.parent.mkdir()
+    file.write_text("word")
+    began, going_on, read = threading.Event(), threading.Event(), service._beginning
+
+    def slowly(path: Path) -> str:
+        began.set()
+        going_on.wait(60)
+        return read(path)
+
+    monkeypatch.setattr(service, "_beginning", slowly)
+    async with open_index(tmp_path / "index.db", FolderStorage(tmp_path / "storage")) as index:
+        await index.add("P1", text(1, ""), file)
+        taken = asyncio.create_task(index.complete("P2", []) if taker == "complete" else index.flush())
+        await asyncio.to_thread(began.wait, 60)
+        released = asyncio.create_task(index.release(file.parent))
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert not released.done()
+        going_on.set()
+        await released
+        file.unlink()
+        await taken
+        assert await names(index, "word") == {"P1/1.txt"}
+
+
 async def test_a_search_does_not_wait_for_a_writer(tmp_path: Path) -> None:
     """While documents are indexed a search is answered."""
     storage = FolderStorage(tmp_path / "storage")
