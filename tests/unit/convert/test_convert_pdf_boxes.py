@@ -11,7 +11,36 @@ def box(x, y, side=9, paint="S"):
     return f"{x} {y} {side} {side} re {paint}"
 
 
+def circle(x, y, radius, paint="S"):
+    """A circle about a point, of four curves."""
+    bend = 0.552 * radius
+    return (
+        f"{x - radius} {y} m {x - radius} {y + bend} {x - bend} {y + radius} {x} {y + radius} c "
+        f"{x + bend} {y + radius} {x + radius} {y + bend} {x + radius} {y} c "
+        f"{x + radius} {y - bend} {x + bend} {y - radius} {x} {y - radius} c "
+        f"{x - bend} {y - radius} {x - radius} {y - bend} {x - radius} {y} c h {paint}"
+    )
+
+
+ROUNDED = (
+    "62 700 m 67 700 l 68.1 700 69 700.9 69 702 c 69 707 l 69 708.1 68.1 709 67 709 c "
+    "62 709 l 60.9 709 60 708.1 60 707 c 60 702 l 60 700.9 60.9 700 62 700 c h"
+)
+BLUE = "0 0.46 1 rg 0 0.46 1 RG"
+
 BOXES = {
+    "round corners": ([f"{ROUNDED} S"], "☐ Asthma"),
+    "round corners with a cross": ([f"{ROUNDED} S", "60 700 m 69 709 l S"], "☒ Asthma"),
+    "a white tick on blue": (
+        [f"q {BLUE} {ROUNDED} f Q", "q 1 G 61 704 m 64 701 l 68 708 l S Q"],
+        "☒ Asthma",
+    ),
+    "a circle": ([circle(64.5, 704.5, 4.5)], "○ Asthma"),
+    "a circle with a dot": ([circle(64.5, 704.5, 4.5), circle(64.5, 704.5, 2.5, "f")], "◉ Asthma"),
+    "a blue circle with a dot": (
+        [f"q {BLUE} {circle(64.5, 704.5, 4.5)} {circle(64.5, 704.5, 2.5, 'f')} Q"],
+        "◉ Asthma",
+    ),
     "empty": ([box(60, 700)], "☐ Asthma"),
     "a cross of two strokes": (
         [box(60, 700), "60 700 m 69 709 l S", "60 709 m 69 700 l S"],
@@ -44,6 +73,13 @@ OTHERS = {
         text(100, 710, "grid", 10),
     ],
     "bullets": ["60 702 3 3 re f", text(70, 700, "First", 10)],
+    "coloured squares of a legend": [
+        f"{BLUE} {ROUNDED} f",
+        f"{BLUE} {box(60, 680, paint='f')}",
+        text(74, 701, "Pulse", 10),
+    ],
+    "round bullets": [circle(64, 704, 3, "f"), text(74, 701, "First", 10)],
+    "a letter in a circle": [circle(64.5, 704.5, 7), text(62, 702, "B", 9), text(76, 702, "ward", 10)],
     "a square of a drawing": [box(60, 700), text(300, 100, "far away", 10)],
     "a frame around a letter": [box(60, 700, 12), text(62, 702, "B", 9), text(76, 702, "ward", 10)],
 }
@@ -52,7 +88,7 @@ OTHERS = {
 @pytest.mark.parametrize("operators", OTHERS.values(), ids=OTHERS)
 def test_other_squares_are_no_boxes(operators, tmp_path):
     """Combs, cells, bullets and pictures do not ask anything."""
-    assert not set("☐☒☑") & set(text_of(tmp_path, page_pdf(operators)))
+    assert not set("☐☒☑◉○") & set(text_of(tmp_path, page_pdf(operators)))
 
 
 LEFT = (

@@ -25,6 +25,12 @@ _INSIDE: Final = 1.5
 _LARGE: Final = 0.35
 """The share of a box's side that a mark in it has at least; smaller ones are dirt."""
 _DARK: Final = 140
+_INNER: Final = 0.9
+"""The share of a frame's side that a coloured mark has at most; what is larger is the frame's own paper."""
+_OUTER: Final = 0.3
+"""The least distance of a frame from its middle, in sides."""
+_SHORT: Final = 0.6
+"""The most of a circle that is at its left end, with the points that bend it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +40,10 @@ class _Figure:
     """Whether it is a frame that could be a box to tick."""
     inked: bool
     """Whether it is filled with a dark colour."""
+    round: bool = False
+    """Whether a frame is a circle, as for one of several."""
+    coloured: bool = False
+    """Whether it is only filled, with a colour that is seen on white: a frame only if a mark is in it."""
 
 
 def placed(page: Any, words: Sequence[Word], turn: int) -> list[Word]:
@@ -51,13 +61,15 @@ def placed(page: Any, words: Sequence[Word], turn: int) -> list[Word]:
         label = _label(frame.box, kept, turn)
         if label is None:
             continue
-        kept = [word for word in kept if word not in inside]
         ticked = bool(inside) or frame.inked or any(_marks(frame, other) for other in drawn)
+        if frame.coloured and not ticked:
+            continue
+        kept = [word for word in kept if word not in inside]
         left, bottom, right, top = frame.box
         made.append(
             replace(
                 label,
-                text="☒" if ticked else "☐",
+                text=("◉" if ticked else "○") if frame.round else ("☒" if ticked else "☐"),
                 left=left,
                 bottom=bottom,
                 right=right,
@@ -119,6 +131,8 @@ def _marks(frame: _Figure, other: _Figure) -> bool:
     if other.square and _same(frame.box, other.box) and not other.inked:
         return False
     side = frame.box[2] - frame.box[0]
+    if other.coloured and other.box[2] - other.box[0] > _INNER * side:
+        return False
     return max(other.box[2] - other.box[0], other.box[3] - other.box[1]) >= _LARGE * side
 
 
@@ -129,14 +143,19 @@ def _figures(page: Any) -> Iterator[_Figure]:
         if not (fill.value or stroke.value):
             continue
         matrix: Matrix = times(matrix_of(each), outer)
-        inked = bool(fill.value) and _is_dark(each)
+        inked, coloured = (bool(fill.value) and dark(each) for dark in (_is_dark, _is_coloured))
         for points, curved in figures(each, matrix):
             box = around(points)
             if max(box[2] - box[0], box[3] - box[1]) > _SIDES[1]:
                 continue
-            square = not curved and _is_square(points, box) and bool(stroke.value or inked)
-            if square or inked or stroke.value:
-                yield _Figure(box, square, inked)
+            drawn = bool(stroke.value or coloured)
+            if curved:
+                frame = drawn and not inked and _is_frame(points, box)
+                turned = frame and _is_circle(points, box)
+            else:
+                frame, turned = drawn and _is_square(points, box), False
+            if frame or inked or coloured or stroke.value:
+                yield _Figure(box, frame, inked, turned, coloured and not (inked or stroke.value))
 
 
 def _is_square(points: list[Point], box: Box) -> bool:
@@ -150,6 +169,28 @@ def _is_square(points: list[Point], box: Box) -> bool:
         if min(abs(x - box[0]), abs(x - box[2])) <= 1 and min(abs(y - box[1]), abs(y - box[3])) <= 1
     }
     return len(corners) == 4 and len(points) <= 6  # noqa: PLR2004 - the corners of a square
+
+
+def _is_frame(points: list[Point], box: Box) -> bool:
+    """Whether a figure with curves is a circle or a square with round corners: nothing of it is within."""
+    across, up = box[2] - box[0], box[3] - box[1]
+    if not (_SIDES[0] <= across <= _SIDES[1] and across / _SQUARE <= up <= across * _SQUARE):
+        return False
+    x, y = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
+    return all(max(abs(u - x) / across, abs(v - y) / up) >= _OUTER for u, v in points)
+
+
+def _is_circle(points: list[Point], box: Box) -> bool:
+    """Whether only a short part of a round frame is at its left end: the sides of a square are long."""
+    heights = [y for x, y in points if x - box[0] <= 0.02 * (box[2] - box[0])]
+    return max(heights) - min(heights) <= _SHORT * (box[3] - box[1])
+
+
+def _is_coloured(each: Any) -> bool:
+    """Whether the eye sees a colour as dark: blue does not count as dark by its brightest part."""
+    red, green, blue, alpha = (ctypes.c_uint() for _ in range(4))
+    raw.FPDFPageObj_GetFillColor(each, *map(ctypes.byref, (red, green, blue, alpha)))
+    return alpha.value > _DARK and 0.3 * red.value + 0.59 * green.value + 0.11 * blue.value < _DARK
 
 
 def _is_dark(each: Any) -> bool:
