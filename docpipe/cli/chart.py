@@ -51,13 +51,13 @@ async def _chart(args: argparse.Namespace, config: Config, patient_id: str, runs
         print_line(msgspec.json.encode({"file": str(args.output), **msgspec.to_builtins(made)}).decode())
         return 0
     documents = count_of(made.documents, "document")
-    print_line(f"{args.output}: {documents} on {made.pages} pages.")
+    print_line(f"{args.output}: {documents} on {count_of(made.pages, 'page')}.")
     if made.missing:
-        print_line(f"{len(made.missing)} not in it, as the cover says; open the originals:")
+        print_line(f"{len(made.missing):,} not in it, as the cover says; open the originals:")
     for title, reason in made.missing[:_MOST_NAMED]:
         print_line(f"  {title}: {reason}")
     if len(made.missing) > _MOST_NAMED:
-        print_line(f"  and {len(made.missing) - _MOST_NAMED} more")
+        print_line(f"  and {len(made.missing) - _MOST_NAMED:,} more")
     return 0
 
 
@@ -70,7 +70,8 @@ async def _package(args: argparse.Namespace, config: Config, patient_id: str, ru
         facts = {"file": str(args.output), "documents": len(contents.documents), "files": files, "size": size}
         print_line(msgspec.json.encode(facts).decode())
     else:
-        print_line(f"{args.output}: {len(contents.documents)} documents in {files} files.")
+        documents = count_of(len(contents.documents), "document")
+        print_line(f"{args.output}: {documents} in {count_of(files, 'file')}.")
     return 0
 
 

@@ -141,7 +141,7 @@ def _as_json(part: Fit) -> dict[str, str]:
 
 def _looked_at(counts: Counter[str]) -> str:
     kinds = ("documents", "patients", "runs", "log lines")
-    return ", ".join(f"{counts[kind]} {kind[:-1] if counts[kind] == 1 else kind}" for kind in kinds)
+    return ", ".join(f"{counts[kind]:,} {kind[:-1] if counts[kind] == 1 else kind}" for kind in kinds)
 
 
 def _where(scene: Scene) -> str:

@@ -14,6 +14,7 @@ from docpipe.config.config import Config
 from docpipe.config.loading import load
 from docpipe.errors import StateError, UsageError
 from docpipe.forget import Kept
+from docpipe.model import count_of
 
 _STOPPED = "\ndocpipe: stopped before all was removed; repeat the command.\n"
 
@@ -79,13 +80,16 @@ def _print(kept: Kept, *, removed: bool) -> None:
     if kept.nothing and not kept.in_patients:
         print_line(f"docpipe keeps nothing of patient {kept.patient_id}.")
     else:
+        stored = f"{count_of(kept.documents, 'document')}, {count_of(kept.files, 'file')}"
+        state = f"{count_of(len(kept.runs), 'run')}, {count_of(kept.log_lines, 'line')}"
         print_line(f"Patient {kept.patient_id}: {'removed' if removed else 'would be removed'}")
-        print_line(f"  storage    {kept.documents} documents, {kept.files} files ({kept.bytes:,} bytes)")
+        print_line(f"  storage    {stored} ({count_of(kept.bytes, 'byte')})")
         print_line(f"             {kept.location}")
-        print_line(f"  state      {len(kept.runs)} runs, {kept.log_lines} lines of the activity log")
+        print_line(f"  state      {state} of the activity log")
         if kept.histories:
+            histories = f"{kept.histories:,} {'history' if kept.histories == 1 else 'histories'} of runs"
             delay = " (Temporal deletes them within a minute)" if removed else ""
-            print_line(f"  Temporal   {kept.histories} histories of runs{delay}")
+            print_line(f"  Temporal   {histories}{delay}")
         print_line("  search     the patient's texts in the search index, if there is one")
         if kept.in_patients:
             print_line("  patients   the patient's row in docpipe's own patients database")

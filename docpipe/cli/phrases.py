@@ -83,7 +83,7 @@ def doing_json(doing: Position | None) -> dict[str, object] | None:
 
 def count_words(counts: dict[str, int]) -> str:
     """Documents by outcome, in the words of the report and the page."""
-    outcomes = ", ".join(f"{counts[each]} {OUTCOMES[each]}" for each in Outcome if counts.get(each))
+    outcomes = ", ".join(f"{counts[each]:,} {OUTCOMES[each]}" for each in Outcome if counts.get(each))
     total = sum(counts.values())
     return f"{count_of(total, 'document')}: {outcomes}" if outcomes else "no documents"
 

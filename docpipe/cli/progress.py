@@ -109,7 +109,7 @@ class Progress:
         if change.outcome is None:
             self._began[key] = time.monotonic()
             return
-        took = time.monotonic() - self._began.pop(key, time.monotonic())
+        took = time.monotonic() - self._began.pop(key, self._start)  # it may have begun before anybody looked
         repeated = change.activity in _REPEATED
         if repeated and self._moving:
             self._moving.view.count(change.activity)

@@ -59,7 +59,7 @@ async def _search(args: argparse.Namespace, config: Config) -> int:
 async def _rebuild(args: argparse.Namespace, config: Config, index: SearchIndex) -> int:
     def show(number: int) -> None:
         if sys.stderr.isatty() and number % _EVERY == 0:
-            print(f"\rindexing: {number} documents\x1b[K", end="", file=sys.stderr, flush=True)
+            print(f"\rindexing: {number:,} documents\x1b[K", end="", file=sys.stderr, flush=True)
 
     number = await index.rebuild(show, alone=not in_use(config.state_dir))
     if sys.stderr.isatty():
@@ -85,9 +85,9 @@ def _lines(hits: Hits, storage: Storage) -> Iterator[str]:
         yield from (f"  {line.number:>5}  {_marked(line)}" for line in hit.lines)
         yield f"         {storage.location(hit.patient_id, document_id=hit.document_id)}"
     if hits.more:
-        yield f"More than {hits.total} documents match; these are the {len(hits.hits)} stored last."
+        yield f"More than {hits.total:,} documents match; these are the {len(hits.hits):,} stored last."
     elif hits.total > len(hits.hits):
-        yield f"{hits.total} documents match; `--limit {hits.total}` shows all."
+        yield f"{hits.total:,} documents match; `--limit {hits.total}` shows all."
 
 
 def _head(hit: Hit) -> str:
