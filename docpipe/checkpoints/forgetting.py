@@ -17,9 +17,12 @@ _STATEMENTS: Final = (
     "DELETE FROM steps WHERE run_id IN (SELECT run_id FROM runs WHERE patient_id = :patient)",
     "DELETE FROM runs WHERE patient_id = :patient",
     "DELETE FROM notifications WHERE patient_id = :patient",
-    # The answers stay, for other patients: a repeated request must not start their runs again.
-    "UPDATE answers SET answer = replace(answer, :quoted, :forgotten) WHERE instr(answer, :quoted)",
 )
+_RUNS: Final = "SELECT run_id FROM runs WHERE patient_id = :patient"
+_ANSWERS: Final = (
+    "UPDATE answers SET answer = replace(answer, :quoted, :forgotten) WHERE instr(answer, :quoted)"
+)
+"""They stay, for other patients: a repeated request must not start their runs again."""
 
 
 def forget_patient(folder: Path, patient_id: str) -> None:
@@ -39,9 +42,11 @@ def forget_patient(folder: Path, patient_id: str) -> None:
             if db.execute(_UNFINISHED, values).fetchone() is not None:
                 db.execute("ROLLBACK")
                 raise UsageError(f"Patient {patient_id} has an unfinished run: cancel it, then try again.")
+            for text in (patient_id, *(run_id for (run_id,) in db.execute(_RUNS, values).fetchall())):
+                for quoted in {json.dumps(text), json.dumps(text, ensure_ascii=False)}:
+                    db.execute(_ANSWERS, {**values, "quoted": quoted})
             for sql in _STATEMENTS:
-                for quoted in {json.dumps(patient_id), json.dumps(patient_id, ensure_ascii=False)}:
-                    db.execute(sql, {**values, "quoted": quoted})
+                db.execute(sql, values)
             db.execute("COMMIT")
             db.execute("VACUUM")  # pages that were divided keep copies of rows, which no deletion overwrites
             db.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # the log still has the deleted rows

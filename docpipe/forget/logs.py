@@ -8,6 +8,8 @@ from docpipe.runtime.activity_log import CURRENT, Entry
 from docpipe.util.fsync import sync_file, sync_folder
 
 _PART = ".part"
+_DRAFTS = ("activity_log*.csv.part", "activity_log.new")
+"""What a crash leaves while a log is written anew: lines of anybody."""
 
 
 def count_lines(state: Path, patient_id: str, run_ids: Collection[str]) -> int:
@@ -29,6 +31,9 @@ def remove_lines(state: Path, patient_id: str, run_ids: Collection[str], *, put_
         OSError: if a log cannot be rewritten.
     """
     removed = 0
+    for pattern in _DRAFTS[:1] if put_aside else _DRAFTS:  # the process that writes has the other for its own
+        for draft in state.glob(pattern):
+            draft.unlink(missing_ok=True)
     for path in _logs(state):
         if put_aside and path.name == CURRENT:
             continue

@@ -160,10 +160,14 @@ def _beyond_reach(config: Config, runs: list[StoredRun]) -> list[str]:
     texts = [
         "backups and snapshots of the storage and the state folder, and older versions that a bucket keeps",
         "the exchange, with its own record of the searches",
+        "idempotency keys that a caller made of the patient's id, for seven days",
         "files written elsewhere: `docpipe convert`, `--trace-http`, downloads, collected logs and traces",
     ]
     if tasks:
         texts.insert(0, f"the TaskTracker: {', '.join(tasks)}, with notes and reports")
+    if config.schedule:
+        names = ", ".join(one.name for one in config.schedule)
+        texts.append(f"schedules that may retrieve the patient again, and their files of ids: {names}")
     if config.fleet.temporal:
         texts.append("activity logs in the state folders of the fleet's workers, and backups of Temporal")
     if config.patients.url not in ("", FAKE):

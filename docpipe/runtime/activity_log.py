@@ -204,6 +204,7 @@ class ActivityLog:
             with self._writing:
                 lines = self._path.read_bytes().splitlines(keepends=True)
                 kept = [line for line in lines if not is_about(line)]
+                self._path.with_suffix(".new").unlink(missing_ok=True)  # a crash may have left lines in it
                 if len(kept) < len(lines):
                     self._replace(b"".join(kept))
                 return len(lines) - len(kept)
