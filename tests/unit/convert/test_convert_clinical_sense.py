@@ -177,3 +177,55 @@ def test_enriched_mail_keeps_its_bold_and_its_signs(tmp_path):
     text = text_of(tmp_path, mail)
     assert "Do **not** give <5 mg now." in text
     assert "Sensitivity: Private" in text
+
+
+@pytest.mark.parametrize(
+    ("segment", "line"),
+    [
+        ("PID|1||7||||||||||||||||||||||||||20240229|Y", "- Death: 2024-02-29"),
+        ("IAM|1|DA|1^Penicillin||||||AL||||||||E", "- Status: erroneous (E)"),
+        ("DG1|1||I10||||||||||||||||||D", "- Action: deleted (D)"),
+        ("PRB|DE|20240301|1^Pain", "- Action: deleted (DE)"),
+        ("TXA|1|OP|TX", "- Document type: operation report (OP)"),
+        ("TXA|1|XX|TX", "- Document type: XX"),
+    ],
+)
+def test_states_of_hl7_are_in_words(segment, line, tmp_path):
+    """So are the kinds of documents and what is done with an entry."""
+    assert line in text_of(tmp_path, hl7(segment)).splitlines()
+
+
+def test_a_document_of_hl7_is_named_by_its_kind(tmp_path):
+    """Where it has no title of its own."""
+    assert text_of(tmp_path, hl7("TXA|1|DS|TX", event="MDM^T02")).startswith("# Discharge summary (DS)\n")
+
+
+@pytest.mark.parametrize(
+    ("member", "line"),
+    [
+        ({"condition": [{"code": {"text": "Breast cancer"}}]}, "- Code: Breast cancer"),
+        ({"reaction": [{"code": {"coding": [{"display": "Rash"}]}}]}, "- Code: Rash"),
+        ({"participant": [{"type": {"text": "Surgeon"}}]}, "- Type: Surgeon"),
+        ({"participant": [{"type": [{"text": "Surgeon"}]}]}, "- Type: Surgeon"),
+        ({"stage": {"display": {"text": "III"}}}, "- Display: III"),
+        ({"stage": {"code": "III", "display": "third"}}, "- Stage: third"),
+        ({"stage": {"type": "Observation"}}, "- Stage: Observation"),
+    ],
+)
+def test_members_that_only_have_parts_are_listed(member, line, tmp_path):
+    """What has the names of a code or a reference need not be one."""
+    data = json.dumps({"resourceType": "Basic", "id": "a", **member}).encode()
+    assert line in [each.strip() for each in text_of(tmp_path, data).splitlines()]
+
+
+def test_an_entry_that_is_alone_of_its_kind_is_struck_out_too(tmp_path):
+    """What is entered in error reads so in its heading."""
+    wrong = {"coding": [{"code": "entered-in-error"}]}
+    resources = [
+        {"resourceType": "Condition", "code": {"text": "Diabetes"}, "verificationStatus": wrong},
+        {"resourceType": "Flag", "status": "active", "code": {"text": "MRSA"}},
+    ]
+    bundle = {"resourceType": "Bundle", "entry": [{"resource": each} for each in resources]}
+    text = text_of(tmp_path, json.dumps(bundle).encode())
+    assert "### ~~Diabetes~~ (" in text
+    assert "~~MRSA~~" not in text

@@ -240,8 +240,9 @@ class _Bundle:
                 self.attachments.take(one)
                 yield from self._contained(one, 3)
         for one in plain:
-            if len(group) > 1 and (title := self.title(one)):
-                yield Heading(3, f"{struck(title)} ({', '.join(alerts(one))})" if withdrawn(one) else title)
+            off = withdrawn(one) and len(self.resources) > 1
+            if (off or len(group) > 1) and (title := self.title(one)):
+                yield Heading(3, f"{struck(title)} ({', '.join(alerts(one))})" if off else title)
             yield from self._resource(one, 3 if len(group) > 1 else 2)
 
     def _resource(self, one: Resource, level: int) -> Iterator[Block]:

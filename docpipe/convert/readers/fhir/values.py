@@ -90,9 +90,16 @@ def _object(value: Mapping[str, Any], resolve: Resolve) -> str | None:
     if not value:
         return ""
     for known in _KNOWN:
-        if (text := known(value, resolve)) is not None:
+        text = known(value, resolve)
+        if text or (text is not None and not _has_parts(value)):
             return tidy(text)
     return _identifier(value, resolve)
+
+
+def _has_parts(value: Mapping[str, Any]) -> bool:
+    """Whether members of the value have members of their own, which may have the text."""
+    parts = (part for member in value.values() for part in listed(member))
+    return any(isinstance(part, Mapping) and part for part in parts)
 
 
 def text_of(value: Any) -> str:
@@ -165,7 +172,7 @@ def concept(value: Any) -> str:
 def _concept(value: Mapping[str, Any], _resolve: Resolve) -> str | None:
     if "coding" in value and _only(value, "coding", "text"):
         return concept(value)
-    if "code" in value and _only(value, "system", "code", "display"):
+    if isinstance(value.get("code"), str) and _only(value, "system", "code", "display"):
         return coding(value)
     if _only(value, "text", "display") and value:
         return text_of(value.get("text")) or text_of(value.get("display"))
@@ -177,6 +184,8 @@ def _reference(value: Mapping[str, Any], resolve: Resolve) -> str | None:
         return concept(value["concept"])
     if not _only(value, "reference", "display", "type", "identifier") or not value:
         return None
+    if not isinstance(value.get("type", ""), str):
+        return None  # a part that only has its type
     target = text_of(value.get("reference"))
     if isinstance(value.get("reference"), Mapping):  # R5: a reference within
         return inline(value["reference"], resolve)

@@ -58,7 +58,7 @@ def person(parts: list[str], *, numbered: bool) -> str:
 def _facts(messages: list[Message]) -> Facts:
     first = messages[0]
     document = first.one("TXA")
-    title = _field(first, "TXA", 25) or (field_text(document, 2).split(", ")[-1] if document else "")
+    title = _field(first, "TXA", 25) or (_kind(document) if document else "")
     requests = [one for message in messages for one in message.find("OBR")]
     about = list(dict.fromkeys(one.first(4, 2) or one.first(4) for one in requests))
     kind = requests[0].repetitions(4)[0] if len(about) == 1 and requests[0].repetitions(4) else []
@@ -75,6 +75,12 @@ def _facts(messages: list[Message]) -> Facts:
         custodian=(facility.first(4, 1) or None) if facility else None,
         loinc={"code": loinc[0], "display": loinc[1] or None} if loinc and loinc[0] else None,
     )
+
+
+def _kind(document: Segment) -> str:
+    """What a document is, by its type."""
+    text = field_text(document, 2).split(", ")[-1]
+    return text[:1].upper() + text[1:]
 
 
 def _field(message: Message, segment: str, number: int) -> str:

@@ -31,7 +31,7 @@ FIELDS: Final = {
         "|Address|County|Home phone|Business phone|Language|Marital status|Religion|Account number|SSN"
         "|Driver's license|Mother's identifier|Ethnic group|Birth place|Multiple birth|Birth order"
         "|Citizenship"
-        "|Veteran|Nationality|ProcessExit|Dead",
+        "|Veteran|Nationality|Death|Dead",
         "PD1": "|Living dependency|Living arrangement|Primary facility|Primary care provider|Student|Handicap"
         "|Living will|Organ donor|Separate bill|Duplicate patient|Publicity|Protection|Protection date",
         "NK1": "|Set id|Name|Relationship|Address|Phone|Business phone|Contact role|Start|End|Job title",
@@ -47,11 +47,15 @@ FIELDS: Final = {
         "|Valuables location"
         "|User code|Expected admit|Expected discharge|Estimated stay|Actual stay|Description|Referral source",
         "AL1": "|Set id|Type|Allergen|Severity|Reaction|Identified",
-        "IAM": "|Set id|Type|Allergen|Severity|Reaction|Action|Identifier|Action reason|Sensitivity",
+        "IAM": "|Set id|Type|Allergen|Severity|Reaction|Action|Identifier|Action reason|Sensitivity|Group"
+        "|Onset|Onset in words|Reported|Reported by|Relationship|Alert|Status|Recorded by|Organization"
+        "|Recorded",
         "DG1": "|Set id|Method|Diagnosis|Description|Date|Type|Category|DRG|DRG approval|Grouper|Outlier"
-        "|Outlier days|Outlier cost|Grouper version|Priority|Clinician",
+        "|Outlier days|Outlier cost|Grouper version|Priority|Clinician"
+        "|Classification|Confidential|Attested|Identifier|Action",
         "PR1": "|Set id|Method|Procedure|Description|Date|Type|Minutes|Anesthesiologist|Anesthesia"
-        "|Anesthesia minutes|Surgeon|Practitioner|Consent|Priority|Diagnosis",
+        "|Anesthesia minutes|Surgeon|Practitioner|Consent|Priority|Diagnosis"
+        "|Modifier|DRG type|Tissue|Identifier|Action",
         "ORC": "|Control|Placer order|Filler order|Placer group|Status|Response|Timing|Parent|Time|Entered by"
         "|Verified by|Ordering provider|Entered at|Call back|Effective|Reason|Organization|Device|Action by"
         "|Beneficiary notice|Facility|Facility address|Facility phone|Provider address",

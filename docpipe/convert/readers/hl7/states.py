@@ -21,6 +21,7 @@ _ALLERGIES: Final = {
     "AA": "animal allergy", "DA": "drug allergy", "EA": "environmental allergy", "FA": "food allergy",
     "LA": "pollen allergy", "MA": "allergy", "MC": "contraindication", "PA": "plant allergy",
 }  # fmt: skip
+_ACTIONS: Final = {"A": "added", "D": "deleted", "U": "updated", "X": "unchanged"}
 _TABLES: Final = {
     ("OBX", 11): _RESULTS,
     ("OBR", 25): _REQUESTS,
@@ -36,6 +37,12 @@ _TABLES: Final = {
         "A": "some results, not all", "CA": "cancelled", "CM": "completed", "DC": "discontinued",
         "ER": "in error", "HD": "on hold", "IP": "in process", "RP": "replaced", "SC": "scheduled",
     },
+    ("TXA", 2): {
+        "AR": "autopsy report", "CD": "cardiology report", "CN": "consultation", "DI": "imaging report",
+        "DS": "discharge summary", "ED": "emergency report", "HP": "history and examination",
+        "OP": "operation report", "PC": "psychiatric consultation", "PH": "psychiatric history",
+        "PN": "procedure note", "PR": "progress note", "SP": "surgical pathology", "TS": "transfer summary",
+    },
     ("TXA", 17): {
         "AU": "authenticated", "DI": "dictated", "DO": "documented", "IN": "incomplete", "IP": "in progress",
         "LA": "legally authenticated", "PA": "not yet authenticated",
@@ -47,12 +54,30 @@ _TABLES: Final = {
     ("RXA", 20): {
         "CP": "given", "NA": "not given", "PA": "partly given", "RE": "refused",
     },
-    ("RXA", 21): {"A": "added", "D": "deleted", "U": "updated"},
+    ("RXA", 21): _ACTIONS,
     ("AL1", 2): _ALLERGIES,
     ("IAM", 2): _ALLERGIES,
     ("AL1", 4): {"MI": "mild", "MO": "moderate", "SV": "severe", "U": "unknown"},
     ("IAM", 4): {"MI": "mild", "MO": "moderate", "SV": "severe", "U": "unknown"},
-    ("IAM", 6): {"A": "added", "D": "deleted", "U": "updated", "X": "unchanged"},
+    ("IAM", 9): {
+        "AD": "adverse reaction", "AL": "allergy", "CT": "contraindication", "IN": "intolerance",
+        "SE": "side effect",
+    },
+    ("IAM", 17): {
+        "C": "confirmed", "D": "in doubt", "E": "erroneous", "I": "confirmed, but inactive",
+        "P": "pending", "S": "suspected", "U": "not confirmed",
+    },
+    ("IAM", 6): _ACTIONS,
+    ("DG1", 21): _ACTIONS, ("PR1", 20): _ACTIONS, ("AIS", 2): _ACTIONS, ("AIL", 2): _ACTIONS,
+    ("AIG", 2): _ACTIONS, ("AIP", 2): _ACTIONS,
+    ("PRB", 1): {
+        "AD": "added", "CO": "corrected", "DE": "deleted", "LI": "linked", "UC": "unchanged",
+        "UN": "unlinked", "UP": "updated",
+    },
+    ("MSA", 1): {
+        "AA": "accepted", "AE": "accepted with errors", "AR": "rejected", "CA": "received",
+        "CE": "not stored, an error", "CR": "rejected",
+    },
     ("DG1", 6): {"A": "admitting", "F": "final", "W": "working"},
     ("PV1", 2): {
         "B": "obstetrics", "E": "emergency", "I": "inpatient", "O": "outpatient", "P": "preadmission",
