@@ -5,7 +5,7 @@ import pytest
 
 from docpipe.convert.readers.office.runs import HIDDEN
 from tests.unit.convert import offices
-from tests.unit.convert.documents import run, text_of
+from tests.unit.convert.documents import OFFICE, run, text_of
 from tests.unit.convert.offices import DRAWING, PACKAGE, pptx, shape
 
 
@@ -146,7 +146,7 @@ def test_comments_of_newer_programs_are_read(tmp_path):
         f"<t:replyLst><t:reply>{output('agreed')}</t:reply></t:replyLst></t:cm></t:cmLst>",
     }
     text = text_of(tmp_path, pptx(sp("<a:p><a:r><a:t>5 mg</a:t></a:r></a:p>"), more=parts))
-    assert text.endswith("Comments:\n\n- should be 50 mg\n- agreed\n")
+    assert text.endswith("Comments:\n\n- should be 50 mg\n- reply: agreed\n")
 
 
 def test_hidden_shapes_are_marked_with_a_warning(tmp_path):
@@ -170,3 +170,65 @@ def test_text_in_cells_that_another_covers_is_hidden(tmp_path):
     text = text_of(tmp_path, pptx(table))
     assert "| a | [hidden: x] |" in text
     assert "| b | c |" in text
+
+
+NEWER = "http://schemas.microsoft.com/office/2018/10/relationships/"
+
+
+def with_comments(comments, people, kinds):
+    """A presentation of one slide, whose shape 7 says `AB 5 mg x`, with comments and their authors."""
+
+    def link(type_, target):
+        return f'<Relationship Id="{target[-9:]}" Type="{type_}" Target="{target}"/>'
+
+    parts = {
+        "ppt/slides/_rels/slide1.xml.rels": f'<Relationships xmlns="{PACKAGE}">'
+        f"{link(kinds + 'comments', '../comments/c.xml')}</Relationships>",
+        "ppt/_rels/presentation.xml.rels": f'<Relationships xmlns="{PACKAGE}">'
+        f'<Relationship Id="r1" Type="{OFFICE}/slide" Target="slides/slide1.xml"/>{people}</Relationships>',
+        **comments,
+    }
+    shape = (
+        '<p:sp><p:nvSpPr><p:cNvPr id="7" name="x"/></p:nvSpPr><p:txBody><a:p><a:r><a:t>AB 5 </a:t></a:r>'
+        "<a:r><a:t>mg x</a:t></a:r></a:p></p:txBody></p:sp>"
+    )
+    return pptx(shape, more=parts)
+
+
+@pytest.mark.parametrize(
+    ("place", "passage"),
+    [
+        ('<spMk id="7"/><txMk cp="3" len="4"/>', ', on "5 mg"'),
+        ('<spMk id="7"/>', ', on "AB 5 mg x"'),
+        ('<spMk id="9"/><txMk cp="3" len="4"/>', ""),
+        ('<spMk id="7"/><txMk cp="900" len="-4"/>', ""),
+        ("<sldMk/>", ""),
+    ],
+)
+def test_comments_on_slides_have_author_time_and_passage(place, passage, tmp_path):
+    """Answers follow what they answer."""
+    text = "<txBody><a:p><a:r><a:t>{}</a:t></a:r></a:p></txBody>".format
+    people = f'<Relationship Id="p" Type="{NEWER}authors" Target="authors.xml"/>'
+    comments = {
+        "ppt/authors.xml": '<authorLst><author id="{B}" name="Dr Roe"/>'
+        '<author id="{E}" name="Dr Poe"/></authorLst>',
+        "ppt/comments/c.xml": f'<cmLst xmlns:a="{DRAWING}"><cm authorId="{{B}}" '
+        f'created="2024-01-02T03:04:05" status="resolved"><txMkLst>{place}</txMkLst>'
+        f'<replyLst><reply authorId="{{E}}" '
+        f'created="2024-01-03T03:04:05">{text("yes")}</reply></replyLst>{text("wrong?")}</cm></cmLst>',
+    }
+    out = text_of(tmp_path, with_comments(comments, people, NEWER))
+    items = f"- Dr Roe, 2024-01-02, resolved{passage}: wrong?\n- Dr Poe, 2024-01-03, reply: yes\n"
+    assert out.endswith(f"Comments:\n\n{items}")
+
+
+def test_older_comments_on_slides_have_author_and_time(tmp_path):
+    """Their authors are in a part of their own."""
+    people = f'<Relationship Id="p" Type="{OFFICE}/commentAuthors" Target="commentAuthors.xml"/>'
+    comments = {
+        "ppt/commentAuthors.xml": '<cmAuthorLst><cmAuthor id="0" name="Dr Doe"/></cmAuthorLst>',
+        "ppt/comments/c.xml": '<cmLst><cm authorId="0" dt="2024-01-02T03:04:05">'
+        "<text>check</text></cm></cmLst>",
+    }
+    out = text_of(tmp_path, with_comments(comments, people, OFFICE + "/"))
+    assert out.endswith("- Dr Doe, 2024-01-02: check\n")

@@ -40,6 +40,7 @@ from docpipe.convert.readers.office.parts import (
     picture_documents,
 )
 from docpipe.convert.readers.office.runs import HIDDEN, Visibility, withheld_blocks
+from docpipe.convert.readers.slides.comments import comments
 from docpipe.convert.readers.slides.styles import SlideStyles
 
 _TITLES: Final = frozenset({"title", "ctrTitle"})
@@ -62,7 +63,7 @@ def read(source: Source) -> Content:
         root = package.xml(main)
         styles = SlideStyles(package, root)
         objects = Objects(package)
-        around = _Around(styles)
+        around = _Around(main, styles)
         slides = _slides(package, main, root)
         for number, name in enumerate(slides, 1):
             try:
@@ -106,7 +107,8 @@ def _relation(element: Element) -> str:
 class _Around:
     """What stands on each slide: headers, footers, and what layouts and masters bear."""
 
-    def __init__(self, styles: SlideStyles) -> None:
+    def __init__(self, main: str, styles: SlideStyles) -> None:
+        self.main = main
         self.styles = styles
         self._known: set[str] = set()
         self.masters: list[Block] = []
@@ -157,7 +159,7 @@ def _slide(package: Package, name: str, number: int, around: _Around, objects: O
         return ()
     heading = f"Slide {number}{hidden}" + (f": {' '.join(titles)}" if titles else "")
     remarks = (Paragraph("Notes:"), *notes) if notes else ()
-    return (Heading(2, heading), *blocks, *remarks, *_comments(package, name))
+    return (Heading(2, heading), *blocks, *remarks, *comments(package, around.main, name, root))
 
 
 def _shape(
@@ -243,14 +245,3 @@ def _notes(package: Package, name: str) -> tuple[Block, ...]:
     bodies = (shape for shape in shapes(root) if placeholder_type(shape) not in _FURNITURE | _TITLES)
     texts = (tidy(paragraph_text(each)) for shape in bodies for each in shape.iter("{*}p"))
     return tuple(Paragraph(text) for text in texts if text)
-
-
-def _comments(package: Package, name: str) -> tuple[Block, ...]:
-    """What reviewers wrote; newer programs write it as paragraphs, with answers behind it."""
-    root = package.related(name, "comments")
-    texts = []
-    for each in root.iter("{*}text", "{*}txBody") if root is not None else ():
-        lines = (paragraph_text(inner) for inner in each.iter("{*}p"))
-        texts.append(tidy((each.text or "") if local(each) == "text" else "\n".join(lines)))
-    items = tuple((Paragraph(text),) for text in texts if text)
-    return (Paragraph("Comments:"), Listing(items)) if items else ()
