@@ -32,3 +32,12 @@ def runs_left(texts: Iterable[str]) -> bool:
 def isolated(text: str) -> str:
     """Text from right to left in which each number stays together with its unit (LRI and PDI of Unicode)."""
     return _MEASURE.sub(lambda match: f"{_ISOLATE}{match[0]}{_END}", text)
+
+
+def as_drawn(text: str, way: str) -> str:
+    """Text that is drawn against its own direction, in the order in which readers see it (`bdo` of HTML)."""
+    against = "L" if way == "rtl" else "R" if way == "ltr" else ""
+    kinds = {unicodedata.bidirectional(character) for character in text}
+    if not against or (kinds & _RIGHT and "L" in kinds) or not kinds & {*_RIGHT, "L", "EN", "AN"}:
+        return text
+    return text[::-1] if bool(kinds & _RIGHT) == (against == "R") else text

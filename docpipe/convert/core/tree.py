@@ -21,6 +21,7 @@ from docpipe.convert.core.blocks import (
     tidy,
 )
 from docpipe.convert.core.colours import UNKNOWN, flags_behind
+from docpipe.convert.core.direction import as_drawn
 from docpipe.convert.core.marks import plain
 from docpipe.convert.core.treeflags import flags
 from docpipe.convert.core.treelists import is_ordered, labels
@@ -160,7 +161,7 @@ class Flow:
         finally:
             self._look = before
 
-    def _inline(self, node: Node, out: "_Out") -> None:  # noqa: C901 - a table: one tag, one line
+    def _inline(self, node: Node, out: "_Out") -> None:  # noqa: C901, PLR0912 - a table: one tag, one line
         match node.tag:
             case "img":
                 if label := self._label(node):
@@ -186,6 +187,10 @@ class Flow:
                 out.write(" ")  # it has a frame or a place of its own
                 self._within(node, out)
                 out.write(" ")
+            case "bdo" if direction := node.attributes.get("dir", "").strip().lower():
+                inner = _Out()
+                self._within(node, inner)
+                out.write(as_drawn(inner.line(), direction))
             case "rt":
                 self._write("(", out)
                 self._within(node, out)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from docpipe.convert.core.treelook import declarations
-from docpipe.convert.core.treenode import Node
+from docpipe.convert.core.treenode import MARKER, Node
 
 _STYLES: Final = {
     "a": "lower-alpha", "A": "upper-alpha", "i": "lower-roman", "I": "upper-roman", "1": "decimal",
@@ -54,7 +54,9 @@ def labels(node: Node, items: Sequence[Node | None]) -> tuple[int, tuple[str, ..
         style = _style(item) or _style(node) if item is not None else _style(node)
         style = "disc" if not style and node.tag != "ol" else style
         plain = plain and style in {"", "decimal"}
-        made.append(label(at, style))
+        marker = item.attributes.get(MARKER, "") if item is not None else ""
+        plain = plain and not marker
+        made.append(" ".join(marker.split()) or label(at, style))
         at += step
     return max(0, min(first, _LARGEST)), () if plain and first >= 0 else tuple(made)
 
@@ -73,7 +75,7 @@ def _style(node: Node) -> str:
 
 def is_ordered(node: Node, items: Sequence[Node | None]) -> bool:
     """Whether a list has labels of its own: by its tag, or by the styles of the list and its items."""
-    if node.tag == "ol":
+    if node.tag == "ol" or any(item.attributes.get(MARKER, "").strip() for item in items if item is not None):
         return True
     styles = [_style(node), *(_style(item) for item in items if item is not None)]
     return any(style in {*_LETTERED, *_COUNTED} or _text(style) for style in styles)

@@ -88,9 +88,11 @@ class Look:
             look = replace(look, paper="yellow", behind=_MARKER, letters=BLACK)
         if tag == "svg":
             look = replace(look, letters=None, behind=UNKNOWN, size=None)
+        if tag == "dialog" and "open" not in attributes:
+            look = replace(look, unseen=True)
         if not attributes:
             return look
-        if "hidden" in attributes or (tag == "dialog" and "open" not in attributes):
+        if "hidden" in attributes:
             look = replace(look, unseen=True)
         if attributes.get("revised", "").lower() == "insert":
             look = replace(look, marks=look.marks | Mark.INSERTED)
@@ -167,8 +169,15 @@ def _is_away(declared: Mapping[str, str]) -> bool:
             return True
     if _CUT.match(declared.get("clip-path", "")):
         return True
+    if not declared.get("overflow", "").startswith(("hidden", "clip")):
+        return False
     sizes = [_number(declared.get(name, "")) for name in ("height", "max-height", "width", "max-width")]
-    return 0 in sizes and declared.get("overflow", "").startswith(("hidden", "clip"))
+    return 0 in sizes or all(_is_dot(declared.get(name, "")) for name in ("height", "width"))
+
+
+def _is_dot(size: str) -> bool:
+    """Whether a size has room for no letter: texts for programs that read pages aloud are cut to it."""
+    return size in {"1px", "1pt", "0.1px"}
 
 
 def stands_apart(attributes: Mapping[str, str]) -> bool:

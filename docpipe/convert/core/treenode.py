@@ -12,6 +12,8 @@ DEEPEST: Final = 90
 BEFORE: Final = "::before"
 AFTER: Final = "::after"
 """Names of attributes for text that a style sheet adds within an element, before and behind its own."""
+MARKER: Final = "::marker"
+"""The name of the attribute for the label that a style sheet gives to an item of a list."""
 
 
 @dataclass(slots=True)
@@ -48,7 +50,7 @@ class Node:
 
 
 SILENT: Final = {
-    "script", "style", "head", "template", "noscript", "object", "embed", "iframe", "applet", "canvas",
+    "script", "style", "head", "template", "embed", "iframe", "canvas",
     "audio", "video", "col", "colgroup", "meta", "link", "base", "param", "source", "track", "map", "area",
     "frame", "frameset", "title", "datalist", "rp",
 }  # fmt: skip

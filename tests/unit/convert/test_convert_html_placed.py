@@ -75,3 +75,39 @@ def test_a_box_within_a_line_stands_apart(style, text):
 def test_an_initial_is_part_of_its_word():
     """It floats, too."""
     assert flowed('<p><span style="float:left">D</span>ose</p>') == (Paragraph("Dose"),)
+
+
+FLOAT = '<div style="float:left;width:9em">{}</div>'
+CLEAR = '<div style="clear:both"></div>'
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        FLOAT + FLOAT + CLEAR,
+        FLOAT + FLOAT + "<br clear=all>",
+        FLOAT.replace('9em"', '9em;clear:left"') + FLOAT,
+        FLOAT + '<div style="margin-left:10em">{}</div>',
+    ],
+    ids=["an element that clears", "a break", "the first one clears", "a margin beside the float"],
+)
+def test_rows_of_floats_are_a_table(row):
+    """Whatever ends them."""
+    block = flowed(row.format("Potassium", "6.9") + " " + row.format("Sodium", "140"))[0]
+    assert block == Table((), (("Potassium", "6.9"), ("Sodium", "140")))
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        FLOAT.format("Potassium") + FLOAT.format("6.9") + CLEAR,
+        FLOAT.format("a") + CLEAR + FLOAT.format("b") + CLEAR,
+        FLOAT.format("a" * 70) + FLOAT.format("b") + CLEAR + FLOAT.format("c") + FLOAT.format("d"),
+        FLOAT.format("a") + FLOAT.format("b") + CLEAR + FLOAT.format("c") + CLEAR,
+        FLOAT.format("menu") + "<p>running text</p>" + FLOAT.format("menu") + "<p>running text</p>",
+    ],
+    ids=["one row", "one column", "columns of text", "uneven rows", "beside running text"],
+)
+def test_other_floats_are_no_table(page):
+    """They are paragraphs."""
+    assert all(isinstance(block, Paragraph) for block in flowed(page))

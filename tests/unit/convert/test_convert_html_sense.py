@@ -84,6 +84,20 @@ PAGES = {
         "|  |  |\n| --- | --- |\n| a | b |\n| c | d |\n\ne",
     ),
     "lowered digits with a letter": ("HbA<sub>1c</sub> and C<sub>max</sub>", "HbA₁c and C\\_(max)"),
+    "a label of an item": (
+        "<style>.d::marker{content:'Dx: '}</style><ul><li class=d>COPD</ul>",
+        "- Dx: COPD",
+    ),
+    "text for pages without scripts": ("<noscript>Potassium 6.9</noscript>", "Potassium 6.9"),
+    "what stands for a missing object": ("<object data=a.swf>Potassium 6.9</object>", "Potassium 6.9"),
+    "a closed dialog": ("<dialog>5 mg</dialog>", "[hidden: 5 mg]"),
+    "an open dialog": ("<dialog open>5 mg</dialog>", "5 mg"),
+    "text cut to a dot": (
+        "<style>.sr-only{position:absolute;width:1px;height:1px;overflow:hidden}</style>a <i class=sr-only>5 mg</i>",
+        "a [hidden: *5 mg*]",
+    ),
+    "text against its direction": ("<bdo dir=rtl>gm 5</bdo> daily", "5 mg daily"),
+    "text in its direction": ("<bdo dir=ltr>5 mg</bdo> <bdo dir=rtl>מג</bdo>", "5 mg מג"),
 }
 
 

@@ -14,7 +14,7 @@ from tests.unit.convert.documents import docx, run, text_of
 HTML = {
     "scripts and styles": (
         "<p>a</p><script>alert(1)</script><style>p{}</style><noscript>n</noscript><p>b</p>",
-        "a\n\nb",
+        "a\n\nn\n\nb",
     ),
     "title": ("<html><head><title>T</title></head><body>a</body></html>", "a"),
     "headings": ("<h1>A <a>b</a></h1>c", "# A b\n\nc"),
@@ -33,7 +33,7 @@ HTML = {
         "<input type=checkbox checked> yes <input type=checkbox> no <input value='37.5'>",
         "☑ yes ☐ no 37.5",
     ),
-    "frames": ("<iframe src='http://x'>a</iframe>b<object data=x>c</object>", "b"),
+    "frames": ("<iframe src='http://x'>a</iframe>b<object data=x>, c</object>", "b, c"),
     "entities": ("5 &lt; 6 &amp;amp; &eacute; &lt;script&gt;", "5 < 6 &amp;amp; é &lt;script>"),
 }
 

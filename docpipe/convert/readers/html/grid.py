@@ -6,6 +6,7 @@ from typing import Final
 
 from docpipe.convert.core.treelook import declarations
 from docpipe.convert.core.treenode import Node
+from docpipe.convert.readers.html.floated import with_floated
 from docpipe.convert.readers.html.placed import with_placed
 
 _LONGEST: Final = 300
@@ -51,7 +52,7 @@ def with_tables(node: Node) -> Node:
     if columns > 1 and (rows := _placed(node, columns)):
         node.children = [Node("table", {}, [*rows])]
     elif not columns:
-        node.children = list(_joined(with_placed(node.children)))
+        node.children = list(_joined(with_placed(with_floated(node.children))))
     return node
 
 

@@ -12,7 +12,7 @@ from docpipe.convert.readers.html.select import matched
 
 _MEANT: Final = re.compile(
     r"(?:^|;)\s*((?:text-decoration|text-indent|text-shadow|vertical-align|display|visibility|font|list-style"
-    r"|mso-hide|mso-text-raise|opacity|position|z-index|top|left|right|clip|overflow|max-|min-|float|margin|padding|height|width|color|background"
+    r"|mso-hide|mso-text-raise|opacity|position|z-index|top|left|right|clip|overflow|max-|min-|float|clear|margin|padding|height|width|color|background"
     r"|-webkit-|flex|grid|white-space|filter|transform|scale|zoom|content-visibility)[a-z-]*"
     r"\s*:[^;]*)"
 )
@@ -65,7 +65,7 @@ def generated(root: LexborNode) -> dict[int, dict[str, str]]:
     return texts
 
 
-_ADDED: Final = re.compile(r"([^:]*)::?(before|after)", re.IGNORECASE)
+_ADDED: Final = re.compile(r"([^:]*)::?(before|after|marker)", re.IGNORECASE)
 _CONTENT: Final = re.compile(
     r"(?:^|[;{\s])content\s*:\s*((?:\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*'|[^;}\"'])*)", re.IGNORECASE
 )
