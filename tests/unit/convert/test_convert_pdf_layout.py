@@ -231,3 +231,43 @@ def test_stamp_across_the_page_is_text(tmp_path):
     """Slanted letters are a word beside the page's text."""
     drawn = [text(72, 700, "Plain line"), "BT /F1 60 Tf 0.77 0.64 -0.64 0.77 200 300 Tm (DRAFT) Tj ET"]
     assert text_of(tmp_path, page_pdf(drawn)) == "Plain line\n\nDRAFT\n"
+
+
+def sideways(x, y, displayed, size=10, *, down=False):
+    """The operators that write text upwards, or downwards, from a place."""
+    turn = f"0 -1 1 0 {x} {y}" if down else f"0 1 -1 0 {x} {y}"
+    return f"q {turn} cm {text(0, 0, displayed, size)} Q"
+
+
+GIVEN = [("Metformin", "1", "", "1", ""), ("Ramipril", "", "", "", "5"), ("Zolpidem", "", "2", "", "")]
+
+
+@pytest.mark.parametrize("first", [702, 730], ids=["at the bottom", "at the top"])
+@pytest.mark.parametrize("down", [False, True], ids=["upwards", "downwards"])
+@pytest.mark.parametrize("rotate", [0, 90])
+def test_heads_set_sideways_are_above_their_columns(rotate, down, first, tmp_path):
+    """So that the hour at which a drug is taken is not lost; a head of two lines is one."""
+    heads = ("Morning", "Noon", "Evening dose", "Night")
+    drawn = [text(72, first, "Drug", 10), *rows(GIVEN, (72, 172, 202, 232, 262), top=684, size=10)]
+    for at, head in enumerate(heads):
+        lines = head.split()
+        for number, shown in enumerate(lines):
+            x = (168 if down else 178) + 30 * at + 12 * (number if not down else len(lines) - 1 - number)
+            drawn.append(sideways(x, 740 if down else 700, shown, down=down))
+
+    def turn(document):
+        document.pages[0].Rotate = rotate
+
+    if rotate:
+        drawn = [f"q 0 1 -1 0 800 0 cm {each} Q" for each in drawn]
+    data = page_pdf(drawn, size=(812, 792), change=turn)
+    assert table_of(text_of(tmp_path, data)) == [("Drug", *heads), *GIVEN]
+
+
+def test_text_at_the_side_of_a_page_is_no_head(tmp_path):
+    """Marks of a printer and names of forms have no column below them."""
+    drawn = [sideways(30, 400, "Form 12-345"), sideways(590, 400, "Printed 2024")]
+    drawn += rows(LABS, PLACES)
+    markdown = text_of(tmp_path, page_pdf(drawn))
+    assert table_of(markdown) == LABS
+    assert "Form 12-345" in markdown

@@ -16,6 +16,7 @@ from docpipe.convert.readers.pdf import grids as pdf_grids
 from docpipe.convert.readers.pdf import tables as pdf_tables
 from docpipe.convert.readers.pdf.rows import Row, Segment, is_even, rows
 from docpipe.convert.readers.pdf.rules import Rules
+from docpipe.convert.readers.pdf.upright import with_heads
 from docpipe.convert.readers.pdf.words import Word
 from docpipe.convert.readers.text.from_text import paragraphs
 
@@ -43,6 +44,7 @@ Interval = tuple[float, float]
 def blocks(words: Sequence[Word], rules: Rules, turn: int) -> list[Block]:
     """The words of a page as blocks, `turn` being the quarter turns of upright text."""
     made: list[Block] = []
+    words = with_heads(words, turn)
     turns = sorted({word.turn for word in words}, key=lambda each: (each != turn, each < 0, each))
     for each in turns:
         some = [word for word in words if word.turn == each]
