@@ -40,12 +40,12 @@ class Failure:
     stranger: bool = False
     """Whether a proxy seems to have answered in place of the service, as proxies do at single paths."""
     ours: bool = False
-    """Whether the configuration here seems to be at fault: then the waits name the cure, too."""
+    """Whether the configuration here seems to be at fault: then the waits name cause and cure."""
 
     @property
     def sentence(self) -> str:
         """Cause, and cure where that is to be applied here."""
-        return f"{self.reason}; {self.cure}" if self.ours else self.reason
+        return f"{self.reason}; {self.cure}" if self.ours and self.cure else self.reason
 
 
 @dataclass(slots=True, eq=False)
@@ -161,6 +161,7 @@ class Service:
         self._prober: Call | None = None
         self._probe_sent = 0.0
         self._wait: Wait | None = None
+        self._ours = ""  # the last failure for which something here, such as the configuration, is at fault
         self._pauses: dict[str, Wait] = {}  # by what is paused: this service, or with no name everything
         self._all = _Tally()
         self._tallies: defaultdict[str, _Tally] = defaultdict(_Tally)  # by operation
@@ -298,6 +299,8 @@ class Service:
         """
         run, every, tally = _run(call), self._all, self._tallies[call.operation]
         call.strange = failure.stranger
+        if failure.ours:
+            self._ours = failure.sentence
         if not call.failures:
             call.answers_before, call.failures_before = every.answers, every.failures
             call.own_answers_before, call.own_failures_before = tally.answers, tally.failures
@@ -358,7 +361,7 @@ class Service:
                 "service_up", service=self.name, down_s=round(outage.until - since, 1) if outage.until else 0
             )
         else:
-            self._wait = Wait(WaitKind.OUTAGE, self.name, since, next_probe)
+            self._wait = Wait(*self._waited_for(), since, next_probe)
             log.warning(
                 "service_down" if turn is Turn.DOWN else "service_probe_failed",
                 service=self.name,
@@ -368,6 +371,12 @@ class Service:
         self._barrier_changed()
         if self._listener is not None:
             self._listener(self.name, turn, outage)
+
+    def _waited_for(self) -> tuple[WaitKind, str]:
+        """What calls wait for now; where something here is at fault, with its cure."""
+        if self._health.reason == self._ours:
+            return WaitKind.LOCAL, f"{self.name} cannot be used: {self._ours}"
+        return WaitKind.OUTAGE, self.name
 
     def view(self) -> ServiceView:
         """The state of the service now."""

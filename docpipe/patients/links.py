@@ -16,7 +16,8 @@ import sqlalchemy as sa
 from sqlalchemy.exc import ArgumentError, InvalidRequestError, NoSuchModuleError
 
 from docpipe.errors import ConfigError
-from docpipe.patients.people import missing
+from docpipe.gates.local_trouble import trouble_of
+from docpipe.patients.people import missing, unusable
 from docpipe.patients.places import Places
 from docpipe.patients.urls import connecting, display_name, parsed, read_only_file
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:  # costs 0.1 s
 
 _T = TypeVar("_T")
 Work = Callable[[sa.Connection], _T]
+_WHAT: Final = "patients database"
 _RECYCLE_S: Final = 300  # firewalls drop idle connections silently
 
 
@@ -54,16 +56,26 @@ class FileLink:
         """Run `work` on a connection of its own.
 
         Raises:
-            DatabaseUnusableError: if there is no such file.
+            DatabaseUnusableError: if there is no such file, or this machine does not let it be read now.
         """
 
         def read() -> _T:
-            if not self.file.exists():
-                raise missing(self.file)
+            self._look()
             with self._engine.connect() as connection:
                 return work(connection)
 
         return await self._in_thread(read)
+
+    def _look(self) -> None:
+        """Raise an error that names the cause if the file cannot be opened: SQLite has one code for all."""
+        try:
+            self.file.open("rb").close()
+        except (FileNotFoundError, NotADirectoryError) as error:
+            raise missing(self.file) from error
+        except OSError as error:
+            trouble = trouble_of(error)
+            cause = trouble.sentence(_WHAT) if trouble else error.strerror or type(error).__name__
+            raise unusable(f"The patients database {self.file} cannot be read: {cause}.") from error
 
     async def write(self, work: Callable[[sa.Connection], None]) -> None:
         """Run `work` in one transaction that may write; the file is created if it is missing."""

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
-from docpipe.errors import DatabaseDownError, PatientError
+from docpipe.errors import DatabaseDownError, DatabaseUnusableError, PatientError
 from docpipe.gates import Failure, Gate
 from docpipe.gates.attempts import AttemptError, admitted, attempt
 from docpipe.gates.line import Slots
@@ -50,4 +50,6 @@ class Lookup:
 
 
 def _failure_of(error: Exception) -> Failure | None:
-    return Failure(error.reason) if isinstance(error, DatabaseDownError) else None
+    if not isinstance(error, DatabaseDownError):
+        return None
+    return Failure(error.reason, ours=isinstance(error, DatabaseUnusableError))

@@ -55,7 +55,15 @@ _MYSQL: Final = {
     2055: _BROKE_OFF,
     3024: _IN_TIME,
 }
-_SQLITE: Final = {5: "it is locked by another program", 6: "it is locked", 15: "it is locked"}
+_SQLITE: Final = {
+    5: "it is locked by another program",
+    6: "it is locked",
+    7: "the machine is out of memory",
+    10: "its disk fails: see the disk, or its server, and the log of the system",
+    13: "its disk is full: make room",
+    15: "it is locked",
+    17: "its tables were changed just now",
+}
 _WIRE: Final[tuple[tuple[type[BaseException], str], ...]] = (
     (ssl.SSLError, "no secure connection: check the certificate"),
     (socket.gaierror, "its name is not known"),

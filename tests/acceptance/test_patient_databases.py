@@ -32,7 +32,7 @@ NO_BIRTH_DATE = ("N1", "Nomen", "Nescio", None, "unknown", None, 1)
 QUICK = {"tracker_rate": None, "mix": "tiny", "search_rate": None, "search_seconds": (0.0, 0.5)}
 
 
-def in_sqlite(rows: list[tuple[str | int | None, ...]], folder: Path, _: Postgres) -> str:
+def in_sqlite(rows: list[tuple[str | int | None, ...]], folder: Path, _: Postgres | None = None) -> str:
     with sqlite3.connect(folder / "clinic.db") as database:
         database.execute(TABLE)
         database.executemany("INSERT INTO people VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
@@ -131,6 +131,27 @@ async def test_postgres_restarts_in_the_middle_of_fifty(
     assert {run["state"] for run in runs} == {"completed"}
     assert all(run["error"] is None for run in runs)
     holder.terminate()
+
+
+@pytest.mark.parametrize("services", [QUICK], indirect=True)
+async def test_a_file_that_comes_later(box: Box, services: fakes.Running) -> None:
+    """Nobody fails until it is there, and `status` names the cure."""
+    configured(box, "sqlite:///clinic.db")
+    process = await box.start("run", "--patient", PATIENTS[0], "--json")
+    output = b""
+    while b"service_down" not in output:
+        output = await process.stderr.readline()
+        assert output, "docpipe ended"
+    shown = ""
+    while "patients cannot be used: there is no patients database" not in shown:
+        shown = (await box.run("status")).out
+        assert process.returncode is None
+    (box.folder / "new").mkdir()
+    in_sqlite(ROWS[:1], box.folder / "new")
+    (box.folder / "new" / "clinic.db").rename(box.folder / "clinic.db")
+    out, _ = await process.communicate()
+    assert process.returncode == 0, out
+    judge(box, services, json.loads(out)["runs"], PATIENTS[:1])
 
 
 def looked_up(box: Box) -> int:

@@ -2,12 +2,15 @@
 
 import asyncio
 import contextlib
+import errno
+import os
 import random
 import sqlite3
 import time
 from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,7 +18,8 @@ from docpipe.config.config import Patients
 from docpipe.errors import PatientError, PoisonedError
 from docpipe.gates import Attempt, Gate, Health, Quota, Service
 from docpipe.gates.line import Slots
-from docpipe.model import Patient, Ticket, WaitKind
+from docpipe.gates.local_trouble import TROUBLES
+from docpipe.model import Patient, Ticket, WaitKind, describe_wait
 from docpipe.patients import PatientDatabase
 from docpipe.patients.lookup import Lookup
 from tests.postgres import Postgres
@@ -116,16 +120,53 @@ async def test_what_the_database_lacks_is_waited_for(
         file.write_text(made)
     async with lookup(f"sqlite:///{file}", None if own else Patients(table="patients")) as patients:
         service = patients.gate.service
-        task = asyncio.create_task(patients.get("P1", Ticket("R1")))
+        ticket = Ticket("R1")
+        task = asyncio.create_task(patients.get("P1", ticket))
         await until(lambda: task.done() or (not service.up and service.view().outage.probes >= 2))
         assert not task.done()
         assert reason in service.view().outage.reason
+        assert ticket.wait is not None
+        sentence = describe_wait(ticket.wait.kind, ticket.wait.what)  # as `status` shows it
+        assert sentence.startswith("patients cannot be used: ")
+        assert reason in sentence
         with contextlib.closing(sqlite3.connect(tmp_path / "new.db", isolation_level=None)) as database:
             database.execute(f"CREATE TABLE patients ({COLUMNS})")
             database.execute("INSERT INTO patients VALUES ('P1', 'Ann', 'Lee', '1957-03-31', 'f', '')")
         (tmp_path / "new.db").replace(file)
         assert (await task).given == "Ann"
         assert service.up
+
+
+@pytest.mark.parametrize("number", sorted(TROUBLES), ids=lambda number: errno.errorcode[number])
+async def test_trouble_of_the_machine_at_the_file_is_waited_for(
+    tmp_path: Path, number: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A limit, a mount or a right: no run fails for it, and the wait says what to do."""
+    file = tmp_path / "patients.db"
+    async with contextlib.aclosing(PatientDatabase(f"sqlite:///{file}")) as whole:
+        await whole.put([Patient("P1", "Ann", "Lee", "1957-03-31")])
+    opened, connected = Path.open, sqlite3.connect
+
+    def not_opened(path: Path, *given: Any, **more: Any) -> Any:
+        if path == file:
+            raise OSError(number, os.strerror(number))
+        return opened(path, *given, **more)
+
+    def not_connected(at: str, *given: Any, **more: Any) -> Any:
+        if str(file) in at:
+            raise sqlite3.OperationalError("unable to open database file")
+        return connected(at, *given, **more)
+
+    async with lookup(f"sqlite:///{file}") as patients:
+        with monkeypatch.context() as patch:
+            patch.setattr(Path, "open", not_opened)
+            patch.setattr(sqlite3, "connect", not_connected)
+            ticket = Ticket("R1")
+            task = asyncio.create_task(patients.get("P1", ticket))
+            await until(lambda: task.done() or (ticket.wait and ticket.wait.kind is WaitKind.LOCAL))
+            assert not task.done()
+            assert ticket.wait.what.endswith(TROUBLES[number].sentence("patients database"))
+        assert (await task).given == "Ann"
 
 
 async def test_a_right_that_is_missing_is_waited_for(postgres: Postgres) -> None:
