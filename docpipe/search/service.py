@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import functools
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeVar
 
@@ -55,9 +55,8 @@ class SearchIndex:
         self._writing = ThreadPoolExecutor(1, "search-writer")
         self._reading = ThreadPoolExecutor(1, "search-reader")
         self._failed = False
-        self._reads: Future[Any] = Future()
+        self._reads: asyncio.Future[Any] | None = None
         """The last work of the writing thread that reads files of runs; done once it has read them."""
-        self._reads.set_result(None)
         self._pending: list[_Pending] = []
         self._timer: asyncio.TimerHandle | None = None
         self._flushing: set[asyncio.Task[None]] = set()
@@ -119,7 +118,7 @@ class SearchIndex:
         """Write what was added from files below a folder, so that it can be removed; others go on waiting."""
         if any(one.file is not None and folder in one.file.parents for one in self._pending):
             await self.flush()
-        elif not self._reads.done():  # whoever has taken them: the thread serves in turn
+        elif self._reads is not None and not self._reads.done():  # the thread serves in turn
             await self._in(self._writing, lambda: None)
 
     def _taken(self) -> list[_Pending]:
@@ -241,11 +240,11 @@ class SearchIndex:
 
     async def _tried(self, work: Callable[[], _T], *, reads: bool = False) -> _T | None:
         """The result of a work of the writing thread, None after a failure. `reads`: of files of runs."""
-        writing = self._writing.submit(work)
+        writing = asyncio.get_running_loop().run_in_executor(self._writing, work)
         if reads:
             self._reads = writing
         try:
-            done = await asyncio.wrap_future(writing)
+            done = await asyncio.shield(writing)
         except (SearchIndexError, OSError) as error:
             if not self._failed:  # once, until it works again
                 log.warning("search_index_not_written", reason=str(error))
