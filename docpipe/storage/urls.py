@@ -130,9 +130,10 @@ def folder_or_bucket(url: str, options: Mapping[str, Any], base: Path) -> Path |
     name = "" if parts.scheme == "memory" else bucket
     good = (parts.scheme == "memory" and not bucket) or _BUCKET.fullmatch(bucket)
     clean = _PREFIX.fullmatch(prefix) and not {"", ".", ".."} & set(prefix.split("/") if prefix else ())
+    what = "container" if parts.scheme == "az" else "bucket"
     if not good or not clean or parts.query or parts.fragment:
         raise ConfigError(
-            f"storage.url: it has to be {parts.scheme}://, the bucket's name and, if you like, a prefix of "
+            f"storage.url: it has to be {parts.scheme}://, the {what}'s name and, if you like, a prefix of "
             "letters, digits and . _ - = / after it; everything else goes into storage.options."
         )
     given = _checked(parts.scheme, options, base)

@@ -16,7 +16,13 @@ from fakes.conformance.kit import Result, Target, Verdict, examine
 _CHECKS: Final = {"docex": docex.CHECKS, "tracker": tracker.CHECKS}
 _MARKS: Final = {Verdict.KEPT: "ok", Verdict.BROKEN: "BROKEN", Verdict.NOTED: "note", Verdict.SKIPPED: "-"}
 _PATIENT: Final = ("id", "given", "family", "birth_date")
+_NOT_EXAMINED: Final = (
+    "Not examined: FHIR servers, OAuth2 token endpoints and scopes, TLS client certificates."
+)
 _EPILOG: Final = """\
+Not examined: FHIR servers, OAuth2 token endpoints and scopes, and TLS client certificates; try those with
+`docpipe check`, and one patient.
+
 Tokens are taken from the environment: CONFORMANCE_DOCEX_TOKEN and CONFORMANCE_TRACKER_TOKEN.
 
 examples:
@@ -103,6 +109,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     else:
         kept = sum(result.verdict is Verdict.KEPT for result in results)
         print(f"\n{kept} of {len(results)} rules kept, {broken} broken.")  # noqa: T201 -- likewise
+        print(_NOT_EXAMINED)  # noqa: T201 -- likewise
     return 1 if broken else 0
 
 

@@ -189,3 +189,10 @@ def test_a_service_that_is_not_there_is_broken(capsys: pytest.CaptureFixture[str
     body = json.loads(capsys.readouterr().out)
     assert body["broken"] == 2
     assert {result["verdict"] for result in body["results"]} == {"broken", "skipped"}
+
+
+def test_what_is_not_examined_is_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    """Nobody takes the last line for a verdict about FHIR or OAuth2."""
+    main(["--tracker", "http://127.0.0.1:9"])
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last.startswith("Not examined: FHIR servers, OAuth2 token endpoints")

@@ -46,6 +46,7 @@ def test_what_is_taken(url: str, place: Path | Bucket) -> None:
         ("ftp://x", {}, r"`ftp://` cannot be used; give a folder, or one of .*s3://"),
         ("file://host/x", {}, r"`file://` cannot be used"),
         ("s3://", {}, r"has to be s3://, the bucket's name"),
+        ("az://", {}, r"has to be az://, the container's name"),
         ("s3://key:secret@bucket", {}, r"has to be s3://"),
         ("s3://bucket/a/../b", {}, r"has to be s3://"),
         ("s3://bucket/a//b", {}, r"has to be s3://"),
