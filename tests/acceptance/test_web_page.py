@@ -229,6 +229,10 @@ async def test_search_and_filters(box: Box, services: fakes.Running, path_of_chr
         await until(lambda: says(page, "main", "No run fits"))
         assert not await page.is_visible("table.runs")  # a head without rows
         assert page.url.endswith("#/?q=P107&show=cancelled")
+        await page.click("nav >> text=Search")
+        await seen.has("h1:has-text('Search in documents')")
+        await page.keyboard.type("fever")
+        assert await page.input_value("main input[type=search]") == "fever"
         assert seen.complaints == []
 
 
@@ -552,6 +556,8 @@ async def test_a_patients_page(box: Box, services: fakes.Running, path_of_chromi
         await page.click(".documents a:has-text('Continuity of Care')")
         await seen.has(".words table td")
         first, heading = page.url, await page.inner_text(".viewer h3")
+        above, below = [await page.locator(one).bounding_box() for one in ("header.top", ".viewer h3")]
+        assert below["y"] >= above["y"] + above["height"], "its title is not under the head of the page"
         assert "/document/" in first
         await until(lambda: titled(page, "Continuity of Care Document"))
         assert "patient P123" in await page.title()

@@ -59,7 +59,7 @@ async function show(first) {
   byId("main").replaceChildren(view.element());
   document.title = `${view.title} – docpipe`;
   if (!first) {
-    byId("main").focus();
+    (view.field ?? byId("main")).focus();
     scrollTo(0, 0);
   }
 }

@@ -125,6 +125,7 @@ export class Search {
     const keep = (words) => history.replaceState(null, "", `#/search?${new URLSearchParams({ q: words })}`);
     const search = new TextSearch(null, this.query.get("q") ?? "", keep);
     this.loaded = search.loaded;
+    this.field = search.input; // where people begin to type
     return h("section", {}, h("h1", {}, "Search in documents"), search.element);
   }
 

@@ -69,7 +69,8 @@ export class Viewer {
       words && this.finder.element,
       panes,
     );
-    this.element.focus({ preventScroll: false });
+    this.element.focus({ preventScroll: true }); // which would leave the title of a long document under the head
+    this.element.scrollIntoView({ block: "start" });
     if (!words) return;
     await fillWords(one, words);
     this.finder.filled();
