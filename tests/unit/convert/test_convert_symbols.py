@@ -208,3 +208,30 @@ def test_letters_of_bars_are_what_they_mean(tmp_path):
 def test_fonts_of_which_few_signs_are_known(font, text, signs):
     """The others are gaps."""
     assert in_font(font, text) == signs
+
+
+@pytest.mark.parametrize(
+    ("properties", "sign"),
+    [
+        ('<w:rFonts w:cs="Symbol"/><w:cs/>', "μ"),
+        ('<w:rFonts w:cs="Symbol"/><w:rtl/>', "μ"),
+        ('<w:rFonts w:cs="Symbol"/>', "m"),
+        ('<w:rFonts w:cs="Symbol"/><w:cs w:val="0"/>', "m"),
+        ('<w:rFonts w:ascii="Symbol" w:cs="Arial"/><w:cs/>', "m"),
+    ],
+)
+def test_runs_of_complex_script_have_a_font_of_their_own(properties, sign, tmp_path):
+    """Whatever characters they have (ECMA-376-1, 17.3.2.7)."""
+    run = f"<w:r><w:rPr>{properties}</w:rPr><w:t>m</w:t></w:r>"
+    data = docx(f"<w:p><w:r><w:t>100 </w:t></w:r>{run}<w:r><w:t>g</w:t></w:r></w:p>")
+    assert text_of(tmp_path, data) == f"100 {sign}g\n"
+
+
+@pytest.mark.parametrize(("hint", "sign"), [("eastAsia", "↑"), ("default", "≠")])
+def test_the_hint_decides_which_font_shows_a_sign(hint, sign, tmp_path):
+    """That of East Asian text, or the usual one."""
+    fonts = f'<w:rFonts w:ascii="Symbol" w:hAnsi="Symbol" w:eastAsia="Wingdings" w:hint="{hint}"/>'
+    data = docx(
+        f"<w:p><w:r><w:rPr>{fonts}</w:rPr><w:t>&#xF0{'E1' if hint == 'eastAsia' else 'B9'};</w:t></w:r></w:p>"
+    )
+    assert text_of(tmp_path, data) == f"{sign}\n"

@@ -161,6 +161,7 @@ UNSEEN = {
     "a slide of PPTX beside a picture": slide(LETTERS.format("srgbClr", "FFFFFF"), PLACE, PICTURE.format(50)),
     "a cell of DOCX": word('<w:color w:val="FFFFFF"/>'),
     "almost white in DOCX": word('<w:color w:val="FDFDFD"/>'),
+    "a colour of the theme alone in DOCX": word('<w:color w:themeColor="background1" w:val="auto"/>'),
     "1 pt in ODT": text(f"<text:p>a {span('dose', 'S')}</text:p>"),
     "1 pt in ODP": page(f"a {span('dose', 'S')}"),
     "1 pt in RTF": rtf(rb"a {\fs2 dose}\par"),
@@ -198,6 +199,10 @@ SEEN = {
     "4 pt in DOCX": word('<w:sz w:val="8"/>'),
     "a cell of PPTX": slide_table('<a:solidFill><a:srgbClr val="FFFFFF"/></a:solidFill>', "000080"),
     "a table's style of PPTX": slide_table('<a:solidFill><a:srgbClr val="FFFFFF"/></a:solidFill>', ""),
+    "a darkened colour of the theme in DOCX": word(
+        '<w:color w:themeColor="background1" w:themeShade="80" w:val="auto"/>'
+    ),
+    "the text colour of the theme in DOCX": word('<w:color w:themeColor="text1" w:val="auto"/>'),
     "gray in DOCX": word('<w:color w:val="BFBFBF"/>'),
 }
 

@@ -27,9 +27,10 @@ from docpipe.convert.readers.office.ooxml import attribute, down, on
 from docpipe.convert.readers.office.runs import CHANGED, HIDDEN, PLAIN, Look, Runs, Visibility
 from docpipe.convert.readers.office.wordfields import Fields, instruction_text
 from docpipe.convert.readers.word.cells import Cell, lines
+from docpipe.convert.readers.word.colours import shade_of
 from docpipe.convert.readers.word.controls import form_field, unwritten
 from docpipe.convert.readers.word.lists import Item, Lists
-from docpipe.convert.readers.word.styles import Given, RunStyle, Styles, TableStyle, looks_of, shade_of
+from docpipe.convert.readers.word.styles import Given, RunStyle, Styles, TableStyle, looks_of
 
 _SILENT: Final = {
     "delInstrText", "rPr", "pPr", "tblPr", "tblGrid", "trPr",

@@ -6,15 +6,16 @@ from functools import reduce
 from types import MappingProxyType
 from typing import Any, Final
 
-from docpipe.convert.core.colours import UNKNOWN, WHITE, code_of, vanishes
+from docpipe.convert.core.colours import vanishes
 from docpipe.convert.core.legible import is_too_small
 from docpipe.convert.core.marks import Mark
 from docpipe.convert.core.symbols import font_of_signs, in_font, is_symbol_font
 from docpipe.convert.core.tabbed import Stops
 from docpipe.convert.core.xmltree import Element, local
-from docpipe.convert.readers.office.flags import of_background, of_letters
+from docpipe.convert.readers.office.flags import of_letters
 from docpipe.convert.readers.office.ooxml import OFF, attribute, down, on, whole
 from docpipe.convert.readers.office.runs import Look, shifted
+from docpipe.convert.readers.word.colours import behind_of, letters_of, paper_of, shade_of
 
 _MOST_PARENTS: Final = 20
 _PICTORIAL: Final = "05"
@@ -33,6 +34,10 @@ class Given:
     """The font of ASCII characters."""
     high: str | None = None
     """The font of others."""
+    other: str | None = None
+    """The font of all characters of complex script."""
+    complex: bool | None = None
+    """Whether they count as of complex script, whatever they are."""
     bold: bool | None = None
     italic: bool | None = None
     struck: bool | None = None
@@ -61,7 +66,6 @@ class Given:
         )
 
 
-_HIGHLIGHTS: Final = {"red": "red", "darkRed": "red", "yellow": "yellow", "darkYellow": "yellow"}
 _TOGGLES: Final = ("bold", "italic", "struck", "hidden")
 NOTHING: Final = Given()
 
@@ -102,7 +106,9 @@ class RunStyle:
 
     @property
     def _names(self) -> tuple[str, str]:
-        return self.read_as(self._given.low or ""), self.read_as(self._given.high or "")
+        given = self._given
+        names = (given.other, given.other) if given.complex else (given.low, given.high)
+        return self.read_as(names[0] or ""), self.read_as(names[1] or "")
 
     def read_as(self, font: str) -> str:
         """The font by which text in a font is read."""
@@ -310,7 +316,9 @@ def _given(properties: Element | None) -> Given:
 
     return Given(
         low=attribute(fonts, "asciiTheme") or attribute(fonts, "ascii"),
-        high=attribute(fonts, "hAnsiTheme") or attribute(fonts, "hAnsi"),
+        high=_high(fonts),
+        other=attribute(fonts, "cstheme") or attribute(fonts, "cs"),
+        complex=switch("rtl") or switch("cs"),
         bold=switch("b"),
         italic=switch("i"),
         struck=switch("strike"),
@@ -319,41 +327,25 @@ def _given(properties: Element | None) -> Given:
         align=attribute(inner.get("vertAlign"), "val"),
         position=None if position is None else whole(position),
         ink=of_letters(attribute(inner["color"], "val")) if "color" in inner else None,
-        paper=_paper(inner),
-        letters=code_of(attribute(inner["color"], "val")) or "" if "color" in inner else None,
-        behind=_behind(inner),
+        paper=paper_of(inner),
+        letters=letters_of(inner["color"]) if "color" in inner else None,
+        behind=behind_of(inner),
         size=None if size is None else whole(size, _USUAL_SIZE),
+    )
+
+
+def _high(fonts: Element | None) -> str | None:
+    eastern = attribute(fonts, "hint") == "eastAsia"
+    return (
+        (attribute(fonts, "eastAsia") if eastern else None)
+        or attribute(fonts, "hAnsiTheme")
+        or attribute(fonts, "hAnsi")
     )
 
 
 def _uncoloured(properties: Element | None) -> Given:
     given = _given(properties)
     return given if given.ink is given.paper is None else replace(given, ink=None, paper=None)
-
-
-def _paper(inner: dict[str, Element]) -> str | None:
-    """The colour of a marker pen or, where there is none, of a background."""
-    if "highlight" in inner:
-        return _HIGHLIGHTS.get(attribute(inner["highlight"], "val") or "", "")
-    return of_background(attribute(inner["shd"], "fill")) if "shd" in inner else None
-
-
-_PENS: Final = {"black": "000000", "white": WHITE, "none": None}
-
-
-def _behind(inner: dict[str, Element]) -> str | None:
-    """The colour of a marker pen or of a background."""
-    if "highlight" in inner:
-        return _PENS.get(attribute(inner["highlight"], "val") or "", UNKNOWN)
-    return shade_of(inner.get("shd"))
-
-
-def shade_of(shade: Element | None) -> str | None:
-    """The colour of a background: its code, UNKNOWN for a pattern or a colour of the theme, None for none."""
-    fill, pattern = attribute(shade, "fill"), attribute(shade, "val")
-    if shade is None or (pattern in {None, "clear", "nil"} and (fill or "auto") == "auto"):
-        return None
-    return code_of(fill) or UNKNOWN if pattern in {None, "clear"} else UNKNOWN
 
 
 def _fonts_of_signs(fonts: Element | None) -> dict[str, str]:
