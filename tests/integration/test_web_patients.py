@@ -7,6 +7,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
+from structlog.testing import capture_logs
 
 from docpipe.checkpoints import forget_patient
 from docpipe.errors import DatabaseDownError, PatientError, UsageError
@@ -208,9 +209,16 @@ async def test_what_a_person_should_look_at(served: Served) -> None:
 
 
 async def test_words_are_searched_for(served: Served) -> None:
-    """In one patient's documents, or in everyone's; a query that cannot be is refused with a cure."""
+    """In one patient's documents, or in everyone's; a query that cannot be is refused with a cure.
+
+    What people search for is in no log.
+    """
     await served.finished("S0")
     await served.finished("S1")
+    with capture_logs() as lines:
+        assert (await served.get("/api/search?q=canary4711&patient=S0")).json["total"] == 0
+        assert (await served.get("/api/search?q=canary4711*x%22")).status in (200, 400)
+    assert "canary" not in str(lines)
     everyone = (await served.get("/api/search?q=patient")).json
     one = (await served.get("/api/search?q=patient&patient=S0&limit=1")).json
     assert set(everyone) == {"total", "more", "complete", "hits"}
