@@ -22,7 +22,7 @@ from docpipe.convert.core.job import Job, Options
 from docpipe.errors import WorkerError
 from docpipe.gates.local_trouble import trouble_of, wait_out
 from docpipe.model import Outcome, Ticket, WaitKind
-from docpipe.workers.answers import Answer
+from docpipe.workers.answers import Answer, Conversion, Part
 from docpipe.workers.inline import InlineWorkers
 from docpipe.workers.pool import Workers
 from docpipe.workers.unpacking import Unpacker
@@ -125,7 +125,13 @@ class OutputFolder:
         folder = self._place(document.name, taken)
         if (known := self._earlier_metadata(folder, sha256)) is None:
             return []
-        results = [replace(_result(document, known, known), folder=folder, unchanged=True)]
+        results = [
+            replace(
+                _result(document, Outcome(known["outcome"]), known["reason"], known),
+                folder=folder,
+                unchanged=True,
+            )
+        ]
         for part in known.get("parts", ()):
             inner = document.part(part["name"], sha256)
             if (left_out := _excluded(inner, part["sha256"])) is not None:
@@ -276,12 +282,11 @@ class BatchConverter:
             await asyncio.to_thread(shutil.rmtree, folder)
             self._done(Result(document.name, Outcome.FAILED, str(error), escaped=True))
             return
-        done = answer.value
-        result = replace(
-            _result(document, done, done["metadata"]), seconds=answer.seconds, memory=answer.peak
-        )
+        done: Conversion = answer.value
+        made = _result(document, Outcome(done.outcome), done.reason, done.metadata)
+        result = replace(made, seconds=answer.seconds, memory=answer.peak)
         parts = await self._parts(done, folder)
-        if self._shelf and place and (done["outputs"] or not document.given):
+        if self._shelf and place and (done.outputs or not document.given):
             await asyncio.to_thread(_complete, document, sha256, done, folder)
             await asyncio.to_thread(self._shelf.put, folder, place)
             result = replace(result, folder=place)
@@ -300,27 +305,27 @@ class BatchConverter:
                     raise
             await wait_out(trouble, ticket, "folder", time.time)
 
-    async def _parts(self, done: dict[str, Any], folder: Path) -> list[tuple[Path, dict[str, Any]]]:
+    async def _parts(self, done: Conversion, folder: Path) -> list[tuple[Path, Part]]:
         """The documents that were found in one, moved out of its folder."""
-        if not done["embedded"]:
+        if not done.embedded:
             return []
         beside = self._folder()
         (folder / "embedded").replace(beside)
-        return [(beside / Path(part["file"]).name, part) for part in done["embedded"]]
+        return [(beside / Path(part.file).name, part) for part in done.embedded]
 
     async def _embedded(
         self,
         document: _Document,
         sha256: str,
-        parts: Collection[tuple[Path, dict[str, Any]]],
+        parts: Collection[tuple[Path, Part]],
         ticket: Ticket,
     ) -> None:
         for path, part in parts:
-            inner = document.part(part["name"], sha256, path, part["declared"])
-            if (left_out := _excluded(inner, part["sha256"])) is not None:
+            inner = document.part(part.name, sha256, path, part.declared)
+            if (left_out := _excluded(inner, part.sha256)) is not None:
                 self._done(left_out)
             else:
-                await self._one(inner, part["sha256"], ticket)
+                await self._one(inner, part.sha256, ticket)
 
 
 def _excluded(part: _Document, sha256: str) -> Result | None:
@@ -332,11 +337,11 @@ def _excluded(part: _Document, sha256: str) -> Result | None:
     return None
 
 
-def _result(document: _Document, done: dict[str, Any], metadata: dict[str, Any]) -> Result:
+def _result(document: _Document, outcome: Outcome, reason: str | None, metadata: dict[str, Any]) -> Result:
     return Result(
         path=document.name,
-        outcome=Outcome(done["outcome"]),
-        reason=done["reason"],
+        outcome=outcome,
+        reason=reason,
         media_type=metadata["media_type"],
         warnings=tuple(metadata["warnings"]),
         pages=metadata.get("pages"),
@@ -344,22 +349,22 @@ def _result(document: _Document, done: dict[str, Any], metadata: dict[str, Any])
     )
 
 
-def _complete(document: _Document, sha256: str, done: dict[str, Any], folder: Path) -> None:
+def _complete(document: _Document, sha256: str, done: Conversion, folder: Path) -> None:
     """Add the metadata and, of what the caller does not have as a file, the original."""
-    original = f"original{done['extension']}"
+    original = f"original{done.extension}"
     if not document.given:
         shutil.copyfile(document.path, folder / original)
     metadata = {
         "name": document.name,
         "sha256": sha256,
         "size": document.path.stat().st_size,
-        "outcome": done["outcome"],
-        "reason": done["reason"],
+        "outcome": done.outcome,
+        "reason": done.reason,
         "original": None if document.given else original,
-        "outputs": done["outputs"],
-        "embedded": [part["name"] for part in done["embedded"]],
-        "parts": [{name: part[name] for name in ("name", "sha256")} for part in done["embedded"]],
-        **done["metadata"],
+        "outputs": done.outputs,
+        "embedded": [part.name for part in done.embedded],
+        "parts": [{"name": part.name, "sha256": part.sha256} for part in done.embedded],
+        **done.metadata,
     }
     text = json.dumps(metadata, indent=1, ensure_ascii=False)
     (folder / METADATA).write_bytes(text.encode(errors="backslashreplace"))

@@ -17,10 +17,16 @@ from msgspec.structs import replace
 
 from docpipe import report
 from docpipe.activities.appending import append
+from docpipe.activities.conversions import (
+    bearer,
+    embedded_members,
+    not_converted,
+    of_metadata,
+    with_warnings,
+)
 from docpipe.activities.reporting import reports_with_changes
 from docpipe.activities.spool import OUT, SIBLINGS, OutFolders, make_empty, mend_siblings, prepare_spool
 from docpipe.convert.core.job import Job, Options
-from docpipe.convert.core.kinds import kind_of
 from docpipe.errors import RunError, WorkerError
 from docpipe.gates.line import Slots
 from docpipe.gates.local_trouble import retry_while_in_trouble
@@ -31,7 +37,6 @@ from docpipe.results.files import (
     Appended,
     Archive,
     Converted,
-    Declared,
     Digest,
     Member,
     Stored,
@@ -44,6 +49,7 @@ from docpipe.results.search import Ready, Search
 from docpipe.search import SearchIndex, text_of
 from docpipe.storage import Storage
 from docpipe.tasks.tracker import TaskTracker
+from docpipe.workers.answers import Conversion
 from docpipe.workers.inline import InlineWorkers
 from docpipe.workers.pool import Workers
 
@@ -171,12 +177,12 @@ class Activities:
         """
         patient_id, run_id, item = place
         if (known := await self._stored(step, patient_id, str(member.id))) is not None:
-            return _of_metadata(known)
+            return of_metadata(known)
         spool = self.spool.path(run_id)
         path, names = spool / str(member.file), spool / SIBLINGS
         await self.spool.need(run_id, [str(member.file), SIBLINGS])
         if member.outcome is not None:  # an archive in the archive: its files are members too
-            return await asyncio.to_thread(_not_converted, path, member, member.outcome, member.reason)
+            return await asyncio.to_thread(not_converted, path, member, member.outcome, member.reason)
         folder = spool / OUT / item
         if not self._folders.take(run_id, item):
             await asyncio.to_thread(make_empty, folder)
@@ -186,7 +192,7 @@ class Activities:
             "declared": member.declared.media_type,
             "folder": str(folder),
             "siblings": str(names) if names.exists() else None,
-            "facts": {**msgspec.to_builtins(member.declared), "patient": _bearer(patient)},
+            "facts": {**msgspec.to_builtins(member.declared), "patient": bearer(patient)},
             "places": None,
             **self.conversion,
         }
@@ -195,14 +201,20 @@ class Activities:
                 step, "spool", lambda: self.workers.execute(job, step.ticket)
             )
         except WorkerError as error:
-            return await asyncio.to_thread(_not_converted, path, member, Outcome.FAILED, str(error))
-        done = answer.value
-        embedded = self._accepted(place, member, _embedded(f"{OUT}/{item}", member, done["embedded"]))
+            return await asyncio.to_thread(not_converted, path, member, Outcome.FAILED, str(error))
+        done: Conversion = answer.value
+        embedded = self._accepted(place, member, embedded_members(f"{OUT}/{item}", member, done.embedded))
         await self.spool.keep(run_id, [part.file for part in embedded if part.file])
-        converted = msgspec.convert({**done, "embedded": []}, Converted)
-        metadata = _with_warnings(done["metadata"], member)
-        seconds = round(answer.seconds, 3)
-        return replace(converted, metadata=metadata, embedded=embedded, seconds=seconds)
+        return Converted(
+            outcome=done.outcome,
+            reason=done.reason,
+            media_type=done.media_type,
+            extension=done.extension,
+            outputs=done.outputs,
+            metadata=with_warnings(done.metadata, member),
+            embedded=embedded,
+            seconds=round(answer.seconds, 3),
+        )
 
     def _accepted(self, place: Place, member: Member, parts: list[Member]) -> list[Member]:
         """Those documents of a document that a run can take at most; the rest in one line.
@@ -332,62 +344,3 @@ class Activities:
         if self.index is not None:  # of a run without a report, the texts are there
             await self.index.release(self.spool.path(run_id))
         await self.spool.drop(run_id)
-
-
-def _of_metadata(known: dict[str, Any]) -> Converted:
-    """The result of the conversion of a stored document, from its metadata."""
-    return Converted(
-        outcome=known["outcome"],
-        reason=known["reason"],
-        media_type=known["media_type"],
-        extension=Path(known["original"]).suffix,
-        outputs=known["outputs"],
-        metadata=known,
-        embedded=msgspec.convert(known["embedded"], list[Member]),
-        reused=True,
-    )
-
-
-def _bearer(patient: Patient | None) -> dict[str, str] | None:
-    """The patient as the pages of a document name it: {"name", "birth_date", "id"}."""
-    if patient is None:
-        return None
-    name = f"{patient.given} {patient.family}".strip()
-    return {"name": name, "birth_date": patient.birth_date, "id": patient.id}
-
-
-def _not_converted(path: Path, member: Member, outcome: str, reason: str | None) -> Converted:
-    """The result for a document that no worker converts, or whose worker did not survive it."""
-    from docpipe.convert.core.detect import detect_by_head  # noqa: PLC0415 -- few runs need it
-
-    media_type = detect_by_head(path, member.path, member.declared.media_type)
-    return Converted(
-        outcome=outcome,
-        reason=reason,
-        media_type=media_type,
-        extension=kind_of(media_type).extension,
-        outputs=[],
-        metadata=_with_warnings({"media_type": media_type}, member),
-        embedded=[],
-    )
-
-
-def _with_warnings(metadata: dict[str, Any], member: Member) -> dict[str, Any]:
-    """The metadata with the warnings of the source, first."""
-    return {**metadata, "warnings": [*member.declared.warnings, *(metadata.get("warnings") or [])]}
-
-
-def _embedded(folder: str, member: Member, parts: list[dict[str, Any]]) -> list[Member]:
-    """The documents found in a document, as members of the archive in their own right."""
-    return [
-        Member(
-            path=f"{member.path}/{part['name']}",
-            file=f"{folder}/{part['file']}",
-            size=part["size"],
-            sha256=part["sha256"],
-            id=part["sha256"][:16],
-            derived_from=member.id,
-            declared=Declared(media_type=part.get("declared") or None),
-        )
-        for part in parts
-    ]

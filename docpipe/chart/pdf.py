@@ -15,6 +15,7 @@ from docpipe.errors import WorkerCrashedError
 from docpipe.model import Clock, Ticket
 from docpipe.report.labels import one_line, title_of
 from docpipe.storage import Storage
+from docpipe.workers.answers import Conversion
 from docpipe.workers.inline import InlineWorkers
 from docpipe.workers.pool import Workers
 
@@ -63,14 +64,14 @@ async def write_chart(
         await asyncio.to_thread((work / "plan").write_bytes, msgspec.json.encode(plan))
         (work / "out").mkdir(mode=0o700)
         job = {"path": str(work / "documents"), "siblings": str(work / "plan"), "folder": str(work / "out")}
-        done: dict[str, Any] = (await workers.execute(job, Ticket())).value
-        if done["outcome"] != "converted" or not isinstance(done["metadata"].get("pages"), int):
+        done: Conversion = (await workers.execute(job, Ticket())).value
+        if done.outcome != "converted" or not isinstance(done.metadata.get("pages"), int):
             raise WorkerCrashedError("The chart could not be made.")
         await asyncio.to_thread(_publish, work / "out" / PDF, target)
-    unreadable = [(title, "Its PDF cannot be opened.") for title in done["warnings"]]
+    unreadable = [(title, "Its PDF cannot be opened.") for title in done.warnings]
     return Chart(
         documents=len(documents) - len(unreadable),
-        pages=done["metadata"]["pages"],
+        pages=done.metadata["pages"],
         missing=[*contents.missing, *unreadable],
     )
 

@@ -11,6 +11,7 @@ from docpipe.check.finding import Bench, Finding, Fit
 from docpipe.convert.libreoffice.program import installed
 from docpipe.errors import WorkerError
 from docpipe.model import Json, Ticket
+from docpipe.workers.answers import Conversion
 from docpipe.workers.confinement import contained
 
 _NAME: Final = "LibreOffice"
@@ -71,7 +72,7 @@ async def _draw(bench: Bench) -> str:
             "libreoffice": True,
         }
         async with bench.workers(one) as workers:
-            done: Json = (await workers.execute(job, Ticket())).value
-    if "libreoffice" in done["metadata"]["converter"]["versions"]:
+            done: Conversion = (await workers.execute(job, Ticket())).value
+    if "libreoffice" in done.metadata["converter"]["versions"]:
         return ""
-    return f"a letter could not be drawn: {done['reason'] or ', '.join(done['warnings'])}"
+    return f"a letter could not be drawn: {done.reason or ', '.join(done.warnings)}"

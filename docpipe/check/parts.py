@@ -30,6 +30,7 @@ from docpipe.errors import (
 from docpipe.model import Json, Outcome, Ticket, count_of
 from docpipe.wiring.backends import open_patients, open_storage, patients_url, storage_folder
 from docpipe.wiring.fleet import identity, make_store
+from docpipe.workers.answers import Conversion
 from docpipe.workers.confinement import missing
 from docpipe.workers.inline import InlineWorkers
 from docpipe.workers.machine import OWN_MEMORY, default_workers, usable_cpus, usable_memory
@@ -211,15 +212,13 @@ async def _converted(workers: Workers | InlineWorkers, path: Path, folder: Path)
         "folder": str(folder),
         "facts": {},
     }
-    done: Json = (await workers.execute({**job, "siblings": None, "languages": ()}, Ticket())).value
-    if done["outcome"] != Outcome.CONVERTED:
-        raise UnfitError(f"{path.name} could not be converted: {done['reason']}")
+    done: Conversion = (await workers.execute({**job, "siblings": None, "languages": ()}, Ticket())).value
+    if done.outcome != Outcome.CONVERTED:
+        raise UnfitError(f"{path.name} could not be converted: {done.reason}")
     text = (
-        await asyncio.to_thread((folder / "text.md").read_text, "utf-8")
-        if "text.md" in done["outputs"]
-        else ""
+        await asyncio.to_thread((folder / "text.md").read_text, "utf-8") if "text.md" in done.outputs else ""
     )
-    if "docpipe check" not in text or "document.pdf" not in done["outputs"]:
+    if "docpipe check" not in text or "document.pdf" not in done.outputs:
         raise UnfitError(f"{path.name} was converted, but its text or PDF is missing or wrong")
     return folder / "document.pdf"
 

@@ -11,8 +11,7 @@ from typing import Annotated, Any, Final, Literal, Protocol
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from docpipe.model import Json
-from docpipe.workers.rooms import MisfitError
+from docpipe.workers.rooms import MisfitError, TakenFile
 
 MOST_EMBEDDED: Final = 500
 _LARGEST: Final = 2**16
@@ -47,11 +46,38 @@ class Answer:
     """What a worker answered to a job, as far as callers need it."""
 
     value: Any = None
-    """What the target returned; of a conversion as `converted` has it."""
+    """What the target returned; of a conversion a `Conversion`."""
     peak: int = 0
     """Bytes that it held at most during the job."""
     seconds: float = 0.0
     """How long the job took in the worker."""
+
+
+class Part(msgspec.Struct, frozen=True, kw_only=True):
+    """A document that was found in a document."""
+
+    name: str
+    declared: str | None
+    """The media type that the document around it states."""
+    file: str
+    """Its path in the folder of the conversion."""
+    size: int
+    sha256: str
+
+
+class Conversion(msgspec.Struct, frozen=True, kw_only=True):
+    """What a worker made of a document, checked, with its files in the folder of the job."""
+
+    outcome: str
+    reason: str | None
+    media_type: str
+    extension: str
+    outputs: list[str]
+    """The names of the readable forms."""
+    metadata: dict[str, Any]
+    """As metadata.json has it; `convert.document` describes it."""
+    embedded: list[Part]
+    warnings: list[str]
 
 
 class _Embedded(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
@@ -103,7 +129,7 @@ class _Converted(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 class Files(Protocol):
     """Where a conversion leaves its files; see `rooms.Room`."""
 
-    def take(self, outputs: list[str], embedded: int, folder: Path) -> list[dict[str, Any]]:
+    def take(self, outputs: list[str], embedded: int, folder: Path) -> list[TakenFile]:
         """Bring them to a folder."""
 
     def clear(self, outputs: Iterable[str], embedded: int = 0) -> bool:
@@ -132,16 +158,13 @@ def any_value(value: msgspec.Raw) -> Any:
 
 def take_converted(
     value: bytes | msgspec.Raw | dict[str, Any], room: Files, folder: Path
-) -> tuple[Json, bool]:
+) -> tuple[Conversion, bool]:
     """A conversion's answer, with its files in a folder; and whether the room is fit for another job.
 
     Args:
         value: as `convert.document.convert` returns it, as JSON or as it is.
         room: where the files are.
         folder: where they are to be.
-
-    Returns:
-        The same, with {"file", "size", "sha256"} as of `Room.take` for each embedded document.
 
     Raises:
         MisfitError: it is not an answer of a converter, or its files are missing.
@@ -160,6 +183,18 @@ def take_converted(
         raise MisfitError("an output comes twice")
     outputs: list[str] = list(done.outputs)
     files = room.take(outputs, len(done.embedded), folder)
-    built = msgspec.to_builtins(done)
-    built["embedded"] = [part | file for part, file in zip(built["embedded"], files, strict=True)]
-    return built, room.clear(outputs, len(files))
+    parts = [
+        Part(name=part.name, declared=part.declared, file=kept.file, size=kept.size, sha256=kept.sha256)
+        for part, kept in zip(done.embedded, files, strict=True)
+    ]
+    made = Conversion(
+        outcome=done.outcome,
+        reason=done.reason,
+        media_type=done.media_type,
+        extension=done.extension,
+        outputs=outputs,
+        metadata=msgspec.to_builtins(done.metadata),
+        embedded=parts,
+        warnings=done.warnings,
+    )
+    return made, room.clear(outputs, len(files))

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 from docpipe.errors import WorkerCrashedError
 from docpipe.gates.line import Slots
@@ -15,7 +15,7 @@ from docpipe.model import Clock, Json, Ticket, Wait, WaitKind
 from docpipe.util.fsync import sync_file, sync_folder
 from docpipe.workers.answers import Answer, take_converted
 from docpipe.workers.pool import PoolState
-from docpipe.workers.rooms import EMBEDDED, empty
+from docpipe.workers.rooms import EMBEDDED, TakenFile, empty
 from docpipe.workers.wire import PASSING
 
 
@@ -83,7 +83,7 @@ class InlineWorkers:
 class _Here:
     """Files that are in place: a target in this process needs no room, and is trusted."""
 
-    def take(self, outputs: list[str], embedded: int, folder: Path) -> list[dict[str, Any]]:
+    def take(self, outputs: list[str], embedded: int, folder: Path) -> list[TakenFile]:
         """As of `Room`, in place."""
         for name in outputs:
             sync_file(folder / name)
@@ -98,9 +98,9 @@ class _Here:
         return True
 
 
-def _described(folder: Path, file: str) -> dict[str, Any]:
+def _described(folder: Path, file: str) -> TakenFile:
     path = folder / file
     sync_file(path)
     with path.open("rb") as opened:
         digest = hashlib.file_digest(opened, "sha256").hexdigest()
-    return {"file": file, "size": path.stat().st_size, "sha256": digest}
+    return TakenFile(file, path.stat().st_size, digest)

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 import msgspec
 
 from docpipe.model import WaitKind
-from docpipe.workers.answers import any_value, take_converted
+from docpipe.workers.answers import Conversion, any_value, take_converted
 from docpipe.workers.rooms import Room
 
 
@@ -73,7 +73,7 @@ class _Converted:
     job: Any
     alive: bool = True
 
-    def take(self) -> tuple[Any, bool]:
+    def take(self) -> tuple[Conversion, bool]:
         return take_converted(self.value, self.room, Path(self.job["folder"]))
 
 

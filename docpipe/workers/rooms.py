@@ -17,8 +17,9 @@ import shutil
 import stat
 import uuid
 from collections.abc import Container, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from docpipe.archive.delivered import LISTED
 from docpipe.model import Json
@@ -41,6 +42,16 @@ _TARGET: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 
 class MisfitError(Exception):
     """A worker's answer, or the files in its room, are not those of a converter."""
+
+
+@dataclass(frozen=True, slots=True)
+class TakenFile:
+    """A document within a document, as it was taken out of a room."""
+
+    file: str
+    """Its path in the folder that it was brought to."""
+    size: int
+    sha256: str
 
 
 class Room:
@@ -107,7 +118,7 @@ class Room:
                 os.close(file)
             os.rename(draft, _PLACES, src_dir_fd=folder, dst_dir_fd=folder)
 
-    def take(self, outputs: list[str], embedded: int, folder: Path) -> list[dict[str, Any]]:
+    def take(self, outputs: list[str], embedded: int, folder: Path) -> list[TakenFile]:
         """Copy what a conversion made into a folder, durably, and see that nothing else is there.
 
         Args:
@@ -116,7 +127,7 @@ class Room:
             folder: is emptied first.
 
         Returns:
-            {"file": path in the folder, "size", "sha256"} of each embedded document.
+            Each embedded document.
 
         Raises:
             MisfitError: a file is not there, or is no plain file of this worker's.
@@ -134,14 +145,14 @@ class Room:
         sync_folder(folder)
         return inner
 
-    def _take_embedded(self, out: int, count: int, folder: Path) -> list[dict[str, Any]]:
+    def _take_embedded(self, out: int, count: int, folder: Path) -> list[TakenFile]:
         (folder / EMBEDDED).mkdir(mode=0o700)
         files = []
         with _opened(EMBEDDED, within=out) as inner:
             for number in range(1, count + 1):
                 file = f"{EMBEDDED}/{number:03d}"
                 size, sha256 = _copy(inner, f"{number:03d}", folder / file, self._largest)
-                files.append({"file": file, "size": size, "sha256": sha256})
+                files.append(TakenFile(file, size, sha256))
         sync_folder(folder / EMBEDDED)
         return files
 

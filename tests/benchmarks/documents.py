@@ -74,7 +74,7 @@ async def pooled(paths: Sequence[Path], folder: Path, size: int) -> list[Pass]:
             made = job(path, folder, ())
             value = await workers.run(made, Ticket(f"run {number // 20}"))
             text = Path(made["folder"], "text.md")
-            empty = "text.md" not in value["outputs"] or not text.stat().st_size
+            empty = "text.md" not in value.outputs or not text.stat().st_size
             await asyncio.to_thread(shutil.rmtree, made["folder"])
             return empty
 

@@ -18,11 +18,12 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+import msgspec
 import structlog
 
 from docpipe.gates.line import Slots
 from docpipe.model import Clock, Json, Ticket, Wait, WaitKind
-from docpipe.workers.answers import Answer
+from docpipe.workers.answers import Answer, Conversion
 from docpipe.workers.inline import InlineWorkers
 from docpipe.workers.pool import PoolState
 from tests import virtual
@@ -54,7 +55,7 @@ class TimedWorkers(InlineWorkers):
         async with self._slots.hold(ticket, Wait(WaitKind.CONVERSION, "", self._clock())):
             self.seconds.append(self._rng.uniform(*CONVERT_S))
             await asyncio.sleep(self.seconds[-1])
-            return Answer(self._target(job), seconds=self.seconds[-1])
+            return Answer(msgspec.convert(self._target(job), Conversion), seconds=self.seconds[-1])
 
 
 def bound(searches: list[float], convert_s: list[float]) -> float:

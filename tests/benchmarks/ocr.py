@@ -101,7 +101,7 @@ async def together(path: Path, folder: Path, cpus: int) -> Both:
                 *(workers.execute(job(small, folder), Ticket("small")) for _ in range(SMALL))
             )
             small_s = time.perf_counter() - came
-            read = (await long).value["metadata"]["ocr_pages"]
+            read = (await long).value.metadata["ocr_pages"]
         seconds, used = time.perf_counter() - began, cpu_of(pid) - used - peak.cpu
     assert len(read) == PAGES, f"{len(read)} of {PAGES} pages were read"
     return Both(seconds, used, small_s, sum(answer.seconds for answer in answers), peak.value)

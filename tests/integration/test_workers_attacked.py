@@ -9,11 +9,13 @@ import signal
 import socket
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from docpipe.errors import WorkerCrashedError
 from docpipe.model import Ticket
 from docpipe.workers import landlock
+from docpipe.workers.answers import Conversion
 from docpipe.workers.calls import numbers
 from docpipe.workers.limits import SPARE_BYTES
 from docpipe.workers.pool import Workers
@@ -232,7 +234,7 @@ async def test_conversion_leaves_its_files(tmp_path):
     """What an honest converter makes is where the job wants it, and its worker continues."""
     async with attacked(target="tests.worker_attacks:lie") as pool:
         for _ in range(2):
-            assert await pool.run(conversion(tmp_path), Ticket()) == CONVERTED
+            assert await pool.run(conversion(tmp_path), Ticket()) == msgspec.convert(CONVERTED, Conversion)
             assert (tmp_path / "out" / "text.md").read_text() == "text"
         assert pool._idle[0].jobs == 2
 
@@ -256,13 +258,15 @@ async def test_lie_is_the_failure_of_one_document(tmp_path, job):
         with pytest.raises(WorkerCrashedError):
             await pool.run(conversion(tmp_path, **job), Ticket())
         assert list((tmp_path / "out").iterdir()) == []
-        assert await pool.run(conversion(tmp_path), Ticket()) == CONVERTED
+        assert await pool.run(conversion(tmp_path), Ticket()) == msgspec.convert(CONVERTED, Conversion)
 
 
 async def test_worker_that_leaves_more_is_not_used_again(tmp_path):
     """Its document is as good as any; its room is removed with it."""
     async with attacked(target="tests.worker_attacks:lie", rooms=tmp_path) as pool:
-        assert await pool.run(conversion(tmp_path, leave="more"), Ticket()) == CONVERTED
+        assert await pool.run(conversion(tmp_path, leave="more"), Ticket()) == msgspec.convert(
+            CONVERTED, Conversion
+        )
         assert pool._idle == []
         assert not list(tmp_path.glob(".worker-*"))
         await pool.run(conversion(tmp_path), Ticket())

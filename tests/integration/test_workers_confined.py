@@ -196,4 +196,4 @@ async def test_real_converters_work_confined(tmp_path):
     convert = Convert()
     async with Workers(CONVERTER, preload=PRELOAD, size=1, memory=convert.memory, timeout=60.0) as workers:
         done = await workers.run(job, Ticket())
-    assert (done["outcome"], done["outputs"]) == ("converted", ["document.pdf", "text.md", "thumbnail.png"])
+    assert (done.outcome, done.outputs) == ("converted", ["document.pdf", "text.md", "thumbnail.png"])

@@ -15,7 +15,7 @@ from docpipe.archive.limits import Limits
 from docpipe.batch import BatchConverter, OutputFolder, Result
 from docpipe.convert.document import __version__
 from docpipe.model import Ticket
-from docpipe.workers.answers import Answer
+from docpipe.workers.answers import Answer, Conversion, Part
 from docpipe.workers.unpacking import UnpackingHere
 
 
@@ -45,23 +45,23 @@ class _Workers:
         for name, inner in parts.items():
             (folder / "embedded" / name).write_text(inner, "utf-8")
             digest = _digest(inner.encode())
-            embedded.append(
-                {"name": name, "file": f"embedded/{name}", "sha256": digest, "size": 1, "declared": None}
-            )
+            embedded.append(Part(name=name, file=f"embedded/{name}", sha256=digest, size=1, declared=None))
         metadata = {
             "media_type": "text/plain",
             "warnings": [],
             "converter": {"name": "docpipe", "versions": {"docpipe": self.version}},
         }
         failed = text == "broken"
-        value = {
-            "outcome": "failed" if failed else "converted",
-            "reason": "It is broken." if failed else None,
-            "extension": ".txt",
-            "outputs": ["text.md"],
-            "metadata": metadata,
-            "embedded": embedded,
-        }
+        value = Conversion(
+            outcome="failed" if failed else "converted",
+            reason="It is broken." if failed else None,
+            media_type="text/plain",
+            extension=".txt",
+            outputs=["text.md"],
+            metadata=metadata,
+            embedded=embedded,
+            warnings=[],
+        )
         return Answer(value=value, seconds=0.1, peak=1)
 
     def forget(self, run_id: str) -> None:

@@ -4,6 +4,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import msgspec
 import pytest
 from msgspec.structs import replace
 from structlog.testing import capture_logs
@@ -14,6 +15,7 @@ from docpipe.engine.budget import Budget
 from docpipe.model import Patient, Ticket
 from docpipe.results.files import Declared, Member, summed_up
 from docpipe.storage.folder import FolderStorage
+from docpipe.workers.answers import Conversion
 
 RUN = "01J00000000000000000000000"
 ROW = Patient("P1", "Rosa", "Example", "1970-02-03", "female")
@@ -26,6 +28,7 @@ ANSWER = {
     "outputs": [],
     "metadata": {},
     "embedded": [],
+    "warnings": [],
 }
 
 
@@ -39,7 +42,7 @@ class Workers:
     async def execute(self, job: dict[str, Any], _: Ticket) -> Any:
         """As of the pool."""
         self.jobs.append(job)
-        return SimpleNamespace(value=self.answer, seconds=0.1)
+        return SimpleNamespace(value=msgspec.convert(self.answer, Conversion), seconds=0.1)
 
     def forget(self, run_id: str) -> None:
         """As of the pool."""

@@ -5,6 +5,7 @@ import json
 import os
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from docpipe.convert.document import MOST_EMBEDDED as CONVERTERS_MOST
@@ -70,7 +71,7 @@ def test_files_come_in_and_out(scene: Scene) -> None:
     assert (scene.target / "text.md").stat().st_mode & 0o777 == 0o600
     digest = hashlib.sha256(b"inner").hexdigest()
     inner = {"file": "embedded/001", "size": 5, "sha256": digest}
-    assert done == {**ANSWER, "embedded": [ANSWER["embedded"][0] | inner]}
+    assert msgspec.to_builtins(done) == {**ANSWER, "embedded": [ANSWER["embedded"][0] | inner]}
     left = sorted(str(path.relative_to(scene.room.path)) for path in scene.room.path.rglob("*"))
     assert left == ["in", "own", "own/tmp"]
     assert scene.room.put({**scene.job, "path": str(scene.document), "siblings": None})["siblings"] is None
@@ -287,7 +288,7 @@ def test_names_that_are_no_unicode_get_through(scene: Scene) -> None:
     frame = answer_frame({"ok": True, "value": {**ANSWER, "embedded": [part]}})
     reply = read_reply(frame[LENGTH.size :])
     done, _ = take_converted(reply.value, scene.room, scene.target)
-    assert done["embedded"][0]["name"] == "r?sum?.pdf"
+    assert done.embedded[0].name == "r?sum?.pdf"
 
 
 def test_limits_are_the_converters() -> None:
