@@ -213,6 +213,31 @@ def test_controls_on_a_sheet_show_their_state(tmp_path):
     ).replace("\\[item", "[item")
 
 
+@pytest.mark.parametrize(
+    ("older", "newer", "line"),
+    [
+        ("<x:Checked>1</x:Checked>", "", "☐ Smoker"),
+        ("", 'checked="Checked"', "☑ Smoker"),
+        ("<x:Checked>1</x:Checked>", 'checked="Unchecked"', "☐ Smoker"),
+        ("", 'checked="Mixed"', "[partly] ☐ Smoker"),
+        ("<x:Checked>2</x:Checked>", None, "[partly] ☐ Smoker"),
+        ("<x:Checked>1</x:Checked>", None, "☑ Smoker"),
+    ],
+)
+def test_the_newer_record_of_a_control_counts(older, newer, line, tmp_path):
+    """Where a file has two that differ, as programs leave it that only know one."""
+    shape = control("Checkbox", "Smoker", older).replace("<v:shape>", "<v:shape id='_x0000_s1025'>")
+    kinds = [("vmlDrawing", "../v.vml"), *([("ctrlProp", "../c.xml")] if newer is not None else [])]
+    more = {
+        "xl/worksheets/_rels/sheet1.xml.rels": relations(*kinds),
+        "xl/v.vml": f"<xml {VML}>{shape}</xml>",
+        "xl/c.xml": f'<formControlPr objectType="CheckBox" {newer}/>',
+    }
+    cells = "<sheetData><row><c><v>1</v></c></row></sheetData>"
+    listed = '<controls><control shapeId="1025" r:id="r2" name="a"/></controls>' if newer is not None else ""
+    assert text_of(tmp_path, xlsx({"S": cells + listed}, more=more)) == f"## S\n\n1\n\n{line}\n"
+
+
 def test_a_table_that_the_file_declares_has_its_head(tmp_path):
     """Even where the names of its columns are amounts."""
     cells = "".join(f"<row>{styled(t(a))}{styled(t(b))}</row>" for a, b in (("Drug", "5 mg"), ("a", "b")))

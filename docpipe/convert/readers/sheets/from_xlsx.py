@@ -18,10 +18,11 @@ from docpipe.convert.readers.office.objects import Objects
 from docpipe.convert.readers.office.ooxml import attribute, down
 from docpipe.convert.readers.office.parts import drawn_objects, drawn_texts, embedded_documents
 from docpipe.convert.readers.office.runs import HIDDEN as HIDDEN_TEXT
-from docpipe.convert.readers.sheets.beside import controls, head_rows
+from docpipe.convert.readers.sheets.beside import head_rows
 from docpipe.convert.readers.sheets.cells import HIDDEN, MOST_CELLS, TOO_LARGE, Cell, blocks_of
 from docpipe.convert.readers.sheets.comments import comments
 from docpipe.convert.readers.sheets.conditions import RULED
+from docpipe.convert.readers.sheets.controls import controls
 from docpipe.convert.readers.sheets.rules import effects_of, rules_of
 from docpipe.convert.readers.sheets.styles import Rich, Text, string_of, styles_of
 from docpipe.convert.readers.sheets.workbook import (
