@@ -145,11 +145,12 @@ def _table(course: Course, total: int) -> Iterator[str]:
         ["from".rjust(9), "done".rjust(7), *(name.rjust(len(name)) for name in columns), "held up by"]
     )
     for hour in course.hours:
-        used = (f"{hour.used[name]:.0%}".rjust(len(name)) for name in columns)
+        # A burst uses the places of a whole window within a part of it.
+        used = (f"{min(1.0, hour.used[name]):.0%}".rjust(len(name)) for name in columns)
         bar = full * round(_WIDTH * hour.done / total) if total else ""
         yield "  ".join(
             [_clock(hour.start).rjust(9), str(hour.done).rjust(7), *used, f"{hour.bottleneck:<22}", bar]
-        )
+        ).rstrip()
 
 
 def _clock(seconds: float) -> str:

@@ -198,6 +198,9 @@ def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys) ->
     text = capsys.readouterr().out
     assert re.search(r"12 patients take .+, all is done at \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC\.\n", text)
     assert "search quota" in text
+    parts = [int(part) for part in re.findall(r"(\d+)%", text)]
+    assert max(parts) == 100, "a burst uses no more than all of a quota"
+    assert all(line == line.rstrip() for line in text.splitlines())
     assert "docex is down for 1 min from 10 s on." in text
     assert main([*options, "--json"]) == 0
     body = json.loads(capsys.readouterr().out)
