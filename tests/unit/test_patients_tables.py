@@ -12,6 +12,7 @@ from docpipe.config.config import Patients
 from docpipe.errors import ConfigError, DatabaseDownError, DatabaseUnusableError, PatientError, UsageError
 from docpipe.model import Patient
 from docpipe.patients import Filter, PatientDatabase
+from docpipe.patients.troubles import outage_of
 from docpipe.patients.urls import connecting, parsed
 
 
@@ -315,3 +316,20 @@ async def test_a_query_for_one_patient_searches_no_names(tmp_path: Path) -> None
     async with opened(url, Patients(query="SELECT * FROM patients WHERE id = :id")) as database:
         with pytest.raises(UsageError, match="by id alone"):
             await database.named(["lee"], 10)
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        (sqlite3.SQLITE_IOERR, "its disk fails"),
+        (sqlite3.SQLITE_IOERR_READ, "its disk fails"),
+        (sqlite3.SQLITE_NOMEM, "out of memory"),
+        (sqlite3.SQLITE_FULL, "its disk is full"),
+        (sqlite3.SQLITE_SCHEMA, "its tables were changed"),
+    ],
+)
+def test_trouble_of_the_disk_below_a_file_is_an_outage(code: int, reason: str) -> None:
+    """It passes, and is no fault of the patient who is looked up."""
+    error = sqlite3.OperationalError("disk I/O error")
+    error.sqlite_errorcode = code
+    assert reason in (outage_of(error) or "")
