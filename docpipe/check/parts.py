@@ -102,8 +102,8 @@ async def quota_store(bench: Bench) -> AsyncIterator[Fit | Finding]:
             await store.claim(identity(bench.config))
     except ConfigError as error:
         yield Finding(_QUOTA_STORE, store.address, str(error), "")
-    except UnreachableError:
-        problem = "the quota store is down: until it is up again, no request under a quota is sent"
+    except UnreachableError as error:
+        problem = f"{str(error).rstrip('.')}: until it is up again, no request under a quota is sent"
         cure = "start it, or correct fleet.redis; without the key each process counts its own quotas"
         yield Finding(_QUOTA_STORE, store.address, problem, cure)
     else:

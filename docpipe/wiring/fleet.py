@@ -30,7 +30,11 @@ async def open_store(config: Config, stack: contextlib.AsyncExitStack) -> "Quota
         await store.check()
         await store.claim(identity(config))
     except UnreachableError as error:
-        log.warning("quota_store_not_reached", reason=str(error))
+        log.warning(
+            "quota_store_not_reached",
+            reason=str(error),
+            cure="start it, or correct fleet.redis; docpipe waits",
+        )
     return store
 
 

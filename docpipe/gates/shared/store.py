@@ -16,10 +16,11 @@ import structlog
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import AuthenticationError, NoPermissionError, RedisError, ResponseError
+from redis.exceptions import RedisError
 
 from docpipe.errors import ConfigError, UnreachableError
 from docpipe.gates.shared.clock import ClockWatch
+from docpipe.gates.shared.refusals import address_of, reason_of, refusal_of
 from docpipe.model import Clock
 
 log = structlog.get_logger(__name__)
@@ -40,11 +41,6 @@ STORE_FAILURES: Final = (RedisError, OSError, TimeoutError)
 def microseconds(seconds: float) -> int:
     """As the scripts have times."""
     return int(seconds * 1e6)
-
-
-def address_of(url: str) -> str:
-    """Host and port, without login and database."""
-    return url.split("://", 1)[-1].rsplit("@", 1)[-1].split("/", 1)[0].split("?", 1)[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +87,7 @@ class QuotaStore:
             retry=Retry(NoBackoff(), 0),  # a take that is sent twice would take two places
         )
         self.address = address_of(url)
+        self._url = url
         self.prefix = prefix
         self.process = f"{socket.gethostname()}.{os.getpid()}.{random.SystemRandom().getrandbits(32):x}"
         self.down_since: float | None = None
@@ -133,7 +130,7 @@ class QuotaStore:
             with _keep_cancellation():
                 return await request
         except STORE_FAILURES as error:
-            why = str(error) if isinstance(error, ResponseError) else type(error).__name__
+            why = reason_of(error)
             raise UnreachableError(f"The quota store at {self.address} is down ({why}).") from error
 
     async def check(self) -> str:
@@ -149,7 +146,8 @@ class QuotaStore:
             info = await self._request(self._redis.info("server"))
             memory = await self._request(self._redis.info("memory"))
         except UnreachableError as error:
-            raise (self._refusal(error.__cause__) or error) from error.__cause__
+            refusal = await refusal_of(error.__cause__, self._url, self.prefix, ANSWER_S)
+            raise (refusal or error) from error.__cause__
         policy = memory.get("maxmemory_policy", _KEEPS)
         if memory.get("maxmemory") and policy != _KEEPS:
             raise ConfigError(
@@ -158,26 +156,6 @@ class QuotaStore:
             )
         name = info.get("server_name") or "redis"
         return f"{name} {info.get(f'{name}_version') or info.get('redis_version')}"
-
-    def _refusal(self, error: BaseException | None) -> ConfigError | None:
-        """What to correct, where Redis answers with an error."""
-        if isinstance(error, AuthenticationError):
-            return ConfigError(
-                f"fleet.redis: Redis at {self.address} does not accept the login: "
-                "correct user and password in the address."
-            )
-        if isinstance(error, NoPermissionError):
-            return ConfigError(
-                f"fleet.redis: the user at {self.address} lacks rights. docpipe needs EVALSHA, EVAL, INFO, "
-                "TIME, PEXPIRE, and the commands of hashes, sorted sets and strings "
-                f"on keys {{{self.prefix}}}:*."
-            )
-        if isinstance(error, ResponseError):
-            return ConfigError(
-                f"fleet.redis: the server at {self.address} does not run docpipe's scripts ({error}). "
-                "docpipe needs Redis 6.2, Valkey 7.2, or later, with Lua scripts."
-            )
-        return None
 
     async def claim(self, identity: str) -> None:
         """Make the prefix that of the fleet with this identity.
