@@ -28,9 +28,11 @@ class Filter:
     column: str
     operator: str
     value: str
+    source: str = "--where"
+    """Where a person has written it: an option or a key, for messages."""
 
     @classmethod
-    def parse(cls, text: str) -> "Filter":
+    def parse(cls, text: str, source: str = "--where") -> "Filter":
         """Read "column=value", with one of = != < <= > >=.
 
         Raises:
@@ -39,9 +41,9 @@ class Filter:
         match = re.fullmatch(r"([^=!<>]+)(=|!=|<=|>=|<|>)(.*)", text, re.DOTALL)
         if match is None or not match[1].strip():
             raise UsageError(
-                f"--where has to be a column, one of {' '.join(_OPERATORS)}, and a value: ward=B2."
+                f"{source} has to be a column, one of {' '.join(_OPERATORS)}, and a value: ward=B2."
             )
-        return cls(match[1].strip(), match[2], match[3].strip())
+        return cls(match[1].strip(), match[2], match[3].strip(), source)
 
     def compare(
         self, column: "sa.ColumnElement[Any]", value: "sa.BindParameter[Any]"

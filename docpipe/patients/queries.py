@@ -143,13 +143,14 @@ class _Ready:
         """Bind the value of a filter; raises UsageError for an unknown column or a bad value."""
         if given.column not in self._types:
             raise UsageError(
-                f"--where: the table has no column {given.column}; its columns are {', '.join(self._types)}."
+                f"{given.source}: the table has no column {given.column}; "
+                f"its columns are {', '.join(self._types)}."
             )
         of_type = self._types[given.column]
         try:
             value = value_of(given.value, of_type)
         except ValueError as error:
-            raise UsageError(f"--where: {given.column} is compared with {error}.") from error
+            raise UsageError(f"{given.source}: {given.column} is compared with {error}.") from error
         bound = sa.bindparam(None, value, type_=bound_type(of_type))
         return given.compare(self._table.c[given.column], bound)
 
@@ -198,7 +199,8 @@ class QueryQuestion:
             )
         if filters:
             raise UsageError(
-                "--where needs patients.table; with patients.query, put the condition in patients.list_query."
+                f"{filters[0].source} needs patients.table; with patients.query, "
+                "put the condition in patients.list_query."
             )
         for row in _streamed(connection, self._list_query):
             lowered = {name.lower(): value for name, value in row.items()}

@@ -1,6 +1,7 @@
 """The patients of a schedule, as the database or the file lists them now."""
 
 from pathlib import Path
+from typing import Final
 
 import structlog
 
@@ -9,6 +10,9 @@ from docpipe.errors import UsageError
 from docpipe.patients import Filter, PatientDatabase, is_impossible_id, read_ids
 
 log = structlog.get_logger(__name__)
+
+_KEY: Final = "schedule.patients"
+"""Where conditions are written, for messages."""
 
 
 async def members_of(schedule: Schedule, folder: Path, database: PatientDatabase) -> list[str]:
@@ -41,7 +45,7 @@ async def members_of(schedule: Schedule, folder: Path, database: PatientDatabase
         if not ids:
             raise UsageError(f"{folder / first} names no patient.")
     else:
-        filters = [] if first == EVERYBODY else [Filter.parse(text) for text in schedule.patients]
+        filters = [] if first == EVERYBODY else [Filter.parse(text, _KEY) for text in schedule.patients]
         await database.each(lambda row: note(row["id"]), filters)
     if refused:
         log.warning("patients_left_out", schedule=schedule.name, rows=refused, reason="no usable id")

@@ -9,11 +9,13 @@ from typing import Any
 import pytest
 
 from docpipe.config.config import Patients
+from docpipe.config.schedule import Schedule
 from docpipe.errors import ConfigError, DatabaseDownError, DatabaseUnusableError, PatientError, UsageError
 from docpipe.model import Patient
 from docpipe.patients import Filter, PatientDatabase
 from docpipe.patients.troubles import outage_of
 from docpipe.patients.urls import connecting, parsed
+from docpipe.schedule import members_of
 
 
 def foreign(folder: Path, columns: str, *rows: tuple[Any, ...], table: str = "patients") -> str:
@@ -265,6 +267,33 @@ def test_what_is_no_filter_is_refused(text: str) -> None:
     """SQL is no filter."""
     with pytest.raises(UsageError, match="--where has to be"):
         Filter.parse(text)
+
+
+@pytest.mark.parametrize(
+    ("conditions", "message"),
+    [
+        (("wrad=B",), "schedule.patients: the table has no column wrad"),
+        (("=B",), "schedule.patients has to be a column"),
+        (("ward=B", "wrad=B"), "schedule.patients: the table has no column wrad"),
+    ],
+)
+async def test_conditions_of_a_schedule_are_named_by_their_key(
+    tmp_path: Path, conditions: tuple[str, ...], message: str
+) -> None:
+    """No option --where was typed."""
+    url = foreign(tmp_path, "id, given, family, birth_date, sex, postal_code, ward")
+    async with opened(url) as database:
+        with pytest.raises(UsageError) as refused:
+            await members_of(Schedule(patients=conditions, every="1d"), tmp_path, database)
+    assert str(refused.value).startswith(message)
+
+
+async def test_conditions_of_a_schedule_need_a_table(tmp_path: Path) -> None:
+    """With queries of one's own the condition belongs into one of them."""
+    config = Patients(query="SELECT :id AS id", list_query="SELECT 1 AS id")
+    async with opened(foreign(tmp_path, "id"), config) as database:
+        with pytest.raises(UsageError, match=r"^schedule\.patients needs patients\.table"):
+            await members_of(Schedule(patients=("ward=B",), every="1d"), tmp_path, database)
 
 
 @pytest.mark.parametrize(
