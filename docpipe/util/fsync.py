@@ -1,6 +1,7 @@
 """Durable files and folders: a checkpoint may only refer to data that has been synced."""
 
 import contextlib
+import errno
 import os
 import shutil
 from pathlib import Path
@@ -39,12 +40,21 @@ def emptied(folder: Path) -> None:
 
 
 def make_folder(folder: Path) -> None:
-    """Create a private folder with its missing parents, and sync their names."""
+    """Create a private folder with its missing parents, and sync their names.
+
+    Raises:
+        OSError: if the disk refuses; EROFS also where a file system has no new folders, as /proc.
+    """
     if folder.is_dir():
         return
     make_folder(folder.parent)
-    with contextlib.suppress(FileExistsError):  # another thread created it meanwhile
+    try:
         folder.mkdir(mode=0o700)
+    except FileExistsError:  # another thread created it meanwhile
+        pass
+    except FileNotFoundError as error:
+        reason = "no folder can be made there"
+        raise OSError(errno.EROFS, reason, str(folder)) from error
     sync_folder(folder.parent)
 
 

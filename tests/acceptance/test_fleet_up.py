@@ -188,6 +188,16 @@ async def test_two_in_one_folder(clone: Box) -> None:
         assert up.process.returncode == 143
 
 
+@pytest.mark.parametrize("folder", ["/proc/fleet", "/proc/deep/fleet", "/dev/null"])
+async def test_a_folder_that_cannot_be_made(clone: Box, folder: str) -> None:
+    """Where a file system has no new folders, as /proc, and where a file is: a sentence with the cure."""
+    ended = await clone.run("fleet", "up", "--folder", folder)
+    assert ended.status == 2
+    assert re.search(
+        r"cannot be used \(.*\): (its disk is read-only|part of this path is not a folder)", ended.err
+    )
+
+
 async def test_the_help_teaches(clone: Box) -> None:
     """What it starts, what to do with it, what it needs; wrong numbers are refused."""
     ended = await clone.run("fleet", "up", "--workers", "0")
