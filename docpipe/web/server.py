@@ -30,6 +30,8 @@ log = structlog.get_logger(__name__)
 
 IDLE_S: Final = 30.0
 """A connection on which no whole request head comes for so long is closed."""
+STALLED_S: Final = 120.0
+"""A connection whose reader takes nothing of an answer for so long is closed."""
 CLOSE_S: Final = 0.5
 """Requests that are under way when docpipe has stopped may take this long to end."""
 _LINGER_S: Final = 2.0
@@ -80,16 +82,40 @@ _OPTIONS: Final[dict[str, Any]] = {
 
 
 class _Connection(web.RequestHandler):
-    """A connection that answers malformed HTTP with a problem, too."""
+    """A connection that answers malformed HTTP with a problem, too, and ends where nobody reads."""
 
-    __slots__ = ()
+    __slots__ = ("_stalled",)
+
+    _stalled: asyncio.TimerHandle | None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """See asyncio.Protocol."""
+        self._stalled = None
         super().connection_made(transport)
         if self._manager is not None and len(self._manager.connections) > CONNECTIONS:
             log.warning("too_many_connections", most=CONNECTIONS)
             self.force_close()
+
+    def pause_writing(self) -> None:
+        """See asyncio.Protocol: what is written waits for the reader."""
+        super().pause_writing()
+        if self.transport is not None:
+            self._stalled = self._loop.call_later(STALLED_S, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """See asyncio.Protocol."""
+        self._forget_stall()
+        super().resume_writing()
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """See asyncio.Protocol."""
+        self._forget_stall()
+        super().connection_lost(exc)
+
+    def _forget_stall(self) -> None:
+        if self._stalled is not None:
+            self._stalled.cancel()
+            self._stalled = None
 
     def handle_error(
         self,
