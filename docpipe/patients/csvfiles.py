@@ -80,8 +80,7 @@ async def read_ids(path: Path) -> list[tuple[int, str]]:
 
 async def _text(path: Path) -> str:
     try:
-        data = await asyncio.to_thread(path.read_bytes)
-        return data.decode("utf-8-sig", "surrogateescape")
+        return await asyncio.to_thread(lambda: path.read_bytes().decode("utf-8-sig", "surrogateescape"))
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}.") from error
 
@@ -94,7 +93,7 @@ async def ids_of(text: str) -> AsyncIterator[tuple[int, str]]:
     Raises:
         ListError: if it is a CSV file without a column `id`, or is not valid CSV.
     """
-    lines, delimiter = _lines(text)
+    lines, delimiter = await asyncio.to_thread(_lines, text)
     first = await _first_row(lines, delimiter)
     if "id" in (name.lower() for name in first):
         async for number, row in rows_of(text, ("id",)):
@@ -132,7 +131,7 @@ async def rows_of(text: str, needed: Sequence[str]) -> AsyncIterator[tuple[int, 
     Raises:
         ListError: if a column is missing, or a quote is left open.
     """
-    lines, delimiter = _lines(text)
+    lines, delimiter = await asyncio.to_thread(_lines, text)
     header: list[str] = []
     async for number, row in _rows(lines, delimiter):
         if not header:

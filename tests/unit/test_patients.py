@@ -1,5 +1,6 @@
 """Patients: imported, looked up, refused one by one."""
 
+import threading
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import strategies as st
 
 from docpipe.errors import DatabaseUnusableError, PatientError, UsageError
 from docpipe.model import Patient
-from docpipe.patients import PatientDatabase, checked, read_csv
+from docpipe.patients import PatientDatabase, checked, csvfiles, ids_of, read_csv
 
 HEADER = "id,given,family,birth_date,sex,postal_code\n"
 
@@ -141,3 +142,18 @@ async def test_a_database_that_is_replaced_is_seen_at_the_next_look_up(tmp_path:
     assert (await database.find("P1")).family == "Moore"
     assert (await database.find("P9")).given == "Zoe"
     await database.aclose()
+
+
+async def test_a_long_file_is_taken_apart_beside_the_loop(tmp_path, monkeypatch):
+    """To split 100,000 lines holds whoever does it for a tenth of a second."""
+    threads = []
+
+    def split(text, lines=csvfiles._lines):
+        threads.append(threading.current_thread())
+        return lines(text)
+
+    monkeypatch.setattr(csvfiles, "_lines", split)
+    good, _ = await read_csv(written(tmp_path, HEADER + "P1,Ann,Lee,1957-03-31,,\n"))
+    assert [patient.id for patient in good] == ["P1"]
+    assert [pair async for pair in ids_of("P1\nP2\n")] == [(1, "P1"), (2, "P2")]
+    assert threading.main_thread() not in threads
