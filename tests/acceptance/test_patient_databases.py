@@ -142,9 +142,9 @@ async def test_a_file_that_comes_later(box: Box, services: fakes.Running) -> Non
     while b"service_down" not in output:
         output = await process.stderr.readline()
         assert output, "docpipe ended"
-    shown = ""
-    while "patients cannot be used: there is no patients database" not in shown:
-        shown = (await box.run("status")).out
+    printed = ""
+    while "patients cannot be used: there is no patients database" not in printed:
+        printed = (await box.run("status")).out
         assert process.returncode is None
     (box.folder / "new").mkdir()
     in_sqlite(ROWS[:1], box.folder / "new")

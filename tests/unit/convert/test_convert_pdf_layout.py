@@ -251,9 +251,9 @@ def test_heads_set_sideways_are_above_their_columns(rotate, down, first, tmp_pat
     drawn = [text(72, first, "Drug", 10), *rows(GIVEN, (72, 172, 202, 232, 262), top=684, size=10)]
     for at, head in enumerate(heads):
         lines = head.split()
-        for number, shown in enumerate(lines):
+        for number, letters in enumerate(lines):
             x = (168 if down else 178) + 30 * at + 12 * (number if not down else len(lines) - 1 - number)
-            drawn.append(sideways(x, 740 if down else 700, shown, down=down))
+            drawn.append(sideways(x, 740 if down else 700, letters, down=down))
 
     def turn(document):
         document.pages[0].Rotate = rotate
