@@ -6,7 +6,7 @@
         runs = docpipe.submit(["P123", "P124"])
         for run in docpipe.wait(runs):
             for document in docpipe.documents(run.run_id):
-                print(run.patient_id, document.title, document.outcome)
+                print(run.patient_id, document.title or document.path, document.outcome)
 
 Every error is a `ClientError`:
 

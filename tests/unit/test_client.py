@@ -10,6 +10,7 @@ import respx
 from hypothesis import given
 from hypothesis import strategies as st
 
+import docpipe.client
 from docpipe.client import (
     Client,
     ConflictError,
@@ -301,3 +302,14 @@ def test_a_search_names_words_and_patient(client: Client) -> None:
         "patient": "P&1",
     }
     assert (hits.total, hits.hits[0].lines[0].marks) == (1, [(4, 9)])
+
+
+def test_the_example_is_that_of_the_documentation() -> None:
+    """One that is mended in one place is mended in both."""
+    module = docpipe.client.__doc__ or ""
+    example = [
+        line.strip() for line in module.partition("from docpipe")[2].partition("Every error")[0].splitlines()
+    ]
+    page = (Path(docpipe.__file__).parent / "docs" / "service.md").read_text("utf-8")
+    assert [line for line in example if line not in page] == []
+    assert len(example) > 5
