@@ -179,11 +179,19 @@ async def test_a_file_that_is_not_there(made: Machines) -> None:
             pass
 
 
-async def test_the_storage_names_nobody(made: Machines) -> None:
-    """Progress and pauses are encrypted, and named by keyed hashes."""
-    files = [path for path in (made.folder / "storage" / ".fleet" / "schedules").rglob("*") if path.is_file()]
-    assert files
-    assert not [path for path in files if b"hourly" in path.read_bytes() or "hourly" in path.name]
+async def test_nobody_is_named_anywhere(made: Machines) -> None:
+    """Neither in the storage nor in Temporal's database nor in Redis: all is encrypted, or a keyed hash."""
+    files = [path for path in (made.folder / "storage" / ".fleet").rglob("*") if path.is_file()]
+    assert any("schedules" in path.parts for path in files)
+    files += made.temporal.database.parent.glob(f"{made.temporal.database.name}*")
+    client = made.store.client
+    client.config_set("rdbcompression", "no")
+    keys = client.keys()
+    kept = [*keys, *(client.dump(key) or b"" for key in keys)]
+    assert keys  # claims of schedules have run out by now
+    for name in ("hourly", "some.csv", *(f'"{patient}"' for patient in LISTED)):
+        assert not [path for path in files if name.encode() in path.read_bytes() or name in path.name]
+        assert not [value for value in kept if name.encode() in value]
 
 
 async def test_a_storage_that_is_away_is_waited_for(made: Machines) -> None:
