@@ -143,3 +143,40 @@ def test_doses_in_cells_from_right_to_left_are_read_from_the_number(tmp_path):
     made = text_of(tmp_path, typst.compile(source.encode()))
     assert "| 500 mg |" in made
     assert "| 2.5 mg |" in made
+
+
+WIDE = dict.fromkeys("0123456789ae", 5.56) | {
+    "P": 6.67, "o": 5.56, "t": 2.78, "s": 5, "i": 2.22, "u": 5.56, "m": 8.33, ".": 2.78, ",": 2.78, "H": 7.22,
+    "I": 2.78, "G": 7.78, "g": 5.56, " ": 2.78, "L": 5.56, "W": 9.44,
+}  # fmt: skip
+
+
+def set_apart(x, y, letters, by=2.2):
+    """Each character placed by itself, as browsers do with letter spacing; no blank is drawn."""
+    drawn = []
+    for letter in letters:
+        if letter != " ":
+            drawn.append(text(round(x, 2), y, letter, 10))
+        x += WIDE[letter] + by
+    return drawn
+
+
+def test_numbers_set_apart_are_numbers(tmp_path):
+    """A potassium of "6 . 9" misleads; letters on its line or elsewhere show the gaps."""
+    drawn = set_apart(72, 700, "Potassium 6.9 HIGH") + set_apart(72, 680, "Potassium 140 mg")
+    drawn += set_apart(72, 660, "11.25") + set_apart(72, 640, "6.9") + set_apart(72, 620, "It is so")
+    lines = text_of(tmp_path, page_pdf(drawn)).replace("  \n", "\n").split("\n")
+    assert lines[:4] == ["Potassium 6.9 HIGH", "Potassium 140 mg", "11.25", "6.9"]
+
+
+def test_single_digits_and_dots_in_columns_stay_apart(tmp_path):
+    """A dot where nothing was given is no decimal point; nor is "1 . item"."""
+    drawn = set_apart(72, 740, "Potassium", 3.1)
+    for at, line in enumerate(("123", "4.6", "7.9", "11.25")):
+        drawn += [text(72 + 11 * n - WIDE[c] / 2, 700 - 14 * at, c, 10) for n, c in enumerate(line)]
+    drawn += [text(72, 600, "1 . item 6 . 9", 10)]
+    drawn += [text(72 + 11 * n, 560, c, 10) for n, c in enumerate("HHHIHHHI")]
+    made = text_of(tmp_path, page_pdf(drawn))
+    assert "Potassium" in made
+    assert "1 . item 6 . 9" in made
+    assert not any(joined in made for joined in ("123", "4.6", "7.9", "11.25", "HHHI"))

@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 from itertools import pairwise
-from statistics import median
 from typing import Any, Final
 
 from pypdfium2 import raw
 
 from docpipe.convert.core.direction import direction
+from docpipe.convert.readers.pdf.letters import joined
 from docpipe.convert.readers.pdf.rows import BOXES
 from docpipe.convert.readers.pdf.words import Word
 
@@ -23,13 +23,6 @@ _TOUCHING: Final = 0.1
 """The least gap that is a blank, between words on one line."""
 _LEVEL: Final = 0.1
 """By how much the lines and the sizes of pieces of a word differ at most, in sizes of the text."""
-_LETTERS: Final = 4
-"""The least letters of a heading that was set apart."""
-_APART: Final = 0.95
-_EVEN: Final = 0.12
-"""How much the gaps between such letters may differ, in sizes of the text; those of columns differ more."""
-_UNEQUAL: Final = 0.2
-"""By how much their widths differ, so that equal gaps are no chance."""
 
 
 def part(words: Sequence[Word], text: Any) -> list[Word]:
@@ -40,14 +33,14 @@ def part(words: Sequence[Word], text: Any) -> list[Word]:
         text: the text page that they are of.
     """
     beside = [_gap(before, word) for before, word in pairwise(words)]
-    joined = _joined(words, beside, text)
+    made = joined(words, beside, lambda word: _is_drawn(word, text))
     narrow = [at for at, gap in enumerate(beside) if gap is not None and 2 * _NARROW < gap < _WIDE]
     sample = narrow[:: max(1, len(narrow) // _SAMPLED)]
     drawn = sum(_is_drawn(words[at + 1], text) for at in sample)
     if drawn >= _DRAWN * len(sample):
         for word, gap in zip(words[1:], beside, strict=False):
             word.loose = gap is None or (gap >= _WIDE and not _is_drawn(word, text))
-    return joined
+    return made
 
 
 def whole(words: Sequence[Word]) -> list[Word]:
@@ -106,40 +99,3 @@ def _gap(before: Word, word: Word) -> float | None:
 def _is_drawn(word: Word, text: Any) -> bool:
     """Whether the blank before a word is in the PDF, and not pdfium's."""
     return word.first > 0 and raw.FPDFText_IsGenerated(text, word.first - 1) == 0
-
-
-def _joined(words: Sequence[Word], beside: Sequence[float | None], text: Any) -> list[Word]:
-    made: list[Word] = []
-    at = 0
-    while at < len(words):
-        end = at + 1
-        while end < len(words) and _is_letter(words[end]) and _is_letter(words[end - 1]):
-            gap = beside[end - 1]
-            if gap is None or not _NARROW < gap <= _APART or _is_drawn(words[end], text):
-                break
-            end += 1
-        run = words[at:end]
-        if len(run) >= _LETTERS and _is_even(run, [gap for gap in beside[at : end - 1] if gap is not None]):
-            word = run[0]
-            word.text = "".join(each.text for each in run)
-            word.right = run[-1].right
-            word.top, word.bottom = max(each.top for each in run), min(each.bottom for each in run)
-            made.append(word)
-        else:
-            made += run
-        at = end
-    if len(made) < len(words):
-        for number, word in enumerate(made):
-            word.at = number
-    return made
-
-
-def _is_letter(word: Word) -> bool:
-    return len(word.text) == 1 and word.text.isalpha()
-
-
-def _is_even(run: Sequence[Word], gaps: Sequence[float]) -> bool:
-    """Whether the gaps are equal though the letters are not equally wide."""
-    widths = [(word.right - word.left) / word.size for word in run]
-    usual = median(gaps)
-    return max(widths) - min(widths) >= _UNEQUAL and all(abs(gap - usual) <= _EVEN for gap in gaps)
