@@ -1,29 +1,23 @@
 """Any database that SQLAlchemy supports: look-ups, lists and imports."""
 
+import functools
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
-from typing import Final, TypeVar
+from typing import TypeVar
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from docpipe.config.config import Patients
-from docpipe.errors import DatabaseDownError, DocpipeError, PatientError, StateError, UsageError
+from docpipe.errors import DatabaseDownError, DocpipeError, PatientError, UsageError
 from docpipe.model import Patient
 from docpipe.patients.filters import Filter
 from docpipe.patients.links import FileLink, Work, link_to
-from docpipe.patients.people import COLUMNS, OPTIONAL, impossible, nobody, one, text_of, unusable
+from docpipe.patients.people import COLUMNS, impossible, nobody, one, text_of, unusable
 from docpipe.patients.queries import Row, question_of
+from docpipe.patients.sqlite_file import put_patients, remove_patient
 from docpipe.patients.troubles import fault_of, is_about_a_value, is_structural, outage_of
 
 _T = TypeVar("_T")
-_TABLE: Final = sa.Table(
-    "patients",
-    sa.MetaData(),
-    sa.Column("id", sa.String, primary_key=True),
-    *(sa.Column(name, sa.String, nullable=name in OPTIONAL) for name in COLUMNS[1:]),
-)
 
 
 class SqlDatabase:
@@ -124,38 +118,13 @@ class SqlDatabase:
                 "Patients can be imported into docpipe's own SQLite file only; "
                 "[patients] names another database."
             )
-        statement = insert(_TABLE)
-        statement = statement.on_conflict_do_update(
-            index_elements=["id"], set_={name: statement.excluded[name] for name in COLUMNS[1:]}
-        )
-
-        def upsert(connection: sa.Connection) -> None:
-            _TABLE.metadata.create_all(connection)
-            if patients:
-                connection.execute(statement, [asdict(patient) for patient in patients])
-
-        try:
-            await self._link.write(upsert)
-        except (OSError, SQLAlchemyError) as error:
-            raise StateError(f"The patients database {self.name} cannot be written.") from error
+        await self._link.write(functools.partial(put_patients, self._link.file, patients))
 
     async def remove(self, patient_id: str) -> bool:
         """As of PatientDatabase."""
         if not isinstance(self._link, FileLink) or not self._own_table:
             raise UsageError("Patients can be removed from docpipe's own SQLite file only.")
-        removed = 0
-
-        def delete(connection: sa.Connection) -> None:
-            nonlocal removed
-            connection.exec_driver_sql("PRAGMA secure_delete = ON")
-            _TABLE.metadata.create_all(connection)
-            removed = connection.execute(sa.delete(_TABLE).where(_TABLE.c.id == patient_id)).rowcount
-
-        try:
-            await self._link.write(delete)
-        except (OSError, SQLAlchemyError) as error:
-            raise StateError(f"The patients database {self.name} cannot be written.") from error
-        return removed > 0
+        return await self._link.write(functools.partial(remove_patient, self._link.file, patient_id))
 
 
 def _texts(row: Row) -> dict[str, str]:

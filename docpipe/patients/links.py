@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import sqlalchemy as sa
-from sqlalchemy.exc import ArgumentError, InvalidRequestError, NoSuchModuleError
+from sqlalchemy.exc import ArgumentError, InvalidRequestError, NoSuchModuleError, OperationalError
 
 from docpipe.errors import ConfigError
 from docpipe.gates.local_trouble import trouble_of
@@ -42,7 +42,6 @@ class FileLink:
             read_only_file(url), isolation_level="AUTOCOMMIT", poolclass=sa.NullPool, hide_parameters=True
         )
         sa.event.listen(self._engine, "connect", _any_bytes)
-        self._writable = url
 
     async def close(self) -> None:
         """Stop the thread."""
@@ -60,14 +59,21 @@ class FileLink:
         """
 
         def read() -> _T:
-            self._look()
-            with self._engine.connect() as connection:
+            try:
+                opened = self._engine.connect()
+            except OperationalError:
+                self._look()
+                raise
+            with opened as connection:
                 return work(connection)
 
         return await self._in_thread(read)
 
     def _look(self) -> None:
-        """Raise an error that names the cause if the file cannot be opened: SQLite has one code for all."""
+        """Raise an error that names the cause why the file cannot be opened: SQLite has one code for all.
+
+        Not before SQLite has failed: to close any descriptor of a file drops the locks of the whole process.
+        """
         try:
             self.file.open("rb").close()
         except (FileNotFoundError, NotADirectoryError) as error:
@@ -77,17 +83,9 @@ class FileLink:
             cause = trouble.sentence(_WHAT) if trouble else error.strerror or type(error).__name__
             raise unusable(f"The patients database {self.file} cannot be read: {cause}.") from error
 
-    async def write(self, work: Callable[[sa.Connection], None]) -> None:
-        """Run `work` in one transaction that may write; the file is created if it is missing."""
-
-        def write() -> None:
-            self.file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self.file.touch(mode=0o600)
-            engine = sa.create_engine(self._writable, poolclass=sa.NullPool, hide_parameters=True)
-            with engine.begin() as connection:
-                work(connection)
-
-        await self._in_thread(write)
+    async def write(self, work: Callable[[], _T]) -> _T:
+        """Run what writes the file in the thread that reads it."""
+        return await self._in_thread(work)
 
 
 def _any_bytes(connection: Any, _: object) -> None:

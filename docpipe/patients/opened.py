@@ -107,7 +107,7 @@ class PatientDatabase:
             UsageError: if the database is not docpipe's own.
             StateError: if it cannot be written.
         """
-        await self._sql.put(patients)
+        await (self._own or self._sql).put(patients)
 
     async def remove(self, patient_id: str) -> bool:
         """Remove a patient from docpipe's own SQLite file and overwrite the row.
@@ -119,4 +119,4 @@ class PatientDatabase:
             UsageError: if the database is not docpipe's own.
             StateError: if it cannot be written.
         """
-        return await self._sql.remove(patient_id)
+        return await (self._own or self._sql).remove(patient_id)

@@ -161,6 +161,7 @@ async def test_trouble_of_the_machine_at_the_file_is_waited_for(
         with monkeypatch.context() as patch:
             patch.setattr(Path, "open", not_opened)
             patch.setattr(sqlite3, "connect", not_connected)
+            patch.setattr(sqlite3.dbapi2, "connect", not_connected)  # SQLAlchemy's
             ticket = Ticket("R1")
             task = asyncio.create_task(patients.get("P1", ticket))
             await until(lambda: task.done() or (ticket.wait and ticket.wait.kind is WaitKind.LOCAL))

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from docpipe.config.config import Patients
-from docpipe.errors import DatabaseDownError, PatientError
+from docpipe.errors import DatabaseDownError, PatientError, StateError
 from docpipe.patients import PatientDatabase, checked
 from docpipe.patients.sqlite_file import own_file
 
@@ -45,6 +45,32 @@ def test_a_look_up_needs_no_sqlalchemy(file: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["Ann", "False"]
+
+
+def test_a_first_try_with_invented_patients_needs_no_sqlalchemy(tmp_path: Path) -> None:
+    """They are written before the first request, and one is removed likewise."""
+    script = (
+        "import asyncio, sys; from docpipe.patients import PatientDatabase, checked\n"
+        "async def main():\n"
+        f"    database = PatientDatabase({f'sqlite:///{tmp_path}/new/patients.db'!r})\n"
+        f"    await database.put([checked({ANN!r}), checked({ANN!r} | {{'id': 'P2', 'sex': 'f'}})])\n"
+        f"    await database.put([checked({ANN!r} | {{'given': 'Eve'}})])\n"
+        "    print(await database.remove('P2'), await database.remove('P3'))\n"
+        "    print((await database.find('P1')).given)\n"
+        "    await database.aclose()\n"
+        "asyncio.run(main()); print('sqlalchemy' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["True", "False", "Eve", "False"]
+    assert (tmp_path / "new").stat().st_mode & 0o777 == 0o700
+    assert (tmp_path / "new" / "patients.db").stat().st_mode & 0o777 == 0o600
+
+
+async def test_a_file_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    async with contextlib.aclosing(PatientDatabase(f"sqlite:///{tmp_path}/file/patients.db")) as database:
+        with pytest.raises(StateError, match=r"file/patients\.db cannot be written"):
+            await database.put([checked(ANN)])
 
 
 @pytest.mark.parametrize(
