@@ -50,7 +50,7 @@ _NOT_WESTERN: Final = re.compile(
     r"|\b[ñŠ]\b"
     r"|(?<![«\w])[¬«](?= ?(?:tab|cp|ml))|[ýðþÝÞ]|õ|ã(?![oes]|\b)|\w\w[ntcdgpz]ã\b"
     r"|ì(?=\w)|[a-z][¹³º¿](?=[a-z])"
-    r"|µ(?!g|mol|kat|l|L|m\b|M|s\b|U|V|A|Gy|Sv|R)\w|[šž](?=.*æ)|æ(?=.*[šž])"
+    r"|µ(?!g|mol|kat|l|L|m\b|M|s\b|U|V|A|Gy|Sv|R)\w|[šž](?=.*[æìò])|[æìò](?=.*[šž])"
     r"|ø(?=.*[ìèùò])|[ìèùò](?=.*ø)|(?<=\w)[ƒžŸ]",
     re.DOTALL,
 )

@@ -191,6 +191,14 @@ def test_polish_has_no_hacek():
     assert decode(text.encode("iso8859-2")).text == text
 
 
+def test_czech_words_end_with_e_and_n_with_a_hacek():
+    """In cp1252 these are the last letters of Italian words; beside s or z with a hacek they are Czech."""
+    text = "Léky: metformin dvakrát denně. Bolest na hrudi, dušnost, žízeň."
+    assert decode(text.encode("cp1250")).text == text
+    italian = "Lunedì il paziente però è stabile, perciò torna venerdì in città."
+    assert decode(italian.encode("cp1252")).text == italian
+
+
 def test_braces_and_tildes_are_no_chinese():
     """What looks a little like HZ is not."""
     assert decode(b"about ~{a} and ~} and ~5 mg").text == "about ~{a} and ~} and ~5 mg"
