@@ -12,7 +12,7 @@ from docpipe.http.grants import ClientSecret, Proof, SignedAssertion, loaded
 from docpipe.http.har import Har
 from docpipe.http.oauth2 import Grant, OAuth2
 from docpipe.http.reach import Reach
-from docpipe.http.redirects import origin_of
+from docpipe.http.redirects import joined, origin_of
 from docpipe.http.transport import TlsFiles, TransportMap, TransportSettings, tls
 
 __all__ = [
@@ -42,6 +42,7 @@ __all__ = [
     "about",
     "bearer",
     "is_problem",
+    "joined",
     "loaded",
     "origin_of",
     "retry_after",

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from typing import Final
+from urllib.parse import urljoin
 
 import aiohttp
 from yarl import URL
@@ -27,11 +28,20 @@ def address(text: str) -> URL:
         url = URL(text, encoded=text.isascii() and text.isprintable() and " " not in text)
         usable = not url.absolute or (url.scheme in ("http", "https") and url.host)
         _ = url.port  # raises where it is not a number
+        (url.raw_host or "").encode("idna")  # as the look-up does: raises where a part is empty or too long
     except (ValueError, TypeError) as error:
         raise ServiceError("The service gave an address that cannot be used.") from error
     if not usable or url.user is not None or url.password is not None:
         raise ServiceError("The service gave an address that cannot be used.")
     return url
+
+
+def joined(base: str, text: str) -> str:
+    """An address below another; one that cannot be used stays as it is, and `address` refuses it."""
+    try:
+        return urljoin(base, text)
+    except ValueError:
+        return text
 
 
 def origin_of(url: str | URL) -> str:

@@ -13,7 +13,7 @@ from docpipe.checkpoints import read_runs
 from docpipe.config.parsing import Secret
 from docpipe.model import Activity, Patient, RunState
 from docpipe.patients import PatientDatabase
-from fakes import FhirOptions
+from fakes import FhirOptions, fhirfiles
 from tests import virtual
 from tests.simulation.test_ends import retried
 from tests.simulation.world import CONVERTER, Plan, Story, config_of, ids, options_of, simulate
@@ -299,6 +299,24 @@ def test_an_origin_that_does_not_answer_fails_its_documents_alone(tmp_path: Path
     ((again,), _) = virtual.run(retried(fhir(tmp_path, docex={"fhir_mode": mode}, options=options), [run]))
     assert (again.state, again.retried_from) == (RunState.COMPLETED, Activity.DOWNLOAD)
     assert {file["outcome"] for file in documents_of(tmp_path).values()} == {"converted"}
+
+
+@pytest.mark.parametrize("mode", ["documents", "export"])
+@pytest.mark.parametrize(
+    "place", ["http://[::1", "http://a..b.example", f"http://{'a' * 70}.example", "http://℀.example"]
+)
+def test_an_address_that_is_none_fails_its_document_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: str, place: str
+) -> None:
+    """However an address of one attachment breaks, the others are stored, and the reason says so."""
+    monkeypatch.setattr(fhirfiles, "NOWHERE", place)
+    story = virtual.run(simulate(fhir(tmp_path, docex={"fhir_mode": mode}, fhir={"nowhere": ("0",)})))
+    (run,) = story.runs
+    assert (run.state, run.error) == (RunState.COMPLETED_WITH_ERRORS, None)
+    files = list(documents_of(tmp_path).values())
+    assert sorted(file["outcome"] for file in files) == ["converted", "converted", "converted", "failed"]
+    (reason,) = [file["reason"] for file in files if file["outcome"] == "failed"]
+    assert "address that cannot be used" in reason
 
 
 def test_an_outage_of_the_server_itself_is_waited_out(tmp_path: Path) -> None:

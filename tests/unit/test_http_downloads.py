@@ -133,7 +133,21 @@ async def test_origins_that_are_not_allowed():
 
 
 @pytest.mark.parametrize(
-    "url", ["ftp://x/y", "no address", "http://", "http://a:b@x/", "http://x:99999/", "\x00"]
+    "url",
+    [
+        "ftp://x/y",
+        "no address",
+        "http://",
+        "http://a:b@x/",
+        "http://x:99999/",
+        "\x00",
+        "http://[::1",
+        "http://[::1/x",
+        "http://℀.example/",
+        "http://a..b.example/x",
+        "http://[fe80::1%eth0/x",
+        f"http://{'a' * 70}.example/x",
+    ],
 )
 async def test_addresses_that_cannot_be_used(url):
     """An address that is none ends the download with a clear word."""

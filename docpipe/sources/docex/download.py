@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
 from typing import Final
-from urllib.parse import urljoin
 
 import structlog
 
@@ -16,7 +15,7 @@ from docpipe.errors import ArchiveError
 from docpipe.gates import Gate
 from docpipe.gates.line import waiting
 from docpipe.gates.local_trouble import trouble_of, wait_out
-from docpipe.http import Answer, Ask, Credentials, DownloadError, Fetch, Http, Reach, origin_of
+from docpipe.http import Answer, Ask, Credentials, DownloadError, Fetch, Http, Reach, joined, origin_of
 from docpipe.http.verdicts import refusal
 from docpipe.model import Clock, Step, Wait, WaitKind
 from docpipe.results.search import ArchiveLink
@@ -158,7 +157,7 @@ class Downloader:
         In an outage of a host that is not the exchange its archives may be elsewhere by now. Whoever only
         waited for the host, where all downloads share one try at a time, would hold up the others.
         """
-        origin = origin_of(urljoin(self.config.base_url, archive.url))
+        origin = origin_of(joined(self.config.base_url, archive.url))
         if origin == origin_of(self.config.base_url) or not self.allowed(origin):
             return archive, asked
         outage = self.gate_of(origin).service.view().outage
@@ -196,7 +195,7 @@ class Downloader:
         self, step: Step, fetch: Fetch, archive: ArchiveLink, part: Part
     ) -> tuple[Answer, Verified | None]:
         written = None
-        url = urljoin(self.config.base_url, archive.url)
+        url = joined(self.config.base_url, archive.url)
         async with fetch.open(url, part.headers(), Ask(own=_is_own, encoded=True)) as response:
             if response.status in _BODY_COMES:
                 if (start := part.start(response)) is None:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from typing import Any, Final
-from urllib.parse import quote, urljoin, urlsplit
+from urllib.parse import quote, urlsplit
 
 import structlog
 from msgspec.structs import replace
@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from docpipe.config.config import Docex
 from docpipe.errors import ServiceError
 from docpipe.gates import Gate
-from docpipe.http import Answer, Credentials, Http, about, is_problem, retry_after, texts_in
+from docpipe.http import Answer, Credentials, Http, about, is_problem, joined, retry_after, texts_in
 from docpipe.http.pending import Repeats
 from docpipe.http.verdicts import describe_probe, refusal, scrubbed
 from docpipe.model import Clock, Patient, Step, Ticket
@@ -127,7 +127,12 @@ class DocumentExchange:
         """Where to poll, below the base URL: the exchange may have another port after a restart."""
         usual = f"/v1/searches/{quote(search_id, safe='')}"
         base = urlsplit(self.config.base_url)
-        place = urlsplit(urljoin(f"{self.config.base_url}/v1/searches", answer.headers.get("Location", "")))
+        try:
+            place = urlsplit(
+                joined(f"{self.config.base_url}/v1/searches", answer.headers.get("Location", ""))
+            )
+        except ValueError:
+            return usual
         if (place.scheme, place.netloc) != (base.scheme, base.netloc) or not place.path.startswith(base.path):
             return usual
         path = place.path.removeprefix(base.path) + (f"?{place.query}" if place.query else "")

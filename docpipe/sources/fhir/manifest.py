@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
-from urllib.parse import urljoin
 
 from docpipe.errors import ServiceError
+from docpipe.http import joined
 from docpipe.sources.fhir.intake import Intake
 from docpipe.sources.fhir.resources import Manifest
 from docpipe.sources.fhir.vocabulary import is_id
@@ -50,7 +50,7 @@ def outputs_of(manifest: Manifest, url: str, folder: Path) -> Iterator[Output]:
                 continue
             kind = file.type if key == "output" and is_id(file.type) else None
             yield Output(
-                urljoin(url, file.url),
+                joined(url, file.url),
                 key,
                 kind,
                 file.count,

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from pathlib import Path
 from typing import Final, TypeVar
-from urllib.parse import urljoin
 
 import msgspec
 import msgspec.structs
@@ -18,7 +17,7 @@ from docpipe.archive.delivered import DeliveredFile
 from docpipe.archive.extract import Entry
 from docpipe.archive.limits import Limits, size_in_words
 from docpipe.errors import ServiceError
-from docpipe.http import Answer, origin_of
+from docpipe.http import Answer, joined, origin_of
 from docpipe.http.verdicts import refusal
 from docpipe.model import Clock, Outcome, Step
 from docpipe.results.files import Archive, Declared
@@ -299,7 +298,7 @@ class Retrieval:
 
     def _reachable(self, source: Source) -> Source:
         """With an absolute address; relative ones are below the base URL, as references are."""
-        url = urljoin(f"{self.wire.config.base_url}/", source.url)
+        url = joined(f"{self.wire.config.base_url}/", source.url)
         return replace(source, url=url)
 
     async def _collected(self, intake: Intake) -> list[ArchiveMember]:

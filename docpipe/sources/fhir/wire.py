@@ -7,7 +7,7 @@ from http import HTTPStatus
 from json import dumps as json_of
 from pathlib import Path
 from typing import Final
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlsplit
 
 import structlog
 
@@ -28,7 +28,7 @@ from docpipe.http import (
     is_problem,
     origin_of,
 )
-from docpipe.http.redirects import address, operation_of
+from docpipe.http.redirects import address, joined, operation_of
 from docpipe.http.verdicts import describe_probe
 from docpipe.model import Ticket, Wait, WaitKind
 from docpipe.sources.docex.partial import write
@@ -121,7 +121,7 @@ class Wire:
             ServiceError: if it cannot be used.
         """
         try:
-            parts = urlsplit(urljoin(base, address))
+            parts = urlsplit(joined(base, address))
         except ValueError as error:
             raise ServiceError("The exchange gave an address that cannot be used.") from error
         if parts.scheme not in ("http", "https") or not parts.netloc:
@@ -136,7 +136,7 @@ class Wire:
 
     def whole(self, address: str) -> str:
         """An address of `at_home` as absolute: the server may have another port after a restart."""
-        return urljoin(self.config.base_url, address)
+        return joined(self.config.base_url, address)
 
     async def request(
         self,

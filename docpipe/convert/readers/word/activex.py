@@ -40,12 +40,12 @@ def _text(package: Package, part: str) -> str | None:
     """What a control shows; None where that cannot be read."""
     try:
         root = package.xml(part) if package.has(part) else None
-        return None if root is None else _shown(package, part, root)
+        return None if root is None else _labelled(package, part, root)
     except UnreadableError:
         return None
 
 
-def _shown(package: Package, part: str, root: Element) -> str | None:
+def _labelled(package: Package, part: str, root: Element) -> str | None:
     kind = (attribute(root, "classid") or "").lower()
     if attribute(root, "persistence") == "persistPropertyBag":
         given = {
