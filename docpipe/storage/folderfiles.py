@@ -100,7 +100,7 @@ class FolderFiles:
         """
         if os.path.lexists(folder):
             # Either an earlier version, or this very one, whose name did not come to the disk.
-            return None if os.path.lexists(outputs) else self._taken_over(folder)
+            return None if os.path.lexists(outputs) else self._taken_over(folder, files, metadata)
         try:
             there = set(os.listdir(outputs))  # noqa: PTH208 -- a Path for each costs more
         except FileNotFoundError:
@@ -126,9 +126,18 @@ class FolderFiles:
             return None
         return sizes
 
-    def _taken_over(self, folder: Path) -> dict[str, int] | None:
-        """The sizes of a document that has its place, whose name is brought to the disk again."""
+    def _taken_over(
+        self, folder: Path, files: Mapping[str, Path], metadata: Mapping[str, Any]
+    ) -> dict[str, int] | None:
+        """The sizes of a document that has its place, whose name is brought to the disk again.
+
+        Returns:
+            None where that is no document, or another version while this one can still be written.
+        """
         if (known := stored_metadata(folder)) is None:
+            return None
+        same = to_json({**metadata, "files": known["files"]}) == read_if_exists(folder / METADATA)
+        if not same and all(os.path.lexists(source) for source in files.values()):
             return None
         sync_folder(folder.parent)
         return dict(known["files"])

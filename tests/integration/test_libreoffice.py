@@ -45,7 +45,7 @@ async def convert(tmp_path):
             job = {"path": str(path), "name": name, "declared": None, "folder": str(out), "siblings": None}
             more = {"facts": {"patient": PATIENT}, "seconds": 300, "languages": (), "libreoffice": True}
             done = (await workers.execute({**job, **more}, Ticket())).value
-            texts = [(out / name).read_text() for name in done["outputs"] if name == "text.md"]
+            texts = [(out / name).read_text() for name in done.outputs if name == "text.md"]
             return done, "".join(texts), out / "document.pdf"
 
         yield convert
@@ -108,8 +108,8 @@ async def test_pages_are_drawn_and_named(convert):
     """A Word document keeps the date of its visit, and each page says whose it is."""
     body = DATED + '<w:p><w:r><w:br w:type="page"/><w:t>Second page</w:t></w:r></w:p>'
     done, text, pdf = await convert(letter(body), "letter.docx")
-    assert (done["outcome"], done["warnings"]) == ("converted", [])
-    assert "libreoffice" in done["metadata"]["converter"]["versions"]
+    assert (done.outcome, done.warnings) == ("converted", [])
+    assert "libreoffice" in done.metadata["converter"]["versions"]
     first, second = pages_of(pdf)
     assert "Visit date: May 1, 2001" in first
     assert "Visit date: May 1, 2001" in text
@@ -124,7 +124,7 @@ async def test_opendocument_keeps_its_date(convert):
     """The same for an OpenDocument text."""
     body = '<text:p>Visit: <text:date text:date-value="2001-05-01">May 1, 2001</text:date></text:p>'
     done, _, pdf = await convert(odf(body), "letter.odt")
-    assert "libreoffice" in done["metadata"]["converter"]["versions"]
+    assert "libreoffice" in done.metadata["converter"]["versions"]
     assert "Visit: May 1, 2001" in pages_of(pdf)[0]
 
 
@@ -132,7 +132,7 @@ async def test_rtf_keeps_its_date(convert):
     """The same for RTF."""
     data = rb"{\rtf1\ansi Visit: {\field{\*\fldinst { DATE }}{\fldrslt {May 1, 2001}}}\par}"
     done, _, pdf = await convert(data, "letter.rtf")
-    assert "libreoffice" in done["metadata"]["converter"]["versions"]
+    assert "libreoffice" in done.metadata["converter"]["versions"]
     assert "Visit: May 1, 2001" in pages_of(pdf)[0]
 
 
@@ -148,8 +148,8 @@ async def test_rtf_keeps_its_date(convert):
 async def test_symbols_are_in_the_text_of_the_pages(convert, extension, make, items):
     """A dose copied from the PDF is that of the page and of the text; boxes and bullets are drawn."""
     done, text, pdf = await convert(make(), f"dose.{extension}")
-    assert (done["outcome"], done["warnings"]) == ("converted", [])
-    assert "libreoffice" in done["metadata"]["converter"]["versions"]
+    assert (done.outcome, done.warnings) == ("converted", [])
+    assert "libreoffice" in done.metadata["converter"]["versions"]
     page = " ".join(pages_of(pdf)[0].split())
     for line in symbolic.LINES:
         assert line in text
@@ -171,7 +171,7 @@ async def test_old_word_with_symbols_is_drawn_from_what_was_saved(convert, tmp_p
         f"{symbolic.run_of('g daily')}</w:p>"
     )
     done, text, pdf = await convert(saved_as(letter(body), ".docx", "doc", tmp_path), "dose.doc")
-    assert (done["outcome"], done["warnings"]) == ("converted", [])
+    assert (done.outcome, done.warnings) == ("converted", [])
     assert "Dose 100 μg daily" in text
     assert "Dose 100 μg daily" in pages_of(pdf)[0]
 
@@ -184,7 +184,7 @@ async def test_old_word_is_opened(convert, tmp_path):
     old = old[: result.start(1)] + stored + old[result.end(1) :]
     date = stored.replace(b"\0", b"").decode("ascii")
     done, text, pdf = await convert(old, "letter.doc")
-    assert (done["outcome"], done["media_type"]) == ("converted", "application/msword")
+    assert (done.outcome, done.media_type) == ("converted", "application/msword")
     assert f"Visit date: {date}" in text
     assert f"Visit date: {date}" in pages_of(pdf)[0]
 
@@ -197,7 +197,7 @@ async def test_old_workbooks_keep_their_results(convert, tmp_path):
     )
     old = saved_as(workbook(cells), ".xlsx", "xls", tmp_path)
     done, text, _ = await convert(old, "ages.xls")
-    assert (done["outcome"], done["media_type"]) == ("converted", "application/vnd.ms-excel")
+    assert (done.outcome, done.media_type) == ("converted", "application/vnd.ms-excel")
     assert "54" in text
     assert "age " in text
 
@@ -209,7 +209,7 @@ async def test_a_drawing_without_text_has_a_page(convert):
         b'<rect width="90" height="60" fill="red"/></svg>'
     )
     done, text, pdf = await convert(svg, "body.svg")
-    assert done["outcome"] == "converted"
+    assert done.outcome == "converted"
     assert text == "[This document has no text.]\n"
     picture = pypdfium2.PdfDocument(pdf)[0].render().to_pil().convert("RGB")
     assert any(red > 200 and green < 60 for _, (red, green, _) in picture.getcolors(1 << 20))
@@ -224,7 +224,7 @@ async def test_nothing_else_is_read_or_run(convert, tmp_path):
         'xmlns:xlink="http://www.w3.org/1999/xlink"/><text:p>before</text:p></text:section><text:p>after</text:p>'
     )
     done, _, pdf = await convert(odf(body), "letter.odt")
-    assert done["outcome"] == "converted"
+    assert done.outcome == "converted"
     assert "SECRET" not in "".join(pages_of(pdf))
     with pikepdf.open(pdf) as opened:
         assert "/OpenAction" not in opened.Root or opened.Root.OpenAction.get("/S") != "/JavaScript"
@@ -248,7 +248,7 @@ async def test_broken_files_are_an_outcome(convert, extension, tmp_path):
     for at in (len(data) // 3, len(data) // 2, len(data) - 10):
         broken = data[:at] + bytes(64) + data[at + 64 :]
         done, _, _ = await convert(broken, f"broken.{extension}")
-        assert done["outcome"] in {"converted", "stored", "failed"}
+        assert done.outcome in {"converted", "stored", "failed"}
 
 
 def test_every_form_has_its_copy(tmp_path):

@@ -51,7 +51,7 @@ def test_folder_that_cannot_be_written(tmp_path: Path) -> None:
         ("fcntl.flock", errno.EOPNOTSUPP, "its mount has no locks"),
         ("os.write", errno.ENOSPC, "make room, then start docpipe again"),
         ("os.open", errno.EROFS, "mount it so that it can be written, then start docpipe again"),
-        ("os.open", errno.EACCES, "mend its permissions"),
+        ("os.open", errno.EACCES, "correct its permissions"),
     ],
 )
 def test_what_the_system_refuses_has_its_own_cure(

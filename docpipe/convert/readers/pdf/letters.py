@@ -44,13 +44,13 @@ def joined(
         is_drawn: whether the blank before a word is in the PDF.
     """
     chains = [_parts(chain) for chain in _chains(words, beside, is_drawn)]
-    shown = [
+    proofs = [
         (chain[0][0], _usual(chain)) for chain in chains if any(map(_is_word, chain)) and _is_uneven(chain)
     ]
     starts: dict[int, _Run] = {}
     for chain in chains:
         for run in chain:
-            if len(run) > 1 and _is_shown(run, chain, shown):
+            if len(run) > 1 and _is_proven(run, chain, proofs):
                 starts[id(run[0])] = run
     if not starts:
         return list(words)
@@ -143,10 +143,10 @@ def _spread(values: Sequence[float]) -> float:
     return max(values) - min(values)
 
 
-def _is_shown(run: _Run, chain: list[_Run], shown: Sequence[tuple[Word, float]]) -> bool:
+def _is_proven(run: _Run, chain: list[_Run], proofs: Sequence[tuple[Word, float]]) -> bool:
     """Whether a word on its line has the same gaps; for a number, one elsewhere on the page will do."""
     text, gap = "".join(word.text for word in run), median(_gaps(run))
-    for word, usual in shown:
+    for word, usual in proofs:
         same = word.turn == run[0].turn and abs(word.size - run[0].size) <= _ALIKE * word.size
         level = abs(word.base - run[0].base) <= _EVEN * word.size
         own = word is chain[0][0]
